@@ -1,0 +1,64 @@
+"""The exact cost of an architecture on one sample."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from optnas.space.op import Shape
+
+__all__ = ["COSTS", "Cost"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What one sample's forward pass costs, and the shape that comes out of it.
+
+    Attributes:
+        shape: The output's shape without the batch.
+        flops: 2 × multiply-accumulates of convolutions, matrix products and attention: the
+            convention of ``torch.utils.flop_counter``. Biases, norms and activations cost nothing.
+        params: Learnable numbers.
+        activations: Numbers that the layers write, each layer's output counted once. What training
+            keeps for the backward pass grows with it; in float32 each takes 4 bytes.
+        elementwise: Arithmetic functions applied number by number: activations, norms, pooling,
+            sums of branches. Apart from ``flops`` by that convention.
+        depth: Layers with weights on the longest path.
+    """
+
+    shape: Shape
+    flops: int = 0
+    params: int = 0
+    activations: int = 0
+    elementwise: int = 0
+    depth: int = 0
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates: half the FLOPs, as most papers count."""
+        return self.flops // 2
+
+    def then(self, following: Cost) -> Cost:
+        """Return the cost of this followed by another."""
+        return Cost(
+            following.shape,
+            self.flops + following.flops,
+            self.params + following.params,
+            self.activations + following.activations,
+            self.elementwise + following.elementwise,
+            self.depth + following.depth,
+        )
+
+    def beside(self, other: Cost, shape: Shape) -> Cost:
+        """Return the cost of this beside another, merged to ``shape``; the merge itself not counted."""
+        return Cost(
+            shape,
+            self.flops + other.flops,
+            self.params + other.params,
+            self.activations + other.activations,
+            self.elementwise + other.elementwise,
+            max(self.depth, other.depth),
+        )
+
+
+COSTS = ("flops", "macs", "params", "activations", "elementwise", "depth")
+"""The costs by the names that objectives and constraints use."""

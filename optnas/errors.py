@@ -1,0 +1,21 @@
+"""The errors that a user can mend: one line that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["UserError", "nearest"]
+
+
+class UserError(ValueError):
+    """Something the user can mend. The command line prints it as one line and exits with status 2."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return what to say after an unknown word: the nearest known one, or the list of them."""
+    known = sorted(known)
+    matches = difflib.get_close_matches(word, known, n=1)
+    if matches:
+        return f"did you mean {matches[0]!r}?"
+    return "known: " + ", ".join(known)

@@ -1,0 +1,181 @@
+"""Making ops: any ``nn.Module`` class or function is one by a decorator or a call."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, overload
+
+from optnas.cost import Cost, counted
+from optnas.space import Node, Op, Shape, Site, SpaceError, register
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["op"]
+
+# What a builder may ask of the place where it is built, under PyTorch's own names.
+_FROM_SITE: dict[str, Callable[[Shape], Any]] = {
+    "shape": lambda shape: shape,
+    "in_channels": lambda shape: shape[0],
+    "num_features": lambda shape: shape[0],
+    "num_channels": lambda shape: shape[0],
+    "in_features": lambda shape: shape[-1],
+    "input_size": lambda shape: shape[-1],
+}
+_TENSOR_ARGUMENTS = ("x", "input")
+
+
+@overload
+def op(wrapped: Callable[..., Any], /) -> Op: ...
+@overload
+def op(
+    wrapped: Callable[..., Any],
+    /,
+    *,
+    name: str | None = None,
+    cost: Callable[..., Cost] | None = None,
+    simplify: Callable[[Node], Node | None] | None = None,
+) -> Op: ...
+@overload
+def op(
+    *,
+    name: str | None = None,
+    cost: Callable[..., Cost] | None = None,
+    simplify: Callable[[Node], Node | None] | None = None,
+) -> Callable[[Callable[..., Any]], Op]: ...
+def op(
+    wrapped: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    cost: Callable[..., Cost] | None = None,
+    simplify: Callable[[Node], Node | None] | None = None,
+) -> Any:
+    """Make an op of an ``nn.Module`` class or a function, as a decorator or by a call.
+
+    What is wrapped may be
+
+    - a class: built with the op's arguments;
+    - a function whose first parameter is ``x`` or ``input``: applied to the tensor;
+    - a function that returns a module: called with the op's arguments;
+    - a function annotated ``-> Node``: a composite, short for the tree that it returns.
+
+    Parameters called ``shape``, ``in_channels``, ``num_features``, ``num_channels``, ``in_features``
+    or ``input_size`` are filled from the shape of the input (without the batch) and are not arguments
+    of the op. An argument left at ``None`` is filled from the context of ``build`` where that has
+    its name (``outputs``). Trees among the arguments arrive built for the input's shape.
+
+    Args:
+        wrapped: The class or function.
+        name: What the op is called in texts; by default the name of what is wrapped.
+        cost: Takes the same arguments as ``wrapped`` and ``shape``, and returns the exact
+            :class:`~optnas.cost.Cost`. By default the module is built on the meta device and counted.
+        simplify: Returns an equivalent simpler tree for a node, ``None`` for the identity function.
+
+    Raises:
+        SpaceError: If the name cannot be written in a text.
+
+    >>> import torch
+    >>> @op
+    ... def scaled_tanh(x, scale=1.0):
+    ...     return scale * torch.tanh(x)
+    >>> scaled_tanh(scale=1.5).build((4,))(torch.zeros(1, 4)).shape
+    torch.Size([1, 4])
+    """
+    if wrapped is None:
+        return lambda late: op(late, name=name, cost=cost, simplify=simplify)
+    return register(_Wrapped(wrapped, name or wrapped.__name__, cost, simplify))
+
+
+class _Wrapped(Op):
+    """An op made of a class or function."""
+
+    def __init__(
+        self,
+        wrapped: Callable[..., Any],
+        name: str,
+        cost: Callable[..., Cost] | None,
+        simplify: Callable[[Node], Node | None] | None,
+    ) -> None:
+        if not name.isidentifier():
+            raise SpaceError(f"op name {name!r}: use letters, digits and underscores, or give op(name=…)")
+        try:
+            signature = inspect.signature(wrapped)
+        except ValueError:  # built-in functions such as torch.sin have none
+            signature = inspect.Signature([_POSITIONAL("input")])
+        parameters = list(signature.parameters.values())
+        first = parameters[0].name if parameters else None
+        self._on_tensor = not inspect.isclass(wrapped) and first in _TENSOR_ARGUMENTS
+        if self._on_tensor:
+            parameters = parameters[1:]
+        self._filled = [p.name for p in parameters if p.name in _FROM_SITE]
+        self._composite = signature.return_annotation in (Node, "Node")
+        self._wrapped = wrapped
+        self._cost = cost
+        self._simplify = simplify
+        arguments = [p for p in parameters if p.name not in self._filled]
+        super().__init__(name, inspect.Signature(arguments), inspect.getdoc(wrapped))
+
+    def simplify(self, node: Node) -> Node | None:
+        if self._simplify is not None:
+            return self._simplify(node)
+        if self._composite and not self._filled:
+            # Errors belong to build and cost, where they name the node.
+            try:
+                return self._tree(node)
+            except (TypeError, ValueError):
+                return node
+        return node
+
+    def cost(self, node: Node, site: Site) -> Cost:
+        if self._cost is not None:
+            return self._cost(shape=site.shape, **self._arguments(node, site, built=False))
+        import torch
+
+        with torch.device("meta"):
+            made = self._make(node, site)
+        return site.cost(made) if isinstance(made, Node) else counted(made, site.shape)
+
+    def build(self, node: Node, site: Site) -> nn.Module:
+        made = self._make(node, site)
+        return site.build(made) if isinstance(made, Node) else made
+
+    def _make(self, node: Node, site: Site) -> Any:
+        arguments = self._arguments(node, site, built=not self._composite)
+        if self._on_tensor:
+            from optnas.ops.modules import Function
+
+            return Function(self._wrapped, arguments)
+        filled = {name: _FROM_SITE[name](site.shape) for name in self._filled}
+        return self._called(node, {**filled, **arguments})
+
+    def _tree(self, node: Node) -> Node:
+        made = self._called(node, node.arguments)
+        if not isinstance(made, Node):
+            raise TypeError(f"{self.name} is annotated '-> Node' but returned {made!r}")
+        return made
+
+    def _called(self, node: Node, arguments: dict[str, Any]) -> Any:
+        if not node.children:
+            return self._wrapped(**arguments)
+        bound = inspect.signature(self._wrapped).bind_partial(**arguments)
+        children = next(p.name for p in self._parameters.values() if p.kind is p.VAR_POSITIONAL)
+        bound.arguments[children] = node.children
+        return self._wrapped(*bound.args, **bound.kwargs)
+
+    def _arguments(self, node: Node, site: Site, *, built: bool) -> dict[str, Any]:
+        """Return the node's arguments, with what was left to the context, and trees built if asked."""
+        context = dict(site.context)
+        arguments = {}
+        for name, value in node.args:
+            if value is None:
+                value = context.get(name)
+            elif built and isinstance(value, Node):
+                value = site.build(value)
+            arguments[name] = value
+        return arguments
+
+
+def _POSITIONAL(name: str) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY)

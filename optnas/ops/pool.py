@@ -1,0 +1,49 @@
+"""Pooling over images. Shapes are (channels, height, width)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from optnas.cost import Cost
+from optnas.ops.define import op
+from optnas.ops.shapes import image, numel, positive, window
+from optnas.space import Node, Shape
+
+__all__ = ["avgpool", "maxpool"]
+
+
+def _pool_cost(shape: Shape, kernel: int = 2, stride: int | None = None) -> Cost:
+    positive(kernel=kernel, stride=kernel if stride is None else stride)
+    channels, height, width = image(shape)
+    stride, padding = _geometry(kernel, stride)
+    out = (channels, window(height, kernel, stride, padding), window(width, kernel, stride, padding))
+    return Cost(out, activations=numel(out), elementwise=kernel * kernel * numel(out))
+
+
+def _geometry(kernel: int, stride: int | None) -> tuple[int, int]:
+    """Return stride and padding: tiles without padding, overlapping windows with half a kernel of it."""
+    stride = kernel if stride is None else stride
+    return stride, 0 if stride >= kernel else kernel // 2
+
+
+def _no_pool(node: Node) -> Node | None:
+    arguments = node.arguments
+    return None if arguments["kernel"] == 1 and arguments["stride"] in (None, 1) else node
+
+
+@op(cost=_pool_cost, simplify=_no_pool)
+def maxpool(kernel: int, stride: int | None = None) -> nn.Module:
+    """The largest number of each ``kernel`` × ``kernel`` window.
+
+    Args:
+        kernel: Side of the square window.
+        stride: Step of the window; by default ``kernel``. Where windows overlap, half a kernel of
+            padding keeps the size of an odd kernel at stride 1.
+    """
+    return nn.MaxPool2d(kernel, *_geometry(kernel, stride))
+
+
+@op(cost=_pool_cost, simplify=_no_pool)
+def avgpool(kernel: int, stride: int | None = None) -> nn.Module:
+    """The mean of each window, padding not counted in. Arguments as for ``maxpool``."""
+    return nn.AvgPool2d(kernel, *_geometry(kernel, stride), count_include_pad=False)

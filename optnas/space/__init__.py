@@ -1,0 +1,24 @@
+"""The tree: spaces, architectures, their text and their parameters. Imports nothing else of optnas."""
+
+from optnas.space.errors import BuildError, SpaceError
+from optnas.space.holes import choose, integer, real, repeat, shared
+from optnas.space.node import Node
+from optnas.space.op import Op, Shape, Site, ops_by_name, register
+from optnas.space.parse import parse
+
+__all__ = [
+    "BuildError",
+    "Node",
+    "Op",
+    "Shape",
+    "Site",
+    "SpaceError",
+    "choose",
+    "integer",
+    "ops_by_name",
+    "parse",
+    "real",
+    "register",
+    "repeat",
+    "shared",
+]

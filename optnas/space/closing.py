@@ -1,0 +1,211 @@
+"""Closing the holes of a space: by a trial's suggestions, by parameters, or at random."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import BaseTrial
+
+from optnas.space.errors import SpaceError
+from optnas.space.holes import Choose, Hole, Repeat
+from optnas.space.names import ROOT, Names, Place, parts
+from optnas.space.node import Node
+
+__all__ = [
+    "Closing",
+    "active",
+    "close",
+    "decide_by",
+    "distributions",
+    "draw",
+    "holes",
+    "sample",
+    "suggest",
+    "visit",
+]
+
+Decide = Callable[[str, BaseDistribution], Any]
+"""Answers what the parameter of that name and distribution is set to."""
+
+
+class Closing:
+    """Closes trees that share one set of names, asking ``decide`` once for each decision.
+
+    Attributes:
+        decided: The parameters asked for so far, in the order they were needed.
+    """
+
+    def __init__(self, decide: Decide) -> None:
+        self.decided: dict[str, Any] = {}
+        self._decide = decide
+        self._names = Names()
+
+    def close(self, tree: Node) -> Node:
+        """Return ``tree`` without holes."""
+        (closed,) = self._close(tree, ROOT)
+        return closed  # type: ignore[no-any-return]
+
+    def _close(self, value: Any, place: Place) -> tuple[Any, ...]:
+        """Return what stands in the place of ``value``: one value, or any number for a repeat."""
+        if isinstance(value, Node):
+            return (self._close_node(value, place) if value.open or value.name else value,)
+        if isinstance(value, tuple):
+            closed = (self._close(item, place.below(str(i))) for i, item in enumerate(value))
+            return (tuple(item for items in closed for item in items),)
+        if not isinstance(value, Hole):
+            return (value,)
+        decision = self._decision(value, place)
+        if isinstance(value, Repeat):
+            copies = (self._close(value.copy(i), place.copy(value, i)) for i in range(decision))
+            return tuple(item for copy in copies for item in copy)
+        if isinstance(value, Choose):
+            return self._close(value.by_label[decision], place.option(value, decision))
+        return (decision,)
+
+    def _close_node(self, node: Node, place: Place) -> Node:
+        closed = [self._close(value, at) for value, at in parts(node, place)]
+        values = []
+        for (arg, _), content in zip(node.args, closed, strict=False):
+            if len(content) != 1:
+                raise SpaceError(
+                    f"{node.op.name}({arg}=…): repeat stands among an op's children, not in an argument;"
+                    " wrap it in seq"
+                )
+            values.append((arg, node.op.argument(arg, content[0])))
+        children = tuple(child for content in closed[len(node.args) :] for child in content)
+        for child in children:
+            if not isinstance(child, Node):
+                raise SpaceError(f"{node.op.name}: the child {child!r} is not an op's node")
+        return Node(node.op, tuple(values), children)
+
+    def _decision(self, hole: Hole, place: Place) -> Any:
+        if isinstance(hole, Repeat) and hole.low == hole.high:
+            return hole.low
+        name = self._names.add(hole, place)
+        if name not in self.decided:
+            self.decided[name] = self._decide(name, hole.distribution)
+        return self.decided[name]
+
+
+def suggest(space: Node, trial: BaseTrial) -> Node:
+    return Closing(decide_by(trial)).close(space)
+
+
+def decide_by(trial: BaseTrial) -> Decide:
+    """Return a ``decide`` that asks an Optuna trial."""
+
+    def decide(name: str, distribution: BaseDistribution) -> Any:
+        match distribution:
+            case CategoricalDistribution():
+                return trial.suggest_categorical(name, distribution.choices)
+            case IntDistribution(low=low, high=high, step=step, log=log):
+                return trial.suggest_int(name, low, high, step=step, log=log)
+            case FloatDistribution(low=low, high=high, step=step, log=log):
+                return trial.suggest_float(name, low, high, step=step, log=log)
+        raise TypeError(f"not an Optuna distribution: {distribution!r}")
+
+    return decide
+
+
+def close(space: Node, params: Mapping[str, Any]) -> Node:
+    return Closing(_decide_from(params)).close(space)
+
+
+def active(space: Node, params: Mapping[str, Any]) -> dict[str, Any]:
+    closing = Closing(_decide_from(params))
+    closing.close(space)
+    return closing.decided
+
+
+def _decide_from(params: Mapping[str, Any]) -> Decide:
+    def decide(name: str, distribution: BaseDistribution) -> Any:
+        if name not in params:
+            raise SpaceError(f"the parameter {name!r} is missing: it takes {_describe(distribution)}")
+        value = params[name]
+        try:
+            internal = distribution.to_internal_repr(value)
+            contained = distribution._contains(internal)
+        except (ValueError, TypeError):
+            contained = False
+        if not contained:
+            raise SpaceError(f"{name} = {value!r} is outside the space: it takes {_describe(distribution)}")
+        return distribution.to_external_repr(internal)
+
+    return decide
+
+
+def _describe(distribution: BaseDistribution) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        return "one of " + ", ".join(map(repr, distribution.choices))
+    return f"{distribution.low} to {distribution.high}"  # type: ignore[attr-defined]
+
+
+def sample(space: Node, rng: random.Random | int | None = None) -> Node:
+    rng = rng if isinstance(rng, random.Random) else random.Random(rng)
+    return Closing(lambda _, distribution: draw(distribution, rng)).close(space)
+
+
+def draw(distribution: BaseDistribution, rng: random.Random) -> Any:
+    """Return a value of ``distribution``, uniform on its scale."""
+    match distribution:
+        case CategoricalDistribution():
+            return rng.choice(distribution.choices)
+        case IntDistribution(low=low, high=high, log=True):
+            # Half a step beyond either end, so that the ends are drawn as often as their share.
+            drawn = round(math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5))))
+            return min(max(drawn, low), high)
+        case IntDistribution(low=low, high=high, step=step):
+            return rng.randrange(low, high + 1, step)
+        case FloatDistribution(low=low, high=high, log=True):
+            return min(max(math.exp(rng.uniform(math.log(low), math.log(high))), low), high)
+        case FloatDistribution(low=low, high=high, step=None):
+            return rng.uniform(low, high)
+        case FloatDistribution(low=low, high=high, step=float(step)):
+            return min(low + step * rng.randrange(round((high - low) / step) + 1), high)
+    raise TypeError(f"not an Optuna distribution: {distribution!r}")
+
+
+def holes(*spaces: Node) -> dict[str, Hole]:
+    """Return every hole of the trees by its parameter, in the order of the trees.
+
+    Raises:
+        SpaceError: If one name stands for two different decisions.
+    """
+    names = Names()
+    for space in spaces:
+        for hole, place in visit(space, ROOT):
+            names.add(hole, place)
+    return names.holes
+
+
+def visit(value: Any, place: Place) -> Iterator[tuple[Hole, Place]]:
+    if isinstance(value, Node):
+        if value.open:
+            for part, at in parts(value, place):
+                yield from visit(part, at)
+    elif isinstance(value, tuple):
+        for i, item in enumerate(value):
+            yield from visit(item, place.below(str(i)))
+    elif isinstance(value, Repeat):
+        if value.low < value.high:
+            yield value, place
+        for i in range(value.high):
+            yield from visit(value.copy(i), place.copy(value, i))
+    elif isinstance(value, Hole):
+        yield value, place
+        if isinstance(value, Choose):
+            for label, option in value.by_label.items():
+                yield from visit(option, place.option(value, label))
+
+
+def distributions(space: Node) -> dict[str, BaseDistribution]:
+    return {name: hole.distribution for name, hole in holes(space).items()}

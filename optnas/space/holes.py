@@ -1,0 +1,301 @@
+"""The holes: choices a space leaves open and a trial closes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from optnas.space.errors import SpaceError
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Choose", "Hole", "Integer", "Real", "Repeat", "choose", "integer", "real", "repeat", "shared"]
+
+_SCALARS = (type(None), bool, int, float, str)
+
+
+@runtime_checkable
+class Openable(Protocol):
+    """What may stand in a tree: anything that knows whether a choice is left open within it."""
+
+    @property
+    def open(self) -> bool: ...
+
+
+def is_open(value: object) -> bool:
+    """Return whether a choice is left open anywhere in ``value``."""
+    if isinstance(value, tuple):
+        return any(is_open(item) for item in value)
+    return isinstance(value, Openable) and value.open
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Hole:
+    """A choice left open.
+
+    Attributes:
+        name: What people call it; ``None`` for its path in the tree.
+        study_wide: Whether it is one decision for the whole study (see :func:`shared`).
+    """
+
+    name: str | None = dataclasses.field(default=None, kw_only=True)
+    study_wide: bool = dataclasses.field(default=False, kw_only=True)
+
+    @property
+    def open(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return _text(self)
+
+    @property
+    def distribution(self) -> BaseDistribution:
+        """The Optuna distribution this hole is suggested from."""
+        raise NotImplementedError
+
+    @property
+    def word(self) -> str:
+        """What it is called where it has no name of its own."""
+        return self.name or "choice"
+
+    def parameter(self, name: str) -> str:
+        """Return the Optuna parameter that decides this hole when it is called ``name``."""
+        return name
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Integer(Hole):
+    """An integer from ``low`` to ``high``, both included."""
+
+    low: int
+    high: int
+    step: int = 1
+    log: bool = False
+
+    @cached_property
+    def distribution(self) -> IntDistribution:
+        return IntDistribution(self.low, self.high, log=self.log, step=self.step)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Real(Hole):
+    """A real number from ``low`` to ``high``, both included."""
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    @cached_property
+    def distribution(self) -> FloatDistribution:
+        return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Choose(Hole):
+    """One of several options: scalars, trees, or further holes."""
+
+    options: tuple[Any, ...]
+
+    @cached_property
+    def labels(self) -> tuple[Any, ...]:
+        """How each option is called in Optuna, in order.
+
+        A scalar is called by itself, a closed tree by its text, an open one by its op; labels
+        that clash are told apart by number.
+        """
+        plain = [_label(option) for option in self.options]
+        labels = []
+        for i, label in enumerate(plain):
+            if plain.count(label) > 1:
+                label = f"{label}#{plain[: i + 1].count(label)}"
+            labels.append(label)
+        return tuple(labels)
+
+    @cached_property
+    def by_label(self) -> Mapping[Any, Any]:
+        return dict(zip(self.labels, self.options, strict=True))
+
+    @cached_property
+    def distribution(self) -> CategoricalDistribution:
+        return CategoricalDistribution(self.labels)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Repeat(Hole):
+    """``low`` to ``high`` copies of ``body``, each with decisions of its own."""
+
+    body: Any
+    low: int
+    high: int
+
+    @property
+    def word(self) -> str:
+        return self.name or "repeat"
+
+    @cached_property
+    def distribution(self) -> IntDistribution:
+        return IntDistribution(self.low, self.high)
+
+    def parameter(self, name: str) -> str:
+        return name + "s"
+
+    def copy(self, index: int) -> Any:
+        """Return what the copy ``index``, counted from 0, consists of."""
+        return self.body
+
+
+def _label(option: Any) -> Any:
+    if isinstance(option, _SCALARS):
+        return option
+    if isinstance(option, Hole):
+        return option.word
+    if is_open(option) and not isinstance(option, tuple):
+        return option.op.name
+    return str(option)
+
+
+def choose(*options: Any, name: str | None = None) -> Any:
+    """Leave one of ``options`` open: numbers, texts, trees, or further holes.
+
+    Args:
+        options: At least one, all different.
+        name: What it is called in Optuna, e.g. ``"width"``; by default its path in the tree.
+
+    Raises:
+        SpaceError: If there is no option, or one stands there twice.
+
+    >>> choose(8, 16, 32, name="width")
+    choose(8, 16, 32, name='width')
+    """
+    options = tuple(_value(option, "an option of choose") for option in options)
+    if not options:
+        raise SpaceError("choose() has no options: give at least one")
+    seen: list[Any] = []
+    for option in options:
+        # 1, 1.0 and True are one choice to Optuna, which compares by ==.
+        if any(option == other for other in seen):
+            raise SpaceError(f"choose(): the option {option!r} stands there twice")
+        if isinstance(option, float) and not math.isfinite(option):
+            raise SpaceError(f"choose(): {option!r} is not a finite number")
+        seen.append(option)
+    return Choose(options, name=_name(name))
+
+
+def integer(low: int, high: int, *, step: int = 1, log: bool = False, name: str | None = None) -> Any:
+    """Leave an integer from ``low`` to ``high`` open, both included.
+
+    Raises:
+        SpaceError: If the range is empty, or Optuna does not accept its step or scale.
+    """
+    if not all(isinstance(bound, int) and not isinstance(bound, bool) for bound in (low, high, step)):
+        raise SpaceError(f"integer({low!r}, {high!r}): low, high and step must be whole numbers")
+    return _checked(Integer(low, high, step, log, name=_name(name)), f"integer({low!r}, {high!r})")
+
+
+def real(
+    low: float, high: float, *, log: bool = False, step: float | None = None, name: str | None = None
+) -> Any:
+    """Leave a real number from ``low`` to ``high`` open, both included.
+
+    Raises:
+        SpaceError: If the range is empty or not finite, or Optuna does not accept its step or scale.
+    """
+    try:
+        bounds = float(low), float(high)
+    except (TypeError, ValueError):
+        raise SpaceError(f"real({low!r}, {high!r}): low and high must be numbers") from None
+    if not all(map(math.isfinite, bounds)):
+        raise SpaceError(f"real({low!r}, {high!r}): low and high must be finite")
+    return _checked(Real(*bounds, log, step, name=_name(name)), f"real({low!r}, {high!r})")
+
+
+def repeat(body: Any, low: int, high: int | None = None, *, name: str | None = None) -> Any:
+    """Stand for ``low`` to ``high`` copies of ``body`` among an op's children.
+
+    Each copy makes decisions of its own: named ``layer``, the number of copies is the parameter
+    ``layers`` and a ``width`` within them is ``layer0.width``, ``layer1.width``, …
+
+    Args:
+        body: The tree, or the choice between trees, to repeat.
+        low: The smallest number of copies, 0 or more.
+        high: The largest; by default ``low``, which leaves nothing open.
+        name: What one copy is called; by default ``repeat``.
+
+    Raises:
+        SpaceError: If the range is empty or negative.
+    """
+    high = low if high is None else high
+    if not all(isinstance(bound, int) and not isinstance(bound, bool) for bound in (low, high)):
+        raise SpaceError(f"repeat(…, {low!r}, {high!r}): the numbers of copies must be whole numbers")
+    if not 0 <= low <= high:
+        raise SpaceError(f"repeat(…, {low}, {high}): give 0 <= low <= high")
+    return Repeat(_value(body, "the body of repeat"), low, high, name=_name(name))
+
+
+def shared(hole: Any) -> Any:
+    """Make a named hole one decision for the whole study, wherever it stands.
+
+    Raises:
+        SpaceError: If it is not a hole, or has no name.
+    """
+    if not isinstance(hole, Hole):
+        raise SpaceError(f"shared({hole!r}): only a hole can be shared, e.g. choose(8, 16, name='width')")
+    if hole.name is None:
+        raise SpaceError(f"shared({hole!r}): give the hole a name, e.g. choose(8, 16, name='width')")
+    return dataclasses.replace(hole, study_wide=True)
+
+
+def _checked(hole: Hole, text: str) -> Hole:
+    try:
+        hole.distribution  # noqa: B018 - its constructor checks the range
+    except ValueError as error:
+        raise SpaceError(f"{text}: {error}") from None
+    return hole
+
+
+def _name(name: str | None) -> str | None:
+    if name is not None and not (isinstance(name, str) and name.strip() == name and name):
+        raise SpaceError(f"name={name!r}: a name is a word that people read, e.g. 'width'")
+    return name
+
+
+def _value(value: Any, where: str) -> Any:
+    from optnas.space.node import tree_value
+
+    return tree_value(value, where)
+
+
+def _text(hole: Hole) -> str:
+    """Return the hole as Python writes it."""
+    from optnas.space.node import text_of
+
+    match hole:
+        case Choose():
+            body = [text_of(option) for option in hole.options]
+        case Repeat():
+            body = [text_of(hole.body), str(hole.low), str(hole.high)]
+        case Integer():
+            body = [str(hole.low), str(hole.high)]
+            body += [f"step={hole.step}"] if hole.step != 1 else []
+            body += ["log=True"] if hole.log else []
+        case Real():
+            body = [repr(hole.low), repr(hole.high)]
+            body += ["log=True"] if hole.log else []
+            body += [f"step={hole.step!r}"] if hole.step is not None else []
+        case _:
+            raise TypeError(f"not a hole: {type(hole).__name__}")
+    body += [f"name={hole.name!r}"] if hole.name is not None else []
+    text = f"{type(hole).__name__.lower()}({', '.join(body)})"
+    return f"shared({text})" if hole.study_wide else text

@@ -1,0 +1,58 @@
+"""The canonical form of an architecture, and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from typing import Any
+
+from optnas.space.errors import SpaceError
+from optnas.space.node import Node, text_of
+from optnas.space.op import Op
+
+__all__ = ["canonical", "key"]
+
+# How an identity is spelt where it cannot vanish, e.g. as one side of a merge.
+_IDENTITY = Op("identity", inspect.Signature())()
+
+
+def key(architecture: Node) -> str:
+    if architecture.open:
+        raise SpaceError(f"{architecture} still has holes: only an architecture has a key")
+    simplest = canonical(architecture)
+    text = text_of(simplest or _IDENTITY)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def canonical(node: Node) -> Node | None:
+    """Return the simplest tree that computes the same by construction; ``None`` for the identity.
+
+    Every op may simplify itself (:meth:`~optnas.space.op.Op.simplify`); chains are flattened into
+    their parent where that is a chain too, identities vanish from chains, and the children of
+    commutative ops are put in one order.
+    """
+    simpler = node.op.simplify(node)
+    while simpler is not None and simpler != node:
+        node, simpler = simpler, simpler.op.simplify(simpler)
+    if simpler is None:
+        return None
+    children: list[Node] = []
+    for child in node.children:
+        below = canonical(child)
+        if not node.op.sequential:
+            children.append(below or _IDENTITY)
+        elif below is not None:
+            children.extend(below.children if below.op.chain else [below])
+    if node.op.chain and len(children) < 2:
+        return children[0] if children else None
+    if node.op.commutative:
+        children.sort(key=text_of)
+    return Node(node.op, tuple((arg, _canonical_value(value)) for arg, value in node.args), tuple(children))
+
+
+def _canonical_value(value: Any) -> Any:
+    if isinstance(value, Node):
+        return canonical(value) or _IDENTITY
+    if isinstance(value, tuple):
+        return tuple(map(_canonical_value, value))
+    return value

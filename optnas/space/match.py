@@ -1,0 +1,127 @@
+"""Recognising an architecture: which parameters close a space to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from optuna.distributions import CategoricalDistribution
+
+from optnas.space.errors import SpaceError
+from optnas.space.holes import Choose, Hole, Repeat
+from optnas.space.names import ROOT, Place, parts
+from optnas.space.node import Node
+
+__all__ = ["params"]
+
+# Ambiguous spaces can have exponentially many ways to fail; no real one comes near this.
+_MOST_STEPS = 1_000_000
+
+
+def params(space: Node, architecture: Node) -> dict[str, Any]:
+    if not isinstance(architecture, Node) or architecture.open:
+        raise SpaceError(f"{architecture} is not an architecture: it has holes of its own")
+    found = _Matcher().match(space, architecture)
+    if found is None:
+        raise SpaceError(f"{architecture} is not an architecture of this space")
+    return found
+
+
+class _Matcher:
+    """Backtracking search: patterns are taken left to right, alternatives in the order of the space."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def match(self, space: Node, architecture: Node) -> dict[str, Any] | None:
+        for bound in self._sequence([(space, ROOT)], (architecture,), {}):
+            return bound
+        return None
+
+    def _sequence(
+        self, patterns: list[tuple[Any, Place]], values: tuple[Any, ...], bound: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield every extension of ``bound`` under which the patterns use up all the values."""
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
+            raise SpaceError("this space is too ambiguous to recognise that architecture in it")
+        # What has no holes needs no search; this keeps the recursion as shallow as the space is open.
+        settled = 0
+        while settled < min(len(patterns), len(values)) and patterns[settled][0] == values[settled]:
+            settled += 1
+        patterns, values = patterns[settled:], values[settled:]
+        if not patterns:
+            if not values:
+                yield bound
+            return
+        (pattern, place), rest = patterns[0], patterns[1:]
+        if isinstance(pattern, Repeat):
+            for count, extended in self._bindings(
+                pattern, place, bound, range(pattern.low, pattern.high + 1)
+            ):
+                copies = [(pattern.copy(i), place.copy(pattern, i)) for i in range(count)]
+                yield from self._sequence(copies + rest, values, extended)
+        elif isinstance(pattern, Choose):
+            for label, extended in self._bindings(pattern, place, bound, pattern.labels):
+                option = (pattern.by_label[label], place.option(pattern, label))
+                yield from self._sequence([option, *rest], values, extended)
+        elif values:
+            for extended in self._one(pattern, place, values[0], bound):
+                yield from self._sequence(rest, values[1:], extended)
+
+    def _bindings(
+        self, hole: Hole, place: Place, bound: dict[str, Any], candidates: Any
+    ) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Yield what ``hole`` can be, given what is bound, with the bindings that it leads to."""
+        if isinstance(hole, Repeat) and hole.low == hole.high:
+            yield hole.low, bound
+            return
+        name = hole.parameter(place.name(hole))
+        if name in bound:
+            yield bound[name], bound
+            return
+        for candidate in candidates:
+            yield candidate, {**bound, name: candidate}
+
+    def _one(self, pattern: Any, place: Place, value: Any, bound: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield every extension of ``bound`` under which ``pattern`` is exactly ``value``."""
+        if isinstance(pattern, Node):
+            if not isinstance(value, Node) or pattern.op.name != value.op.name:
+                return
+            if [arg for arg, _ in pattern.args] != [arg for arg, _ in value.args]:
+                return
+            inside = list(parts(pattern, place))
+            split = len(pattern.args)
+            contents = tuple(content for _, content in value.args)
+            for extended in self._sequence(inside[:split], contents, bound):
+                yield from self._sequence(inside[split:], value.children, extended)
+        elif isinstance(pattern, tuple):
+            if isinstance(value, tuple):
+                items = [(item, place.below(str(i))) for i, item in enumerate(pattern)]
+                yield from self._sequence(items, value, bound)
+        elif isinstance(pattern, Hole):
+            name = place.name(pattern)
+            if name in bound:
+                if _same(bound[name], value):
+                    yield bound
+            elif _contains(pattern, value):
+                distribution = pattern.distribution
+                value = distribution.to_external_repr(distribution.to_internal_repr(value))
+                yield {**bound, name: value}
+        elif _same(pattern, value):
+            yield bound
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Compare scalars as an architecture does: 1 is 1.0, but not True."""
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _contains(hole: Hole, value: Any) -> bool:
+    distribution = hole.distribution
+    if isinstance(distribution, CategoricalDistribution) or isinstance(value, bool):
+        return False
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    return distribution._contains(distribution.to_internal_repr(value))

@@ -1,0 +1,244 @@
+"""The tree: one immutable notation for a space, an architecture, and the text of an architecture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from optnas.space.errors import SpaceError
+from optnas.space.holes import Hole, is_open
+
+if TYPE_CHECKING:
+    import random
+
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import BaseTrial
+
+    from optnas.space.op import Op, Shape
+
+__all__ = ["Node", "text_of", "tree_value"]
+
+
+class Node:
+    """An op with its arguments and children, any of which may be a hole.
+
+    A tree without holes is an *architecture*. Nodes are made by calling an op, are immutable,
+    compare by what they say, and print as the Python that makes them.
+
+    Attributes:
+        op: What it does.
+        args: Its arguments by name, defaults filled in.
+        children: What it consists of, in order.
+        name: What people call this part; its holes' names begin with it.
+
+    >>> from optnas import ops
+    >>> ops.seq(ops.conv(16, kernel=5), ops.norm(), ops.relu())
+    seq(conv(16, kernel=5), norm, relu)
+    """
+
+    op: Op
+    args: tuple[tuple[str, Any], ...]
+    children: tuple[Any, ...]
+    name: str | None
+    _hash: int
+
+    def __init__(
+        self,
+        op: Op,
+        args: tuple[tuple[str, Any], ...] = (),
+        children: tuple[Any, ...] = (),
+        name: str | None = None,
+    ) -> None:
+        set_field = object.__setattr__
+        set_field(self, "op", op)
+        set_field(self, "args", args)
+        set_field(self, "children", children)
+        set_field(self, "name", name)
+        set_field(self, "_hash", hash((op.name, args, children, name)))
+
+    def __setattr__(self, field: str, value: object) -> None:
+        raise AttributeError(f"a Node is immutable: cannot set {field!r}")
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Node) or self._hash != other._hash:
+            return False
+        return (
+            self.op.name == other.op.name
+            and self.args == other.args
+            and self.children == other.children
+            and self.name == other.name
+        )
+
+    def __reduce__(self) -> Any:
+        return (Node, (self.op, self.args, self.children, self.name))
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    @cached_property
+    def open(self) -> bool:
+        """Whether a choice is left open anywhere in the tree."""
+        return any(is_open(value) for _, value in self.args) or any(map(is_open, self.children))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments as a dictionary."""
+        return dict(self.args)
+
+    def walk(self) -> Iterator[Node]:
+        """Yield this node and every node below it, parents first. A hole's options are not entered."""
+        stack: list[Any] = [self]
+        while stack:
+            value = stack.pop()
+            if isinstance(value, Node):
+                yield value
+                stack.extend(reversed((*(v for _, v in value.args), *value.children)))
+            elif isinstance(value, tuple):
+                stack.extend(reversed(value))
+
+    # A space.
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Return every parameter of the space, conditional ones included, in the order of the tree.
+
+        Raises:
+            SpaceError: If one name stands for two different decisions.
+        """
+        from optnas.space.closing import distributions
+
+        return distributions(self)
+
+    def suggest(self, trial: BaseTrial) -> Node:
+        """Close every hole by a suggestion of ``trial`` and return the architecture."""
+        from optnas.space.closing import suggest
+
+        return suggest(self, trial)
+
+    def close(self, params: Mapping[str, Any]) -> Node:
+        """Close the holes by ``params``; those of branches not taken are ignored.
+
+        Raises:
+            SpaceError: If a parameter that is needed is missing or outside its range.
+        """
+        from optnas.space.closing import close
+
+        return close(self, params)
+
+    def params(self, architecture: Node) -> dict[str, Any]:
+        """Return the parameters that close this space to ``architecture``.
+
+        Raises:
+            SpaceError: If it is not an architecture of this space.
+        """
+        from optnas.space.match import params
+
+        return params(self, architecture)
+
+    def active(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of ``params`` that the architecture they make depends on."""
+        from optnas.space.closing import active
+
+        return active(self, params)
+
+    def sample(self, rng: random.Random | int | None = None) -> Node:
+        """Return an architecture drawn by closing every hole uniformly at random.
+
+        Args:
+            rng: A generator, or a seed for one.
+        """
+        from optnas.space.closing import sample
+
+        return sample(self, rng)
+
+    def size(self) -> float:
+        """Return in how many ways the holes can be closed: an ``int``, or ``inf`` with a real hole."""
+        from optnas.space.size import size
+
+        return size(self)
+
+    # An architecture.
+
+    @cached_property
+    def key(self) -> str:
+        """A digest, equal for trees that compute the same function by construction.
+
+        Nested chains are flattened, identities dropped and composite ops taken apart first.
+        """
+        from optnas.space.key import key
+
+        return key(self)
+
+    def cost(self, shape: Shape, **context: Any) -> Any:
+        """Return the exact :class:`~optnas.cost.Cost` on one sample of ``shape``, without a tensor.
+
+        Args:
+            shape: The input's shape without the batch, e.g. ``(1, 8, 8)``.
+            context: What ops take from their surroundings, e.g. ``outputs=10`` for ``head``.
+
+        Raises:
+            BuildError: If it cannot be built on that shape; the message names the node.
+        """
+        from optnas.space.op import Site
+
+        return Site.of(shape, context).cost(self)
+
+    def build(self, shape: Shape, **context: Any) -> Any:
+        """Return a fresh ``torch.nn.Module`` for inputs of ``shape`` (without the batch).
+
+        The arguments and errors are those of :meth:`cost`.
+        """
+        from optnas.space.op import Site
+
+        return Site.of(shape, context).build(self)
+
+
+def tree_value(value: Any, where: str) -> Any:
+    """Return ``value`` as it stands in a tree.
+
+    A bare op becomes a node, a list a tuple, a NumPy scalar a Python one.
+
+    Raises:
+        SpaceError: If it is nothing that a tree can hold.
+    """
+    from optnas.space.op import Op
+
+    if isinstance(value, Node | Hole | str | bool | int) or value is None:
+        return value
+    if isinstance(value, Op):
+        return value()
+    if isinstance(value, list | tuple):
+        return tuple(tree_value(item, where) for item in value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise SpaceError(f"{where}: {value!r} is not a finite number")
+        return value
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return tree_value(value.item(), where)
+    raise SpaceError(
+        f"{where}: {value!r} cannot stand in a tree: use a number, a text, an op's node or a hole"
+    )
+
+
+def text_of(value: Any) -> str:
+    """Return a tree's value as Python writes it, and as :func:`~optnas.space.parse.parse` reads it."""
+    if not isinstance(value, Node):
+        if isinstance(value, tuple):
+            return f"({', '.join(map(text_of, value))}{',' if len(value) == 1 else ''})"
+        return repr(value)
+    written = [text_of(child) for child in value.children]
+    if value.name is not None:
+        written.append(f"name={value.name!r}")
+    for arg, content in value.args:
+        required, default = value.op.default(arg)
+        if required and value.op.positional(arg):
+            written.append(text_of(content))
+        elif required or content != default or type(content) is not type(default):
+            written.append(f"{arg}={text_of(content)}")
+    return f"{value.op.name}({', '.join(written)})" if written else value.op.name

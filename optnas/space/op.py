@@ -1,0 +1,219 @@
+"""What a node can be: an op, its arguments, and how it is built and what it costs on a shape."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Literal
+
+from optnas.space.errors import BuildError, SpaceError
+from optnas.space.node import Node, tree_value
+
+__all__ = ["Op", "Shape", "Site", "ops_by_name", "register"]
+
+Shape = tuple[int, ...]
+"""An input's shape without the batch, e.g. ``(channels, height, width)``."""
+
+# Enough for every subtree of some thousand recently seen architectures; about 100 MB when full.
+_COSTS_REMEMBERED = 2**17
+
+_KINDS = inspect.Parameter
+
+
+class Op:
+    """A kind of node. Calling it with arguments, holes among them, gives a :class:`Node`.
+
+    Attributes:
+        name: How it is written in an architecture's text.
+        signature: The arguments it takes. Parameters without a default are written by position,
+            the others by name; a ``*children`` parameter takes nodes.
+        sequential: Whether its children are applied one after the other.
+        chain: Whether it does nothing else.
+        commutative: Whether the order of its children makes no difference.
+    """
+
+    sequential: bool = False
+    chain: bool = False
+    commutative: bool = False
+
+    def __init__(self, name: str, signature: inspect.Signature, doc: str | None = None) -> None:
+        self.name = name
+        self.signature = signature
+        self.__signature__ = signature
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = doc
+        self._parameters = signature.parameters
+        kinds = {parameter.kind for parameter in self._parameters.values()}
+        self._takes_children = _KINDS.VAR_POSITIONAL in kinds
+        self._open_ended = next(
+            (p.name for p in self._parameters.values() if p.kind is _KINDS.VAR_KEYWORD), None
+        )
+
+    def __call__(self, *args: Any, name: str | None = None, **kwargs: Any) -> Node:
+        """Return the node with these arguments.
+
+        Args:
+            args: Arguments by position, or the children where the op takes children.
+            name: What people call this part of a space; its holes' names begin with it.
+            kwargs: Arguments by name.
+
+        Raises:
+            SpaceError: If the arguments are not those of the op.
+        """
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise SpaceError(f"{self.name}: {error}; it takes {self.name}{self.signature}") from None
+        bound.apply_defaults()
+        arguments: list[tuple[str, Any]] = []
+        children: tuple[Any, ...] = ()
+        for key, value in bound.arguments.items():
+            kind = self._parameters[key].kind
+            if kind is _KINDS.VAR_POSITIONAL:
+                children = tuple(self._child(child) for child in value)
+            elif kind is _KINDS.VAR_KEYWORD:
+                arguments += [(k, tree_value(v, f"{self.name}({k}=…)")) for k, v in value.items()]
+            else:
+                arguments.append((key, self.argument(key, value)))
+        return Node(self, tuple(arguments), children, name)
+
+    def _child(self, value: Any) -> Any:
+        from optnas.space.holes import Hole
+
+        value = tree_value(value, f"a child of {self.name}")
+        if not isinstance(value, Node | Hole):
+            raise SpaceError(f"{self.name}: the child {value!r} is not an op's node or a hole")
+        return value
+
+    def argument(self, key: str, value: Any) -> Any:
+        """Return ``value`` as the argument ``key`` holds it.
+
+        Raises:
+            SpaceError: If it is nothing that a tree can hold.
+        """
+        value = tree_value(value, f"{self.name}({key}=…)")
+        # swish(beta=1) and swish(beta=1.0) are one architecture, so they must be one text.
+        if isinstance(self.default(key)[1], float) and type(value) is int:
+            return float(value)
+        return value
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> Any:
+        return (_registered, (self.name,))
+
+    def default(self, arg: str) -> tuple[bool, Any]:
+        """Return whether ``arg`` is required, and its default if it is not."""
+        parameter = self._parameters.get(arg)
+        if parameter is None or parameter.default is _KINDS.empty:
+            return True, None
+        return False, parameter.default
+
+    def positional(self, arg: str) -> bool:
+        """Return whether ``arg`` can be written by position."""
+        parameter = self._parameters.get(arg)
+        return parameter is not None and parameter.kind is _KINDS.POSITIONAL_OR_KEYWORD
+
+    def simplify(self, node: Node) -> Node | None:
+        """Return an equivalent simpler tree for :attr:`Node.key`; ``None`` for the identity function."""
+        return node
+
+    def cost(self, node: Node, site: Site) -> Any:
+        """Return what the node costs at ``site``, the resulting ``shape`` included."""
+        raise SpaceError(f"{self.name} is not a layer: it cannot be counted")
+
+    def build(self, node: Node, site: Site) -> Any:
+        """Return a fresh module for the node at ``site``."""
+        raise SpaceError(f"{self.name} is not a layer: it cannot be built")
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """Where a node is built: the shape that arrives there, and what else is known.
+
+    Attributes:
+        shape: The input's shape without the batch.
+        context: What ops take from their surroundings, such as the task's number of outputs.
+    """
+
+    shape: Shape
+    context: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, shape: Shape, context: Mapping[str, Any]) -> Site:
+        """Return the site of a whole architecture."""
+        try:
+            whole = tuple(int(size) for size in shape)
+        except (TypeError, ValueError):
+            raise BuildError(f"{shape!r} is not a shape: give e.g. (channels, height, width)") from None
+        if any(size < 1 for size in whole):
+            raise BuildError(f"{shape!r} is not a shape: every size must be at least 1")
+        return cls(whole, tuple(sorted(context.items())))
+
+    def at(self, shape: Shape) -> Site:
+        """Return the site with the same context where ``shape`` arrives."""
+        return Site(shape, self.context)
+
+    def cost(self, node: Node) -> Any:
+        """Return what ``node`` costs here. Remembered by subtree.
+
+        Raises:
+            BuildError: If it cannot be built here.
+        """
+        return _cost(node, self)
+
+    def build(self, node: Node) -> Any:
+        """Return a fresh module for ``node``.
+
+        Raises:
+            BuildError: If it cannot be built here.
+        """
+        return _located("build", node, self)
+
+
+@lru_cache(maxsize=_COSTS_REMEMBERED)
+def _cost(node: Node, site: Site) -> Any:
+    return _located("cost", node, site)
+
+
+def _located(what: Literal["build", "cost"], node: Node, site: Site) -> Any:
+    """Call the op, and let whatever goes wrong name the innermost node it went wrong in."""
+    if not isinstance(node, Node):
+        raise BuildError(f"{node!r} is not an architecture: close its holes first")
+    if node.open:
+        raise BuildError(f"{node} still has holes: close them with suggest, close or sample first")
+    try:
+        return getattr(node.op, what)(node, site)
+    except BuildError:
+        raise
+    except RecursionError:
+        raise BuildError(f"{node.op.name}(…) is nested too deeply to be built") from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise BuildError(f"{node} cannot be built on an input of shape {site.shape}: {reason}") from error
+
+
+_registry: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    """Make ``op`` known to :func:`~optnas.space.parse.parse`. A later op of the same name replaces it."""
+    _registry[op.name] = op
+    return op
+
+
+def ops_by_name() -> Mapping[str, Op]:
+    """Return every known op by its name."""
+    return _registry
+
+
+def _registered(name: str) -> Op:
+    try:
+        return _registry[name]
+    except KeyError:
+        raise SpaceError(f"no op is called {name!r} here: import the module that defines it") from None

@@ -1,0 +1,114 @@
+"""Reading a tree from text, without ever executing it: a restricted walk of Python's own syntax."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from optnas.errors import nearest
+from optnas.space.errors import SpaceError
+from optnas.space.holes import choose, integer, real, repeat, shared
+from optnas.space.node import Node, tree_value
+from optnas.space.op import Op, ops_by_name
+
+__all__ = ["parse"]
+
+_HOLES: dict[str, Callable[..., Any]] = {
+    "choose": choose,
+    "integer": integer,
+    "real": real,
+    "repeat": repeat,
+    "shared": shared,
+}
+
+# Far beyond any architecture, and within what Python's parser and our recursion bear.
+_LONGEST_TEXT = 1_000_000
+_DEEPEST_TREE = 60
+
+
+def parse(text: str) -> Node:
+    """Return the tree that ``text`` spells: what ``str(tree)`` printed, for any tree.
+
+    Nothing is executed: names are looked up among the registered ops and the holes, and only
+    numbers, texts, tuples and calls are understood.
+
+    Raises:
+        SpaceError: If the text is not a tree; the message says where and what was expected.
+
+    >>> parse("seq(conv(16), norm, swish(beta=1.2), head)")
+    seq(conv(16), norm, swish(beta=1.2), head)
+    """
+    if not isinstance(text, str):
+        raise SpaceError(f"parse() takes a text, not {type(text).__name__}")
+    if len(text) > _LONGEST_TEXT:
+        raise SpaceError(f"the text has {len(text):,} characters; {_LONGEST_TEXT:,} are the most")
+    try:
+        expression = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise SpaceError(f"not an architecture's text: {error.msg} at {_shorten(text)!r}") from None
+    except (ValueError, RecursionError, MemoryError):
+        raise SpaceError(f"not an architecture's text: {_shorten(text)!r}") from None
+    tree = tree_value(_Reader(text).value(expression, 0), "the text")
+    if not isinstance(tree, Node):
+        raise SpaceError(f"not an architecture's text: {_shorten(text)!r} is no op")
+    return tree
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def value(self, part: ast.expr, depth: int) -> Any:
+        if depth > _DEEPEST_TREE:
+            raise SpaceError(f"the tree is nested deeper than {_DEEPEST_TREE} levels")
+        match part:
+            case ast.Constant(value=None | bool() | int() | float() | str() as constant):
+                return constant
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=number)) if (
+                isinstance(number, int | float) and not isinstance(number, bool)
+            ):
+                return -number if isinstance(sign, ast.USub) else number
+            case ast.Tuple(elts=items) | ast.List(elts=items):
+                return tuple(self.value(item, depth + 1) for item in items)
+            case ast.Call(func=function, args=args, keywords=keywords):
+                maker = self.maker(function)
+                positional = [self.value(arg, depth + 1) for arg in args]
+                named: dict[str, Any] = {}
+                for keyword in keywords:
+                    if keyword.arg is None:
+                        raise self.refusal(keyword.value)
+                    named[keyword.arg] = self.value(keyword.value, depth + 1)
+                try:
+                    return maker(*positional, **named)
+                except SpaceError:
+                    raise
+                except (TypeError, ValueError) as error:
+                    raise SpaceError(f"{self.excerpt(part)!r}: {error}") from None
+            case ast.Name() | ast.Attribute():
+                maker = self.maker(part)
+                return maker() if isinstance(maker, Op) else self.value(ast.Call(part, [], []), depth)
+        raise self.refusal(part)
+
+    def maker(self, part: ast.expr) -> Callable[..., Any]:
+        """Return the op or the hole that a name stands for; ``ops.conv`` is ``conv``."""
+        match part:
+            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="ops"), attr=name):
+                known = {**_HOLES, **ops_by_name()}
+                if name not in known:
+                    raise SpaceError(f"no op is called {name!r}: {nearest(name, known)}")
+                return known[name]
+        raise self.refusal(part)
+
+    def refusal(self, part: ast.expr) -> SpaceError:
+        return SpaceError(
+            f"{self.excerpt(part)!r} cannot stand in a tree: use ops, numbers, texts, tuples and holes"
+        )
+
+    def excerpt(self, part: ast.expr) -> str:
+        return _shorten(ast.get_source_segment(self.text.strip(), part) or type(part).__name__)
+
+
+def _shorten(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else text[:57] + "…"
