@@ -1,2 +1,40 @@
-from optnas import ops
-from optnas.space import choose, integer, parse, real, repeat, shared
+"""Neural architecture search as an Optuna study."""
+
+from optnas import data, ops, pruners, samplers, tasks
+from optnas.candidate import Candidate
+from optnas.cost import Cost
+from optnas.errors import UserError
+from optnas.metrics import maximize, minimize
+from optnas.ops import op
+from optnas.pruners import ParetoHalvingPruner, report, should_prune
+from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared
+from optnas.study import Study
+from optnas.train import Training
+
+__all__ = [
+    "BuildError",
+    "Candidate",
+    "Cost",
+    "Node",
+    "ParetoHalvingPruner",
+    "SpaceError",
+    "Study",
+    "Training",
+    "UserError",
+    "choose",
+    "data",
+    "integer",
+    "maximize",
+    "minimize",
+    "op",
+    "ops",
+    "parse",
+    "pruners",
+    "real",
+    "repeat",
+    "report",
+    "samplers",
+    "shared",
+    "should_prune",
+    "tasks",
+]

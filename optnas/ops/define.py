@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 
@@ -24,6 +25,7 @@ _FROM_SITE: dict[str, Callable[[Shape], Any]] = {
     "input_size": lambda shape: shape[-1],
 }
 _TENSOR_ARGUMENTS = ("x", "input")
+_HOLES = ("choose", "integer", "real", "repeat", "shared")
 
 
 @overload
@@ -98,12 +100,15 @@ class _Wrapped(Op):
         cost: Callable[..., Cost] | None,
         simplify: Callable[[Node], Node | None] | None,
     ) -> None:
-        if not name.isidentifier():
-            raise SpaceError(f"op name {name!r}: use letters, digits and underscores, or give op(name=…)")
+        if not name.isidentifier() or keyword.iskeyword(name) or name in _HOLES:
+            raise SpaceError(
+                f"op name {name!r}: use letters, digits and underscores, no word of Python's or of the"
+                " holes, or give op(name=…)"
+            )
         try:
             signature = inspect.signature(wrapped)
         except ValueError:  # built-in functions such as torch.sin have none
-            signature = inspect.Signature([_POSITIONAL("input")])
+            signature = inspect.Signature([_positional("input")])
         parameters = list(signature.parameters.values())
         first = parameters[0].name if parameters else None
         self._on_tensor = not inspect.isclass(wrapped) and first in _TENSOR_ARGUMENTS
@@ -138,8 +143,11 @@ class _Wrapped(Op):
         return site.cost(made) if isinstance(made, Node) else counted(made, site.shape)
 
     def build(self, node: Node, site: Site) -> nn.Module:
+        if self._cost is not None:
+            site.cost(node)  # checks the arguments: some modules take ones that they cannot run with
         made = self._make(node, site)
-        return site.build(made) if isinstance(made, Node) else made
+        module: nn.Module = site.build(made) if isinstance(made, Node) else made
+        return module
 
     def _make(self, node: Node, site: Site) -> Any:
         arguments = self._arguments(node, site, built=not self._composite)
@@ -177,5 +185,5 @@ class _Wrapped(Op):
         return arguments
 
 
-def _POSITIONAL(name: str) -> inspect.Parameter:
+def _positional(name: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY)

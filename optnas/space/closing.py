@@ -25,6 +25,7 @@ __all__ = [
     "active",
     "close",
     "decide_by",
+    "decide_from",
     "distributions",
     "draw",
     "holes",
@@ -57,7 +58,7 @@ class Closing:
     def _close(self, value: Any, place: Place) -> tuple[Any, ...]:
         """Return what stands in the place of ``value``: one value, or any number for a repeat."""
         if isinstance(value, Node):
-            return (self._close_node(value, place) if value.open or value.name else value,)
+            return (self._close_node(value, place) if value.open or value.named else value,)
         if isinstance(value, tuple):
             closed = (self._close(item, place.below(str(i))) for i, item in enumerate(value))
             return (tuple(item for items in closed for item in items),)
@@ -117,16 +118,16 @@ def decide_by(trial: BaseTrial) -> Decide:
 
 
 def close(space: Node, params: Mapping[str, Any]) -> Node:
-    return Closing(_decide_from(params)).close(space)
+    return Closing(decide_from(params)).close(space)
 
 
 def active(space: Node, params: Mapping[str, Any]) -> dict[str, Any]:
-    closing = Closing(_decide_from(params))
+    closing = Closing(decide_from(params))
     closing.close(space)
     return closing.decided
 
 
-def _decide_from(params: Mapping[str, Any]) -> Decide:
+def decide_from(params: Mapping[str, Any]) -> Decide:
     def decide(name: str, distribution: BaseDistribution) -> Any:
         if name not in params:
             raise SpaceError(f"the parameter {name!r} is missing: it takes {_describe(distribution)}")
@@ -134,7 +135,7 @@ def _decide_from(params: Mapping[str, Any]) -> Decide:
         try:
             internal = distribution.to_internal_repr(value)
             contained = distribution._contains(internal)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             contained = False
         if not contained:
             raise SpaceError(f"{name} = {value!r} is outside the space: it takes {_describe(distribution)}")

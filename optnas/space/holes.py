@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from optuna.distributions import (
     BaseDistribution,
@@ -16,9 +18,6 @@ from optuna.distributions import (
 )
 
 from optnas.space.errors import SpaceError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Choose", "Hole", "Integer", "Real", "Repeat", "choose", "integer", "real", "repeat", "shared"]
 
@@ -116,10 +115,15 @@ class Choose(Hole):
         that clash are told apart by number.
         """
         plain = [_label(option) for option in self.options]
+        times = Counter(plain)
+        taken = set(plain)
+        numbers = {label: itertools.count(1) for label in times}
         labels = []
-        for i, label in enumerate(plain):
-            if plain.count(label) > 1:
-                label = f"{label}#{plain[: i + 1].count(label)}"
+        for label in plain:
+            if times[label] > 1:
+                numbered = (f"{label}#{number}" for number in numbers[label])
+                label = next(candidate for candidate in numbered if candidate not in taken)
+                taken.add(label)
             labels.append(label)
         return tuple(labels)
 
@@ -182,15 +186,13 @@ def choose(*options: Any, name: str | None = None) -> Any:
     options = tuple(_value(option, "an option of choose") for option in options)
     if not options:
         raise SpaceError("choose() has no options: give at least one")
-    seen: list[Any] = []
+    seen: set[Any] = set()
     for option in options:
         # 1, 1.0 and True are one choice to Optuna, which compares by ==.
-        if any(option == other for other in seen):
+        if option in seen:
             raise SpaceError(f"choose(): the option {option!r} stands there twice")
-        if isinstance(option, float) and not math.isfinite(option):
-            raise SpaceError(f"choose(): {option!r} is not a finite number")
-        seen.append(option)
-    return Choose(options, name=_name(name))
+        seen.add(option)
+    return Choose(options, name=checked_name(name))
 
 
 def integer(low: int, high: int, *, step: int = 1, log: bool = False, name: str | None = None) -> Any:
@@ -199,9 +201,10 @@ def integer(low: int, high: int, *, step: int = 1, log: bool = False, name: str 
     Raises:
         SpaceError: If the range is empty, or Optuna does not accept its step or scale.
     """
-    if not all(isinstance(bound, int) and not isinstance(bound, bool) for bound in (low, high, step)):
+    low, high, step = (_value(number, "integer") for number in (low, high, step))
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in (low, high, step)):
         raise SpaceError(f"integer({low!r}, {high!r}): low, high and step must be whole numbers")
-    return _checked(Integer(low, high, step, log, name=_name(name)), f"integer({low!r}, {high!r})")
+    return _checked(Integer(low, high, step, log, name=checked_name(name)), f"integer({low!r}, {high!r})")
 
 
 def real(
@@ -214,11 +217,14 @@ def real(
     """
     try:
         bounds = float(low), float(high)
+        step = None if step is None else float(step)
     except (TypeError, ValueError):
-        raise SpaceError(f"real({low!r}, {high!r}): low and high must be numbers") from None
-    if not all(map(math.isfinite, bounds)):
-        raise SpaceError(f"real({low!r}, {high!r}): low and high must be finite")
-    return _checked(Real(*bounds, log, step, name=_name(name)), f"real({low!r}, {high!r})")
+        raise SpaceError(f"real({low!r}, {high!r}): low, high and step must be numbers") from None
+    except OverflowError:
+        bounds = math.inf, math.inf
+    if not all(map(math.isfinite, (*bounds, step or 0))):
+        raise SpaceError("real(): low, high and step must be finite")
+    return _checked(Real(*bounds, log, step, name=checked_name(name)), f"real({low!r}, {high!r})")
 
 
 def repeat(body: Any, low: int, high: int | None = None, *, name: str | None = None) -> Any:
@@ -236,12 +242,12 @@ def repeat(body: Any, low: int, high: int | None = None, *, name: str | None = N
     Raises:
         SpaceError: If the range is empty or negative.
     """
-    high = low if high is None else high
+    low, high = (_value(number, "repeat") for number in (low, low if high is None else high))
     if not all(isinstance(bound, int) and not isinstance(bound, bool) for bound in (low, high)):
         raise SpaceError(f"repeat(…, {low!r}, {high!r}): the numbers of copies must be whole numbers")
     if not 0 <= low <= high:
         raise SpaceError(f"repeat(…, {low}, {high}): give 0 <= low <= high")
-    return Repeat(_value(body, "the body of repeat"), low, high, name=_name(name))
+    return Repeat(_value(body, "the body of repeat"), low, high, name=checked_name(name))
 
 
 def shared(hole: Any) -> Any:
@@ -257,7 +263,20 @@ def shared(hole: Any) -> Any:
     return dataclasses.replace(hole, study_wide=True)
 
 
-def _checked(hole: Hole, text: str) -> Hole:
+def outcomes(value: Any, *, repeats: bool = True) -> Iterator[Any]:
+    """Yield what may come to stand in the place of ``value``: options of choices, bodies of repeats."""
+    if isinstance(value, Choose):
+        for option in value.options:
+            yield from outcomes(option, repeats=repeats)
+    elif repeats and isinstance(value, Repeat):
+        yield from outcomes(value.body)
+    else:
+        yield value
+
+
+def _checked(hole: Integer | Real, text: str) -> Hole:
+    if not isinstance(hole.log, bool):
+        raise SpaceError(f"{text}: log={hole.log!r} must be True or False")
     try:
         hole.distribution  # noqa: B018 - its constructor checks the range
     except ValueError as error:
@@ -265,7 +284,12 @@ def _checked(hole: Hole, text: str) -> Hole:
     return hole
 
 
-def _name(name: str | None) -> str | None:
+def checked_name(name: str | None) -> str | None:
+    """Return ``name`` if it is one that people can read, or ``None``.
+
+    Raises:
+        SpaceError: If it is something else.
+    """
     if name is not None and not (isinstance(name, str) and name.strip() == name and name):
         raise SpaceError(f"name={name!r}: a name is a word that people read, e.g. 'width'")
     return name

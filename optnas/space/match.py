@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from optuna.distributions import CategoricalDistribution
 
 from optnas.space.errors import SpaceError
 from optnas.space.holes import Choose, Hole, Repeat
-from optnas.space.names import ROOT, Place, parts
+from optnas.space.names import ROOT, Names, Place, parts
 from optnas.space.node import Node
 
 __all__ = ["params"]
@@ -22,7 +22,10 @@ _MOST_STEPS = 1_000_000
 def params(space: Node, architecture: Node) -> dict[str, Any]:
     if not isinstance(architecture, Node) or architecture.open:
         raise SpaceError(f"{architecture} is not an architecture: it has holes of its own")
-    found = _Matcher().match(space, architecture)
+    try:
+        found = _Matcher().match(space, architecture)
+    except RecursionError:
+        raise SpaceError("this architecture is too large to recognise") from None
     if found is None:
         raise SpaceError(f"{architecture} is not an architecture of this space")
     return found
@@ -33,6 +36,7 @@ class _Matcher:
 
     def __init__(self) -> None:
         self.steps = 0
+        self.names = Names()
 
     def match(self, space: Node, architecture: Node) -> dict[str, Any] | None:
         for bound in self._sequence([(space, ROOT)], (architecture,), {}):
@@ -51,9 +55,12 @@ class _Matcher:
         while settled < min(len(patterns), len(values)) and patterns[settled][0] == values[settled]:
             settled += 1
         patterns, values = patterns[settled:], values[settled:]
+        # Counting first spares a repeat the numbers of copies that can never fit.
+        spans = [_span(pattern) for pattern, _ in patterns]
+        if not sum(low for low, _ in spans) <= len(values) <= sum(high for _, high in spans):
+            return
         if not patterns:
-            if not values:
-                yield bound
+            yield bound
             return
         (pattern, place), rest = patterns[0], patterns[1:]
         if isinstance(pattern, Repeat):
@@ -66,7 +73,7 @@ class _Matcher:
             for label, extended in self._bindings(pattern, place, bound, pattern.labels):
                 option = (pattern.by_label[label], place.option(pattern, label))
                 yield from self._sequence([option, *rest], values, extended)
-        elif values:
+        else:
             for extended in self._one(pattern, place, values[0], bound):
                 yield from self._sequence(rest, values[1:], extended)
 
@@ -77,7 +84,7 @@ class _Matcher:
         if isinstance(hole, Repeat) and hole.low == hole.high:
             yield hole.low, bound
             return
-        name = hole.parameter(place.name(hole))
+        name = self.names.add(hole, place)
         if name in bound:
             yield bound[name], bound
             return
@@ -101,7 +108,7 @@ class _Matcher:
                 items = [(item, place.below(str(i))) for i, item in enumerate(pattern)]
                 yield from self._sequence(items, value, bound)
         elif isinstance(pattern, Hole):
-            name = place.name(pattern)
+            name = self.names.add(pattern, place)
             if name in bound:
                 if _same(bound[name], value):
                     yield bound
@@ -113,6 +120,18 @@ class _Matcher:
             yield bound
 
 
+@lru_cache(maxsize=4096)
+def _span(pattern: Any) -> tuple[int, int]:
+    """Return the fewest and the most values that ``pattern`` can stand for."""
+    if isinstance(pattern, Choose):
+        lows, highs = zip(*map(_span, pattern.options), strict=True)
+        return min(lows), max(highs)
+    if isinstance(pattern, Repeat):
+        low, high = _span(pattern.body)
+        return pattern.low * low, pattern.high * high
+    return 1, 1
+
+
 def _same(one: Any, other: Any) -> bool:
     """Compare scalars as an architecture does: 1 is 1.0, but not True."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
@@ -122,6 +141,6 @@ def _contains(hole: Hole, value: Any) -> bool:
     distribution = hole.distribution
     if isinstance(distribution, CategoricalDistribution) or isinstance(value, bool):
         return False
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not isinstance(value, int | float):
         return False
     return distribution._contains(distribution.to_internal_repr(value))

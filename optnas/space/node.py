@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Node", "text_of", "tree_value"]
 
+# What databases and tensors hold; Python itself refuses to print much longer ones.
+_MOST_BITS = 63
+
 
 class Node:
     """An op with its arguments and children, any of which may be a hole.
@@ -61,6 +64,9 @@ class Node:
     def __setattr__(self, field: str, value: object) -> None:
         raise AttributeError(f"a Node is immutable: cannot set {field!r}")
 
+    def __delattr__(self, field: str) -> None:
+        raise AttributeError(f"a Node is immutable: cannot delete {field!r}")
+
     def __hash__(self) -> int:
         return self._hash
 
@@ -86,6 +92,11 @@ class Node:
     def open(self) -> bool:
         """Whether a choice is left open anywhere in the tree."""
         return any(is_open(value) for _, value in self.args) or any(map(is_open, self.children))
+
+    @cached_property
+    def named(self) -> bool:
+        """Whether any part of the tree has a name."""
+        return any(node.name is not None for node in self.walk())
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -209,18 +220,25 @@ def tree_value(value: Any, where: str) -> Any:
     """
     from optnas.space.op import Op
 
-    if isinstance(value, Node | Hole | str | bool | int) or value is None:
+    if isinstance(value, Node | Hole | bool) or value is None:
         return value
     if isinstance(value, Op):
         return value()
     if isinstance(value, list | tuple):
         return tuple(tree_value(item, where) for item in value)
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return tree_value(value.item(), where)
+    # Subclasses (enumerations) print as something else than the plain value that is meant.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        if value.bit_length() > _MOST_BITS:
+            raise SpaceError(f"{where}: a whole number of {value.bit_length()} bits is too large")
+        return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise SpaceError(f"{where}: {value!r} is not a finite number")
-        return value
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return tree_value(value.item(), where)
+        return float(value)
     raise SpaceError(
         f"{where}: {value!r} cannot stand in a tree: use a number, a text, an op's node or a hole"
     )
@@ -232,13 +250,14 @@ def text_of(value: Any) -> str:
         if isinstance(value, tuple):
             return f"({', '.join(map(text_of, value))}{',' if len(value) == 1 else ''})"
         return repr(value)
-    written = [text_of(child) for child in value.children]
-    if value.name is not None:
-        written.append(f"name={value.name!r}")
+    by_position, by_name = [], []
     for arg, content in value.args:
         required, default = value.op.default(arg)
-        if required and value.op.positional(arg):
-            written.append(text_of(content))
+        if value.op.positional(arg) and (required or value.children):
+            by_position.append(text_of(content))
         elif required or content != default or type(content) is not type(default):
-            written.append(f"{arg}={text_of(content)}")
+            by_name.append(f"{arg}={text_of(content)}")
+    if value.name is not None:
+        by_name.append(f"name={value.name!r}")
+    written = [*by_position, *map(text_of, value.children), *by_name]
     return f"{value.op.name}({', '.join(written)})" if written else value.op.name

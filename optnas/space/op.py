@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from optnas.space.errors import BuildError, SpaceError
+from optnas.space.holes import Hole, Repeat, checked_name, outcomes
 from optnas.space.node import Node, tree_value
 
 __all__ = ["Op", "Shape", "Site", "ops_by_name", "register"]
@@ -45,6 +46,8 @@ class Op:
         self.__name__ = self.__qualname__ = name
         self.__doc__ = doc
         self._parameters = signature.parameters
+        # Without the annotations, which from __future__ import annotations leaves in quotes.
+        self._plain = inspect.Signature([p.replace(annotation=p.empty) for p in self._parameters.values()])
         kinds = {parameter.kind for parameter in self._parameters.values()}
         self._takes_children = _KINDS.VAR_POSITIONAL in kinds
         self._open_ended = next(
@@ -65,7 +68,8 @@ class Op:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise SpaceError(f"{self.name}: {error}; it takes {self.name}{self.signature}") from None
+            raise SpaceError(f"{self.name}: {error}; it takes {self.name}{self._plain}") from None
+        given = set(bound.arguments)
         bound.apply_defaults()
         arguments: list[tuple[str, Any]] = []
         children: tuple[Any, ...] = ()
@@ -75,16 +79,15 @@ class Op:
                 children = tuple(self._child(child) for child in value)
             elif kind is _KINDS.VAR_KEYWORD:
                 arguments += [(k, tree_value(v, f"{self.name}({k}=…)")) for k, v in value.items()]
-            else:
+            elif key in given or _can_stand(value):
                 arguments.append((key, self.argument(key, value)))
-        return Node(self, tuple(arguments), children, name)
+        return Node(self, tuple(arguments), children, checked_name(name))
 
     def _child(self, value: Any) -> Any:
-        from optnas.space.holes import Hole
-
         value = tree_value(value, f"a child of {self.name}")
-        if not isinstance(value, Node | Hole):
-            raise SpaceError(f"{self.name}: the child {value!r} is not an op's node or a hole")
+        for child in outcomes(value):
+            if not isinstance(child, Node):
+                raise SpaceError(f"{self.name}: the child {child!r} is not an op's node")
         return value
 
     def argument(self, key: str, value: Any) -> Any:
@@ -94,6 +97,11 @@ class Op:
             SpaceError: If it is nothing that a tree can hold.
         """
         value = tree_value(value, f"{self.name}({key}=…)")
+        if isinstance(value, Hole) and any(isinstance(v, Repeat) for v in outcomes(value, repeats=False)):
+            raise SpaceError(
+                f"{self.name}({key}=…): repeat stands among an op's children, not in an argument;"
+                " wrap it in seq"
+            )
         # swish(beta=1) and swish(beta=1.0) are one architecture, so they must be one text.
         if isinstance(self.default(key)[1], float) and type(value) is int:
             return float(value)
@@ -198,11 +206,22 @@ def _located(what: Literal["build", "cost"], node: Node, site: Site) -> Any:
         raise BuildError(f"{node} cannot be built on an input of shape {site.shape}: {reason}") from error
 
 
+def _can_stand(default: Any) -> bool:
+    """Return whether a default can stand in a tree; those that cannot (functions) stay out of it."""
+    try:
+        tree_value(default, "a default")
+    except SpaceError:
+        return False
+    return True
+
+
 _registry: dict[str, Op] = {}
 
 
 def register(op: Op) -> Op:
     """Make ``op`` known to :func:`~optnas.space.parse.parse`. A later op of the same name replaces it."""
+    if op.name in _registry:
+        _cost.cache_clear()  # what is remembered is the earlier op's
     _registry[op.name] = op
     return op
 

@@ -78,6 +78,8 @@ class _Reader:
                 for keyword in keywords:
                     if keyword.arg is None:
                         raise self.refusal(keyword.value)
+                    if keyword.arg in named:
+                        raise SpaceError(f"{self.excerpt(part)!r}: {keyword.arg}= stands there twice")
                     named[keyword.arg] = self.value(keyword.value, depth + 1)
                 try:
                     return maker(*positional, **named)
@@ -87,16 +89,17 @@ class _Reader:
                     raise SpaceError(f"{self.excerpt(part)!r}: {error}") from None
             case ast.Name() | ast.Attribute():
                 maker = self.maker(part)
-                return maker() if isinstance(maker, Op) else self.value(ast.Call(part, [], []), depth)
+                call = ast.copy_location(ast.Call(part, [], []), part)
+                return maker() if isinstance(maker, Op) else self.value(call, depth)
         raise self.refusal(part)
 
     def maker(self, part: ast.expr) -> Callable[..., Any]:
         """Return the op or the hole that a name stands for; ``ops.conv`` is ``conv``."""
         match part:
             case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="ops"), attr=name):
-                known = {**_HOLES, **ops_by_name()}
+                known: dict[str, Callable[..., Any]] = {**_HOLES, **ops_by_name()}
                 if name not in known:
-                    raise SpaceError(f"no op is called {name!r}: {nearest(name, known)}")
+                    raise SpaceError(f"no op is called {_shorten(name)!r}: {nearest(name, known)}")
                 return known[name]
         raise self.refusal(part)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from optnas.space.closing import distributions, visit
-from optnas.space.holes import Choose, Hole, Repeat
+from optnas.space.closing import holes, visit
+from optnas.space.holes import Choose, Hole, Repeat, is_open
 from optnas.space.names import ROOT, Place, parts
 from optnas.space.node import Node
 
@@ -19,43 +20,58 @@ __all__ = ["size"]
 # A decision that will certainly be made, and where: (parameter, hole, place).
 _Decision = tuple[str, Hole, Place]
 
+# Decided of a parameter: that it shall not be needed.
+_NEVER = object()
+
 
 def size(space: Node) -> float:
-    distributions(space)  # raises where a name is ambiguous
-    return _count(_decisions(space, ROOT, {}), {})
+    known = holes(space)
+    if math.inf in map(_values, known.values()):
+        return math.inf  # any hole can be reached
+    return _count(_decisions(space, ROOT, {}), {}, known)
 
 
-def _count(pending: tuple[_Decision, ...], decided: dict[str, Any]) -> float:
+def _count(pending: tuple[_Decision, ...], decided: Mapping[str, Any], known: Mapping[str, Hole]) -> float:
     """Return the number of ways to make the pending decisions and those that follow from them.
 
-    Decisions whose futures have no name in common are independent: their numbers multiply. Only
-    where futures are entangled does one of the decisions have to be tried value by value.
+    Decisions whose futures have no name in common are independent: their numbers multiply.
     """
-    total: float = 1
-    for group in _independent(pending):
-        names = Counter(name for name, _, _ in group)
-        # The most entangled first: deciding it is what takes the others apart.
-        name, hole, _ = max(group, key=lambda decision: names[decision[0]])
-        if not isinstance(hole, Choose | Repeat):
-            total *= _values(hole)
-            continue
-        values = hole.labels if isinstance(hole, Choose) else range(hole.low, hole.high + 1)
-        ways: float = 0
-        for value in values:
-            now = {**decided, name: value}
-            following: list[_Decision] = []
-            for other in group:
-                following += _after(other, value, now) if other[0] == name else [other]
-            ways += _count(tuple(following), now)
-        total *= ways
-    return total
+    if any(decided.get(name) is _NEVER for name, _, _ in pending):
+        return 0
+    return math.prod(_ways(group, decided, known) for group in _independent(pending, decided))
 
 
-def _independent(pending: tuple[_Decision, ...]) -> list[list[_Decision]]:
-    """Group decisions by whether their futures share a name."""
+def _ways(group: list[_Decision], decided: Mapping[str, Any], known: Mapping[str, Hole]) -> float:
+    """Return the number of ways to make decisions that are entangled.
+
+    The name that most of their futures have in common is decided first: that takes them apart. Where
+    it may turn out not to be needed, the ways that do without it are counted once, not once a value.
+    """
+    pending = {name for name, _, _ in group}
+    futures = Counter(name for decision in group for name in _future(*decision[1:]) - decided.keys())
+    name = max(futures, key=lambda name: futures[name]) if len(group) > 1 else group[0][0]
+    hole = known[name]
+
+    def given(value: Any) -> float:
+        now = {**decided, name: value}
+        following = (_after(each, value, now) if each[0] == name else (each,) for each in group)
+        return _count(tuple(decision for after in following for decision in after), now, known)
+
+    values = _values(hole)
+    if isinstance(hole, Choose) and is_open(hole.options):
+        ways = sum(map(given, hole.labels))
+    elif isinstance(hole, Repeat) and is_open(hole.body):
+        ways = sum(map(given, range(hole.low, hole.high + 1)))
+    else:
+        ways = values * given(None)  # nothing follows from it, whatever it is
+    return ways if name in pending else ways - (values - 1) * given(_NEVER)
+
+
+def _independent(pending: tuple[_Decision, ...], decided: Mapping[str, Any]) -> list[list[_Decision]]:
+    """Group decisions by whether their futures share a name that is not decided."""
     groups: list[tuple[set[str], list[_Decision]]] = []
     for decision in pending:
-        future = set(_future(decision[1], decision[2])) | {decision[0]}
+        future = set(_future(*decision[1:]) - decided.keys())
         together = [decision]
         apart = []
         for names, group in groups:
@@ -69,12 +85,12 @@ def _independent(pending: tuple[_Decision, ...]) -> list[list[_Decision]]:
 
 
 @lru_cache(maxsize=4096)
-def _future(value: Any, place: Place) -> frozenset[str]:
-    """Return every parameter that may have to be decided within ``value``."""
-    return frozenset(hole.parameter(at.name(hole)) for hole, at in visit(value, place))
+def _future(hole: Hole, place: Place) -> frozenset[str]:
+    """Return every parameter that may have to be decided within ``hole``, its own included."""
+    return frozenset(each.parameter(at.name(each)) for each, at in visit(hole, place))
 
 
-def _decisions(value: Any, place: Place, decided: dict[str, Any]) -> tuple[_Decision, ...]:
+def _decisions(value: Any, place: Place, decided: Mapping[str, Any]) -> tuple[_Decision, ...]:
     """Return the decisions that ``value`` asks for at once, seeing through those already made."""
     if isinstance(value, Node):
         inside = parts(value, place) if value.open else ()
@@ -92,23 +108,28 @@ def _decisions(value: Any, place: Place, decided: dict[str, Any]) -> tuple[_Deci
     return _after(decision, decided[name], decided) if name in decided else (decision,)
 
 
-def _after(decision: _Decision, made: Any, decided: dict[str, Any]) -> tuple[_Decision, ...]:
-    """Return the decisions that follow once ``decision`` is made."""
+def _after(decision: _Decision, made: Any, decided: Mapping[str, Any]) -> tuple[_Decision, ...]:
+    """Return the decisions that follow once ``decision`` is made; itself where it shall not be needed."""
     _, hole, place = decision
-    if isinstance(hole, Choose):
+    if made is _NEVER:
+        return (decision,)
+    if isinstance(hole, Choose) and is_open(hole.options):
         return _decisions(hole.by_label[made], place.option(hole, made), decided)
-    if isinstance(hole, Repeat):
+    if isinstance(hole, Repeat) and is_open(hole.body):
         copies = (_decisions(hole.copy(i), place.copy(hole, i), decided) for i in range(made))
         return tuple(d for copy in copies for d in copy)
     return ()
 
 
 def _values(hole: Hole) -> float:
+    """Return how many values the hole's parameter takes."""
     match hole.distribution:
+        case CategoricalDistribution(choices=choices):
+            return len(choices)
         case IntDistribution(low=low, high=high, step=step):
             return (high - low) // step + 1
         case FloatDistribution(low=low, high=high, step=step):
             if low == high:
                 return 1
             return math.inf if step is None else round((high - low) / step) + 1
-    raise TypeError(f"not a numeric hole: {hole!r}")
+    raise TypeError(f"not an Optuna distribution: {hole.distribution!r}")

@@ -1,0 +1,6 @@
+"""Data sets: tensors in three parts, normalised by the training part alone."""
+
+from optnas.data.data import Data, Split
+from optnas.data.sources import digits, tensors
+
+__all__ = ["Data", "Split", "digits", "tensors"]

@@ -1,0 +1,241 @@
+"""What a study wants: named values, their directions, and the limits they must keep."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import math
+import operator
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Literal
+
+from optnas.errors import UserError
+
+__all__ = ["Constraint", "Expression", "Objective", "maximize", "minimize"]
+
+_OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.Mod: operator.mod,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+_FUNCTIONS: dict[str, Callable[..., float]] = {
+    "abs": abs,
+    "exp": math.exp,
+    "log": math.log,
+    "log10": math.log10,
+    "log2": math.log2,
+    "max": max,
+    "min": min,
+    "sqrt": math.sqrt,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Expression:
+    """Arithmetic over named metrics, read without executing anything.
+
+    Understands numbers, names, ``+ - * / % **``, parentheses, and the functions abs, exp, log, log2,
+    log10, max, min and sqrt.
+
+    >>> Expression("loss + 0.1 * log10(flops)")({"loss": 0.5, "flops": 1e6})
+    1.1
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        self.names  # noqa: B018 - reads the text, so that mistakes show at once
+
+    def __str__(self) -> str:
+        return self.text
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The metrics it needs."""
+        return frozenset(_names(self._tree, self.text))
+
+    @cached_property
+    def _tree(self) -> ast.expr:
+        return _parsed(self.text)
+
+    def __call__(self, metrics: Mapping[str, float]) -> float:
+        """Return the value.
+
+        Raises:
+            KeyError: If a metric it needs is not among ``metrics``.
+            ArithmeticError: If it has no value there, such as a logarithm of 0.
+        """
+        return _value(self._tree, metrics, self.text)
+
+
+def _parsed(text: str) -> ast.expr:
+    if not isinstance(text, str) or len(text) > 1000:
+        raise UserError(f"{text!r} is not the name of a metric nor arithmetic over metrics")
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise UserError(f"{text!r} is not the name of a metric nor arithmetic over metrics") from None
+
+
+def _names(part: ast.expr, text: str) -> set[str]:
+    """Return the metrics that ``part`` needs, and refuse everything that is not arithmetic."""
+    match part:
+        case ast.Name(id=name):
+            return {name}
+        case ast.Constant(value=bool()):
+            pass
+        case ast.Constant(value=int() | float()):
+            return set()
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _names(left, text) | _names(right, text)
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
+            return _names(operand, text)
+        case ast.Call(func=ast.Name(id=function), args=[_, *_] as args, keywords=[]):
+            if function in _FUNCTIONS:
+                return set().union(*(_names(arg, text) for arg in args))
+    raise UserError(
+        f"{ast.unparse(part)!r} in {text!r} is not understood: use names, numbers, + - * / ** % and "
+        + ", ".join(_FUNCTIONS)
+    )
+
+
+def _value(part: ast.expr, metrics: Mapping[str, float], text: str) -> float:
+    try:
+        match part:
+            case ast.Name(id=name):
+                return float(metrics[name])
+            case ast.Constant(value=int() | float() as number):
+                return float(number)  # not int: 9**9**9 must overflow, not run for ever
+            case ast.BinOp(left=left, op=op, right=right):
+                result = _OPERATORS[type(op)](_value(left, metrics, text), _value(right, metrics, text))
+            case ast.UnaryOp(op=op, operand=operand):
+                result = _OPERATORS[type(op)](_value(operand, metrics, text))
+            case ast.Call(func=ast.Name(id=function), args=args):
+                result = _FUNCTIONS[function](*(_value(arg, metrics, text) for arg in args))
+            case _:
+                raise TypeError(f"not arithmetic: {ast.dump(part)}")
+    except (ArithmeticError, ValueError) as error:
+        raise ArithmeticError(f"{text!r} has no value: {error}") from None
+    if isinstance(result, complex):
+        raise ArithmeticError(f"{text!r} has no real value")
+    return result
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """A value to make as large or as small as possible.
+
+    Attributes:
+        metric: A metric's name, or arithmetic over metrics.
+        direction: Which way is better.
+    """
+
+    metric: Expression
+    direction: Literal["maximize", "minimize"]
+
+    @property
+    def name(self) -> str:
+        return self.metric.text
+
+    @property
+    def sign(self) -> int:
+        """What turns the value into one to minimise: 1 or -1."""
+        return 1 if self.direction == "minimize" else -1
+
+    def __repr__(self) -> str:
+        return f"{self.direction}({self.name!r})"
+
+
+def maximize(metric: str) -> Objective:
+    """Make ``metric``, a name or arithmetic over names, as large as possible."""
+    return Objective(Expression(metric), "maximize")
+
+
+def minimize(metric: str) -> Objective:
+    """Make ``metric``, a name or arithmetic over names, as small as possible."""
+    return Objective(Expression(metric), "minimize")
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraint:
+    """A limit that a candidate must keep.
+
+    Attributes:
+        name: What it is called in the dashboard and in the reason of a trial that breaks it.
+        needs: The metrics it looks at; ``None`` for a function, which looks at the candidate itself.
+    """
+
+    name: str
+    needs: frozenset[str] | None
+    _violation: Callable[[Any], float]
+
+    @classmethod
+    def of(cls, limit: str | Callable[[Any], float | bool]) -> Constraint:
+        """Make a constraint of a text or a function.
+
+        Args:
+            limit: A comparison such as ``"params <= 200_000"``, or a function of the
+                :class:`~optnas.study.Candidate` that returns whether it is kept (a ``bool``), or how
+                far it is broken (a number, 0 or less where it is kept).
+
+        Raises:
+            UserError: If the text is not a comparison.
+        """
+        if callable(limit):
+            return cls(getattr(limit, "__name__", repr(limit)), None, _of_function(limit))
+        if not isinstance(limit, str):
+            raise UserError(f"{limit!r} is not a constraint: write e.g. 'params <= 200_000', or a function")
+        tree = _parsed(limit)
+        if not isinstance(tree, ast.Compare) or any(type(op) not in _COMPARISONS for op in tree.ops):
+            raise UserError(f"{limit!r} is not a constraint: write e.g. 'params <= 200_000'")
+        sides = [Expression(ast.unparse(side)) for side in (tree.left, *tree.comparators)]
+        compare = [
+            (left, _COMPARISONS[type(op)], right)
+            for left, op, right in zip(sides, tree.ops, sides[1:], strict=False)
+        ]
+
+        def violation(metrics: Mapping[str, float]) -> float:
+            return max(how(left(metrics), right(metrics)) for left, how, right in compare)
+
+        return cls(limit, frozenset().union(*(side.names for side in sides)), violation)
+
+    def violation(self, subject: Any) -> float:
+        """Return how far it is broken: 0 or less where it is kept.
+
+        Args:
+            subject: The metrics by name; for a function, the candidate.
+        """
+        return self._violation(subject)
+
+
+def _of_function(function: Callable[[Any], float | bool]) -> Callable[[Any], float]:
+    def violation(candidate: Any) -> float:
+        answer = function(candidate)
+        if isinstance(answer, bool):
+            return 0.0 if answer else 1.0
+        return float(answer)
+
+    return violation
+
+
+def _excess(value: float, limit: float) -> float:
+    # As a share of the limit, so that a sampler that adds violations up compares like with like.
+    return (value - limit) / (abs(limit) or 1.0)
+
+
+def _strict_excess(value: float, limit: float) -> float:
+    return _excess(value, limit) if value != limit else math.ulp(1.0)
+
+
+_COMPARISONS: dict[type[ast.cmpop], Callable[[float, float], float]] = {
+    ast.LtE: _excess,
+    ast.Lt: _strict_excess,
+    ast.GtE: lambda value, limit: _excess(-value, -limit),
+    ast.Gt: lambda value, limit: _strict_excess(-value, -limit),
+}

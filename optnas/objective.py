@@ -1,0 +1,191 @@
+"""The way of one trial.
+
+suggest → same candidate finished before? reuse its values : costs → constraints → evaluate by rungs
+⇄ pruner → values. Whatever happens leaves its reason in words in the trial's record.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from optuna import TrialPruned
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from optnas import pruners
+from optnas.candidate import Candidate
+from optnas.space import SpaceError
+from optnas.train import Diverged, default_device, fit
+
+if TYPE_CHECKING:
+    from optnas.study import Study
+
+__all__ = ["run"]
+
+
+def run(study: Study, trial: Trial) -> list[float]:
+    """Evaluate one trial of ``study`` and return the objectives' values.
+
+    Raises:
+        TrialPruned: If the pruner gives it up, a constraint is broken, the architecture cannot be
+            built, the training diverges, or the same candidate was pruned before.
+    """
+    candidate = study.suggest(trial)
+    try:
+        trial.set_user_attr("architecture", str(candidate.architecture))
+        trial.set_user_attr("key", candidate.key)
+        twin = _finished_twin(trial, candidate.key)
+        if twin is not None:
+            return _lend(twin, trial)
+        candidate = dataclasses.replace(candidate, costs=_known_costs(study, trial, candidate))
+        _check_constraints(study, trial, candidate)
+        metrics = _evaluate(study, trial, candidate)
+        _record_late_constraints(study, trial, metrics)
+        return _values(study, metrics)
+    except TrialPruned as pruned:
+        trial.set_user_attr("reason", str(pruned))
+        raise
+    except Exception as error:
+        trial.set_user_attr("reason", _in_words(error))
+        raise
+
+
+def _finished_twin(trial: Trial, key: str) -> FrozenTrial | None:
+    """Return the trial that trained the same candidate to its end, if there is one."""
+    for other in trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+        if other.user_attrs.get("key") == key and "twin" not in other.user_attrs:
+            return other
+    return None
+
+
+def _lend(twin: FrozenTrial, trial: Trial) -> list[float]:
+    """Give ``trial`` what its twin found."""
+    trial.set_user_attr("twin", twin.number)
+    for name in ("costs", "metrics"):
+        if name in twin.user_attrs:
+            trial.set_user_attr(name, twin.user_attrs[name])
+    for name, violation in twin.constraints.items():
+        _constrain(trial, name, violation)
+    if twin.state == TrialState.PRUNED:
+        raise TrialPruned(f"the same as trial {twin.number}: {twin.user_attrs.get('reason', 'pruned')}")
+    return list(twin.values)
+
+
+def _known_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[str, float]:
+    try:
+        costs = study.costs(candidate)
+    except SpaceError as error:
+        # Infeasible rather than failed: samplers learn from that to look elsewhere.
+        _constrain(trial, "buildable", 1.0)
+        raise TrialPruned(str(error)) from error
+    if costs:
+        trial.set_user_attr("costs", costs)
+    return costs
+
+
+def _check_constraints(study: Study, trial: Trial, candidate: Candidate) -> None:
+    """Record how far each constraint on known costs is broken, and end the trial if one is."""
+    broken = []
+    for limit in study.constraints:
+        if limit.needs is not None and not limit.needs <= candidate.costs.keys():
+            continue
+        violation = limit.violation(candidate if limit.needs is None else candidate.costs)
+        _constrain(trial, limit.name, violation)
+        if violation > 0:
+            found = ", ".join(f"{name} = {candidate.costs[name]:,}" for name in sorted(limit.needs or ()))
+            broken.append(f"breaks {limit.name!r}" + (f" with {found}" if found else ""))
+    if broken:
+        raise TrialPruned("; ".join(broken))
+
+
+def _record_late_constraints(study: Study, trial: Trial, metrics: Mapping[str, float]) -> None:
+    """Record constraints on what only training could tell; the trial keeps its values."""
+    for limit in study.constraints:
+        if limit.needs is not None and limit.name not in trial.constraints:
+            _require(metrics, limit.needs, repr(limit.name))
+            _constrain(trial, limit.name, limit.violation(metrics))
+
+
+def _constrain(trial: Trial, name: str, violation: float) -> None:
+    # A trial that is taken over from a worker that died has some of them already.
+    if name not in trial.constraints:
+        trial.set_constraint(name, violation)
+
+
+def _evaluate(study: Study, trial: Trial, candidate: Candidate) -> dict[str, float]:
+    """Return every metric of the candidate, its known costs included."""
+
+    def report(step: int, metrics: Mapping[str, float]) -> None:
+        pruners.report(trial, step, _values(study, {**candidate.costs, "seconds": spent(), **metrics}))
+        if pruners.should_prune(trial):
+            raise TrialPruned(f"not among the best at rung {step}")
+
+    started = time.perf_counter()
+
+    def spent() -> float:
+        return time.perf_counter() - started
+
+    if study.evaluate is not None:
+        found, where = dict(study.evaluate(candidate, report)), "evaluate"
+    else:
+        found, where = _train(study, candidate, report)
+    metrics = {**candidate.costs, "seconds": spent(), **found}
+    trial.set_user_attr("metrics", {**found, "seconds": round(metrics["seconds"], 4)})
+    trial.set_user_attr("run", {"device": where, "seed": candidate.seed})
+    return metrics
+
+
+def _train(study: Study, candidate: Candidate, report: Any) -> tuple[dict[str, float], str]:
+    assert study.task is not None
+    assert study.shape is not None
+    device = default_device(candidate.training.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(candidate.seed)
+        module = candidate.architecture.build(study.shape, **study.context)
+        try:
+            metrics = fit(
+                module, study.task, candidate.training, device=device, seed=candidate.seed, report=report
+            )
+        except Diverged as error:
+            raise TrialPruned(str(error)) from error
+    return metrics, str(device)
+
+
+def _values(study: Study, metrics: Mapping[str, float]) -> list[float]:
+    """Return the objectives' values.
+
+    Raises:
+        KeyError: If a metric that an objective needs was not measured.
+        ArithmeticError: If a value is not a number.
+    """
+    values = []
+    for objective in study.objectives:
+        _require(metrics, objective.metric.names, repr(objective))
+        value = objective.metric(metrics)
+        if math.isnan(value):
+            raise ArithmeticError(f"{objective.name} is not a number")
+        values.append(value)
+    return values
+
+
+def _require(metrics: Mapping[str, float], names: frozenset[str], user: str) -> None:
+    for name in sorted(names):
+        if name not in metrics:
+            measured = ", ".join(sorted(metrics))
+            raise LookupError(f"{user} needs {name!r}, which was not measured; measured: {measured}")
+
+
+def _in_words(error: Exception) -> str:
+    """Return an exception as one line that says where it happened."""
+    reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    package = Path(__file__).parent
+    outside = [frame for frame in frames if package not in Path(frame.filename).parents]
+    place = (outside or frames)[-1]
+    return f"{reason} ({Path(place.filename).name}:{place.lineno})"

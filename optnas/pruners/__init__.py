@@ -1,0 +1,7 @@
+"""Pruners for several objectives."""
+
+from optnas.pruners.named import PRUNERS, make_pruner
+from optnas.pruners.pareto_halving import ParetoHalvingPruner
+from optnas.pruners.rungs import report, should_prune
+
+__all__ = ["PRUNERS", "ParetoHalvingPruner", "make_pruner", "report", "should_prune"]

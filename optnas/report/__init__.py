@@ -1,0 +1,1 @@
+"""Showing a study: tables in the terminal, files, figures."""

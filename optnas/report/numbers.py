@@ -1,0 +1,47 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["duration", "rounded", "short"]
+
+_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def short(value: float | None) -> str:
+    """Return a value in at most a few digits: 0.9861, 921.8 k, 1.23 M.
+
+    >>> short(921_760), short(0.98607), short(20.0)
+    ('921.8 k', '0.9861', '20')
+    """
+    if value is None:
+        return "–"
+    for unit, letter in _UNITS:
+        if abs(value) >= 10 * unit or (abs(value) >= unit and unit > 1e3):
+            return f"{value / unit:.4g} {letter}"
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.3g}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time span: 0:01:40.
+
+    >>> duration(100)
+    '0:01:40'
+    """
+    if seconds is None:
+        return "–"
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}"
+
+
+def rounded(text: str) -> str:
+    """Return a text with its long decimal fractions cut to four digits, for reading only.
+
+    >>> rounded("swish(beta=0.6323385699327599)")
+    'swish(beta=0.6323)'
+    """
+    return re.sub(r"\d+\.\d{5,}(e-?\d+)?", lambda match: f"{float(match[0]):.4g}", text)

@@ -1,0 +1,136 @@
+"""What the command line shows: the live display of a run, and tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from optnas.pruners.rungs import rungs_of
+from optnas.report.numbers import duration, rounded, short
+from optnas.run.progress import Progress, front
+
+__all__ = ["front_table", "live_view", "objective_names", "studies_table", "trial_view"]
+
+
+def objective_names(study: optuna.Study) -> list[str]:
+    """Return what the study's values are called."""
+    return study.metric_names or [f"value {i}" for i in range(len(study.directions))]
+
+
+def live_view(study: optuna.Study, progress: Progress, *, title: str, most_rows: int) -> RenderableType:
+    """Return the display of a run under way: counts, rate, time left, hypervolume, front."""
+    bar = Table.grid(padding=(0, 2))
+    bar.add_row(
+        ProgressBar(progress.total, min(progress.finished, progress.total), width=36),
+        f"[bold]{progress.finished}[/]/{progress.total} trials",
+        f"[green]{progress.complete} complete[/]",
+        f"[yellow]{progress.pruned} pruned[/]",
+        f"[{'red' if progress.failed else 'dim'}]{progress.failed} failed[/]",
+        f"{progress.running} running",
+    )
+    facts = Text.assemble(
+        (f"{progress.rate:,.0f} trials/h", "bold"),
+        f"   {duration(progress.seconds_left)} left   hypervolume ",
+        (f"{progress.hypervolume:.3f}", "bold"),
+    )
+    parts: list[RenderableType] = [Text(title, style="bold cyan"), bar, facts]
+    if progress.front:
+        parts.append(front_table(study, progress.front, most_rows=most_rows))
+    return Group(*parts)
+
+
+def front_table(study: optuna.Study, trials: list[FrozenTrial], *, most_rows: int | None = None) -> Table:
+    """Return the front as a table, a row a trial."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("trial", justify="right")
+    for name, direction in zip(objective_names(study), study.directions, strict=True):
+        arrow = "↓" if direction == optuna.study.StudyDirection.MINIMIZE else "↑"
+        table.add_column(f"{name} {arrow}", justify="right", no_wrap=True)
+    table.add_column("architecture", overflow="ellipsis")  # the only column that gives way
+    shown = trials if most_rows is None else trials[: max(1, most_rows)]
+    for trial in shown:
+        architecture = Text(rounded(_architecture(trial)), no_wrap=True, overflow="ellipsis")
+        table.add_row(str(trial.number), *(short(value) for value in trial.values), architecture)
+    if len(shown) < len(trials):
+        table.add_row("", *[""] * len(study.directions), f"… and {len(trials) - len(shown)} more")
+    return table
+
+
+def _architecture(trial: FrozenTrial) -> str:
+    text = trial.user_attrs.get("architecture")
+    return str(text) if text else ", ".join(f"{k}={v}" for k, v in trial.params.items())
+
+
+def studies_table(studies: list[optuna.Study]) -> Table:
+    """Return a row a study: counts by state, and the best value of each objective."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("study")
+    for state in ("complete", "pruned", "failed", "running", "waiting", "front"):
+        table.add_column(state, justify="right", no_wrap=True)
+    table.add_column("best")
+    for study in studies:
+        trials = study.get_trials(deepcopy=False)
+        counts = [
+            sum(trial.state == state for trial in trials)
+            for state in (
+                TrialState.COMPLETE,
+                TrialState.PRUNED,
+                TrialState.FAIL,
+                TrialState.RUNNING,
+                TrialState.WAITING,
+            )
+        ]
+        best = front(study, trials)
+        table.add_row(study.study_name, *map(str, counts), str(len(best)), _best_values(study, best))
+    return table
+
+
+def _best_values(study: optuna.Study, trials: list[FrozenTrial]) -> str:
+    if not trials:
+        return "–"
+    told = []
+    for i, (name, direction) in enumerate(zip(objective_names(study), study.directions, strict=True)):
+        choose = max if direction == optuna.study.StudyDirection.MAXIMIZE else min
+        told.append(f"{name} {short(choose(trial.values[i] for trial in trials))}")
+    return ", ".join(told)
+
+
+def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
+    """Return everything a trial's record says."""
+    attributes = trial.user_attrs
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+
+    def row(what: str, value: Any) -> None:
+        table.add_row(what, Text(str(value)))
+
+    row("trial", f"{trial.number} of {study.study_name}")
+    row("state", trial.state.name.lower() + (f": {attributes['reason']}" if "reason" in attributes else ""))
+    if "twin" in attributes:
+        row("values of", f"trial {attributes['twin']}, the same candidate")
+    if trial.values is not None:
+        for name, value in zip(objective_names(study), trial.values, strict=True):
+            row(name, f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}")
+    row("architecture", _architecture(trial))
+    if trial.params:
+        row("parameters", "\n".join(f"{name} = {value}" for name, value in trial.params.items()))
+    for kind in ("costs", "metrics"):
+        if kind in attributes:
+            row(kind, "\n".join(f"{name} = {value:,}" for name, value in attributes[kind].items()))
+    for name, violation in trial.constraints.items():
+        row("constraint", f"{name}: " + ("kept" if violation <= 0 else f"broken by {violation:.3g}"))
+    for rung, values in rungs_of(trial).items():
+        told = ", ".join(f"{n} {short(v)}" for n, v in zip(objective_names(study), values, strict=False))
+        row(f"rung {rung}", told)
+    for name, value in attributes.get("run", {}).items():
+        row(name, value)
+    if trial.duration is not None:
+        row("took", f"{trial.duration.total_seconds():.2f} s, begun {trial.datetime_start:%Y-%m-%d %H:%M:%S}")
+    return table

@@ -1,0 +1,1 @@
+"""Running a study: storage, budgets, workers, progress."""

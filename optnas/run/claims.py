@@ -1,0 +1,98 @@
+"""Which trial a worker runs next, so that the study's total comes out exact.
+
+All workers, on all machines, look and claim under one lock. A trial whose worker died is not
+replaced but taken over: same number, same parameters, so nothing is lost and nothing counted twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from optnas.run.liveness import ATTRIBUTE, Worker, holder, is_lost
+from optnas.run.lock import study_lock
+
+__all__ = ["Claims", "Nothing"]
+
+# A trial that took its worker down with it this often is not tried again.
+_MOST_ATTEMPTS = 3
+
+
+class Nothing(enum.Enum):
+    """Why there is no trial to run."""
+
+    DONE = "the total is reached"
+    WAIT = "others are running the last ones"
+
+
+class Claims:
+    """Hands out the trials of one study to this process.
+
+    Args:
+        study: The study in its storage.
+        total: How many trials the study is to have in the end, over all workers.
+    """
+
+    def __init__(self, study: optuna.Study, total: int) -> None:
+        self.study = study
+        self.total = total
+        self.worker = Worker.here(os.getpid())
+
+    def next(self) -> int | Nothing:
+        """Claim a trial and return its id, or why there is none."""
+        with study_lock(self.study._storage, self.study.study_name):
+            trials = self.study.get_trials(deepcopy=False)
+            started = [trial for trial in trials if trial.state != TrialState.WAITING]
+            running = [trial for trial in started if trial.state == TrialState.RUNNING]
+            for trial in running:
+                claim = holder(trial)
+                if claim is not None and is_lost(claim):
+                    taken = self._take_over(trial, claim)
+                    if taken is not None:
+                        return taken
+            if len(started) < self.total:
+                return self._waiting() or self._new()
+            if any(holder(trial) for trial in running):
+                return Nothing.WAIT
+            return Nothing.DONE
+
+    def renew(self, trial_id: int) -> None:
+        """Tell other machines that this worker is alive and runs that trial."""
+        storage = self.study._storage
+        claim = storage.get_trial(trial_id).user_attrs[ATTRIBUTE]
+        with contextlib.suppress(UpdateFinishedTrialError):  # it ended just now
+            storage.set_trial_user_attr(trial_id, ATTRIBUTE, self.worker.claim(claim["attempt"]))
+
+    def release(self, trial_id: int) -> None:
+        """Put a trial back, unless it is finished, to be run with the same parameters later."""
+        with contextlib.suppress(UpdateFinishedTrialError):
+            self.study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+    def _take_over(self, trial: FrozenTrial, claim: dict[str, Any]) -> int | None:
+        attempt = claim.get("attempt", 1) + 1
+        storage = self.study._storage
+        if attempt > _MOST_ATTEMPTS:
+            reason = f"its worker died {_MOST_ATTEMPTS} times"
+            storage.set_trial_user_attr(trial._trial_id, "reason", reason)
+            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            return None
+        storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, self.worker.claim(attempt))
+        return trial._trial_id
+
+    def _waiting(self) -> int | None:
+        """Claim a trial that someone enqueued or put back."""
+        trial_id = self.study._pop_waiting_trial_id()
+        if trial_id is not None:
+            self.study._storage.set_trial_user_attr(trial_id, ATTRIBUTE, self.worker.claim(1))
+        return trial_id
+
+    def _new(self) -> int:
+        # Claimed in the same transaction that makes it: a worker that dies leaves no orphan.
+        template = create_trial(state=TrialState.RUNNING, user_attrs={ATTRIBUTE: self.worker.claim(1)})
+        return self.study._storage.create_new_trial(self.study._study_id, template)

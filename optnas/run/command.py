@@ -1,0 +1,96 @@
+"""What ``optnas run`` does: check everything, then search with a live display."""
+
+from __future__ import annotations
+
+import time
+
+import optuna
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from optnas.errors import UserError
+from optnas.report.numbers import duration
+from optnas.report.terminal import live_view
+from optnas.run.files import load_study
+from optnas.run.local import default_workers, run_here, run_processes
+from optnas.run.progress import Progress
+from optnas.run.storage import masked, open_storage
+from optnas.study import Study
+from optnas.train import default_device
+
+__all__ = ["run_command"]
+
+# Rows of the display that are not the front.
+_OTHER_ROWS = 6
+_REFRESH_SECONDS = 0.5
+
+
+def run_command(
+    file: str, url: str, *, trials: int, workers: int | None, threads: int | None, console: Console
+) -> None:
+    """Run the study that ``file`` declares until it has ``trials`` trials.
+
+    Raises:
+        UserError: If anything given does not fit; nothing has been written then.
+        EveryTrialFailed: If every trial fails for the same reason.
+        KeyboardInterrupt: If it was stopped.
+    """
+    for what, number in (("trials", trials), ("workers", workers), ("threads", threads)):
+        if number is not None and number < 1:
+            raise UserError(f"--{what} {number}: it must be at least 1")
+    study = load_study(file)
+    _check(study)
+    workers = min(workers or default_workers(study), trials)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    opened = study.open(open_storage(url))
+    title = f"{study.name} · {masked(url)} · {workers} {'worker' if workers == 1 else 'workers'}"
+    with _Display(opened, trials, title, console) as display:
+        if workers == 1:
+            run_here(study, opened, trials, threads=threads, tick=display.update)
+        else:
+            run_processes(file, url, trials, workers=workers, threads=threads, tick=display.update)
+
+
+def _check(study: Study) -> None:
+    """Raise whatever would go wrong in every trial, before anything is written."""
+    default_device(study.training.device)
+    if study.task is not None:
+        study.task.data.splits  # noqa: B018 - loads and checks the data
+
+
+class _Display:
+    """The live display: the progress of the study, looked at anew at every refresh.
+
+    Where the output is no terminal only the end is shown.
+    """
+
+    def __init__(self, study: optuna.Study, total: int, title: str, console: Console) -> None:
+        self._study = study
+        self._total = total
+        self._title = title
+        self._console = console
+        self._since = time.monotonic()
+        self._before = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._next = 0.0
+
+    def update(self) -> None:
+        """Draw it again, if it is time to."""
+        if time.monotonic() >= self._next:
+            if self._console.is_terminal:
+                self._live.update(self._view(), refresh=True)
+            self._next = time.monotonic() + _REFRESH_SECONDS
+
+    def _view(self) -> RenderableType:
+        progress = Progress.of(self._study, self._total, since=self._since, finished_before=self._before)
+        rows = max(1, self._console.height - _OTHER_ROWS)
+        return live_view(self._study, progress, title=self._title, most_rows=rows)
+
+    def __enter__(self) -> _Display:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+        self._console.print(self._view())
+        self._console.print(f"Took {duration(time.monotonic() - self._since)}.", style="dim")

@@ -1,0 +1,59 @@
+"""What this machine has for a search: versions, devices, threads, storage."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from optnas.errors import UserError
+from optnas.run.storage import masked, open_storage
+
+__all__ = ["examine"]
+
+_PACKAGES = ("optnas", "optuna", "torch", "optuna-dashboard", "scikit-learn", "plotly", "numpy")
+
+
+def examine(url: str) -> list[tuple[str, str, bool]]:
+    """Return what was found: what was looked at, what it is, and whether that is well."""
+    found = [("python", platform.python_version(), True)]
+    for package in _PACKAGES:
+        try:
+            found.append((package, version(package), True))
+        except PackageNotFoundError:
+            found.append((package, "not installed", False))
+    found.append(("cores", str(_cores()), True))
+    found += _devices()
+    found.append(_storage(url))
+    return found
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _devices() -> list[tuple[str, str, bool]]:
+    import torch
+
+    threads = f"1 a worker (PyTorch's own default here: {torch.get_num_threads()})"
+    devices = [("threads", threads, True)]
+    if not torch.cuda.is_available():
+        return [*devices, ("device", "cpu (no CUDA device found)", True)]
+    for i in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(i)
+        devices.append((f"cuda:{i}", f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB", True))
+    return devices
+
+
+def _storage(url: str) -> tuple[str, str, bool]:
+    try:
+        storage = open_storage(url, create=False)
+        studies = len(storage.get_all_studies())
+    except UserError as error:
+        new = "run one first" in str(error)
+        return (
+            "storage",
+            f"{masked(url)}: not there yet, the first run makes it" if new else str(error),
+            new,
+        )
+    return ("storage", f"{masked(url)}: reachable, {studies} {'study' if studies == 1 else 'studies'}", True)

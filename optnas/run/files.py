@@ -1,0 +1,79 @@
+"""Loading a study from the Python file that declares it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+
+from optnas.errors import UserError
+from optnas.space import SpaceError
+from optnas.study import Study
+
+__all__ = ["load_study"]
+
+
+def load_study(reference: str) -> Study:
+    """Return the study that a file declares. The file is Python, and is run as such.
+
+    Args:
+        reference: The file's path; with ``:name`` behind it the variable, by default ``study``.
+
+    Raises:
+        UserError: If there is no such file or variable, or the file does not run.
+    """
+    path, variable = _split(reference)
+    if not path.is_file():
+        raise UserError(f"no such file: {path}" + ("" if path.suffix else " (a study file ends in .py)"))
+    namespace = _run(path)
+    found = namespace.get(variable)
+    if not isinstance(found, Study):
+        others = [name for name, value in namespace.items() if isinstance(value, Study)]
+        hint = f"; it has {path}:{others[0]}" if others else f": write {variable} = Study(…) in it"
+        what = f"no study called {variable!r}" if found is None else f"a {type(found).__name__}, not a Study"
+        raise UserError(f"{path}: {what}{hint}")
+    return found
+
+
+def _split(reference: str) -> tuple[Path, str]:
+    path, colon, variable = reference.rpartition(":")
+    if colon and variable.isidentifier() and not Path(reference).exists():
+        return Path(path), variable
+    return Path(reference), "study"
+
+
+def _run(path: Path) -> dict[str, object]:
+    name = f"optnas_study_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} is not a Python file: a study file ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    # So that a study's own classes can be found again, and its neighbours imported.
+    sys.modules[name] = module
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        raise UserError(f"{error.filename}:{error.lineno}: {error.msg}: {line}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not a text file in UTF-8") from None
+    except (UserError, SpaceError) as error:
+        raise UserError(f"{_place(path, error)}: {error}") from None
+    except Exception as error:
+        message = str(error).strip().split("\n")[0]
+        raise UserError(f"{_place(path, error)}: {type(error).__name__}: {message}") from error
+    return vars(module)
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """Return the file, and the line of it that led to the error."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() == path.resolve()
+    ]
+    return f"{path}:{lines[-1]}" if lines else str(path)

@@ -1,0 +1,96 @@
+"""Who runs a trial, and whether they still do."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import psutil
+from optuna.trial import FrozenTrial
+
+__all__ = ["ATTRIBUTE", "Heart", "Worker"]
+
+ATTRIBUTE = "worker"
+
+# On another machine a worker cannot be looked at: it is taken for dead after this many missed beats.
+BEAT_SECONDS = 30.0
+_MISSED_BEATS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Worker:
+    """A process that runs trials.
+
+    Attributes:
+        host: The machine, and the process namespace on it.
+        pid: Its process there.
+        born: When that process started, seconds since the epoch: process numbers are used again.
+    """
+
+    host: str
+    pid: int
+    born: float
+
+    @classmethod
+    @cache
+    def here(cls, pid: int) -> Worker:
+        """Return the worker that this process, whose number is ``pid``, is."""
+        return cls(_host(), pid, round(psutil.Process(pid).create_time(), 2))
+
+    def claim(self, attempt: int) -> dict[str, Any]:
+        """Return what a trial's record says while this worker runs it."""
+        return {**dataclasses.asdict(self), "attempt": attempt, "seen": round(time.time(), 1)}
+
+
+def holder(trial: FrozenTrial) -> dict[str, Any] | None:
+    """Return who claims to run ``trial``; ``None`` if it is no worker of optnas."""
+    claim = trial.user_attrs.get(ATTRIBUTE)
+    return claim if isinstance(claim, dict) and "pid" in claim else None
+
+
+def is_lost(claim: dict[str, Any]) -> bool:
+    """Return whether the worker of that claim is gone for good."""
+    if claim["host"] != _host():
+        return bool(time.time() - claim["seen"] > BEAT_SECONDS * _MISSED_BEATS)
+    try:
+        process = psutil.Process(claim["pid"])
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return not alive or abs(process.create_time() - claim["born"]) > 1
+    except psutil.NoSuchProcess:
+        return True
+
+
+class Heart:
+    """Beats in a thread while a worker runs: ``beat`` renews its claim for those on other machines."""
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self._beat = beat
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Heart:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            self._beat()
+
+
+@cache
+def _host() -> str:
+    try:
+        # Containers of one machine may share its name but not its process numbers.
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()} {namespace}".strip()

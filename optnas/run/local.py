@@ -1,0 +1,171 @@
+"""Running a study on this machine, in this process or in several."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from typing import IO, Any
+
+import optuna
+
+from optnas.errors import UserError
+from optnas.run.process import FAILED
+from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
+from optnas.study import Study
+from optnas.train import default_device, use_threads
+
+__all__ = ["default_workers", "run_here", "run_processes"]
+
+_TICK_SECONDS = 0.25
+# Workers that die again and again without an error of their own (killed, out of memory).
+_MOST_DEATHS_PER_WORKER = 5
+_STOP_SECONDS = 20
+
+Tick = Callable[[], None]
+
+
+def default_workers(study: Study) -> int:
+    """Return how many workers suit this machine.
+
+    On the CPU one for each core, since each computes with one thread. One on a GPU, and one for an
+    evaluation of the user's own, which may hold anything.
+    """
+    if study.evaluate is not None or default_device(study.training.device).type != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int | None, tick: Tick) -> None:
+    """Run trials in this process, calling ``tick`` now and then from a thread beside it.
+
+    Raises:
+        EveryTrialFailed: If every trial fails for the same reason.
+        KeyboardInterrupt: On Ctrl-C or SIGTERM, with the trial at hand put back.
+    """
+    before = use_threads_for_now(threads)
+    done = threading.Event()
+
+    def ticking() -> None:
+        while not done.wait(_TICK_SECONDS):
+            tick()
+
+    clock = threading.Thread(target=ticking, daemon=True)
+    clock.start()
+    try:
+        with stop_on_signals():
+            work(study, opened, total)
+    finally:
+        done.set()
+        clock.join()
+        use_threads(before)
+
+
+def use_threads_for_now(threads: int | None) -> int:
+    """Set the number of threads and return what it was."""
+    import torch
+
+    before = torch.get_num_threads()
+    use_threads(threads)
+    return before
+
+
+def run_processes(file: str, url: str, total: int, *, workers: int, threads: int | None, tick: Tick) -> None:
+    """Run trials in ``workers`` processes, calling ``tick`` now and then.
+
+    A process that dies is replaced; what it was running is taken over by another.
+
+    Args:
+        file: The study's file, for each process to load.
+        url: The storage's URL.
+        total: How many trials the study is to have in the end.
+        workers: How many processes.
+        threads: How many threads each computes with.
+        tick: Called several times a second.
+
+    Raises:
+        EveryTrialFailed: If every trial fails for the same reason.
+        UserError: If a worker cannot even begin, or workers keep dying.
+        KeyboardInterrupt: On Ctrl-C or SIGTERM, once every worker has put its trial back.
+    """
+    task = json.dumps({"file": file, "storage": url, "total": total, "threads": threads or 1})
+    running: list[_Process] = []
+    deaths = 0
+    try:
+        with stop_on_signals():
+            running = [_Process(task) for _ in range(workers)]
+            while running:
+                tick()
+                time.sleep(_TICK_SECONDS)
+                for process in list(running):
+                    status = process.status()
+                    if status is None:
+                        continue
+                    running.remove(process)
+                    if status == FAILED:
+                        raise EveryTrialFailed(process.message())
+                    if status != 0:
+                        deaths += 1
+                        if deaths > _MOST_DEATHS_PER_WORKER * workers:
+                            raise UserError(f"workers keep dying, the last one with {process.message()}")
+                        running.append(_Process(task))
+    finally:
+        _stop(running)
+
+
+class _Process:
+    """A worker process, and what it says when it ends."""
+
+    def __init__(self, task: str) -> None:
+        self._errors: IO[Any] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._popen = subprocess.Popen(
+            [sys.executable, "-m", "optnas.run.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            text=True,
+            # Ctrl-C goes to the parent alone, which then asks each worker once.
+            start_new_session=True,
+        )
+        assert self._popen.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._popen.stdin.write(task)
+            self._popen.stdin.close()
+
+    def status(self) -> int | None:
+        return self._popen.poll()
+
+    def message(self) -> str:
+        """Return the last line that it wrote, or how it ended."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        code = self._popen.returncode
+        how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"status {code}"
+        return lines[-1] if lines else how
+
+    def ask_to_stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._popen.terminate()
+
+    def wait(self, seconds: float) -> None:
+        try:
+            self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+        self._errors.close()
+
+
+def _stop(processes: list[_Process]) -> None:
+    for process in processes:
+        process.ask_to_stop()
+    deadline = time.monotonic() + _STOP_SECONDS
+    for process in processes:
+        process.wait(max(0.1, deadline - time.monotonic()))

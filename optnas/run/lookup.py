@@ -1,0 +1,59 @@
+"""Finding a study, and a trial, in a storage."""
+
+from __future__ import annotations
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from optnas.errors import UserError, nearest
+from optnas.run.storage import masked, open_storage
+
+__all__ = ["all_studies", "find_study", "find_trial"]
+
+
+def all_studies(url: str) -> list[optuna.Study]:
+    """Return every study of a storage.
+
+    Raises:
+        UserError: If the storage cannot be reached, or has no study.
+    """
+    storage = open_storage(url, create=False)
+    names = optuna.get_all_study_names(storage)
+    if not names:
+        raise UserError(f"the storage {masked(url)} has no study yet: optnas run FILE makes one")
+    return [optuna.load_study(study_name=name, storage=storage) for name in names]
+
+
+def find_study(url: str, reference: str | None) -> optuna.Study:
+    """Return a study by its name, or by the file that declares it; ``None`` for the only one.
+
+    Raises:
+        UserError: If there is none, or several and no name.
+    """
+    studies = {study.study_name: study for study in all_studies(url)}
+    if reference is None:
+        if len(studies) > 1:
+            raise UserError(
+                f"the storage {masked(url)} has several studies; name one of: {', '.join(studies)}"
+            )
+        return next(iter(studies.values()))
+    if reference not in studies and ".py" in reference:
+        from optnas.run.files import load_study
+
+        reference = load_study(reference).name
+    if reference not in studies:
+        raise UserError(f"no study {reference!r} in {masked(url)}: {nearest(reference, studies)}")
+    return studies[reference]
+
+
+def find_trial(study: optuna.Study, number: int) -> FrozenTrial:
+    """Return a trial by its number.
+
+    Raises:
+        UserError: If there is none.
+    """
+    trials = study.get_trials(deepcopy=False)
+    if not 0 <= number < len(trials):
+        have = f"it has 0 to {len(trials) - 1}" if trials else "it has none yet"
+        raise UserError(f"study {study.study_name!r} has no trial {number}: {have}")
+    return trials[number]

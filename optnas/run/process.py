@@ -1,0 +1,45 @@
+"""A worker as a process of its own: ``python -m optnas.run.process`` with its task on standard input.
+
+The task comes that way, and not as arguments, because a storage's URL may hold a password.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+__all__ = ["main"]
+
+FAILED, INTERRUPTED = 1, 130
+
+
+def main() -> int:
+    task = json.load(sys.stdin)
+    import optuna
+
+    from optnas.errors import UserError
+    from optnas.run.files import load_study
+    from optnas.run.storage import open_storage
+    from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
+    from optnas.train import use_threads
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    use_threads(task["threads"])
+    parent = os.getppid()
+    try:
+        with stop_on_signals():
+            study = load_study(task["file"])
+            opened = study.open(open_storage(task["storage"]))
+            # When whoever started this worker is gone, so is the wish for more trials.
+            work(study, opened, task["total"], goes_on=lambda: os.getppid() == parent)
+    except (EveryTrialFailed, UserError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""How far a study is: counts, rate, time left, front and hypervolume."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import Counter
+
+import numpy as np
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas import pareto
+
+__all__ = ["Progress", "front"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """A look at a study.
+
+    Attributes:
+        complete: Trials that have values.
+        pruned: Trials given up, for the reason in their record.
+        failed: Trials that broke.
+        running: Trials at work now.
+        total: How many trials it is to have.
+        rate: Finished trials an hour since this run began; 0 before the first.
+        seconds_left: Until the total at that rate; ``None`` before there is one.
+        front: The best trials, by the first objective.
+        hypervolume: What the front dominates, measured from the worst value seen of each objective;
+            objectives that span more than a factor of ten, as costs do, in decades. It only grows.
+    """
+
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+    total: int
+    rate: float
+    seconds_left: float | None
+    front: list[FrozenTrial]
+    hypervolume: float
+
+    @property
+    def finished(self) -> int:
+        return self.complete + self.pruned + self.failed
+
+    @classmethod
+    def of(cls, study: optuna.Study, total: int, *, since: float, finished_before: int) -> Progress:
+        """Look at ``study``, of which ``finished_before`` trials were there at ``since``.
+
+        Args:
+            study: The study in its storage.
+            total: How many trials it is to have.
+            since: When this run began, by ``time.monotonic()``.
+            finished_before: How many of the trials were finished then.
+        """
+        trials = study.get_trials(deepcopy=False)
+        states = Counter(trial.state for trial in trials)
+        finished = states[TrialState.COMPLETE] + states[TrialState.PRUNED] + states[TrialState.FAIL]
+        done, seconds = finished - finished_before, time.monotonic() - since
+        return cls(
+            complete=states[TrialState.COMPLETE],
+            pruned=states[TrialState.PRUNED],
+            failed=states[TrialState.FAIL],
+            running=states[TrialState.RUNNING],
+            total=total,
+            rate=3600 * done / seconds if done > 0 and seconds > 0 else 0.0,
+            seconds_left=(total - finished) * seconds / done if done > 0 else None,
+            front=front(study, trials),
+            hypervolume=_hypervolume(study, trials),
+        )
+
+
+def front(study: optuna.Study, trials: list[FrozenTrial] | None = None) -> list[FrozenTrial]:
+    """Return the trials that no other dominates and that keep every constraint.
+
+    Of trials with equal values the first stands for all. With one objective these are the best ones.
+    They come in the order of the first objective, best first.
+    """
+    candidates = _feasible(study.get_trials(deepcopy=False) if trials is None else trials)
+    if not candidates:
+        return []
+    losses = _losses(study, candidates)
+    chosen = pareto.front(losses)
+    _, first = np.unique(losses[chosen], axis=0, return_index=True)
+    return [candidates[i] for i in chosen[first]]
+
+
+def _hypervolume(study: optuna.Study, trials: list[FrozenTrial]) -> float:
+    candidates = _feasible(trials)
+    if not candidates:
+        return 0.0
+    points = pareto.in_decades(_losses(study, candidates))
+    return pareto.hypervolume(points, points.max(axis=0))
+
+
+def _feasible(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    return [
+        trial
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and all(v <= 0 for v in trial.constraints.values())
+    ]
+
+
+def _losses(study: optuna.Study, trials: list[FrozenTrial]) -> pareto.Points:
+    """Return the values as ones to minimise, shape (trials, objectives)."""
+    signs = [-1 if direction == StudyDirection.MAXIMIZE else 1 for direction in study.directions]
+    return np.array([trial.values for trial in trials], dtype=float) * signs

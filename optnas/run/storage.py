@@ -1,0 +1,108 @@
+"""Opening a storage by its URL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from optnas.errors import UserError
+
+__all__ = ["DEFAULT_STORAGE", "masked", "open_storage", "sqlite_file"]
+
+DEFAULT_STORAGE = "sqlite:///optnas.db"
+
+# How long a process waits for others to finish writing. Writes take milliseconds.
+_BUSY_SECONDS = 60
+_CONNECT_SECONDS = 10
+
+
+def open_storage(url: str, *, create: bool = True) -> BaseStorage:
+    """Return the Optuna storage at ``url``.
+
+    SQLite is opened for several processes at once: write-ahead log, and a busy timeout. A path that
+    ends in ``.log`` is Optuna's journal file; every other URL is an SQLAlchemy one.
+
+    Args:
+        url: Such as ``sqlite:///optnas.db`` or ``postgresql+psycopg://user:password@host/database``.
+        create: Whether to make an SQLite or journal file that is not there.
+
+    Raises:
+        UserError: If it cannot be reached; the password is masked in the message.
+    """
+    if url.endswith(".log") and "://" not in url:
+        _check_file(Path(url), create)
+        return JournalStorage(JournalFileBackend(url))
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise UserError(
+            f"storage {url!r} is not a URL: write e.g. {DEFAULT_STORAGE}, or the path of a journal .log"
+        ) from None
+    path = sqlite_file(parsed)
+    try:
+        if path is None:
+            return RDBStorage(url, engine_kwargs=_engine(parsed))
+        _check_file(path, create)
+        # Optuna makes its tables one by one: two processes must not do so at once.
+        with FileLock(f"{path}.lock"):
+            storage = RDBStorage(url, engine_kwargs=_engine(parsed))
+            event.listen(storage.engine, "connect", _tune_sqlite)
+            storage.engine.dispose()  # connections made before the listener
+        return storage
+    except (SQLAlchemyError, ImportError, OSError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        for secret in {parsed.password, os.fspath(url)} - {None, ""}:
+            reason = reason.replace(str(secret), "***")
+        raise UserError(f"storage {masked(url)} cannot be reached: {reason}") from None
+
+
+def masked(url: str) -> str:
+    """Return ``url`` without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url
+
+
+def sqlite_file(url: str | URL) -> Path | None:
+    """Return the file of an SQLite URL, ``None`` for any other and for one in memory."""
+    try:
+        url = make_url(url)
+    except ArgumentError:
+        return None
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(url.database)
+
+
+def _check_file(path: Path, create: bool) -> None:
+    if not create and not path.exists():
+        raise UserError(f"no study is stored in {path}: run one first, or give --storage")
+    if not path.parent.is_dir():
+        raise UserError(f"the folder {path.parent} for the storage {path.name} does not exist: make it first")
+
+
+def _engine(url: URL) -> dict[str, Any]:
+    match url.get_backend_name():
+        case "sqlite":
+            return {"connect_args": {"timeout": _BUSY_SECONDS}}
+        case "postgresql" | "mysql":
+            # A pool that notices a server that was restarted in between.
+            return {"pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_SECONDS}}
+    return {}
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # With WAL this loses nothing when a process dies, only the last writes when the machine does.
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()

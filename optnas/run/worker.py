@@ -1,0 +1,139 @@
+"""A worker: claims trials of a study one after the other and runs them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna import TrialPruned
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from optnas.run.claims import Claims, Nothing
+from optnas.run.liveness import Heart
+from optnas.study import Study
+
+__all__ = ["EveryTrialFailed", "stop_on_signals", "work"]
+
+_POLL_SECONDS = 0.2
+
+# So many trials that ended for one and the same reason, with none that went well, are one bug.
+_SAME_FAILURES = 3
+_SAME_IMPOSSIBLE = 20
+
+
+class EveryTrialFailed(RuntimeError):
+    """Every trial so far ended for the same reason; the message is that reason."""
+
+
+def work(
+    study: Study, opened: optuna.Study, total: int, *, goes_on: Callable[[], bool] = lambda: True
+) -> None:
+    """Run trials until the study has ``total``, over all workers.
+
+    On ``KeyboardInterrupt`` the trial at hand is put back and the interrupt raised again.
+
+    Args:
+        study: What is searched.
+        opened: The same study in its storage.
+        total: How many trials the study is to have in the end.
+        goes_on: Asked before every trial; a worker whose answer is no ends quietly.
+
+    Raises:
+        EveryTrialFailed: If every trial fails for the same reason.
+    """
+    claims = Claims(opened, total)
+    current: list[int] = []
+
+    def beat() -> None:
+        for trial_id in current:
+            claims.renew(trial_id)
+
+    try:
+        with Heart(beat):
+            while goes_on():
+                claimed = claims.next()
+                if claimed is Nothing.DONE:
+                    return
+                if isinstance(claimed, Nothing):
+                    time.sleep(_POLL_SECONDS)
+                    continue
+                current[:] = [claimed]
+                _run(study, opened, claimed)
+                current.clear()
+                _check_not_hopeless(opened)
+    except KeyboardInterrupt:
+        for trial_id in current:
+            claims.release(trial_id)
+        raise
+
+
+def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
+    number = opened._storage.get_trial_number_from_id(trial_id)
+    if isinstance(study.sampler, str):
+        # Made anew for each trial, from its number: whoever runs it, and whatever was interrupted
+        # before, it proposes the same.
+        opened.sampler = study.make_sampler(number)
+    state, values = TrialState.FAIL, None
+    try:
+        values = study.objective(_trial(opened, trial_id))
+        state = TrialState.COMPLETE
+    except TrialPruned:
+        state = TrialState.PRUNED
+    except Exception as error:
+        if "reason" not in opened._storage.get_trial(trial_id).user_attrs:  # before the objective began
+            reason = f"{type(error).__name__}: {error}"
+            opened._storage.set_trial_user_attr(trial_id, "reason", reason)
+    try:
+        opened.tell(number, values, state)
+    except (UpdateFinishedTrialError, ValueError):
+        # Someone who took this worker for dead has finished the trial: theirs counts.
+        if not opened._storage.get_trial(trial_id).state.is_finished():
+            raise
+
+
+def _trial(opened: optuna.Study, trial_id: int) -> Trial:
+    # What Study.ask does after it has made a trial.
+    opened._thread_local.cached_all_trials = None
+    return Trial(opened, trial_id)
+
+
+def _check_not_hopeless(opened: optuna.Study) -> None:
+    """Raise if all that has happened so far is one failure over and over."""
+    finished = [trial for trial in opened.get_trials(deepcopy=False) if trial.state.is_finished()]
+    if len(finished) < _SAME_FAILURES or len(finished) > 2 * _SAME_IMPOSSIBLE:
+        return
+    if any(trial.state == TrialState.COMPLETE for trial in finished):
+        return
+    reasons = [str(trial.user_attrs.get("reason", "unknown")) for trial in finished]
+    if all(trial.state == TrialState.FAIL for trial in finished) and len(set(reasons)) == 1:
+        raise EveryTrialFailed(f"every trial failed: {reasons[-1]}")
+    impossible = [trial for trial in finished if _is_impossible(trial)]
+    if len(finished) >= _SAME_IMPOSSIBLE and len(impossible) == len(finished):
+        raise EveryTrialFailed(f"no architecture could be built, e.g.: {reasons[-1]}")
+
+
+def _is_impossible(trial: FrozenTrial) -> bool:
+    return trial.constraints.get("buildable", 0.0) > 0
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

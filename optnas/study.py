@@ -1,0 +1,299 @@
+"""What a study file declares, and its bridge to an Optuna study."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+
+from optnas.candidate import Candidate
+from optnas.cost import COSTS
+from optnas.errors import UserError, nearest
+from optnas.metrics import Constraint, Objective
+from optnas.pruners import make_pruner
+from optnas.samplers import make_sampler
+from optnas.space import Node, SpaceError
+from optnas.space.closing import Closing, Decide, decide_by, decide_from, holes
+from optnas.tasks import Task
+from optnas.train import Training
+
+__all__ = ["Evaluate", "Study"]
+
+Rungs = Callable[[int, Mapping[str, float]], None]
+
+
+class Evaluate(Protocol):
+    """Someone's own evaluation of a candidate.
+
+    It may have an attribute ``metrics``, the names of what it returns: then an objective that
+    nobody measures is an error before the first trial, not in it.
+    """
+
+    def __call__(self, candidate: Candidate, report: Rungs) -> Mapping[str, float]:
+        """Return the metrics of ``candidate``, perhaps after calling ``report(step, metrics)``."""
+        ...
+
+
+class Study:
+    """A search: a space, what is evaluated, and what is wanted.
+
+    Args:
+        name: What it is called in the storage.
+        space: An architecture with holes.
+        objectives: One or more of :func:`~optnas.maximize` and :func:`~optnas.minimize`.
+        task: What the networks learn. Either this or ``evaluate``.
+        evaluate: Takes a :class:`~optnas.candidate.Candidate` and a function ``report(step, metrics)``
+            and returns metrics by name; replaces building, training and measuring.
+        constraints: Limits, as texts (``"params <= 200_000"``) or functions of the candidate.
+        training: How candidates are trained; its values may be holes.
+        sampler: A name (``random``, ``tpe``, ``nsga2``, ``gp``) or any Optuna sampler.
+        pruner: A name (``pareto-halving``, ``none``), any Optuna pruner, or ``None``.
+        costs: Takes a candidate and returns exactly known values by name. By default the tree's
+            own costs where ``task`` or ``shape`` tell the input's shape.
+        shape: The input's shape without the batch, where there is no task to tell it.
+        context: What ops take from their surroundings where there is no task, e.g. ``{"outputs": 10}``.
+        seed: Of everything random. Trial ``n`` is trained with the seed ``seed + n``.
+
+    Raises:
+        UserError: If something does not fit together; the message says what to do.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        space: Node,
+        *,
+        objectives: Sequence[Objective],
+        task: Task | None = None,
+        evaluate: Evaluate | Callable[..., Mapping[str, float]] | None = None,
+        constraints: Sequence[str | Callable[[Candidate], float | bool]] = (),
+        training: Training | None = None,
+        sampler: str | BaseSampler = "tpe",
+        pruner: str | BasePruner | None = "pareto-halving",
+        costs: Callable[[Candidate], Mapping[str, float]] | None = None,
+        shape: tuple[int, ...] | None = None,
+        context: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise UserError(f"Study(name={name!r}): give it a name")
+        if not isinstance(space, Node):
+            raise UserError(f"study {name!r}: the space must be an op's node, such as ops.seq(…)")
+        if (task is None) == (evaluate is None):
+            raise UserError(f"study {name!r}: give either a task or evaluate=")
+        if not objectives or not all(isinstance(objective, Objective) for objective in objectives):
+            raise UserError(
+                f"study {name!r}: objectives are a list such as [maximize('accuracy'), minimize('flops')]"
+            )
+        if not isinstance(seed, int) or seed < 0:
+            raise UserError(f"study {name!r}: the seed {seed!r} must be a whole number of at least 0")
+        self.name = name
+        self.space = space
+        self.task = task
+        self.evaluate = evaluate
+        self.objectives = tuple(objectives)
+        self.constraints = tuple(Constraint.of(limit) for limit in constraints)
+        self.training = training or Training()
+        self.sampler = sampler
+        self.pruner = pruner
+        self.seed = seed
+        self._costs = costs
+        self._shape = shape
+        self._context = context
+        if isinstance(sampler, str):
+            make_sampler(sampler, seed)
+        elif not isinstance(sampler, BaseSampler):
+            raise UserError(f"study {name!r}: the sampler must be a name or an Optuna sampler")
+        if isinstance(pruner, str):
+            make_pruner(pruner)
+        elif not (pruner is None or isinstance(pruner, BasePruner)):
+            raise UserError(f"study {name!r}: the pruner must be a name, an Optuna pruner or None")
+        self._check_metrics()
+        self.distributions()
+
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, objectives={list(self.objectives)})"
+
+    # What is searched.
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Return every parameter, the architecture's first, conditional ones included.
+
+        Raises:
+            SpaceError: If one name stands for two different decisions.
+        """
+        found = holes(self.space, self.training.tree)
+        return {name: hole.distribution for name, hole in found.items()}
+
+    def suggest(self, trial: optuna.trial.BaseTrial) -> Candidate:
+        """Return what ``trial`` decides on."""
+        return self._candidate(decide_by(trial), trial.number)
+
+    def candidate(self, params: Mapping[str, Any], number: int = 0) -> Candidate:
+        """Return the candidate that ``params`` made in the trial of that number.
+
+        Raises:
+            SpaceError: If a parameter is missing or outside the space.
+        """
+        return self._candidate(decide_from(params), number)
+
+    def _candidate(self, decide: Decide, number: int) -> Candidate:
+        closing = Closing(decide)
+        architecture = closing.close(self.space)
+        training = self.training.closed(closing.close(self.training.tree))
+        return Candidate(architecture, training, closing.decided, self.seed + number)
+
+    # What is measured.
+
+    @cached_property
+    def shape(self) -> tuple[int, ...] | None:
+        """The input's shape without the batch, if it is known."""
+        return self.task.data.shape if self.task is not None else self._shape
+
+    @cached_property
+    def context(self) -> dict[str, Any]:
+        """What ops take from the task."""
+        return dict(self.task.context if self.task is not None else self._context or {})
+
+    def costs(self, candidate: Candidate) -> dict[str, float]:
+        """Return what is known exactly of ``candidate`` before any training, by name.
+
+        Raises:
+            BuildError: If it cannot be built on the task's input.
+        """
+        if self._costs is not None:
+            return dict(self._costs(candidate))
+        if self.shape is None:
+            return {}
+        cost = candidate.architecture.cost(self.shape, **self.context)
+        if self.task is not None and self.context.get("outputs") not in (None, cost.shape[-1]):
+            raise SpaceError(
+                f"the architecture puts out {cost.shape}, but the task has {self.context['outputs']}"
+                " outputs: end the space with head"
+            )
+        return {name: getattr(cost, name) for name in COSTS}
+
+    @property
+    def known(self) -> tuple[str, ...] | None:
+        """The names of all that is measured, or ``None`` if only a trial can tell."""
+        if self.task is not None:
+            return (*COSTS, *self.task.metrics, "seconds")
+        metrics = getattr(self.evaluate, "metrics", None)
+        if metrics is None:
+            return None
+        return (*metrics, *(COSTS if self._shape is not None else ()), "seconds")
+
+    def _check_metrics(self) -> None:
+        """Refuse objectives and constraints over what nobody measures, before anything is spent."""
+        if self.known is None:
+            return
+        for user, names in (
+            *((repr(objective), objective.metric.names) for objective in self.objectives),
+            *((repr(limit.name), limit.needs or ()) for limit in self.constraints),
+        ):
+            for name in sorted(set(names) - set(self.known)):
+                raise UserError(
+                    f"study {self.name!r}: {user} needs {name!r}, which nobody measures:"
+                    f" {nearest(name, self.known)}"
+                )
+
+    # The bridge to Optuna.
+
+    @property
+    def objective(self) -> Callable[[optuna.Trial], list[float]]:
+        """An ordinary Optuna objective: ``create_study(…).optimize(study.objective)`` needs no more.
+
+        The names and directions of the values are those of :attr:`objectives`.
+        """
+        from optnas.objective import run
+
+        return lambda trial: run(self, trial)
+
+    @property
+    def directions(self) -> list[Literal["maximize", "minimize"]]:
+        """The directions for ``optuna.create_study``."""
+        return [objective.direction for objective in self.objectives]
+
+    def make_sampler(self, salt: int = 0) -> BaseSampler:
+        """Return the sampler; one that is given by name is new and depends on the seed and ``salt``."""
+        if isinstance(self.sampler, BaseSampler):
+            return self.sampler
+        import numpy as np
+
+        seed = int(np.random.SeedSequence([self.seed, salt]).generate_state(1)[0])
+        return make_sampler(self.sampler, seed)
+
+    def make_pruner(self) -> BasePruner:
+        """Return the pruner."""
+        if self.pruner is None:
+            return NopPruner()
+        return make_pruner(self.pruner) if isinstance(self.pruner, str) else self.pruner
+
+    def open(self, storage: BaseStorage) -> optuna.Study:
+        """Return this study in ``storage``, made there if it is new.
+
+        Raises:
+            UserError: If a study of that name is there with another space or other objectives.
+        """
+        study = optuna.create_study(
+            study_name=self.name,
+            storage=storage,
+            sampler=self.make_sampler(),
+            pruner=self.make_pruner(),
+            directions=self.directions,
+            load_if_exists=True,
+        )
+        wanted = [(objective.name, objective.direction) for objective in self.objectives]
+        known = study.metric_names
+        directions = [direction.name.lower() for direction in study.directions]
+        if directions != self.directions or (known and known != [name for name, _ in wanted]):
+            before = ", ".join(
+                f"{how} {what}"
+                for what, how in zip(known or ["?"] * len(directions), directions, strict=True)
+            )
+            now = ", ".join(f"{how} {what}" for what, how in wanted)
+            raise UserError(
+                f"study {self.name!r} is there with other objectives ({before}; now {now}):"
+                " give this one another name"
+            )
+        if known is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names([name for name, _ in wanted])
+        self._check_space(study)
+        return study
+
+    def _check_space(self, study: optuna.Study) -> None:
+        """Refuse to go on with a space that changed; keep what it was where it is new."""
+        now = {name: _describe(distribution) for name, distribution in self.distributions().items()}
+        before = study.user_attrs.get("space")
+        if before is None:
+            study.set_user_attr("space", now)
+            return
+        if before == now:
+            return
+        for name in [*before, *now]:
+            if before.get(name) != now.get(name):
+                was = before.get(name, "not there")
+                become = now.get(name, "no longer there")
+                raise UserError(
+                    f"the space of study {self.name!r} changed: {name!r} was {was} and is now {become};"
+                    " give the study another name, or undo the change"
+                )
+
+
+def _describe(distribution: BaseDistribution) -> str:
+    """Return a distribution in words, different for all that are not compatible."""
+    if isinstance(distribution, CategoricalDistribution):
+        return " | ".join(map(str, distribution.choices))
+    low, high, step = distribution.low, distribution.high, distribution.step  # type: ignore[attr-defined]
+    scale = " log" if distribution.log else ""  # type: ignore[attr-defined]
+    return f"{low} to {high}" + (f" by {step}" if step not in (None, 1) else "") + scale

@@ -1,0 +1,101 @@
+"""The training loop: the same code on the CPU and on CUDA."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from optnas.data import Split
+from optnas.errors import UserError
+from optnas.tasks import Task
+from optnas.train.optimizers import make_optimizer
+from optnas.train.schedule import SCHEDULES
+from optnas.train.training import Training
+
+__all__ = ["Diverged", "Report", "evaluate", "fit"]
+
+Report = Callable[[int, dict[str, float]], None]
+"""Takes the epochs done and the validation metrics after them; may raise to stop the training."""
+
+# Large enough that a batch's launch costs nothing beside its work, small enough for any memory.
+_EVALUATION_BATCH = 2048
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer a finite number."""
+
+
+def fit(
+    module: nn.Module,
+    task: Task,
+    training: Training,
+    *,
+    device: torch.device,
+    seed: int,
+    report: Report | None = None,
+) -> dict[str, float]:
+    """Train ``module`` in place and return its validation metrics.
+
+    The data lives on the device; an epoch is one shuffle of it and slices of that, with nothing
+    copied or looked at by Python in between.
+
+    Args:
+        module: Where it is does not matter; it is moved to ``device``.
+        task: Data, loss and metrics.
+        training: Without holes.
+        device: Where to train.
+        seed: Of the order of the samples; build ``module`` under a seed of its own.
+        report: Called at the training's rungs.
+
+    Raises:
+        Diverged: If the loss is not finite at the end of an epoch.
+        UserError: If there are fewer samples than one batch takes.
+    """
+    parts = task.data.on(device)
+    x, y = parts.train.x, parts.train.y
+    size = min(training.batch_size, len(x))
+    if size < 2:
+        raise UserError(f"data {task.data.name!r}: one sample is too few to train on")
+    steps = len(x) // size
+    module.to(device)
+    optimizer = make_optimizer(module, training)
+    scale = SCHEDULES[training.schedule]
+    generator = torch.Generator().manual_seed(seed)
+    rungs = set(training.reported)
+    step, total = 0, steps * training.epochs
+    metrics: dict[str, float] = {}
+    for epoch in range(1, training.epochs + 1):
+        module.train()
+        order = torch.randperm(len(x), generator=generator)[: steps * size].to(device)
+        epoch_x, epoch_y = torch.split(x[order], size), torch.split(y[order], size)
+        lost = torch.zeros((), device=device)
+        for batch_x, batch_y in zip(epoch_x, epoch_y, strict=True):
+            rate = training.lr * scale(step / total)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad(set_to_none=True)
+            loss = task.loss(module(batch_x), batch_y, label_smoothing=training.label_smoothing)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            lost += loss.detach()
+            step += 1
+        # Once an epoch: reading a number back is what a GPU has to wait for.
+        mean_loss = lost.item() / steps
+        if not math.isfinite(mean_loss):
+            raise Diverged(f"the loss became {mean_loss} in epoch {epoch}")
+        if epoch in rungs or epoch == training.epochs:
+            metrics = evaluate(module, task, parts.validation)
+            if report is not None and epoch in rungs:
+                report(epoch, metrics)
+    return metrics
+
+
+def evaluate(module: nn.Module, task: Task, split: Split) -> dict[str, float]:
+    """Return the task's metrics of ``module`` over ``split``, which must be on its device."""
+    module.eval()
+    with torch.inference_mode():
+        outputs: list[Tensor] = [module(batch) for batch in torch.split(split.x, _EVALUATION_BATCH)]
+        return task.measure(torch.cat(outputs), split.y)

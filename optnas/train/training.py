@@ -1,0 +1,117 @@
+"""How a candidate is trained; its values may be holes, searched jointly with the architecture."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from functools import cached_property
+from typing import Any
+
+from optnas.errors import UserError, nearest
+from optnas.space import Node, Op
+from optnas.space.holes import Choose, Hole, Integer, Real
+from optnas.train.optimizers import OPTIMIZERS
+from optnas.train.schedule import SCHEDULES
+
+__all__ = ["Training"]
+
+# By which factor a rung's epochs exceed the one below it (Li et al. 2018, Hyperband's η).
+_RUNG_FACTOR = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How a candidate is trained. Every value but ``rungs``, ``device`` and ``seed`` may be a hole.
+
+    Attributes:
+        epochs: Passes over the training part.
+        batch_size: Samples a step; an incomplete last batch is left out.
+        optimizer: ``"sgd"`` (with Nesterov momentum), ``"adam"``, ``"adamw"`` or ``"rmsprop"``.
+        lr: The largest learning rate.
+        schedule: How the rate changes: ``"one-cycle"``, ``"cosine"`` or ``"constant"``.
+        momentum: For ``"sgd"``.
+        weight_decay: Of all weights; as part of the gradient but for ``"adamw"``.
+        label_smoothing: The share of each target spread over all classes.
+        rungs: The epochs after which a candidate is compared with others, and perhaps pruned; by
+            default 1, 3, 9, … below ``epochs``.
+        device: ``"auto"`` (CUDA where there is one), or a PyTorch device such as ``"cuda:1"``.
+
+    Raises:
+        UserError: If a value is out of its range, or an unknown name.
+    """
+
+    epochs: Any = 9
+    batch_size: Any = 64
+    optimizer: Any = "adam"
+    lr: Any = 3e-3
+    schedule: Any = "one-cycle"
+    momentum: Any = 0.9
+    weight_decay: Any = 0.0
+    label_smoothing: Any = 0.0
+    rungs: tuple[int, ...] | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            for value in _possible(getattr(self, name)):
+                whole = name in _WHOLE
+                if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
+                    raise UserError(f"Training({name}={value!r}): give a {'whole ' * whole}number")
+                if not low <= value <= high:
+                    raise UserError(f"Training({name}={value!r}): it must be {_range(low, high)}")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            for value in _possible(getattr(self, name)):
+                if value not in known:
+                    raise UserError(f"Training({name}={value!r}): {nearest(str(value), known)}")
+        if self.rungs is not None and any(not isinstance(r, int) or r < 1 for r in self.rungs):
+            raise UserError(f"Training(rungs={self.rungs!r}): rungs are epochs, at least 1 each")
+
+    @cached_property
+    def tree(self) -> Node:
+        """The values that may be holes, as a tree to be closed along with the architecture."""
+        return _TRAINING(**{name: getattr(self, name) for name in _SEARCHABLE})
+
+    def closed(self, tree: Node) -> Training:
+        """Return this with the values of ``tree``, which is :attr:`tree` without holes."""
+        return dataclasses.replace(self, **tree.arguments)
+
+    @property
+    def reported(self) -> tuple[int, ...]:
+        """The rungs below ``epochs``, ascending."""
+        if self.rungs is not None:
+            return tuple(sorted({rung for rung in self.rungs if rung < self.epochs}))
+        powers = (_RUNG_FACTOR**i for i in range(self.epochs.bit_length()))
+        return tuple(rung for rung in powers if rung < self.epochs)
+
+
+_SEARCHABLE = tuple(
+    field.name for field in dataclasses.fields(Training) if field.name not in ("rungs", "device")
+)
+_TRAINING = Op(
+    "training", inspect.Signature([inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in _SEARCHABLE])
+)
+_SMALLEST = 1e-12
+_WHOLE = ("epochs", "batch_size")
+_RANGES = (
+    ("epochs", 1, 1_000_000),
+    ("batch_size", 1, 1_000_000_000),
+    ("lr", _SMALLEST, 1e6),
+    ("momentum", 0, 0.999999),
+    ("weight_decay", 0, 1e6),
+    ("label_smoothing", 0, 0.999999),
+)
+
+
+def _range(low: float, high: float) -> str:
+    return "above 0" if low == _SMALLEST else f"from {low:g} to {high:g}"
+
+
+def _possible(value: Any) -> list[Any]:
+    """Return the values, or the ends of the range, that a value can be closed to."""
+    if isinstance(value, Choose):
+        return [end for option in value.options for end in _possible(option)]
+    if isinstance(value, Integer | Real):
+        return [value.low, value.high]
+    if isinstance(value, Hole):
+        raise UserError(f"Training takes choose, integer and real, not {value!r}")
+    return [value]
