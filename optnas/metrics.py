@@ -35,6 +35,9 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
     "sqrt": math.sqrt,
 }
 
+# Within Python's recursion limit, and beyond anything a person writes.
+_DEEPEST = 50
+
 
 @dataclasses.dataclass(frozen=True)
 class Expression:
@@ -83,8 +86,10 @@ def _parsed(text: str) -> ast.expr:
         raise UserError(f"{text!r} is not the name of a metric nor arithmetic over metrics") from None
 
 
-def _names(part: ast.expr, text: str) -> set[str]:
+def _names(part: ast.expr, text: str, depth: int = 0) -> set[str]:
     """Return the metrics that ``part`` needs, and refuse everything that is not arithmetic."""
+    if depth > _DEEPEST:
+        raise UserError(f"{text[:40]!r}… is nested deeper than {_DEEPEST} levels")
     match part:
         case ast.Name(id=name):
             return {name}
@@ -93,12 +98,12 @@ def _names(part: ast.expr, text: str) -> set[str]:
         case ast.Constant(value=int() | float()):
             return set()
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _names(left, text) | _names(right, text)
+            return _names(left, text, depth + 1) | _names(right, text, depth + 1)
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATORS:
-            return _names(operand, text)
+            return _names(operand, text, depth + 1)
         case ast.Call(func=ast.Name(id=function), args=[_, *_] as args, keywords=[]):
             if function in _FUNCTIONS:
-                return set().union(*(_names(arg, text) for arg in args))
+                return set().union(*(_names(arg, text, depth + 1) for arg in args))
     raise UserError(
         f"{ast.unparse(part)!r} in {text!r} is not understood: use names, numbers, + - * / ** % and "
         + ", ".join(_FUNCTIONS)
@@ -195,13 +200,12 @@ class Constraint:
         if not isinstance(tree, ast.Compare) or any(type(op) not in _COMPARISONS for op in tree.ops):
             raise UserError(f"{limit!r} is not a constraint: write e.g. 'params <= 200_000'")
         sides = [Expression(ast.unparse(side)) for side in (tree.left, *tree.comparators)]
-        compare = [
-            (left, _COMPARISONS[type(op)], right)
-            for left, op, right in zip(sides, tree.ops, sides[1:], strict=False)
-        ]
+        compare = list(zip(sides, tree.ops, sides[1:], strict=False))
 
         def violation(metrics: Mapping[str, float]) -> float:
-            return max(how(left(metrics), right(metrics)) for left, how, right in compare)
+            return max(
+                _violation(left, _COMPARISONS[type(op)], right, metrics) for left, op, right in compare
+            )
 
         return cls(limit, frozenset().union(*(side.names for side in sides)), violation)
 
@@ -224,18 +228,24 @@ def _of_function(function: Callable[[Any], float | bool]) -> Callable[[Any], flo
     return violation
 
 
-def _excess(value: float, limit: float) -> float:
-    # As a share of the limit, so that a sampler that adds violations up compares like with like.
-    return (value - limit) / (abs(limit) or 1.0)
+def _violation(
+    left: Expression, comparison: tuple[int, bool], right: Expression, metrics: Mapping[str, float]
+) -> float:
+    """Return by how much one comparison is broken, as a share of its constant side.
+
+    So a sampler that adds violations up compares like with like.
+    """
+    sign, strict = comparison
+    smaller, larger = left(metrics), right(metrics)
+    limit = smaller if right.names and not left.names else larger
+    if strict and smaller == larger:
+        return math.ulp(1.0)
+    return sign * (smaller - larger) / (abs(limit) or 1.0)
 
 
-def _strict_excess(value: float, limit: float) -> float:
-    return _excess(value, limit) if value != limit else math.ulp(1.0)
-
-
-_COMPARISONS: dict[type[ast.cmpop], Callable[[float, float], float]] = {
-    ast.LtE: _excess,
-    ast.Lt: _strict_excess,
-    ast.GtE: lambda value, limit: _excess(-value, -limit),
-    ast.Gt: lambda value, limit: _strict_excess(-value, -limit),
+_COMPARISONS: dict[type[ast.cmpop], tuple[int, bool]] = {
+    ast.LtE: (1, False),
+    ast.Lt: (1, True),
+    ast.GtE: (-1, False),
+    ast.Gt: (-1, True),
 }

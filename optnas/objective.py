@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from optuna import TrialPruned
@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from optnas import pruners
 from optnas.candidate import Candidate
 from optnas.space import SpaceError
-from optnas.train import Diverged, default_device, fit
+from optnas.train import Diverged, Report, default_device, fit
 
 if TYPE_CHECKING:
     from optnas.study import Study
@@ -58,7 +58,9 @@ def run(study: Study, trial: Trial) -> list[float]:
 
 def _finished_twin(trial: Trial, key: str) -> FrozenTrial | None:
     """Return the trial that trained the same candidate to its end, if there is one."""
-    for other in trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+    # What the sampler has just read of the storage will do.
+    finished = (TrialState.COMPLETE, TrialState.PRUNED)
+    for other in trial.study._get_trials(deepcopy=False, states=finished, use_cache=True):
         if other.user_attrs.get("key") == key and "twin" not in other.user_attrs:
             return other
     return None
@@ -132,29 +134,29 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate) -> dict[str, flo
         return time.perf_counter() - started
 
     if study.evaluate is not None:
-        found, where = dict(study.evaluate(candidate, report)), "evaluate"
+        found = dict(study.evaluate(candidate, report))
     else:
-        found, where = _train(study, candidate, report)
-    metrics = {**candidate.costs, "seconds": spent(), **found}
-    trial.set_user_attr("metrics", {**found, "seconds": round(metrics["seconds"], 4)})
-    trial.set_user_attr("run", {"device": where, "seed": candidate.seed})
+        device = default_device(candidate.training.device)
+        threads = torch.get_num_threads()
+        trial.set_user_attr("run", {"device": str(device), "threads": threads, "seed": candidate.seed})
+        found = _train(study, candidate, device, report)
+    metrics = {**candidate.costs, "seconds": round(spent(), 4), **found}
+    trial.set_user_attr("metrics", {name: metrics[name] for name in ("seconds", *found)})
     return metrics
 
 
-def _train(study: Study, candidate: Candidate, report: Any) -> tuple[dict[str, float], str]:
+def _train(study: Study, candidate: Candidate, device: torch.device, report: Report) -> dict[str, float]:
     assert study.task is not None
     assert study.shape is not None
-    device = default_device(candidate.training.device)
     with torch.random.fork_rng():
         torch.manual_seed(candidate.seed)
         module = candidate.architecture.build(study.shape, **study.context)
         try:
-            metrics = fit(
+            return fit(
                 module, study.task, candidate.training, device=device, seed=candidate.seed, report=report
             )
         except Diverged as error:
             raise TrialPruned(str(error)) from error
-    return metrics, str(device)
 
 
 def _values(study: Study, metrics: Mapping[str, float]) -> list[float]:

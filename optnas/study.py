@@ -222,14 +222,9 @@ class Study:
         """The directions for ``optuna.create_study``."""
         return [objective.direction for objective in self.objectives]
 
-    def make_sampler(self, salt: int = 0) -> BaseSampler:
-        """Return the sampler; one that is given by name is new and depends on the seed and ``salt``."""
-        if isinstance(self.sampler, BaseSampler):
-            return self.sampler
-        import numpy as np
-
-        seed = int(np.random.SeedSequence([self.seed, salt]).generate_state(1)[0])
-        return make_sampler(self.sampler, seed)
+    def make_sampler(self) -> BaseSampler:
+        """Return the sampler."""
+        return make_sampler(self.sampler, self.seed) if isinstance(self.sampler, str) else self.sampler
 
     def make_pruner(self) -> BasePruner:
         """Return the pruner."""

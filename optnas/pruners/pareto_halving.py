@@ -65,7 +65,9 @@ class ParetoHalvingPruner(BasePruner):
         # What is not a number is worse than everything.
         values[np.isnan(values)] = np.inf
         fronts = ranks(values)
-        return fronts[0] > 0 and _place(values, fronts) >= math.ceil(len(values) / self.reduction_factor)
+        if fronts[0] == 0:
+            return False
+        return _place(values, fronts) >= math.ceil(len(values) / self.reduction_factor)
 
 
 def _place(values: NDArray[np.float64], fronts: NDArray[np.intp]) -> int:

@@ -57,7 +57,8 @@ class Claims:
                     if taken is not None:
                         return taken
             if len(started) < self.total:
-                return self._waiting() or self._new()
+                # Only a look at the list, not another one at the storage, where nothing waits.
+                return (len(started) < len(trials) and self._waiting()) or self._new()
             if any(holder(trial) for trial in running):
                 return Nothing.WAIT
             return Nothing.DONE

@@ -56,6 +56,7 @@ def work(
 
     try:
         with Heart(beat):
+            hopeful = False
             while goes_on():
                 claimed = claims.next()
                 if claimed is Nothing.DONE:
@@ -66,7 +67,7 @@ def work(
                 current[:] = [claimed]
                 _run(study, opened, claimed)
                 current.clear()
-                _check_not_hopeless(opened)
+                hopeful = hopeful or _is_hopeful(opened)
     except KeyboardInterrupt:
         for trial_id in current:
             claims.release(trial_id)
@@ -74,14 +75,12 @@ def work(
 
 
 def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
-    number = opened._storage.get_trial_number_from_id(trial_id)
-    if isinstance(study.sampler, str):
-        # Made anew for each trial, from its number: whoever runs it, and whatever was interrupted
-        # before, it proposes the same.
-        opened.sampler = study.make_sampler(number)
     state, values = TrialState.FAIL, None
+    # What Study.ask does after it has made a trial.
+    opened._thread_local.cached_all_trials = None
     try:
-        values = study.objective(_trial(opened, trial_id))
+        trial = Trial(opened, trial_id)
+        values = study.objective(trial)
         state = TrialState.COMPLETE
     except TrialPruned:
         state = TrialState.PRUNED
@@ -90,32 +89,34 @@ def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
             reason = f"{type(error).__name__}: {error}"
             opened._storage.set_trial_user_attr(trial_id, "reason", reason)
     try:
-        opened.tell(number, values, state)
+        opened.tell(opened._storage.get_trial_number_from_id(trial_id), values, state)
     except (UpdateFinishedTrialError, ValueError):
         # Someone who took this worker for dead has finished the trial: theirs counts.
         if not opened._storage.get_trial(trial_id).state.is_finished():
             raise
 
 
-def _trial(opened: optuna.Study, trial_id: int) -> Trial:
-    # What Study.ask does after it has made a trial.
-    opened._thread_local.cached_all_trials = None
-    return Trial(opened, trial_id)
+def _is_hopeful(opened: optuna.Study) -> bool:
+    """Return whether this run has shown that trials can go well.
 
-
-def _check_not_hopeless(opened: optuna.Study) -> None:
-    """Raise if all that has happened so far is one failure over and over."""
+    Raises:
+        EveryTrialFailed: If all that has happened so far is one failure over and over.
+    """
     finished = [trial for trial in opened.get_trials(deepcopy=False) if trial.state.is_finished()]
-    if len(finished) < _SAME_FAILURES or len(finished) > 2 * _SAME_IMPOSSIBLE:
-        return
     if any(trial.state == TrialState.COMPLETE for trial in finished):
-        return
+        return True
     reasons = [str(trial.user_attrs.get("reason", "unknown")) for trial in finished]
-    if all(trial.state == TrialState.FAIL for trial in finished) and len(set(reasons)) == 1:
+    failed = all(trial.state == TrialState.FAIL for trial in finished)
+    if failed and len(finished) >= _SAME_FAILURES and len(set(map(_kind, reasons))) == 1:
         raise EveryTrialFailed(f"every trial failed: {reasons[-1]}")
-    impossible = [trial for trial in finished if _is_impossible(trial)]
-    if len(finished) >= _SAME_IMPOSSIBLE and len(impossible) == len(finished):
+    if len(finished) >= _SAME_IMPOSSIBLE and all(map(_is_impossible, finished)):
         raise EveryTrialFailed(f"no architecture could be built, e.g.: {reasons[-1]}")
+    return False
+
+
+def _kind(reason: str) -> tuple[str, str]:
+    """Return what an error is and where, without the numbers that differ from trial to trial."""
+    return reason.split(":")[0], reason.rpartition(" (")[2]
 
 
 def _is_impossible(trial: FrozenTrial) -> bool:

@@ -9,6 +9,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from optnas.errors import UserError, nearest
+from optnas.samplers.seeded import SeededSampler
 
 __all__ = ["SAMPLERS", "make_sampler"]
 
@@ -28,13 +29,17 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
 
 
 def make_sampler(name: str, seed: int) -> BaseSampler:
-    """Return the sampler called ``name``.
+    """Return the sampler called ``name``, seeded for each trial by its number.
 
     Raises:
         UserError: If there is none.
     """
     if name not in SAMPLERS:
         raise UserError(f"no sampler is called {name!r}: {nearest(name, SAMPLERS)}")
+    return SeededSampler(lambda of_trial: _quietly(SAMPLERS[name], of_trial), seed)
+
+
+def _quietly(make: Callable[[int], BaseSampler], seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # multivariate and group, on purpose
-        return SAMPLERS[name](seed)
+        return make(seed)

@@ -116,14 +116,12 @@ class Choose(Hole):
         """
         plain = [_label(option) for option in self.options]
         times = Counter(plain)
-        taken = set(plain)
         numbers = {label: itertools.count(1) for label in times}
         labels = []
         for label in plain:
             if times[label] > 1:
                 numbered = (f"{label}#{number}" for number in numbers[label])
-                label = next(candidate for candidate in numbered if candidate not in taken)
-                taken.add(label)
+                label = next(candidate for candidate in numbered if candidate not in times)
             labels.append(label)
         return tuple(labels)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -36,19 +36,20 @@ def _count(pending: tuple[_Decision, ...], decided: Mapping[str, Any], known: Ma
 
     Decisions whose futures have no name in common are independent: their numbers multiply.
     """
-    if any(decided.get(name) is _NEVER for name, _, _ in pending):
+    different = {decision[0]: decision for decision in pending}
+    if any(decided.get(name) is _NEVER for name in different):
         return 0
-    return math.prod(_ways(group, decided, known) for group in _independent(pending, decided))
+    return math.prod(_ways(group, decided, known) for group in _independent(different.values(), decided))
 
 
 def _ways(group: list[_Decision], decided: Mapping[str, Any], known: Mapping[str, Hole]) -> float:
     """Return the number of ways to make decisions that are entangled.
 
-    The name that most of their futures have in common is decided first: that takes them apart. Where
-    it may turn out not to be needed, the ways that do without it are counted once, not once a value.
+    The name that most of their futures have in common is decided first, the outermost of several: that
+    takes them apart. Where it may turn out not to be needed, the ways that do without it are counted
+    once, not once a value.
     """
-    pending = {name for name, _, _ in group}
-    futures = Counter(name for decision in group for name in _future(*decision[1:]) - decided.keys())
+    futures = Counter(name for decision in group for name in _future(decision, decided))
     name = max(futures, key=lambda name: futures[name]) if len(group) > 1 else group[0][0]
     hole = known[name]
 
@@ -64,14 +65,14 @@ def _ways(group: list[_Decision], decided: Mapping[str, Any], known: Mapping[str
         ways = sum(map(given, range(hole.low, hole.high + 1)))
     else:
         ways = values * given(None)  # nothing follows from it, whatever it is
-    return ways if name in pending else ways - (values - 1) * given(_NEVER)
+    return ways - (values - 1) * given(_NEVER)
 
 
-def _independent(pending: tuple[_Decision, ...], decided: Mapping[str, Any]) -> list[list[_Decision]]:
+def _independent(pending: Iterable[_Decision], decided: Mapping[str, Any]) -> list[list[_Decision]]:
     """Group decisions by whether their futures share a name that is not decided."""
     groups: list[tuple[set[str], list[_Decision]]] = []
     for decision in pending:
-        future = set(_future(*decision[1:]) - decided.keys())
+        future = set(_future(decision, decided))
         together = [decision]
         apart = []
         for names, group in groups:
@@ -84,10 +85,16 @@ def _independent(pending: tuple[_Decision, ...], decided: Mapping[str, Any]) -> 
     return [group for _, group in groups]
 
 
+def _future(decision: _Decision, decided: Mapping[str, Any]) -> list[str]:
+    """Return the parameters that may still have to be decided from ``decision`` on, outermost first."""
+    _, hole, place = decision
+    return [name for name in _names(hole, place) if name not in decided]
+
+
 @lru_cache(maxsize=4096)
-def _future(hole: Hole, place: Place) -> frozenset[str]:
-    """Return every parameter that may have to be decided within ``hole``, its own included."""
-    return frozenset(each.parameter(at.name(each)) for each, at in visit(hole, place))
+def _names(hole: Hole, place: Place) -> tuple[str, ...]:
+    """Return every parameter within ``hole``, each once, its own first."""
+    return tuple(dict.fromkeys(each.parameter(at.name(each)) for each, at in visit(hole, place)))
 
 
 def _decisions(value: Any, place: Place, decided: Mapping[str, Any]) -> tuple[_Decision, ...]:

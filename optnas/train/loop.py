@@ -61,6 +61,9 @@ def fit(
         raise UserError(f"data {task.data.name!r}: one sample is too few to train on")
     steps = len(x) // size
     module.to(device)
+    if x.dim() == 4:
+        # Channels last is how convolutions and poolings are fastest, on the CPU as on tensor cores.
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = make_optimizer(module, training)
     scale = SCHEDULES[training.schedule]
     generator = torch.Generator().manual_seed(seed)
@@ -70,7 +73,7 @@ def fit(
     for epoch in range(1, training.epochs + 1):
         module.train()
         order = torch.randperm(len(x), generator=generator)[: steps * size].to(device)
-        epoch_x, epoch_y = torch.split(x[order], size), torch.split(y[order], size)
+        epoch_x, epoch_y = torch.split(channels_last(x[order]), size), torch.split(y[order], size)
         lost = torch.zeros((), device=device)
         for batch_x, batch_y in zip(epoch_x, epoch_y, strict=True):
             rate = training.lr * scale(step / total)
@@ -97,5 +100,21 @@ def evaluate(module: nn.Module, task: Task, split: Split) -> dict[str, float]:
     """Return the task's metrics of ``module`` over ``split``, which must be on its device."""
     module.eval()
     with torch.inference_mode():
-        outputs: list[Tensor] = [module(batch) for batch in torch.split(split.x, _EVALUATION_BATCH)]
+        outputs: list[Tensor] = [
+            module(batch) for batch in torch.split(channels_last(split.x), _EVALUATION_BATCH)
+        ]
         return task.measure(torch.cat(outputs), split.y)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Return images (samples, channels, height, width) in the memory format channels last.
+
+    Anything else is returned as it is.
+    """
+    if x.dim() != 4:
+        return x
+    _, channels, height, width = x.shape
+    if channels > 1:
+        return x.contiguous(memory_format=torch.channels_last)
+    # One channel satisfies both formats, and PyTorch would go on with the slower one: say which.
+    return x.as_strided(x.shape, (height * width, 1, width, 1))

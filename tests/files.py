@@ -1,0 +1,55 @@
+"""Study files that tests write and run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+DATA = Path(os.environ.get("OPTNAS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+"""Where the recorded benchmarks lie, beside the repository; tests skip without them."""
+
+QUICK = """
+import time
+from optnas import Study, choose, integer, maximize, minimize, ops
+
+def evaluate(candidate, report):
+    time.sleep({seconds})
+    width = candidate.architecture.children[0].arguments["width"]
+    return {{"score": -abs(width - 40), "size": width}}
+
+study = Study(
+    name="{name}",
+    space=ops.seq(ops.conv(integer(1, 64, name="width")), ops.relu()),
+    evaluate=evaluate,
+    objectives=[maximize("score"), minimize("size")],
+    sampler="random",
+)
+"""
+
+
+def quick_study(folder: Path, *, name: str = "quick", seconds: float = 0.0) -> Path:
+    """Write a study that trains nothing and takes ``seconds`` a trial."""
+    path = folder / f"{name}.py"
+    path.write_text(QUICK.format(name=name, seconds=seconds))
+    return path
+
+
+def start(*arguments: object, folder: Path) -> subprocess.Popen[str]:
+    """Start ``optnas`` as a person would, in ``folder``."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "optnas.cli", *map(str, arguments)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], seconds: float = 120) -> str:
+    """Wait for a process that must succeed, and return what it printed."""
+    output, _ = process.communicate(timeout=seconds)
+    assert process.returncode == 0, output
+    return output

@@ -1,0 +1,197 @@
+"""The total is exact, whatever happens to the processes on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from optuna.trial import TrialState
+
+from optnas.run.files import load_study
+from optnas.run.storage import open_storage
+from optnas.run.worker import EveryTrialFailed, work
+from tests.files import finish, quick_study, start
+
+
+def stored(folder: Path, name: str = "quick") -> optuna.Study:
+    return optuna.load_study(study_name=name, storage=open_storage(f"sqlite:///{folder}/optnas.db"))
+
+
+def states(folder: Path) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for trial in stored(folder).get_trials(deepcopy=False):
+        found[trial.state.name] = found.get(trial.state.name, 0) + 1
+    return found
+
+
+def wait_for_trials(folder: Path, count: int) -> None:
+    """Wait until ``count`` trials are complete and another one is running."""
+    for _ in range(600):
+        time.sleep(0.1)
+        try:
+            found = states(folder)
+        except (KeyError, optuna.exceptions.StorageInternalError, ValueError):
+            continue
+        if found.get("COMPLETE", 0) >= count and found.get("RUNNING", 0):
+            return
+    pytest.fail("the run did not begin")
+
+
+def test_two_runs_at_once_end_with_the_total_between_them(tmp_path: Path) -> None:
+    file = quick_study(tmp_path, seconds=0.05)
+    runs = [start("run", file, "--trials", 30, "--workers", 1, folder=tmp_path) for _ in range(2)]
+    for run in runs:
+        finish(run)
+    assert states(tmp_path) == {"COMPLETE": 30}
+    pids = {trial.user_attrs["worker"]["pid"] for trial in stored(tmp_path).trials}
+    assert len(pids) == 2, "both took part"
+
+
+def test_a_killed_worker_s_trial_is_taken_over_with_its_parameters(tmp_path: Path) -> None:
+    file = quick_study(tmp_path, seconds=0.5)
+    run = start("run", file, "--trials", 6, "--workers", 1, folder=tmp_path)
+    wait_for_trials(tmp_path, 2)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    (lost,) = (t for t in stored(tmp_path).trials if t.state == TrialState.RUNNING)
+
+    finish(start("run", file, "--trials", 6, "--workers", 1, folder=tmp_path))
+
+    assert states(tmp_path) == {"COMPLETE": 6}
+    again = stored(tmp_path).trials[lost.number]
+    assert again.params == lost.params
+    assert again.user_attrs["worker"]["attempt"] == 2
+
+
+def test_a_worker_process_that_is_killed_is_replaced_within_the_run(tmp_path: Path) -> None:
+    file = quick_study(tmp_path, seconds=0.3)
+    run = start("run", file, "--trials", 12, "--workers", 2, folder=tmp_path)
+    wait_for_trials(tmp_path, 2)
+    victim = psutil.Process(run.pid).children()[0]
+    os.kill(victim.pid, signal.SIGKILL)
+    finish(run)
+    assert states(tmp_path) == {"COMPLETE": 12}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_loses_nothing_and_leaves_nothing_running(tmp_path: Path, workers: int) -> None:
+    file = quick_study(tmp_path, seconds=0.4)
+    run = start("run", file, "--trials", 9, "--workers", workers, folder=tmp_path)
+    wait_for_trials(tmp_path, 2)
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in output
+    before = states(tmp_path)
+    assert before.get("RUNNING", 0) == 0
+    assert 2 <= before["COMPLETE"] < 9
+
+    finish(start("run", file, "--trials", 9, folder=tmp_path))
+    assert states(tmp_path) == {"COMPLETE": 9}
+
+
+def test_a_run_whose_total_is_reached_adds_nothing(tmp_path: Path) -> None:
+    file = quick_study(tmp_path)
+    for _ in range(2):
+        finish(start("run", file, "--trials", 5, folder=tmp_path))
+    assert states(tmp_path) == {"COMPLETE": 5}
+
+
+def test_a_trial_that_someone_enqueued_is_run_and_counts(tmp_path: Path) -> None:
+    study = load_study(str(quick_study(tmp_path)))
+    opened = study.open(open_storage(f"sqlite:///{tmp_path}/optnas.db"))
+    opened.enqueue_trial({"width": 40})
+    work(study, opened, 4)
+    assert len(opened.trials) == 4
+    assert opened.trials[0].params == {"width": 40}
+    assert opened.trials[0].values == [0, 40]
+
+
+def test_a_trial_that_kills_its_worker_every_time_is_given_up(tmp_path: Path) -> None:
+    file = quick_study(tmp_path, name="deadly")
+    text = file.read_text().replace("time.sleep(0.0)", "import os; os._exit(9)")
+    file.write_text(text)
+    run = start("run", file, "--trials", 1, "--workers", 1, folder=tmp_path)
+    run.wait(60)
+    for _ in range(3):
+        run = start("run", file, "--trials", 1, "--workers", 1, folder=tmp_path)
+        run.communicate(timeout=60)
+    (trial,) = stored(tmp_path, "deadly").trials
+    assert trial.state == TrialState.FAIL
+    assert "died 3 times" in trial.user_attrs["reason"]
+
+
+def test_a_bug_in_every_trial_stops_the_run_with_that_error(tmp_path: Path) -> None:
+    file = quick_study(tmp_path)
+    file.write_text(file.read_text().replace("time.sleep(0.0)", "candidate.nonsense"))
+    run = start("run", file, "--trials", 50, "--workers", 1, folder=tmp_path)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "every trial failed: AttributeError" in output
+    assert "quick.py:6" in output
+    assert states(tmp_path)["FAIL"] < 10
+
+
+def test_one_broken_trial_does_not_end_the_search(tmp_path: Path) -> None:
+    file = quick_study(tmp_path)
+    broken = 'width % 2 == 0 and 1 / 0\n    return {"score"'
+    file.write_text(file.read_text().replace('return {"score"', broken))
+    study = load_study(str(file))
+    opened = study.open(open_storage(f"sqlite:///{tmp_path}/optnas.db"))
+    work(study, opened, 20)
+    failed = [trial for trial in opened.trials if trial.state == TrialState.FAIL]
+    assert len(opened.trials) == 20
+    assert 0 < len(failed) < 20
+    assert all("ZeroDivisionError" in trial.user_attrs["reason"] for trial in failed)
+
+
+def test_a_space_in_which_nothing_can_be_built_stops_with_the_reason(tmp_path: Path) -> None:
+    file = tmp_path / "impossible.py"
+    file.write_text(
+        "from optnas import *\nfrom optnas import data, ops, tasks\n"
+        "study = Study('impossible', ops.seq(ops.conv(choose(2, 4, 8)), ops.maxpool(9), ops.head()),\n"
+        "    task=tasks.classification(data.digits()), objectives=[maximize('accuracy')])\n"
+    )
+    study = load_study(str(file))
+    opened = study.open(open_storage(f"sqlite:///{tmp_path}/optnas.db"))
+    with pytest.raises(EveryTrialFailed, match=r"maxpool\(9\) cannot be built"):
+        work(study, opened, 100)
+
+
+def test_workers_end_when_the_run_that_started_them_is_killed(tmp_path: Path) -> None:
+    file = quick_study(tmp_path, seconds=0.3)
+    run = start("run", file, "--trials", 1000, "--workers", 2, folder=tmp_path)
+    wait_for_trials(tmp_path, 2)
+    workers = psutil.Process(run.pid).children()
+    run.kill()
+    run.wait()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
+
+
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    def params(url: str, totals: list[int]) -> list[dict[str, object]]:
+        for total in totals:
+            study = load_study(str(quick_study(tmp_path)))
+            study.sampler = "tpe"
+            opened = study.open(open_storage(url))
+            work(study, opened, total)
+        return [trial.params for trial in opened.trials]
+
+    whole = params(f"sqlite:///{tmp_path}/whole.db", [20])
+    pieces = params(f"sqlite:///{tmp_path}/pieces.db", [3, 12, 20])
+    assert whole == pieces
+
+
+def test_a_process_that_is_gone_leaves_no_child_behind(tmp_path: Path) -> None:
+    file = quick_study(tmp_path, seconds=0.1)
+    run = start("run", file, "--trials", 6, "--workers", 2, folder=tmp_path)
+    wait_for_trials(tmp_path, 1)
+    children = psutil.Process(run.pid).children()
+    finish(run)
+    assert not [child for child in children if child.is_running()]

@@ -1,0 +1,260 @@
+"""What a person types, and what they are told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from optnas.cli import app
+from optnas.run.storage import open_storage
+from optnas.run.worker import work
+from tests.files import quick_study, start
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("OPTNAS_STORAGE", raising=False)
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+STUDY = """
+from optnas import *
+from optnas import data, ops, tasks
+import numpy as np
+
+study = Study(
+    name="bad",
+    space=ops.seq(ops.conv(choose(4, 8, name="width")), ops.relu(), ops.head()),
+    task=tasks.classification({data}),
+    objectives=[{objectives}],
+    {more}
+)
+"""
+GOOD = {"data": "data.digits()", "objectives": "maximize('accuracy'), minimize('flops')", "more": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"more": "sampler='tpee',"}, "did you mean 'tpe'?"),
+        ({"more": "pruner='halving',"}, "did you mean 'pareto-halving'?"),
+        ({"more": "constraints=['params < '],"}, "'params < ' is not"),
+        ({"more": "constraints=['parms <= 3'],"}, "did you mean 'params'?"),
+        ({"more": "training=Training(optimizer='adamm'),"}, "did you mean 'adam"),
+        ({"more": "training=Training(epochs=0),"}, "epochs=0"),
+        ({"more": "training=Training(batch_size=-1),"}, "batch_size=-1"),
+        ({"more": "training=Training(lr=choose(0.1, 0.0)),"}, "lr=0.0"),
+        ({"more": "training=Training(device='cuda:99'),"}, "device 'cuda:99' cannot be used"),
+        ({"objectives": "maximize('accurracy')"}, "did you mean 'accuracy'?"),
+        ({"objectives": ""}, "objectives are a list"),
+        ({"objectives": "maximize('__import__(1)')"}, "not understood"),
+        ({"data": "data.tensors(np.zeros((9, 1, 8, 8)), np.zeros(8))"}, "do not fit 9 inputs"),
+        ({"data": "data.tensors(np.zeros((9, 1, 8, 8)), np.full(9, -1))"}, "is negative"),
+        ({"data": "data.tensors(np.zeros((9, 1, 8, 8)), [0, 3] * 4 + [0])"}, "no sample is of class 1"),
+        ({"data": "data.tensors(np.full((9, 1, 8, 8), np.nan), np.zeros(9))"}, "not a finite number"),
+        ({"data": "data.tensors(np.zeros((9, 1, 8, 8)), [0.5] * 9)"}, "whole numbers"),
+    ],
+)
+def test_a_study_that_does_not_fit_together_is_one_line(
+    tmp_path: Path, change: dict[str, str], said: str
+) -> None:
+    Path("bad.py").write_text(STUDY.format(**{**GOOD, **change}))
+    assert_refused(call("run", "bad.py", "--trials", 1), said)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".pyc") in (
+        ["bad.py"],
+        ["__pycache__", "bad.py"],
+    ), "nothing is half-written"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("study = (\n", "bad.py:1: '(' was never closed"),
+        ("x = 1\nstudy === 2\n", "study === 2"),
+        ("x = 1\n", "no study called 'study': write study = Study(…) in it"),
+        ("study = 3\n", "a int, not a Study"),
+        ("import nosuchmodule\n", "bad.py:1: ModuleNotFoundError: No module named 'nosuchmodule'"),
+        ("from optnas import ops\nops.convv(3)\n", "bad.py:2: AttributeError"),
+        ("from optnas import ops\nops.conv()\n", "conv: missing a required argument: 'width'"),
+        ("from optnas import parse\nparse('convv(3)')\n", "did you mean 'conv'?"),
+        ("from optnas import choose\nchoose()\n", "give at least one"),
+    ],
+)
+def test_a_file_that_does_not_run_is_one_line(text: str, said: str) -> None:
+    Path("bad.py").write_text(text)
+    assert_refused(call("run", "bad.py"), said)
+    assert not Path("optnas.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "none.py"], "no such file: none.py"),
+        (["run", "quick.py", "--trials", "0"], "--trials 0: it must be at least 1"),
+        (["run", "quick.py", "--trials", "-3"], "--trials -3"),
+        (["run", "quick.py", "--workers", "0"], "--workers 0"),
+        (["run", "quick.py:other"], "no study called 'other'"),
+        (["run", "quick.py", "--storage", "postgresql+psycopg://me:s3cret@127.0.0.1:1/x"], "me:***@"),
+        (["run", "quick.py", "--storage", "sqlite:////no/such/folder/x.db"], "does not exist"),
+        (["status"], "no study is stored in optnas.db"),
+        (["pareto", "--storage", "sqlite:///none.db"], "no study is stored"),
+        (["init", "quick.py"], "is there already"),
+        (["init", "no/such/study.py"], "does not exist"),
+        (["dashboard", "--storage", "sqlite:///none.db"], "no study is stored"),
+    ],
+)
+def test_a_command_that_cannot_be_is_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
+    quick_study(tmp_path)
+    result = call(*arguments)
+    assert_refused(result, said)
+    assert "s3cret" not in result.output
+    assert not Path("optnas.db").exists()
+
+
+def assert_refused(result: Result, said: str) -> None:
+    assert result.exit_code == 2, result.output
+    lines = result.output.strip().splitlines()
+    assert len(lines) == 1, result.output
+    assert lines[0].startswith("error: ")
+    assert said in lines[0]
+    assert "Traceback" not in result.output
+
+
+def test_a_space_that_changed_under_its_name_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    file = quick_study(tmp_path)
+    assert call("run", file, "--trials", 3).exit_code == 0
+    text = file.read_text()
+    file.write_text(text.replace("integer(1, 64", "integer(1, 32"))
+    assert_refused(call("run", file, "--trials", 6), "'width' was 1 to 64 and is now 1 to 32")
+    file.write_text(text.replace('minimize("size")', 'maximize("size")'))
+    assert_refused(call("run", file, "--trials", 6), "is there with other objectives")
+    file.write_text(text)
+    assert call("run", file, "--trials", 6).exit_code == 0
+    assert len(json.loads(call("pareto", "--json").stdout)) >= 1
+
+
+def test_an_objective_that_evaluate_does_not_return_is_told(tmp_path: Path) -> None:
+    file = quick_study(tmp_path)
+    file.write_text(file.read_text().replace('maximize("score")', 'maximize("sore")'))
+    result = call("run", file, "--trials", 30)
+    assert result.exit_code == 1
+    assert "needs 'sore', which was not measured; measured: " in result.output
+
+
+def test_init_writes_a_study_that_runs(tmp_path: Path) -> None:
+    assert "optnas run mine.py" in call("init", "mine.py").output
+    text = Path("mine.py").read_text()
+    Path("mine.py").write_text(text.replace("epochs=9", "epochs=1"))
+    result = call("run", "mine.py", "--trials", 2, "--workers", 1)
+    assert result.exit_code == 0, result.output
+    assert "2/2 trials" in result.output
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> Path:
+    from optnas.run.files import load_study
+
+    study = load_study(str(quick_study(tmp_path)))
+    opened = study.open(open_storage("sqlite:///optnas.db"))
+    for width in (40, 20, 60, 39):
+        opened.enqueue_trial({"width": width})
+    work(study, opened, 4)
+    return tmp_path
+
+
+def test_pareto_shows_the_front_as_table_json_and_csv(searched: Path) -> None:
+    table = call("pareto").output
+    assert "score ↑" in table
+    assert "size ↓" in table
+    records = json.loads(call("pareto", "quick", "--json").stdout)
+    assert [record["values"] for record in records] == [
+        {"score": 0, "size": 40},
+        {"score": -1, "size": 39},
+        {"score": -20, "size": 20},
+    ]
+    assert records[0]["params"] == {"width": 40}
+    assert records[0]["architecture"] == "seq(conv(40), relu)"
+    lines = call("pareto", "--csv").stdout.splitlines()
+    assert lines[0] == "number,score,size,architecture,width"
+    assert lines[1] == '0,0.0,40.0,"seq(conv(40), relu)",40'
+
+
+def test_pareto_draws_the_front(searched: Path) -> None:
+    assert call("pareto", "--plot", "front.html").exit_code == 0
+    assert "Pareto front" in Path("front.html").read_text()
+    assert_refused(call("pareto", "--plot", "front.gif"), ".html, .svg, .png or .pdf")
+
+
+def test_show_tells_everything_of_a_trial(searched: Path) -> None:
+    output = call("show", 2).output
+    for expected in ("2 of quick", "complete", "seq(conv(60), relu)", "width = 60", "seconds"):
+        assert expected in output
+    assert json.loads(call("show", 2, "--json").stdout)["values"] == {"score": -20, "size": 60}
+    assert_refused(call("show", 9), "it has 0 to 3")
+
+
+def test_status_lists_studies_and_several_need_a_name(searched: Path) -> None:
+    assert "score 0, size 20" in " ".join(call("status").output.split())
+    quick_study(searched, name="other")
+    assert call("run", "other.py", "--trials", 1).exit_code == 0
+    assert_refused(call("pareto"), "name one of: quick, other")
+    assert_refused(call("pareto", "qick"), "did you mean 'quick'?")
+    assert call("pareto", "other.py").exit_code == 0
+
+
+def test_doctor_tells_versions_devices_and_storage(searched: Path) -> None:
+    result = call("doctor")
+    assert result.exit_code == 0
+    for expected in ("torch", "optuna", "cores", "reachable, 1 study"):
+        assert expected in result.output
+    broken = call("doctor", "--storage", "postgresql+psycopg://me:s3cret@127.0.0.1:1/x")
+    assert broken.exit_code == 1
+    assert "✗ storage" in broken.output
+    assert "s3cret" not in broken.output
+    assert "the first run makes it" in call("doctor", "--storage", "sqlite:///new.db").output
+
+
+def test_the_dashboard_serves_the_study_with_its_objective_names(searched: Path) -> None:
+    server = start("dashboard", "--port", 0, folder=searched)
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().split()[2]
+        assert url.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(url + "api/studies") as answer:
+            (summary,) = json.load(answer)["study_summaries"]
+        assert summary["study_name"] == "quick"
+        with urllib.request.urlopen(f"{url}api/studies/{summary['study_id']}") as answer:
+            detail = json.load(answer)
+        assert detail["objective_names"] == ["score", "size"]
+        assert len(detail["trials"]) == 4
+    finally:
+        server.kill()
+        server.communicate()
+
+
+@pytest.mark.parametrize("command", ["init", "run", "status", "pareto", "show", "dashboard", "doctor"])
+def test_every_command_explains_itself_by_examples(command: str) -> None:
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert "Examples" in result.output
+    assert f"optnas {command}" in result.output
+
+
+def test_the_installed_command_fails_with_status_two() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "optnas.cli", "run", "none.py"], capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert result.stderr == "error: no such file: none.py\n"
+    assert result.stdout == ""

@@ -1,0 +1,21 @@
+"""``import optnas`` is light, and its public names are all there is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import optnas
+
+HEAVY = ("torchvision", "sklearn", "pandas", "plotly", "optuna_dashboard", "matplotlib")
+
+
+def test_importing_optnas_imports_nothing_heavy() -> None:
+    code = f"import sys, optnas; print([name for name in {HEAVY} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_every_public_name_exists_once() -> None:
+    assert sorted(set(optnas.__all__)) == sorted(optnas.__all__)
+    assert all(hasattr(optnas, name) for name in optnas.__all__)
