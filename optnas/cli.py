@@ -203,6 +203,7 @@ def pareto(
         from optnas.report.figures import front_figure, write_figure
 
         write_figure(front_figure(found), plot)
+        err.print(f"Wrote {plot}", highlight=False)
     if as_json:
         print(json.dumps([records.as_record(found, trial) for trial in best], indent=2))
     elif as_csv:

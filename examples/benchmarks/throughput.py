@@ -56,7 +56,7 @@ def optnas_worker(tasks_in: Any, results: Any, epochs: int) -> None:
         number, text = work
         torch.manual_seed(number)
         module = parse(text).build(SHAPE)
-        training = Training(epochs=epochs, batch_size=64, lr=3e-3)
+        training = Training(epochs=epochs, batch_size=64, lr=1e-2)
         metrics = fit(
             module, task, training, device=torch.device("cpu"), seed=number, report=lambda step, metrics: None
         )
@@ -101,8 +101,8 @@ def todays_loop(architectures: list[str], epochs: int, threads: int) -> list[flo
     def objective(trial: optuna.Trial) -> float:
         torch.manual_seed(trial.number)
         model = parse(architectures[trial.number]).build(SHAPE)
-        optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=epochs * len(train))
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=epochs * len(train))
         for _ in range(epochs):
             model.train()
             for inputs, targets in train:

@@ -59,14 +59,15 @@ def front_figure(study: optuna.Study) -> Figure:
         margin={"l": 70, "r": 30, "t": 50, "b": 60},
         title={"text": f"{study.study_name}: {len(complete)} trained architectures"},
         legend={"x": 0.99, "y": 0.02, "xanchor": "right", "yanchor": "bottom"},
-        xaxis={"title": {"text": x_name}, "type": _axis(costs)},
+        xaxis={"title": {"text": x_name}, **_axis(costs)},
         yaxis={"title": {"text": y_name}},
     )
     return figure
 
 
-def _axis(values: list[float]) -> str:
-    return "log" if min(values) > 0 and max(values) > 10 * min(values) else "linear"
+def _axis(values: list[float]) -> dict[str, Any]:
+    wide = min(values) > 0 and max(values) > 10 * min(values)
+    return {"type": "log", "dtick": 1} if wide else {"type": "linear"}
 
 
 def _points(trials: list[FrozenTrial]) -> dict[str, Any]:

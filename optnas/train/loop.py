@@ -8,10 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from optnas.data import Split
+from optnas.data import Split, Splits
 from optnas.errors import UserError
 from optnas.tasks import Task
 from optnas.train.optimizers import make_optimizer
+from optnas.train.precision import choose_precision, in_precision
 from optnas.train.schedule import SCHEDULES
 from optnas.train.training import Training
 
@@ -55,27 +56,33 @@ def fit(
         UserError: If there are fewer samples than one batch takes.
     """
     parts = task.data.on(device)
-    x, y = parts.train.x, parts.train.y
-    size = min(training.batch_size, len(x))
-    if size < 2:
+    if len(parts.train) < 2:
         raise UserError(f"data {task.data.name!r}: one sample is too few to train on")
-    steps = len(x) // size
     module.to(device)
-    if x.dim() == 4:
+    if parts.train.x.dim() == 4:
         # Channels last is how convolutions and poolings are fastest, on the CPU as on tensor cores.
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with in_precision(module, choose_precision(training.precision, device)):
+        return _fit(module, task, training, parts, seed, report)
+
+
+def _fit(
+    module: nn.Module, task: Task, training: Training, parts: Splits, seed: int, report: Report | None
+) -> dict[str, float]:
+    x, y = parts.train.x, parts.train.y
+    sizes = _batch_sizes(len(x), training.batch_size)
     optimizer = make_optimizer(module, training)
     scale = SCHEDULES[training.schedule]
     generator = torch.Generator().manual_seed(seed)
     rungs = set(training.reported)
-    step, total = 0, steps * training.epochs
+    step, total = 0, len(sizes) * training.epochs
     metrics: dict[str, float] = {}
     for epoch in range(1, training.epochs + 1):
         module.train()
-        order = torch.randperm(len(x), generator=generator)[: steps * size].to(device)
-        epoch_x, epoch_y = torch.split(channels_last(x[order]), size), torch.split(y[order], size)
-        lost = torch.zeros((), device=device)
-        for batch_x, batch_y in zip(epoch_x, epoch_y, strict=True):
+        order = torch.randperm(len(x), generator=generator)[: sum(sizes)].to(x.device)
+        batches = zip(torch.split(channels_last(x[order]), sizes), torch.split(y[order], sizes), strict=True)
+        lost = torch.zeros((), device=x.device)
+        for batch_x, batch_y in batches:
             rate = training.lr * scale(step / total)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -86,7 +93,7 @@ def fit(
             lost += loss.detach()
             step += 1
         # Once an epoch: reading a number back is what a GPU has to wait for.
-        mean_loss = lost.item() / steps
+        mean_loss = lost.item() / len(sizes)
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {epoch}")
         if epoch in rungs or epoch == training.epochs:
@@ -94,6 +101,12 @@ def fit(
             if report is not None and epoch in rungs:
                 report(epoch, metrics)
     return metrics
+
+
+def _batch_sizes(samples: int, size: int) -> list[int]:
+    """Return the sizes of an epoch's batches; a single sample left over is too few for a batch norm."""
+    whole, rest = divmod(samples, size)
+    return [size] * whole + [rest] * (rest > 1)
 
 
 def evaluate(module: nn.Module, task: Task, split: Split) -> dict[str, float]:

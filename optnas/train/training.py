@@ -11,6 +11,7 @@ from optnas.errors import UserError, nearest
 from optnas.space import Node, Op
 from optnas.space.holes import Choose, Hole, Integer, Real
 from optnas.train.optimizers import OPTIMIZERS
+from optnas.train.precision import PRECISIONS
 from optnas.train.schedule import SCHEDULES
 
 __all__ = ["Training"]
@@ -21,11 +22,11 @@ _RUNG_FACTOR = 3
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How a candidate is trained. Every value but ``rungs``, ``device`` and ``seed`` may be a hole.
+    """How a candidate is trained. Every value but the last three may be a hole.
 
     Attributes:
         epochs: Passes over the training part.
-        batch_size: Samples a step; an incomplete last batch is left out.
+        batch_size: Samples a step; the last batch of an epoch is as large as what is left.
         optimizer: ``"sgd"`` (with Nesterov momentum), ``"adam"``, ``"adamw"`` or ``"rmsprop"``.
         lr: The largest learning rate.
         schedule: How the rate changes: ``"one-cycle"``, ``"cosine"`` or ``"constant"``.
@@ -35,6 +36,8 @@ class Training:
         rungs: The epochs after which a candidate is compared with others, and perhaps pruned; by
             default 1, 3, 9, … below ``epochs``.
         device: ``"auto"`` (CUDA where there is one), or a PyTorch device such as ``"cuda:1"``.
+        precision: Of large convolutions and matrix products: ``"float32"``, ``"bfloat16"``, or
+            ``"auto"`` for what the hardware is fastest in.
 
     Raises:
         UserError: If a value is out of its range, or an unknown name.
@@ -50,6 +53,7 @@ class Training:
     label_smoothing: Any = 0.0
     rungs: tuple[int, ...] | None = None
     device: str = "auto"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
@@ -63,6 +67,8 @@ class Training:
             for value in _possible(getattr(self, name)):
                 if value not in known:
                     raise UserError(f"Training({name}={value!r}): {nearest(str(value), known)}")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"Training(precision={self.precision!r}): {nearest(self.precision, PRECISIONS)}")
         if self.rungs is not None and any(not isinstance(r, int) or r < 1 for r in self.rungs):
             raise UserError(f"Training(rungs={self.rungs!r}): rungs are epochs, at least 1 each")
 
@@ -85,7 +91,7 @@ class Training:
 
 
 _SEARCHABLE = tuple(
-    field.name for field in dataclasses.fields(Training) if field.name not in ("rungs", "device")
+    field.name for field in dataclasses.fields(Training) if field.name not in ("rungs", "device", "precision")
 )
 _TRAINING = Op(
     "training", inspect.Signature([inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in _SEARCHABLE])

@@ -34,6 +34,7 @@ def test_any_module_class_is_an_op() -> None:
         (nn.Conv1d, {"out_channels": 5, "kernel_size": 3}, (4, 9), {"in_channels": 4}),
         (nn.ConvTranspose2d, {"out_channels": 5, "kernel_size": 3}, (4, 9, 9), {"in_channels": 4}),
         (nn.Linear, {"out_features": 5}, (4, 9), {"in_features": 9}),
+        (nn.BatchNorm1d, {}, (4,), {"num_features": 4}),
         (nn.InstanceNorm1d, {"affine": True}, (4, 9), {"num_features": 4}),
         (nn.GroupNorm, {"num_groups": 2}, (4, 9), {"num_channels": 4}),
         (nn.GRUCell, {"hidden_size": 3}, (6,), {"input_size": 6}),

@@ -92,6 +92,25 @@ def test_one_decision_must_be_the_same_in_all_its_places() -> None:
     assert space.params(parse("seq(conv(4), conv(5), sepconv(4))"))["layer0.width"] == 5
 
 
+def test_one_choice_and_one_repeat_must_be_the_same_in_all_their_places() -> None:
+    act, layer = choose(ops.relu, ops.tanh, name="act"), repeat(ops.norm, 0, 2, name="layer")
+    space = ops.seq(act, layer, ops.conv(8), layer, act)
+    assert space.params(parse("seq(tanh, norm, conv(8), norm, tanh)")) == {"act": "tanh", "layers": 1}
+    for text in (
+        "seq(tanh, conv(8), relu)",
+        "seq(tanh, norm, conv(8), tanh)",
+        "seq(relu, conv(8), norm, relu)",
+    ):
+        with pytest.raises(SpaceError):
+            space.params(parse(text))
+
+
+def test_a_parameter_has_the_type_of_its_hole_whatever_its_argument_takes() -> None:
+    for hole in (integer(1, 3, name="beta"), choose(1, 2, name="beta")):
+        (beta,) = ops.swish(beta=hole).params(ops.swish(beta=2.0)).values()
+        assert type(beta) is int
+
+
 def test_numbers_on_the_edge_of_a_range_and_off_its_steps() -> None:
     space = ops.swish(beta=real(0.1, 0.7, step=0.2, name="beta"))
     for beta in (0.1, 0.3, 0.5, 0.7):
