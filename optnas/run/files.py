@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 
 from optnas.errors import UserError
 from optnas.space import SpaceError
@@ -44,23 +44,22 @@ def _split(reference: str) -> tuple[Path, str]:
 
 
 def _run(path: Path) -> dict[str, object]:
-    name = f"optnas_study_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{path} is not a Python file: a study file ends in .py")
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(f"optnas_study_{path.stem}")
+    module.__file__ = str(path)
     # So that a study's own classes can be found again, and its neighbours imported.
-    sys.modules[name] = module
+    sys.modules[module.__name__] = module
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        spec.loader.exec_module(module)
+        # From its source every time: Python's cache would miss an edit within the same second.
+        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
     except SyntaxError as error:
         line = (error.text or "").strip()
-        raise UserError(f"{error.filename}:{error.lineno}: {error.msg}: {line}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not a text file in UTF-8") from None
+        where = f"{error.filename or path}:{error.lineno or 1}"
+        raise UserError(f"{where}: {error.msg}" + (f": {line}" if line else "")) from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except (UserError, SpaceError) as error:
         raise UserError(f"{_place(path, error)}: {error}") from None
     except Exception as error:

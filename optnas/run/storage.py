@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from optnas.errors import UserError
 
@@ -49,7 +50,7 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
     path = sqlite_file(parsed)
     try:
         if path is None:
-            return RDBStorage(url, engine_kwargs=_engine(parsed))
+            return _on_server(url, parsed)
         _check_file(path, create)
         # Optuna makes its tables one by one: two processes must not do so at once.
         with FileLock(f"{path}.lock"):
@@ -62,6 +63,16 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
         for secret in {parsed.password, os.fspath(url)} - {None, ""}:
             reason = reason.replace(str(secret), "***")
         raise UserError(f"storage {masked(url)} cannot be reached: {reason}") from None
+
+
+def _on_server(url: str, parsed: URL) -> RDBStorage:
+    """Open a server's database, where another process may be making the same tables right now."""
+    for pause in (0.5, 1.0, 2.0):
+        try:
+            return RDBStorage(url, engine_kwargs=_engine(parsed))
+        except (IntegrityError, ProgrammingError):
+            time.sleep(pause)
+    return RDBStorage(url, engine_kwargs=_engine(parsed))
 
 
 def masked(url: str) -> str:
