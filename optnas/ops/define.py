@@ -103,7 +103,7 @@ class _Wrapped(Op):
         try:
             signature = inspect.signature(wrapped)
         except ValueError:  # built-in functions such as torch.sin have none
-            signature = inspect.Signature([_POSITIONAL("input")])
+            signature = inspect.Signature([_positional("input")])
         parameters = list(signature.parameters.values())
         first = parameters[0].name if parameters else None
         self._on_tensor = not inspect.isclass(wrapped) and first in _TENSOR_ARGUMENTS
@@ -139,7 +139,7 @@ class _Wrapped(Op):
 
     def build(self, node: Node, site: Site) -> nn.Module:
         made = self._make(node, site)
-        return site.build(made) if isinstance(made, Node) else made
+        return site.build(made) if isinstance(made, Node) else made  # type: ignore[no-any-return]
 
     def _make(self, node: Node, site: Site) -> Any:
         arguments = self._arguments(node, site, built=not self._composite)
@@ -177,5 +177,5 @@ class _Wrapped(Op):
         return arguments
 
 
-def _POSITIONAL(name: str) -> inspect.Parameter:
+def _positional(name: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY)

@@ -1,0 +1,44 @@
+"""What the tests of ops and spaces share: an architecture against its own module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from optnas.space import Node, Shape
+
+
+def batch(shape: Shape, *, size: int = 2, device: str = "cpu", vocabulary: int | None = None) -> torch.Tensor:
+    """Return a batch of random samples: tokens where there is a vocabulary."""
+    if vocabulary is None:
+        return torch.randn(size, *shape, device=device)
+    return torch.randint(vocabulary, (size, *shape), device=device)
+
+
+def assert_cost_is_counted(architecture: Node, shape: Shape, *, train: bool = False, **context: Any) -> None:
+    """Check FLOPs, parameters and shape against the module on the meta device."""
+    cost = architecture.cost(shape, **context)
+    with torch.device("meta"):
+        module = architecture.build(shape, **context)
+    module.train(train)
+    counter = FlopCounterMode(display=False)
+    # Batch norm takes no single sample of one position while it trains.
+    size = 2 if train else 1
+    with counter:
+        out = module(batch(shape, size=size, device="meta", vocabulary=context.get("vocabulary")))
+    assert tuple(out.shape[1:]) == cost.shape
+    assert counter.get_total_flops() == size * cost.flops
+    assert sum(parameter.numel() for parameter in module.parameters()) == cost.params
+
+
+def assert_runs(architecture: Node, shape: Shape, **context: Any) -> None:
+    """Check that the module runs forward and backward on a batch of two."""
+    module = architecture.build(shape, **context).train()
+    out = module(batch(shape, vocabulary=context.get("vocabulary")))
+    assert out.isfinite().all()
+    if out.requires_grad:
+        out.sum().backward()
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in gradients)
