@@ -41,6 +41,7 @@ from optnas.ops.blocks import (
     relu_sepconv_bn,
     squeeze_excite,
 )
+from optnas.ops.cell import Graph, cell, graph_of, node
 from optnas.ops.containers import residual, seq
 from optnas.ops.conv import channel_shuffle, conv, depthwise, sepconv, transposed_conv
 from optnas.ops.define import op
@@ -97,6 +98,7 @@ from optnas.ops.sequence import conv1d, embedding, gru, last, lm_head, lstm, rnn
 from optnas.ops.skip import factorized_reduce, none, skip
 
 __all__ = [
+    "Graph",
     "absolute",
     "act",
     "adaptive_avgpool",
@@ -109,6 +111,7 @@ __all__ = [
     "blend",
     "bottleneck",
     "branch",
+    "cell",
     "celu",
     "channel_shuffle",
     "class_token",
@@ -139,6 +142,7 @@ __all__ = [
     "gelu",
     "global_avgpool",
     "global_maxpool",
+    "graph_of",
     "groupnorm",
     "gru",
     "hardsigmoid",
@@ -164,6 +168,7 @@ __all__ = [
     "mul",
     "negative",
     "negative_part",
+    "node",
     "none",
     "norm",
     "op",

@@ -113,11 +113,15 @@ def _exponential_linear(of: Tensor, alpha: Tensor) -> Tensor:
     return of.clamp(min=0) + alpha * of.clamp(max=0).expm1()
 
 
-@op(cost=_applies(4, 1))
-def celu(alpha: float = 1.0, learnable: bool = False) -> nn.Module:
-    """x where positive, ``alpha``·(exp(x/``alpha``) - 1) elsewhere (Barron 2017)."""
+def _celu_cost(shape: Shape, alpha: float = 1.0, learnable: bool = False) -> Cost:
     if alpha == 0:
         raise ValueError("alpha must not be 0")
+    return _applies(4, 1)(shape, learnable)
+
+
+@op(cost=_celu_cost)
+def celu(alpha: float = 1.0, learnable: bool = False) -> nn.Module:
+    """x where positive, ``alpha``·(exp(x/``alpha``) - 1) elsewhere (Barron 2017)."""
     if learnable:
         return Applied(_continuous_elu, {"alpha": alpha}, learnable=True)
     return nn.CELU(alpha)

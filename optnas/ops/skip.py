@@ -56,7 +56,7 @@ def _offset_convs(shape: Shape, width: int | str = "same") -> nn.Module:
 
 @op
 def factorized_reduce(width: int | str = "same") -> Node:
-    """Half the image without losing a pixel: relu, two offset 1×1 convolutions, norm.
+    """Half the image: relu, two 1×1 convolutions a pixel off each other, norm.
 
     The factorised reduction of NASNet and DARTS (Zoph et al. 2018; Liu et al. 2019).
 

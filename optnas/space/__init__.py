@@ -5,6 +5,7 @@ from optnas.space.holes import choose, integer, real, repeat, shared
 from optnas.space.node import Node
 from optnas.space.op import Op, Shape, Site, ops_by_name, register
 from optnas.space.parse import parse
+from optnas.space.stage import stage, strided
 
 __all__ = [
     "BuildError",
@@ -21,4 +22,6 @@ __all__ = [
     "register",
     "repeat",
     "shared",
+    "stage",
+    "strided",
 ]

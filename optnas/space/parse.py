@@ -11,6 +11,7 @@ from optnas.space.errors import SpaceError
 from optnas.space.holes import choose, integer, real, repeat, shared
 from optnas.space.node import Node, tree_value
 from optnas.space.op import Op, ops_by_name
+from optnas.space.stage import stage
 
 __all__ = ["parse"]
 
@@ -20,6 +21,7 @@ _HOLES: dict[str, Callable[..., Any]] = {
     "real": real,
     "repeat": repeat,
     "shared": shared,
+    "stage": stage,
 }
 
 # Far beyond any architecture, and within what Python's parser and our recursion bear.
@@ -94,7 +96,7 @@ class _Reader:
         """Return the op or the hole that a name stands for; ``ops.conv`` is ``conv``."""
         match part:
             case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="ops"), attr=name):
-                known = {**_HOLES, **ops_by_name()}
+                known: dict[str, Callable[..., Any]] = {**_HOLES, **ops_by_name()}
                 if name not in known:
                     raise SpaceError(f"no op is called {name!r}: {nearest(name, known)}")
                 return known[name]
