@@ -1,5 +1,6 @@
 """The ops: what a node of a tree can be."""
 
+from optnas.ops import lines
 from optnas.ops.activations import (
     celu,
     elu,
@@ -96,6 +97,7 @@ from optnas.ops.pool import (
 )
 from optnas.ops.sequence import conv1d, embedding, gru, last, lm_head, lstm, rnn
 from optnas.ops.skip import factorized_reduce, none, skip
+from optnas.ops.stack import stack
 
 __all__ = [
     "Graph",
@@ -157,6 +159,7 @@ __all__ = [
     "layernorm",
     "leaky_relu",
     "linear",
+    "lines",
     "lm_head",
     "log",
     "lstm",
@@ -202,6 +205,7 @@ __all__ = [
     "sqrt",
     "square",
     "squeeze_excite",
+    "stack",
     "sub",
     "swish",
     "tanh",

@@ -87,13 +87,13 @@ def _weightless(op: Node) -> bool:
 
 
 def _keeps_zero(op: Node) -> bool:
-    """Return whether zeros come out where zeros go in, but for a shift that what follows can learn."""
+    """Return whether zeros come out where zeros go in. A norm does not: it learns a shift."""
     if op.op.chain:
         return all(map(_keeps_zero, op.children))
     return op.op.name in _KEEP_ZERO and not op.arguments.get("bias")
 
 
-_KEEP_ZERO = _WEIGHTLESS | {"conv", "depthwise", "offset_convs", "norm", "relu", "swish", "gelu", "tanh"}
+_KEEP_ZERO = _WEIGHTLESS | {"conv", "depthwise", "offset_convs", "relu", "swish", "gelu", "tanh"}
 
 
 def _needed(terms: list[_Term], sums: Iterable[_Sum]) -> Iterator[_Sum]:
