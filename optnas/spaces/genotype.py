@@ -41,8 +41,10 @@ def read(text: str) -> Node:
     given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
     if set(given) != set(_FIELDS) or len(call.args) + len(call.keywords) != len(_FIELDS):
         raise SpaceError(f"a genotype has {', '.join(_FIELDS)}, each once")
-    normal, reduction = (_cell(_literal(given[name]), _literal(given[f"{name}_concat"]), name) for name in _CELLS]
-    return darts_network(*cells)
+    normal, reduction = (
+        _cell(_literal(given[name]), _literal(given[f"{name}_concat"]), name) for name in _CELLS
+    )
+    return darts_network(normal, reduction)
 
 
 def _literal(part: ast.expr, depth: int = 0) -> Any:
