@@ -26,6 +26,9 @@ __all__ = ["canonical_cell"]
 
 _WEIGHTLESS = {"avgpool", "maxpool", "adaptive_avgpool", "adaptive_maxpool"}
 
+# Beyond this, a cell says in a few nodes what a tree repeats over and over.
+_LARGEST_TREE = 1_000
+
 # A sum: how often each term occurs in it, by the term's number.
 _Sum = tuple[tuple[int, int], ...]
 
@@ -52,8 +55,8 @@ def canonical_cell(graph: Any) -> Node | None:
     terms, outputs = _terms(graph)
     _colour(terms, outputs)
     uses = _uses(terms, outputs)
-    shared = any(times > 1 for number, times in uses.items() if terms[number].op is not None)
-    if graph.inputs > 1 or shared:
+    size = sum(_size(terms, each, {}) for each in outputs)
+    if graph.inputs > 1 or _shares_weights(terms, uses, outputs) or size > _LARGEST_TREE:
         return _Cell(terms, uses, graph.inputs).written(outputs, graph.concat is not None)
     sums = [_tree(terms, each) for each in outputs]
     return concat(*(each or identity() for each in sums)) if len(sums) > 1 else sums[0]
@@ -84,6 +87,28 @@ def _terms(graph: Any) -> tuple[list[_Term], list[_Sum]]:
 
 def _weightless(op: Node) -> bool:
     return op.op.name in _WEIGHTLESS or (isinstance(op.op, Function) and not op.arguments.get("learnable"))
+
+
+def _shares_weights(terms: list[_Term], uses: Counter[int], outputs: list[_Sum]) -> bool:
+    """Return whether something learned is used more than once: a tree would make it two."""
+    learned: set[int] = set()
+    for number, term in enumerate(terms):
+        if term.op is not None and (
+            not _weightless(term.op) or any(operand in learned for operand, _ in term.of)
+        ):
+            learned.add(number)
+    times: Counter[_Sum] = Counter(outputs)
+    times.update(terms[number].of for number in uses)
+    return any(uses[number] > 1 for number in learned) or any(
+        count > 1 and any(number in learned for number, _ in each) for each, count in times.items()
+    )
+
+
+def _size(terms: list[_Term], of: _Sum, known: dict[_Sum, int]) -> int:
+    """Return how many nodes a sum takes as a tree, where what is used twice is written twice."""
+    if of not in known:
+        known[of] = 1 + sum(times * _size(terms, terms[number].of, known) for number, times in of)
+    return known[of]
 
 
 def _keeps_zero(op: Node) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -17,6 +18,12 @@ from optnas.space import Node, Op, Shape, Site, register, strided
 __all__ = ["stack"]
 
 _WORDS = inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+@lru_cache(maxsize=256)
+def _adapters(width: int) -> tuple[Node, Node]:
+    """Return what brings an input to ``width`` channels, and what halves the image as well."""
+    return relu_conv_bn(1, width=width), factorized_reduce(width=width)
 
 
 class _Step(NamedTuple):
@@ -68,9 +75,9 @@ def _steps(node: Node, site: Site) -> Iterator[_Step]:
     for index in range(cells):
         reduces = index in (cells // 3, 2 * cells // 3)
         width *= 2 if reduces else 1
+        newer, halved = _adapters(width)
         # The older input is still as large as before the last reduction.
-        older = factorized_reduce(width=width) if reduced else relu_conv_bn(1, width=width)
-        newer = relu_conv_bn(1, width=width)
+        older = halved if reduced else newer
         cell = reduction if reduces else normal
         cell_shape = site.at(newer_shape).cost(newer).shape
         yield _Step(cell, older, newer, older_shape, newer_shape, cell_shape)

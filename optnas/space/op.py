@@ -155,7 +155,7 @@ class Site:
 
     def at(self, shape: Shape) -> Site:
         """Return the site with the same context where ``shape`` arrives."""
-        return Site(shape, self.context)
+        return self if shape == self.shape else Site(shape, self.context)
 
     def cost(self, node: Node) -> Any:
         """Return what ``node`` costs here. Remembered by subtree.
