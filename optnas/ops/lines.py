@@ -101,20 +101,26 @@ def _read_layer(layer: str) -> list[Node]:
         if name in ("maxpool", "avgpool"):
             arguments = f"{int(down[:9])}" + (f", {arguments}" if arguments else "")
         else:
+            positional, named = _given(arguments)
+            if "kernel" in named or (positional > 1 and name in _WIDE):
+                raise SpaceError(f"{layer[:60]!r}: the kernel is {down[:60]} already")
             arguments = f"{arguments}, kernel={int(down[:9])}" if arguments else f"kernel={int(down[:9])}"
-            if name in _WIDE and not _has_positional(arguments):
+            if name in _WIDE and not positional and "width" not in named:
                 arguments = f"'same', {arguments}"
     elif name not in ops_by_name():
         name = _OTHERWISE.get(name, name)
     return [parse_tree(f"{name}({arguments})")]
 
 
-def _has_positional(arguments: str) -> bool:
+def _given(arguments: str) -> tuple[int, set[str | None]]:
+    """Return how many arguments are given by position, and the names of the others."""
     try:
         call = ast.parse(f"f({arguments})", mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return isinstance(call, ast.Call) and bool(call.args)
+        return 0, set()  # parse_tree says what is wrong
+    if not isinstance(call, ast.Call):
+        return 0, set()
+    return len(call.args), {keyword.arg for keyword in call.keywords}
 
 
 register_spelling(Spelling("lines", _recognises, read))

@@ -115,7 +115,7 @@ class _Reader:
             case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="ops"), attr=name):
                 known: dict[str, Callable[..., Any]] = {**_HOLES, **ops_by_name()}
                 if name not in known:
-                    raise SpaceError(f"no op is called {name!r}: {nearest(name, known)}")
+                    raise SpaceError(f"no op is called {_shorten(name)!r}: {nearest(_shorten(name), known)}")
                 return known[name]
         raise self.refusal(part)
 

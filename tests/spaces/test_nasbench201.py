@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from optnas import ops, parse, spaces
 from optnas.space import SpaceError
+from optnas.spaces.nasbench201 import OPS
 from tests.tables import read_table
 
 TABLE = "nasbench201_cifar10"
@@ -123,3 +125,37 @@ def test_bodies_of_any_number_of_nodes_have_strings():
     string = "|none~0|+|skip_connect~0|avg_pool_3x3~1|"
     assert parse(string).to("nasbench201") == string
     assert Counter(node.op.name for node in parse(string).walk())["node"] == 2
+
+
+def brute_force(cell):
+    """Return the smallest way to write the cell's function, over every numbering of its weights."""
+    edges = [((source, target), op) for target, ops_ in enumerate(cell, 1) for source, op in enumerate(ops_)]
+    weighted = [pair for pair, op in edges if "conv" in op]
+    written = []
+    for numbers in itertools.permutations(range(len(weighted))):
+        number = dict(zip(weighted, numbers, strict=True))
+        sums = {0: ["x"], 1: [], 2: [], 3: []}
+        for (source, target), op in edges:
+            if op == "skip_connect":
+                sums[target] = sums[target] + sums[source]
+            elif op == "avg_pool_3x3" and sums[source]:
+                sums[target] = [*sums[target], f"pool({'+'.join(sorted(sums[source]))})"]
+            elif "conv" in op:
+                term = f"{op}#{number[source, target]}({'+'.join(sorted(sums[source]))})"
+                sums[target] = [*sums[target], term]
+        written.append("+".join(sorted(sums[3])))
+    return min(written)
+
+
+def test_keys_are_exactly_the_isomorphisms():
+    names = list(OPS)
+    rng = random.Random(0)
+    cells = [[[rng.choice(names) for _ in range(target)] for target in (1, 2, 3)] for _ in range(1_500)]
+    strings = [
+        "+".join("|" + "".join(f"{op}~{i}|" for i, op in enumerate(ops_)) for ops_ in c) for c in cells
+    ]
+    by_key, by_force = defaultdict(set), defaultdict(set)
+    for cell, string in zip(cells, strings, strict=True):
+        by_key[parse(string).key].add(string)
+        by_force[brute_force(cell)].add(string)
+    assert sorted(map(sorted, by_key.values())) == sorted(map(sorted, by_force.values()))
