@@ -29,8 +29,8 @@ from rich.table import Table
 
 from optnas import spaces
 from optnas.ops.cell import graph_of
-from optnas.ops.define import _expanded
 from optnas.space import Node, Shape, Site
+from optnas.space.memory import forget
 from optnas.space.op import _cost
 
 # What a study can afford beside Optuna's own work on a trial, in microseconds.
@@ -55,13 +55,8 @@ def microseconds(call: Callable[..., object], *args: Any, **kwargs: Any) -> floa
 
 
 def forget_costs() -> None:
-    _cost.cache_clear()
-    graph_of.cache_clear()
-
-
-def forget_everything() -> None:
-    forget_costs()
-    _expanded.cache_clear()
+    for memory in (_cost, graph_of):
+        memory.cache_clear()  # type: ignore[attr-defined]
 
 
 def measure(name: str, architectures: int, seed: int) -> dict[str, float]:
@@ -73,7 +68,7 @@ def measure(name: str, architectures: int, seed: int) -> dict[str, float]:
     times: dict[str, list[float]] = {s: [] for s in ("again", "subtrees known", "another", "cold", "first")}
     gc.disable()
     for tree in trees:
-        forget_everything()
+        forget()
         times["first"].append(microseconds(tree.cost, shape, **context))
         forget_costs()
         times["cold"].append(microseconds(tree.cost, shape, **context))

@@ -7,7 +7,6 @@ node is the sum of its ops, which take the states 0, 1, 2, … in turn unless ``
 from __future__ import annotations
 
 import inspect
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -18,6 +17,7 @@ from optnas.ops.containers import CHILDREN
 from optnas.ops.merges import is_zero
 from optnas.ops.shapes import channel_axis, numel
 from optnas.space import Node, Op, Shape, Site, register, strided
+from optnas.space.memory import remembered
 
 __all__ = ["Cell", "CellModule", "Graph", "cell", "graph_of", "node"]
 
@@ -152,7 +152,7 @@ cell(node(relu_conv_bn(3)), node(skip, relu_conv_bn(1)))
 )
 
 
-@lru_cache(maxsize=2**14)
+@remembered(2**14)
 def graph_of(cell: Node) -> Graph:
     """Return what a cell says, strides resolved.
 

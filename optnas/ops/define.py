@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
 from optnas.cost import Cost, counted
 from optnas.space import Node, Op, Shape, Site, SpaceError, register
+from optnas.space.memory import remembered
 
 if TYPE_CHECKING:
     from torch import nn
@@ -192,7 +192,7 @@ class _Wrapped(Op):
 
 
 # Expansions depend on so little of their surroundings that most are known from other architectures.
-@lru_cache(maxsize=2**14)
+@remembered(2**14)
 def _expanded(composite: _Wrapped, node: Node, given: tuple[tuple[str, Any], ...]) -> Node:
     return composite.expanded(node, given)
 

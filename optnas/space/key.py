@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from functools import lru_cache
 from typing import Any
 
 from optnas.space.errors import SpaceError
+from optnas.space.memory import remembered
 from optnas.space.node import Node, text_of
 from optnas.space.op import Op
 
@@ -16,8 +16,15 @@ __all__ = ["canonical", "key"]
 # Ops simplify in a few passes; an op whose simplify goes in circles must not hang a study.
 _MOST_PASSES = 32
 
-# How an identity is spelt where it cannot vanish, e.g. as one side of a merge.
-_IDENTITY = Op("identity", inspect.Signature())()
+
+class _Identity(Op):
+    def simplify(self, node: Node) -> Node | None:
+        return None
+
+
+# How an identity is spelt where it cannot vanish, e.g. as one side of a merge. It is equal to the
+# node of the op of that name, which vanishes too wherever it can.
+_IDENTITY = _Identity("identity", inspect.Signature())()
 
 
 def key(architecture: Node) -> str:
@@ -28,7 +35,7 @@ def key(architecture: Node) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-@lru_cache(maxsize=2**14)
+@remembered(2**14)
 def canonical(node: Node) -> Node | None:
     """Return the simplest tree that computes the same by construction; ``None`` for the identity.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Literal
 
 from optnas.space.errors import BuildError, SpaceError
+from optnas.space.memory import forget, remembered
 from optnas.space.node import Node, tree_value
 
 __all__ = ["Op", "Shape", "Site", "ops_by_name", "register"]
@@ -174,7 +174,7 @@ class Site:
         return _located("build", node, self)
 
 
-@lru_cache(maxsize=_COSTS_REMEMBERED)
+@remembered(_COSTS_REMEMBERED)
 def _cost(node: Node, site: Site) -> Any:
     return _located("cost", node, site)
 
@@ -203,6 +203,8 @@ _registry: dict[str, Op] = {}
 
 def register(op: Op) -> Op:
     """Make ``op`` known to :func:`~optnas.space.parse.parse`. A later op of the same name replaces it."""
+    if op.name in _registry:
+        forget()
     _registry[op.name] = op
     return op
 

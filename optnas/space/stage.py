@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from optnas.space.errors import SpaceError
 from optnas.space.holes import Choose, Repeat, repeat
+from optnas.space.memory import remembered
 from optnas.space.node import Node, text_of, tree_value
 
 __all__ = ["Stage", "stage", "strided"]
@@ -64,7 +65,7 @@ def stage(block: Any, low: int, high: int | None = None, *, stride: Any = 2, nam
     return made
 
 
-@lru_cache(maxsize=2**14)
+@remembered(2**14)
 def strided(value: Any, stride: Any) -> Any:
     """Return ``value``, a tree or a choice between trees, with another stride.
 

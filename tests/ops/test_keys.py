@@ -121,3 +121,23 @@ def test_canonical_trees_compute_the_same_shape_and_no_more():
             assert simple.params <= plain.params
             if space is not spaces.nasbench201() and "cell" not in str(tree):
                 assert simple.params == plain.params
+
+
+def test_what_is_known_of_an_op_is_forgotten_when_another_takes_its_name():
+    from torch import nn
+
+    from optnas.space import Node
+
+    @ops.op(name="replaced")
+    def first(in_features: int) -> nn.Module:
+        return nn.Linear(in_features, 3)
+
+    assert first().cost((2,)).shape == (3,)
+    assert first().key != ops.relu().key
+
+    @ops.op(name="replaced")
+    def second() -> Node:
+        return ops.seq(ops.relu())
+
+    assert second().cost((2,)).shape == (2,)
+    assert second().key == ops.relu().key
