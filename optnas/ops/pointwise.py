@@ -18,7 +18,6 @@ from optnas.space import Node, Op, Shape, Site, register
 __all__ = ["Function", "Pointwise", "operands_of", "pointwise"]
 
 _POSITIONAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
-_NAMED = inspect.Parameter.KEYWORD_ONLY
 
 
 class Function(Op):
