@@ -1,13 +1,13 @@
 """Neural architecture search as an Optuna study."""
 
-from optnas import data, ops, pruners, samplers, tasks
+from optnas import data, ops, pruners, samplers, spaces, tasks
 from optnas.candidate import Candidate
 from optnas.cost import Cost
 from optnas.errors import UserError
 from optnas.metrics import maximize, minimize
 from optnas.ops import op
 from optnas.pruners import ParetoHalvingPruner, report, should_prune
-from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared
+from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared, stage
 from optnas.study import Study
 from optnas.train import Training
 
@@ -36,5 +36,7 @@ __all__ = [
     "samplers",
     "shared",
     "should_prune",
+    "spaces",
+    "stage",
     "tasks",
 ]

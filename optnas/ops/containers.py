@@ -11,17 +11,25 @@ from optnas.ops.modules import Residual
 from optnas.ops.shapes import numel
 from optnas.space import Node, Op, Shape, Site, register
 
-__all__ = ["residual", "seq"]
+__all__ = ["CHILDREN", "chain_cost", "chain_modules", "residual", "seq"]
 
-_CHILDREN = inspect.Signature([inspect.Parameter("children", inspect.Parameter.VAR_POSITIONAL)])
+CHILDREN = inspect.Signature([inspect.Parameter("children", inspect.Parameter.VAR_POSITIONAL)])
 
 
 def chain_cost(children: tuple[Node, ...], site: Site) -> Cost:
     """Return the cost of children applied one after the other."""
-    total = Cost(site.shape)
+    shape = site.shape
+    flops = params = activations = elementwise = depth = 0
+    # The sum of Cost.then over the children, without making a Cost at every step.
     for child in children:
-        total = total.then(site.at(total.shape).cost(child))
-    return total
+        cost = site.at(shape).cost(child)
+        shape = cost.shape
+        flops += cost.flops
+        params += cost.params
+        activations += cost.activations
+        elementwise += cost.elementwise
+        depth += cost.depth
+    return Cost(shape, flops, params, activations, elementwise, depth)
 
 
 def chain_modules(children: tuple[Node, ...], site: Site) -> nn.Module:
@@ -44,7 +52,7 @@ class _Seq(Op):
         return chain_modules(node.children, site)
 
 
-seq = register(_Seq("seq", _CHILDREN, "Its children one after the other."))
+seq = register(_Seq("seq", CHILDREN, "Its children one after the other."))
 
 
 class _Residual(Op):
@@ -80,7 +88,7 @@ class _Residual(Op):
 residual = register(
     _Residual(
         "residual",
-        _CHILDREN,
+        CHILDREN,
         "The sum of its input and its children one after the other (He et al. 2016).\n\n"
         "Where the children change the shape of an image, the input goes through a strided 1×1\n"
         "convolution and a batch norm.",

@@ -7,15 +7,15 @@ from torch import nn
 from optnas.cost import Cost
 from optnas.ops.containers import seq
 from optnas.ops.define import op
-from optnas.ops.shapes import image, numel, positive, window
+from optnas.ops.shapes import channels_of, image, numel, positive, window
 from optnas.space import Node, Shape
 
-__all__ = ["conv", "depthwise", "sepconv"]
+__all__ = ["channel_shuffle", "conv", "depthwise", "sepconv", "transposed_conv"]
 
 
 def _conv_cost(
     shape: Shape,
-    width: int,
+    width: int | str,
     kernel: int = 3,
     stride: int = 1,
     dilation: int = 1,
@@ -23,6 +23,7 @@ def _conv_cost(
     padding: int | None = None,
     bias: bool = False,
 ) -> Cost:
+    width = channels_of(width, shape)
     positive(width=width, kernel=kernel, stride=stride, dilation=dilation, groups=groups)
     channels, height, wide = image(shape)
     if channels % groups or width % groups:
@@ -50,7 +51,7 @@ def _same(kernel: int, dilation: int) -> int:
 @op(cost=_conv_cost)
 def conv(
     shape: Shape,
-    width: int,
+    width: int | str,
     kernel: int = 3,
     stride: int = 1,
     dilation: int = 1,
@@ -61,7 +62,7 @@ def conv(
     """A convolution to ``width`` channels.
 
     Args:
-        width: Output channels.
+        width: Output channels; ``"same"`` for as many as come in.
         kernel: Side of the square window.
         stride: Step of the window.
         dilation: Distance between the window's points.
@@ -70,7 +71,7 @@ def conv(
         bias: Off by default, since a norm follows in most spaces.
     """
     padding = _same(kernel, dilation) if padding is None else padding
-    return nn.Conv2d(shape[0], width, kernel, stride, padding, dilation, groups, bias)
+    return nn.Conv2d(shape[0], channels_of(width, shape), kernel, stride, padding, dilation, groups, bias)
 
 
 def _depthwise_cost(
@@ -92,6 +93,68 @@ def depthwise(
 
 
 @op
-def sepconv(width: int, kernel: int = 3, stride: int = 1, dilation: int = 1, bias: bool = False) -> Node:
+def sepconv(
+    width: int | str, kernel: int = 3, stride: int = 1, dilation: int = 1, bias: bool = False
+) -> Node:
     """A separable convolution: each channel by itself, then all of them point by point (Chollet 2017)."""
     return seq(depthwise(kernel, stride, dilation), conv(width, kernel=1, bias=bias))
+
+
+def _transposed_geometry(kernel: int, stride: int) -> tuple[int, int]:
+    """Return padding and output padding that make the image ``stride`` times as large."""
+    padding = max(0, (kernel - stride + 1) // 2)
+    missing = stride - kernel + 2 * padding
+    # PyTorch takes less output padding than stride: an even kernel at stride 1 adds a row instead.
+    return (padding, missing) if missing < stride else (padding - 1, 0)
+
+
+def _transposed_cost(
+    shape: Shape, width: int | str, kernel: int = 4, stride: int = 2, bias: bool = False
+) -> Cost:
+    width = channels_of(width, shape)
+    positive(width=width, kernel=kernel, stride=stride)
+    channels, height, wide = image(shape)
+    padding, missing = _transposed_geometry(kernel, stride)
+    out = (width, *((size - 1) * stride - 2 * padding + kernel + missing for size in (height, wide)))
+    if min(out) < 1:
+        raise ValueError(f"a window of {kernel} at stride {stride} leaves nothing of {height}×{wide}")
+    weights = channels * width * kernel * kernel
+    return Cost(
+        out,
+        flops=2 * weights * height * wide,
+        params=weights + (width if bias else 0),
+        activations=numel(out),
+        depth=1,
+    )
+
+
+@op(cost=_transposed_cost)
+def transposed_conv(
+    shape: Shape, width: int | str, kernel: int = 4, stride: int = 2, bias: bool = False
+) -> nn.Module:
+    """A transposed convolution: an image ``stride`` times as large (Zeiler et al. 2010).
+
+    Args:
+        width: Output channels; ``"same"`` for as many as come in.
+        kernel: Side of the square window that each point is spread over.
+        stride: How many times larger the image becomes.
+        bias: Whether each channel has one.
+    """
+    padding, missing = _transposed_geometry(kernel, stride)
+    return nn.ConvTranspose2d(
+        shape[0], channels_of(width, shape), kernel, stride, padding, missing, bias=bias
+    )
+
+
+def _shuffle_cost(shape: Shape, groups: int) -> Cost:
+    positive(groups=groups)
+    channels, _, _ = image(shape)
+    if channels % groups:
+        raise ValueError(f"groups={groups} must divide {channels} channels")
+    return Cost(shape, activations=numel(shape))
+
+
+@op(cost=_shuffle_cost, simplify=lambda node: None if node.arguments["groups"] == 1 else node)
+def channel_shuffle(groups: int) -> nn.Module:
+    """Channels dealt out anew over the groups of the next convolution (Zhang et al. 2018)."""
+    return nn.ChannelShuffle(groups)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from optnas.cost import Cost, counted
 from optnas.space import Node, Op, Shape, Site, SpaceError, register
+from optnas.space.memory import remembered
 
 if TYPE_CHECKING:
     from torch import nn
@@ -128,7 +129,7 @@ class _Wrapped(Op):
         if self._composite and not self._filled:
             # Errors belong to build and cost, where they name the node.
             try:
-                return self._tree(node)
+                return _expanded(self, node, ())
             except (TypeError, ValueError):
                 return node
         return node
@@ -136,30 +137,42 @@ class _Wrapped(Op):
     def cost(self, node: Node, site: Site) -> Cost:
         if self._cost is not None:
             return self._cost(shape=site.shape, **self._arguments(node, site, built=False))
+        if self._composite:
+            return site.cost(self._tree_at(node, site))  # type: ignore[no-any-return]
         import torch
 
         with torch.device("meta"):
-            made = self._make(node, site)
-        return site.cost(made) if isinstance(made, Node) else counted(made, site.shape)
+            return counted(self._make(node, site), site.shape)
 
     def build(self, node: Node, site: Site) -> nn.Module:
         if self._cost is not None:
             site.cost(node)  # checks the arguments: some modules take ones that they cannot run with
-        made = self._make(node, site)
-        module: nn.Module = site.build(made) if isinstance(made, Node) else made
-        return module
+        if self._composite:
+            return site.build(self._tree_at(node, site))  # type: ignore[no-any-return]
+        return self._make(node, site)  # type: ignore[no-any-return]
 
     def _make(self, node: Node, site: Site) -> Any:
-        arguments = self._arguments(node, site, built=not self._composite)
+        arguments = self._arguments(node, site, built=True)
         if self._on_tensor:
             from optnas.ops.modules import Function
 
             return Function(self._wrapped, arguments)
-        filled = {name: _FROM_SITE[name](site.shape) for name in self._filled}
-        return self._called(node, {**filled, **arguments})
+        return self._called(node, {**dict(self._from_site(site)), **arguments})
 
-    def _tree(self, node: Node) -> Node:
-        made = self._called(node, node.arguments)
+    def _from_site(self, site: Site) -> tuple[tuple[str, Any], ...]:
+        return tuple((name, _FROM_SITE[name](site.shape)) for name in self._filled)
+
+    def _tree_at(self, node: Node, site: Site) -> Node:
+        """Return the tree that a composite is short for here."""
+        given = self._from_site(site)
+        if any(value is None for _, value in node.args):
+            context = dict(site.context)
+            given += tuple((name, context.get(name)) for name, value in node.args if value is None)
+        return _expanded(self, node, given)
+
+    def expanded(self, node: Node, given: tuple[tuple[str, Any], ...] = ()) -> Node:
+        """Return the tree that a composite is short for, given what its surroundings fill in."""
+        made = self._called(node, {**node.arguments, **dict(given)})
         if not isinstance(made, Node):
             raise TypeError(f"{self.name} is annotated '-> Node' but returned {made!r}")
         return made
@@ -183,6 +196,12 @@ class _Wrapped(Op):
                 value = site.build(value)
             arguments[name] = value
         return arguments
+
+
+# Expansions depend on so little of their surroundings that most are known from other architectures.
+@remembered(2**14)
+def _expanded(composite: _Wrapped, node: Node, given: tuple[tuple[str, Any], ...]) -> Node:
+    return composite.expanded(node, given)
 
 
 def _positional(name: str) -> inspect.Parameter:

@@ -6,13 +6,15 @@ from torch import nn
 
 from optnas.cost import Cost
 from optnas.ops.define import op
-from optnas.ops.shapes import numel, positive
+from optnas.ops.modules import MeanPosition
+from optnas.ops.shapes import channel_axis, channels_of, numel, positive
 from optnas.space import Shape
 
-__all__ = ["flatten", "head", "identity", "linear"]
+__all__ = ["flatten", "head", "identity", "linear", "softmax"]
 
 
-def _linear_cost(shape: Shape, width: int, bias: bool = True) -> Cost:
+def _linear_cost(shape: Shape, width: int | str, bias: bool = True) -> Cost:
+    width = channels_of(width, shape)
     positive(width=width)
     if len(shape) > 2:
         raise ValueError("it expects (features,) or (length, features): put flatten or head before it")
@@ -27,9 +29,9 @@ def _linear_cost(shape: Shape, width: int, bias: bool = True) -> Cost:
 
 
 @op(cost=_linear_cost)
-def linear(in_features: int, width: int, bias: bool = True) -> nn.Module:
-    """A matrix product of the last size to ``width`` features."""
-    return nn.Linear(in_features, width, bias)
+def linear(shape: Shape, width: int | str, bias: bool = True) -> nn.Module:
+    """A matrix product of the last size to ``width`` features, ``"same"`` for as many as come in."""
+    return nn.Linear(shape[-1], channels_of(width, shape), bias)
 
 
 @op(cost=lambda shape: Cost((numel(shape),)))
@@ -49,19 +51,37 @@ def _head_cost(shape: Shape, outputs: int | None = None) -> Cost:
         raise ValueError("how many outputs? write head(10), or give outputs=10 to build and cost")
     if len(shape) == 1:
         return _linear_cost(shape, outputs)
-    pooled = Cost(shape[:1], activations=shape[0], elementwise=numel(shape))
-    return pooled.then(_linear_cost(shape[:1], outputs))
+    features = shape[channel_axis(shape)]
+    pooled = Cost((features,), activations=features, elementwise=numel(shape))
+    return pooled.then(_linear_cost((features,), outputs))
 
 
 @op(cost=_head_cost)
 def head(shape: Shape, outputs: int | None = None) -> nn.Module:
-    """The mean over positions, then a matrix product to the outputs.
+    """The mean over positions, of an image or a sequence, then a matrix product to the outputs.
 
     Args:
         outputs: How many; by default as many as the task asks for.
     """
-    linear = nn.Linear(shape[0], outputs or 0)
-    if len(shape) == 1:
-        return linear
-    pools = {2: nn.AdaptiveAvgPool1d, 3: nn.AdaptiveAvgPool2d, 4: nn.AdaptiveAvgPool3d}
-    return nn.Sequential(pools[len(shape)](1), nn.Flatten(), linear)
+    linear = nn.Linear(shape[channel_axis(shape)], outputs or 0)
+    match len(shape):
+        case 1:
+            return linear
+        case 2:
+            return nn.Sequential(MeanPosition(), linear)
+        case 3:
+            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)
+    return nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten(), linear)
+
+
+def _softmax_cost(shape: Shape) -> Cost:
+    return Cost(shape, activations=numel(shape), elementwise=3 * numel(shape))
+
+
+@op(cost=_softmax_cost)
+def softmax(shape: Shape) -> nn.Module:
+    """Shares that sum to 1 over the features, or over an image's channels.
+
+    Not wanted at an architecture's end: losses and metrics of a classification take scores.
+    """
+    return nn.Softmax(dim=1 + channel_axis(shape))

@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["Function", "Residual", "Swish"]
+__all__ = [
+    "Applied",
+    "DropPath",
+    "FactorizedReduce",
+    "Function",
+    "Gated",
+    "MeanPosition",
+    "Merged",
+    "Positionwise",
+    "Residual",
+    "Zeros",
+]
+
+
+class Applied(nn.Module):
+    """A function with constants, each of them a parameter if ``learnable``.
+
+    A learned constant stays in float32 when the model is computed in half precision by autocast.
+    """
+
+    def __init__(
+        self, function: Callable[..., Tensor], constants: dict[str, float], *, learnable: bool = False
+    ) -> None:
+        super().__init__()
+        self.function = function
+        self.constants: dict[str, float] = {} if learnable else constants
+        self.learned = nn.ParameterDict(
+            {name: nn.Parameter(torch.tensor(float(value))) for name, value in constants.items()}
+            if learnable
+            else {}
+        )
+
+    def forward(self, *of: Tensor) -> Tensor:
+        learned = {name: value.to(of[0].dtype) for name, value in self.learned.items()}
+        return self.function(*of, **self.constants, **learned)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value:g}" for name, value in self.constants.items())
 
 
 class Function(nn.Module):
@@ -27,6 +65,19 @@ class Function(nn.Module):
         return ", ".join([name, *(f"{key}={value}" for key, value in self.arguments.items())])
 
 
+class Merged(nn.Module):
+    """A function of what several branches make of one input."""
+
+    def __init__(self, branches: Iterable[nn.Module], merging: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+        self.merging = merging
+
+    def forward(self, x: Tensor) -> Tensor:
+        merged: Tensor = self.merging(*(branch(x) for branch in self.branches))
+        return merged
+
+
 class Residual(nn.Module):
     """``body(x) + shortcut(x)``, the shortcut being the identity unless shapes differ."""
 
@@ -40,17 +91,77 @@ class Residual(nn.Module):
         return body + (x if self.shortcut is None else self.shortcut(x))
 
 
-class Swish(nn.Module):
-    """``x · sigmoid(beta · x)`` (Ramachandran et al. 2017, arXiv 1710.05941)."""
+class Gated(nn.Module):
+    """``x · gate(x)``."""
 
-    def __init__(self, beta: float = 1.0) -> None:
+    def __init__(self, gate: nn.Module) -> None:
         super().__init__()
-        self.beta = beta
+        self.gate = gate
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.beta == 1.0:
-            return nn.functional.silu(x)  # one fused kernel for three
-        return x * (self.beta * x).sigmoid()
+        return x * self.gate(x)  # type: ignore[no-any-return]
+
+
+class Positionwise(nn.Module):
+    """A module for (features,) applied at every position of (length, features)."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
+
+
+class DropPath(nn.Module):
+    """Zeroes each sample with probability ``rate`` in training; what is left is scaled up."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        kept = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - self.rate)
+        return x * kept / (1 - self.rate)
 
     def extra_repr(self) -> str:
-        return f"beta={self.beta}"
+        return f"rate={self.rate}"
+
+
+class Zeros(nn.Module):
+    """Zeros of the shape that a convolution of that stride would leave."""
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride > 1:
+            x = x[:, :, :: self.stride, :: self.stride]
+        return torch.zeros_like(x)
+
+    def extra_repr(self) -> str:
+        return f"stride={self.stride}"
+
+
+class FactorizedReduce(nn.Module):
+    """Two 1×1 convolutions of stride 2, one a pixel off the other, their channels side by side."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.even = nn.Conv2d(channels, width // 2, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(channels, width - width // 2, 1, stride=2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The padding lets images of odd size end in the same shape on both sides.
+        shifted = nn.functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
+        return torch.cat((self.even(x), self.odd(shifted)), 1)
+
+
+class MeanPosition(nn.Module):
+    """The mean over the positions of (batch, length, features)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(1)

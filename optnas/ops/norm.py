@@ -1,4 +1,7 @@
-"""Normalisation and regularisation."""
+"""Normalisation and regularisation.
+
+Shapes are (channels, height, width), (length, features) or (features,).
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,74 @@ from torch import nn
 
 from optnas.cost import Cost
 from optnas.ops.define import op
-from optnas.ops.shapes import numel
+from optnas.ops.modules import DropPath, Positionwise
+from optnas.ops.shapes import channel_axis, image, numel, positive
 from optnas.space import Node, Shape
 
-__all__ = ["dropout", "norm"]
+__all__ = ["drop_path", "dropout", "groupnorm", "instancenorm", "layernorm", "norm"]
 
 
 def _norm_cost(shape: Shape) -> Cost:
-    _batch_norm(len(shape))
     # A scale and a shift of every number.
-    return Cost(shape, params=2 * shape[0], activations=numel(shape), elementwise=2 * numel(shape))
+    return Cost(
+        shape,
+        params=2 * shape[channel_axis(shape)],
+        activations=numel(shape),
+        elementwise=2 * numel(shape),
+    )
 
 
-def _batch_norm(dimensions: int) -> type[nn.Module]:
-    kinds = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d, 4: nn.BatchNorm3d}
-    if dimensions not in kinds:
-        raise ValueError(f"no batch norm takes {dimensions} sizes")
-    return kinds[dimensions]
+def _batch_norm_cost(shape: Shape) -> Cost:
+    if len(shape) > 4:
+        raise ValueError(f"no batch norm takes {len(shape)} sizes")
+    return _norm_cost(shape)
+
+
+@op(cost=_batch_norm_cost)
+def norm(shape: Shape) -> nn.Module:
+    """Batch normalisation of the channels (Ioffe & Szegedy 2015); of a sequence, of its features."""
+    match len(shape):
+        case 1:
+            return nn.BatchNorm1d(shape[0])
+        case 2:
+            return Positionwise(nn.BatchNorm1d(shape[1]))
+        case 3:
+            return nn.BatchNorm2d(shape[0])
+    return nn.BatchNorm3d(shape[0])
 
 
 @op(cost=_norm_cost)
-def norm(shape: Shape) -> nn.Module:
-    """Batch normalisation of the channels (Ioffe & Szegedy 2015)."""
-    return _batch_norm(len(shape))(shape[0])
+def layernorm(shape: Shape) -> nn.Module:
+    """Layer normalisation (Ba et al. 2016): of each position's features, of a whole image."""
+    return nn.GroupNorm(1, shape[0]) if len(shape) >= 3 else nn.LayerNorm(shape[-1])
+
+
+def _group_norm_cost(shape: Shape, groups: int) -> Cost:
+    positive(groups=groups)
+    channels = shape[channel_axis(shape)]
+    if channels % groups:
+        raise ValueError(f"groups={groups} must divide {channels} channels")
+    return _norm_cost(shape)
+
+
+@op(cost=_group_norm_cost)
+def groupnorm(shape: Shape, groups: int) -> nn.Module:
+    """Normalisation of ``groups`` groups of channels, each sample by itself (Wu & He 2018)."""
+    made = nn.GroupNorm(groups, shape[channel_axis(shape)])
+    return Positionwise(made) if len(shape) == 2 else made
+
+
+def _instance_norm_cost(shape: Shape) -> Cost:
+    _, height, width = image(shape)
+    if height * width == 1:
+        raise ValueError("an image of one point has nothing to be normalised over")
+    return _norm_cost(shape)
+
+
+@op(cost=_instance_norm_cost)
+def instancenorm(shape: Shape) -> nn.Module:
+    """Normalisation of each channel of each image by itself (Ulyanov et al. 2016)."""
+    return nn.InstanceNorm2d(shape[0], affine=True)
 
 
 def _dropout_cost(shape: Shape, rate: float = 0.5) -> Cost:
@@ -45,3 +93,12 @@ def _no_dropout(node: Node) -> Node | None:
 def dropout(rate: float = 0.5) -> nn.Module:
     """Zero each number with probability ``rate`` during training (Srivastava et al. 2014)."""
     return nn.Dropout(rate)
+
+
+@op(cost=_dropout_cost, simplify=_no_dropout)
+def drop_path(rate: float = 0.1) -> nn.Module:
+    """Zero whole samples with probability ``rate`` during training (Huang et al. 2016).
+
+    At the end of a residual's body: stochastic depth.
+    """
+    return DropPath(rate)

@@ -9,7 +9,14 @@ from optnas.ops.define import op
 from optnas.ops.shapes import image, numel, positive, window
 from optnas.space import Node, Shape
 
-__all__ = ["avgpool", "maxpool"]
+__all__ = [
+    "adaptive_avgpool",
+    "adaptive_maxpool",
+    "avgpool",
+    "global_avgpool",
+    "global_maxpool",
+    "maxpool",
+]
 
 
 def _pool_cost(shape: Shape, kernel: int = 2, stride: int | None = None) -> Cost:
@@ -47,3 +54,43 @@ def maxpool(kernel: int, stride: int | None = None) -> nn.Module:
 def avgpool(kernel: int, stride: int | None = None) -> nn.Module:
     """The mean of each window, padding not counted in. Arguments as for ``maxpool``."""
     return nn.AvgPool2d(kernel, *_geometry(kernel, stride), count_include_pad=False)
+
+
+def _global_cost(shape: Shape) -> Cost:
+    channels, _, _ = image(shape)
+    return Cost((channels,), activations=channels, elementwise=numel(shape))
+
+
+@op(cost=_global_cost)
+def global_avgpool() -> nn.Module:
+    """The mean of each channel: (channels,)."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+@op(cost=_global_cost)
+def global_maxpool() -> nn.Module:
+    """The largest number of each channel: (channels,)."""
+    return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
+
+
+def _adaptive_cost(shape: Shape, size: int) -> Cost:
+    positive(size=size)
+    channels, height, width = image(shape)
+    # Output i covers floor(i·H/s) to ceil((i+1)·H/s): the windows may overlap.
+    down, across = (
+        sum(-(-(i + 1) * n // size) - i * n // size for i in range(size)) for n in (height, width)
+    )
+    out = (channels, size, size)
+    return Cost(out, activations=numel(out), elementwise=channels * down * across)
+
+
+@op(cost=_adaptive_cost)
+def adaptive_avgpool(size: int) -> nn.Module:
+    """Means over as many windows as make the image ``size`` × ``size``."""
+    return nn.AdaptiveAvgPool2d(size)
+
+
+@op(cost=_adaptive_cost)
+def adaptive_maxpool(size: int) -> nn.Module:
+    """The largest numbers of as many windows as make the image ``size`` × ``size``."""
+    return nn.AdaptiveMaxPool2d(size)

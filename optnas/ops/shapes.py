@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optnas.space import Shape
 
-__all__ = ["image", "numel", "positive", "window"]
+__all__ = ["channel_axis", "channels_of", "image", "numel", "positive", "sequence", "window"]
 
 
 def image(shape: Shape) -> tuple[int, int, int]:
@@ -16,6 +16,35 @@ def image(shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise ValueError(f"it expects (channels, height, width), not {len(shape)} sizes")
     return shape
+
+
+def sequence(shape: Shape) -> tuple[int, int]:
+    """Return ``(length, features)``.
+
+    Raises:
+        ValueError: If the shape is not a sequence's.
+    """
+    if len(shape) != 2:
+        raise ValueError(f"it expects (length, features), not {len(shape)} sizes")
+    return shape
+
+
+def channel_axis(shape: Shape) -> int:
+    """Return which size counts the channels: the first of an image's, the last of any other shape."""
+    return 0 if len(shape) >= 3 else len(shape) - 1
+
+
+def channels_of(width: int | str, shape: Shape) -> int:
+    """Return how many channels ``width`` is: a number, or ``"same"`` for those of ``shape``.
+
+    Raises:
+        ValueError: If it is another word.
+    """
+    if width == "same":
+        return shape[channel_axis(shape)]
+    if isinstance(width, str):
+        raise ValueError(f"width={width!r} must be a whole number, or 'same' for as many as come in")
+    return width
 
 
 def numel(shape: Shape) -> int:

@@ -5,6 +5,8 @@ from optnas.space.holes import choose, integer, real, repeat, shared
 from optnas.space.node import Node
 from optnas.space.op import Op, Shape, Site, ops_by_name, register
 from optnas.space.parse import parse
+from optnas.space.spellings import Spelling, register_spelling
+from optnas.space.stage import stage, strided
 
 __all__ = [
     "BuildError",
@@ -13,12 +15,16 @@ __all__ = [
     "Shape",
     "Site",
     "SpaceError",
+    "Spelling",
     "choose",
     "integer",
     "ops_by_name",
     "parse",
     "real",
     "register",
+    "register_spelling",
     "repeat",
     "shared",
+    "stage",
+    "strided",
 ]

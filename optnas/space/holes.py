@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from optuna.distributions import (
     BaseDistribution,
@@ -24,19 +24,12 @@ __all__ = ["Choose", "Hole", "Integer", "Real", "Repeat", "choose", "integer", "
 _SCALARS = (type(None), bool, int, float, str)
 
 
-@runtime_checkable
-class Openable(Protocol):
-    """What may stand in a tree: anything that knows whether a choice is left open within it."""
-
-    @property
-    def open(self) -> bool: ...
-
-
 def is_open(value: object) -> bool:
     """Return whether a choice is left open anywhere in ``value``."""
     if isinstance(value, tuple):
         return any(is_open(item) for item in value)
-    return isinstance(value, Openable) and value.open
+    # Not isinstance of a protocol: that takes 10 µs, and every scalar of every tree comes by here.
+    return getattr(value, "open", False) is True
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -7,13 +7,24 @@ import inspect
 from typing import Any
 
 from optnas.space.errors import SpaceError
+from optnas.space.memory import remembered
 from optnas.space.node import Node, text_of
 from optnas.space.op import Op
 
 __all__ = ["canonical", "key"]
 
-# How an identity is spelt where it cannot vanish, e.g. as one side of a merge.
-_IDENTITY = Op("identity", inspect.Signature())()
+# Ops simplify in a few passes; an op whose simplify goes in circles must not hang a study.
+_MOST_PASSES = 32
+
+
+class _Identity(Op):
+    def simplify(self, node: Node) -> Node | None:
+        return None
+
+
+# How an identity is spelt where it cannot vanish, e.g. as one side of a merge. It is equal to the
+# node of the op of that name, which vanishes too wherever it can.
+_IDENTITY = _Identity("identity", inspect.Signature())()
 
 
 def key(architecture: Node) -> str:
@@ -24,18 +35,27 @@ def key(architecture: Node) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+@remembered(2**14)
 def canonical(node: Node) -> Node | None:
     """Return the simplest tree that computes the same by construction; ``None`` for the identity.
 
-    Every op may simplify itself (:meth:`~optnas.space.op.Op.simplify`); chains are flattened into
-    their parent where that is a chain too, identities vanish from chains, and the children of
-    commutative ops are put in one order.
+    Every op may simplify itself (:meth:`~optnas.space.op.Op.simplify`), before its parts are
+    simplified and after; chains are flattened into their parent where that is a chain too,
+    identities vanish from chains, and the children of commutative ops are put in one order.
     """
+    simplest: Node | None = node
+    for _ in range(_MOST_PASSES):
+        before = simplest
+        simplest = _simplified(before) if before is not None else None
+        if simplest is None or simplest == before:
+            break
+    return simplest
+
+
+def _simplified(node: Node) -> Node | None:
     simpler = node.op.simplify(node)
-    while simpler is not None and simpler != node:
-        node, simpler = simpler, simpler.op.simplify(simpler)
-    if simpler is None:
-        return None
+    if simpler is None or simpler != node:
+        return simpler
     children: list[Node] = []
     for child in node.children:
         below = canonical(child)

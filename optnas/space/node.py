@@ -186,6 +186,16 @@ class Node:
 
         return key(self)
 
+    def to(self, spelling: str) -> str:
+        """Return the architecture in another spelling, such as ``"nasbench201"`` or ``"darts"``.
+
+        Raises:
+            SpaceError: If there is no such spelling, or it cannot say this architecture.
+        """
+        from optnas.space.spellings import to
+
+        return to(self, spelling)
+
     def cost(self, shape: Shape, **context: Any) -> Any:
         """Return the exact :class:`~optnas.cost.Cost` on one sample of ``shape``, without a tensor.
 

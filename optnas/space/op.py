@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Literal
 
 from optnas.space.errors import BuildError, SpaceError
 from optnas.space.holes import Hole, Repeat, checked_name, outcomes
+from optnas.space.memory import forget, remembered
 from optnas.space.node import Node, tree_value
 
 __all__ = ["Op", "Shape", "Site", "ops_by_name", "register"]
@@ -163,7 +163,7 @@ class Site:
 
     def at(self, shape: Shape) -> Site:
         """Return the site with the same context where ``shape`` arrives."""
-        return Site(shape, self.context)
+        return self if shape == self.shape else Site(shape, self.context)
 
     def cost(self, node: Node) -> Any:
         """Return what ``node`` costs here. Remembered by subtree.
@@ -182,7 +182,7 @@ class Site:
         return _located("build", node, self)
 
 
-@lru_cache(maxsize=_COSTS_REMEMBERED)
+@remembered(_COSTS_REMEMBERED)
 def _cost(node: Node, site: Site) -> Any:
     return _located("cost", node, site)
 
@@ -221,7 +221,7 @@ _registry: dict[str, Op] = {}
 def register(op: Op) -> Op:
     """Make ``op`` known to :func:`~optnas.space.parse.parse`. A later op of the same name replaces it."""
     if op.name in _registry:
-        _cost.cache_clear()  # what is remembered is the earlier op's
+        forget()
     _registry[op.name] = op
     return op
 

@@ -11,8 +11,10 @@ from optnas.space.errors import SpaceError
 from optnas.space.holes import choose, integer, real, repeat, shared
 from optnas.space.node import Node, tree_value
 from optnas.space.op import Op, ops_by_name
+from optnas.space.spellings import spellings
+from optnas.space.stage import stage
 
-__all__ = ["parse"]
+__all__ = ["parse", "parse_tree"]
 
 _HOLES: dict[str, Callable[..., Any]] = {
     "choose": choose,
@@ -20,6 +22,7 @@ _HOLES: dict[str, Callable[..., Any]] = {
     "real": real,
     "repeat": repeat,
     "shared": shared,
+    "stage": stage,
 }
 
 # Far beyond any architecture, and within what Python's parser and our recursion bear.
@@ -29,6 +32,10 @@ _DEEPEST_TREE = 60
 
 def parse(text: str) -> Node:
     """Return the tree that ``text`` spells: what ``str(tree)`` printed, for any tree.
+
+    Other spellings are read too, where their modules are imported: the list of layers, one a line
+    or with `` / `` between them (``conv3x3 / bn / relu / fc``), NAS-Bench-201's strings
+    (``|skip_connect~0|+|…``) and DARTS' ``Genotype(…)``.
 
     Nothing is executed: names are looked up among the registered ops and the holes, and only
     numbers, texts, tuples and calls are understood.
@@ -43,6 +50,18 @@ def parse(text: str) -> Node:
         raise SpaceError(f"parse() takes a text, not {type(text).__name__}")
     if len(text) > _LONGEST_TEXT:
         raise SpaceError(f"the text has {len(text):,} characters; {_LONGEST_TEXT:,} are the most")
+    for spelling in spellings().values():
+        if spelling.recognises(text):
+            return spelling.read(text)
+    return parse_tree(text)
+
+
+def parse_tree(text: str) -> Node:
+    """Return the tree that ``text`` spells in the notation of ``str(tree)`` alone.
+
+    Raises:
+        SpaceError: If the text is not a tree.
+    """
     try:
         expression = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
@@ -99,7 +118,7 @@ class _Reader:
             case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="ops"), attr=name):
                 known: dict[str, Callable[..., Any]] = {**_HOLES, **ops_by_name()}
                 if name not in known:
-                    raise SpaceError(f"no op is called {_shorten(name)!r}: {nearest(name, known)}")
+                    raise SpaceError(f"no op is called {_shorten(name)!r}: {nearest(_shorten(name), known)}")
                 return known[name]
         raise self.refusal(part)
 

@@ -1,0 +1,40 @@
+"""torchvision, importable beside a PyTorch that its wheel was not built for.
+
+torchvision's compiled operators do not load beside a CPU-only PyTorch, and its import then fails on
+two that it registers implementations for. Declaring them is enough for all of its Python: data
+sets, transforms and models.
+"""
+
+from __future__ import annotations
+
+import importlib
+import types
+
+import torch
+
+__all__ = ["torchvision"]
+
+_DECLARED: list[torch.library.Library] = []
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+
+
+def torchvision() -> types.ModuleType:
+    """Return the ``torchvision`` package.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::" not in str(error) or _DECLARED:
+            raise
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    _DECLARED.append(library)  # the declarations last as long as the library does
+    for schema in _SCHEMAS:
+        library.define(schema)  # type: ignore[no-untyped-call]
+    return importlib.import_module("torchvision")

@@ -1,0 +1,243 @@
+"""The canonical form of a cell: equal for cells that are one graph of functions in other words.
+
+Every state is a sum of *terms*: inputs, and ops applied to other sums. Skips carry the terms of one
+state over to another, what adds nothing leaves no term, and states that no output needs are never
+looked at. What remains is a graph of terms and sums. Terms of ops that have weights stay apart even
+where they say the same, because two convolutions learn apart, while one of them used twice does
+not; terms without weights are one wherever they say the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from optnas.ops.linear import identity
+from optnas.ops.merges import add, concat, is_zero
+from optnas.ops.pointwise import Function
+from optnas.ops.skip import none
+from optnas.space import Node
+from optnas.space.key import canonical
+from optnas.space.node import text_of
+
+__all__ = ["canonical_cell"]
+
+_WEIGHTLESS = {"avgpool", "maxpool", "adaptive_avgpool", "adaptive_maxpool"}
+
+# Beyond this, a cell says in a few nodes what a tree repeats over and over.
+_LARGEST_TREE = 1_000
+
+# A sum: how often each term occurs in it, by the term's number.
+_Sum = tuple[tuple[int, int], ...]
+
+
+@dataclasses.dataclass
+class _Term:
+    """An op applied to a sum; an input where there is no op.
+
+    Attributes:
+        op: The op in its canonical form.
+        of: What it is applied to; for an input, nothing.
+        text: What it says, apart from what it is applied to.
+        colour: What is known to set it apart from other terms, the same in every spelling.
+    """
+
+    op: Node | None
+    of: _Sum
+    text: str
+    colour: int = 0
+
+
+def canonical_cell(graph: Any) -> Node | None:
+    """Return the simplest tree that computes what ``graph`` says; ``None`` for the identity."""
+    terms, outputs = _terms(graph)
+    _colour(terms, outputs)
+    uses = _uses(terms, outputs)
+    size = sum(_size(terms, each, {}) for each in outputs)
+    if graph.inputs > 1 or _shares_weights(terms, uses, outputs) or size > _LARGEST_TREE:
+        return _Cell(terms, uses, graph.inputs).written(outputs, graph.concat is not None)
+    sums = [_tree(terms, each) for each in outputs]
+    return concat(*(each or identity() for each in sums)) if len(sums) > 1 else sums[0]
+
+
+def _terms(graph: Any) -> tuple[list[_Term], list[_Sum]]:
+    """Return every term of the graph, and its outputs' sums."""
+    terms = [_Term(None, (), f"input{number}") for number in range(graph.inputs)]
+    states: list[_Sum] = [((number, 1),) for number in range(graph.inputs)]
+    known: dict[tuple[str, _Sum], int] = {}
+    for edges in graph.nodes:
+        total: Counter[int] = Counter()
+        for written, source in edges:
+            op, of = canonical(written), states[source]
+            if op is None:
+                total.update(dict(of))
+            elif not is_zero(op) and not (_keeps_zero(op) and not of):
+                text = text_of(op)
+                number = known.get((text, of)) if _weightless(op) else None
+                if number is None:
+                    number = len(terms)
+                    terms.append(_Term(op, of, text))
+                    known[text, of] = number
+                total[number] += 1
+        states.append(tuple(sorted(total.items())))
+    return terms, [states[state] for state in graph.outputs]
+
+
+def _weightless(op: Node) -> bool:
+    return op.op.name in _WEIGHTLESS or (isinstance(op.op, Function) and not op.arguments.get("learnable"))
+
+
+def _shares_weights(terms: list[_Term], uses: Counter[int], outputs: list[_Sum]) -> bool:
+    """Return whether something learned is used more than once: a tree would make it two."""
+    learned: set[int] = set()
+    for number, term in enumerate(terms):
+        if term.op is not None and (
+            not _weightless(term.op) or any(operand in learned for operand, _ in term.of)
+        ):
+            learned.add(number)
+    times: Counter[_Sum] = Counter(outputs)
+    times.update(terms[number].of for number in uses)
+    return any(uses[number] > 1 for number in learned) or any(
+        count > 1 and any(number in learned for number, _ in each) for each, count in times.items()
+    )
+
+
+def _size(terms: list[_Term], of: _Sum, known: dict[_Sum, int]) -> int:
+    """Return how many nodes a sum takes as a tree, where what is used twice is written twice."""
+    if of not in known:
+        known[of] = 1 + sum(times * _size(terms, terms[number].of, known) for number, times in of)
+    return known[of]
+
+
+def _keeps_zero(op: Node) -> bool:
+    """Return whether zeros come out where zeros go in. A norm does not: it learns a shift."""
+    if op.op.chain:
+        return all(map(_keeps_zero, op.children))
+    return op.op.name in _KEEP_ZERO and not op.arguments.get("bias")
+
+
+_KEEP_ZERO = _WEIGHTLESS | {"conv", "depthwise", "offset_convs", "relu", "swish", "gelu", "tanh"}
+
+
+def _needed(terms: list[_Term], sums: Iterable[_Sum]) -> Iterator[_Sum]:
+    """Yield ``sums`` and every other sum that they are made of, each once."""
+    seen: set[_Sum] = set()
+    pending = list(sums)
+    while pending:
+        each = pending.pop()
+        if each not in seen:
+            seen.add(each)
+            yield each
+            pending += [terms[number].of for number, _ in each if terms[number].op is not None]
+
+
+def _uses(terms: list[_Term], outputs: list[_Sum]) -> Counter[int]:
+    """Return how many times each needed term occurs in the needed sums."""
+    uses: Counter[int] = Counter()
+    for each in _needed(terms, outputs):
+        uses.update(dict(each))
+    return uses
+
+
+def _colour(terms: list[_Term], outputs: list[_Sum]) -> None:
+    """Set terms apart by what they say and how they are used (Weisfeiler & Leman 1968).
+
+    Two terms of one colour are, in cells of any sensible size, images of one another: then their
+    order makes no difference to what is written.
+    """
+    needed = list(_needed(terms, outputs))
+    live = sorted({number for each in needed for number, _ in each})
+    users: dict[int, list[tuple[int, int]]] = {number: [] for number in live}
+    for number in live:
+        for operand, times in terms[number].of:
+            users[operand].append((number, times))
+    leaving = {
+        number: [
+            (position, times) for position, each in enumerate(outputs) for n, times in each if n == number
+        ]
+        for number in live
+    }
+    signs: dict[int, Any] = {number: (terms[number].text, leaving[number]) for number in live}
+    classes = 0
+    while True:
+        ranks = {sign: rank for rank, sign in enumerate(sorted(set(map(repr, signs.values()))))}
+        for number in live:
+            terms[number].colour = ranks[repr(signs[number])]
+        if len(ranks) == classes:
+            return
+        classes = len(ranks)
+        signs = {
+            number: (
+                terms[number].colour,
+                sorted((terms[n].colour, times) for n, times in terms[number].of),
+                sorted((terms[n].colour, times) for n, times in users[number]),
+            )
+            for number in live
+        }
+
+
+def _tree(terms: list[_Term], of: _Sum) -> Node | None:
+    """Return a sum as a tree of chains and merges; ``None`` for the identity."""
+    from optnas.ops.containers import seq
+
+    branches: list[Node] = []
+    for number, times in of:
+        term = terms[number]
+        before = _tree(terms, term.of) if term.op is not None else None
+        op = term.op or identity()
+        branches += [seq(before, op) if before is not None else op] * times
+    if not branches:
+        return none()
+    tree = add(*branches) if len(branches) > 1 else branches[0]
+    return canonical(tree)
+
+
+class _Cell:
+    """Writes the graph as a cell again: each sum that several need, and each such term, is a node."""
+
+    def __init__(self, terms: list[_Term], uses: Counter[int], inputs: int) -> None:
+        self.terms = terms
+        self.uses = uses
+        self.inputs = inputs
+        self.nodes: list[Node] = []
+        self.states: dict[_Sum, int] = {((number, 1),): number for number in range(inputs)}
+
+    def written(self, outputs: list[_Sum], side_by_side: bool) -> Node | None:
+        """Return the cell that ends in ``outputs``."""
+        from optnas.ops.cell import cell
+
+        states = [self.state(each) for each in outputs]
+        if side_by_side:
+            return cell(*self.nodes, inputs=self.inputs, concat=tuple(states))
+        if states[0] != self.inputs + len(self.nodes) - 1 or not self.nodes:
+            self._append([(identity(), states[0])])
+        return cell(*self.nodes, inputs=self.inputs)
+
+    def state(self, of: _Sum) -> int:
+        """Return the number of the state that holds a sum."""
+        if of not in self.states:
+            edges: list[tuple[Node, int]] = []
+            for number, times in sorted(of, key=self._order):
+                term = self.terms[number]
+                alone = ((number, 1),)
+                if term.op is not None and (self.uses[number] == 1 or of == alone):
+                    edges.append((term.op, self.state(term.of)))
+                else:
+                    edges += [(identity(), self.state(alone))] * times
+            self.states[of] = self._append(edges or [(none(), 0)])
+        return self.states[of]
+
+    def _order(self, occurrence: tuple[int, int]) -> tuple[int, int, int]:
+        number, times = occurrence
+        # Of equals, what was written first comes first.
+        return self.terms[number].colour, self.states.get(((number, 1),), len(self.states)), times
+
+    def _append(self, edges: list[tuple[Node, int]]) -> int:
+        from optnas.ops.cell import node
+
+        ops, sources = zip(*edges, strict=True)
+        given = None if sources == tuple(range(len(sources))) else sources
+        self.nodes.append(node(*ops, inputs=given))
+        return self.inputs + len(self.nodes) - 1

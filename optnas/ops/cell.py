@@ -1,0 +1,228 @@
+"""Cells: small graphs of ops, the unit of NAS-Bench-201, DARTS and their kin.
+
+``cell(node(conv('same')), node(skip, conv('same')))`` has three states. State 0 is its input; each
+node is the sum of its ops, which take the states 0, 1, 2, … in turn unless ``inputs`` says which.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from optnas.cost import Cost
+from optnas.ops.containers import CHILDREN
+from optnas.ops.merges import is_zero
+from optnas.ops.shapes import channel_axis, numel
+from optnas.space import Node, Op, Shape, Site, register, strided
+from optnas.space.memory import remembered
+
+__all__ = ["Cell", "CellModule", "Graph", "cell", "graph_of", "node"]
+
+_NAMED = inspect.Parameter.KEYWORD_ONLY
+
+
+class Graph(NamedTuple):
+    """What a cell says.
+
+    Attributes:
+        inputs: How many states come from outside; they are the first.
+        nodes: For each further state, the ops that it sums and the state that each is applied to.
+        concat: The states that are put side by side at the end; ``None`` for the last one alone.
+    """
+
+    inputs: int
+    nodes: tuple[tuple[tuple[Node, int], ...], ...]
+    concat: tuple[int, ...] | None
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The states that leave the cell."""
+        return self.concat or (self.inputs + len(self.nodes) - 1,)
+
+
+class _CellNode(Op):
+    """A sum of ops; it has a meaning within a cell only."""
+
+
+node = register(
+    _CellNode(
+        "node",
+        inspect.Signature([*CHILDREN.parameters.values(), inspect.Parameter("inputs", _NAMED, default=None)]),
+        """A state of a cell: the sum of its children, each applied to one of the states before it.
+
+Args:
+    children: The ops.
+    inputs: The state that each is applied to; by default 0, 1, 2, … in turn.
+""",
+    )
+)
+
+
+class Cell(Op):
+    """A graph of ops on one shape."""
+
+    def simplify(self, node: Node) -> Node | None:
+        from optnas.ops.canonical_cell import canonical_cell
+
+        try:
+            graph = graph_of(node)
+        except ValueError:
+            return node  # errors belong to build and cost, where they name the node
+        return canonical_cell(graph)
+
+    def cost(self, node: Node, site: Site) -> Cost:
+        graph = graph_of(node)
+        states = [Cost(site.shape)] * graph.inputs
+        flops = params = activations = elementwise = 0
+        for edges in graph.nodes:
+            depth = 0
+            shape: Shape | None = None
+            for op, source in edges:
+                edge = site.at(states[source].shape).cost(op)
+                shape = shape or edge.shape
+                if edge.shape != shape:
+                    raise ValueError(f"a node's ops end in different shapes, {shape} and {edge.shape}")
+                flops += edge.flops
+                params += edge.params
+                activations += edge.activations
+                elementwise += edge.elementwise
+                depth = max(depth, states[source].depth + edge.depth)
+            assert shape is not None
+            sums = (len(edges) - 1) * numel(shape)
+            activations += sums
+            elementwise += sums
+            states.append(Cost(shape, depth=depth))
+        out = [states[state] for state in graph.outputs]
+        shape = _joined_shape([state.shape for state in out])
+        if len(out) > 1:
+            activations += numel(shape)
+        return Cost(shape, flops, params, activations, elementwise, max(state.depth for state in out))
+
+    def build(self, node: Node, site: Site) -> nn.Module:
+        site.cost(node)  # raises where shapes do not fit
+        graph = graph_of(node)
+        shapes = [site.shape] * graph.inputs
+        nodes: list[list[tuple[nn.Module, int]]] = []
+        for edges in graph.nodes:
+            shapes.append(site.at(shapes[edges[0][1]]).cost(edges[0][0]).shape)
+            # What adds nothing need not be computed, unless there is nothing else.
+            live = [edge for edge in edges if not is_zero(edge[0])] or edges[:1]
+            nodes.append([(site.at(shapes[source]).build(op), source) for op, source in live])
+        return CellModule(nodes, graph.inputs, graph.outputs)
+
+
+def _joined_shape(shapes: list[Shape]) -> Shape:
+    if len(shapes) == 1:
+        return shapes[0]
+    axis = channel_axis(shapes[0])
+    if len({(shape[:axis], shape[axis + 1 :]) for shape in shapes}) > 1:
+        raise ValueError(f"the states in concat cannot be joined: {', '.join(map(str, shapes))}")
+    return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
+
+
+cell = register(
+    Cell(
+        "cell",
+        inspect.Signature(
+            [
+                inspect.Parameter("nodes", inspect.Parameter.VAR_POSITIONAL),
+                inspect.Parameter("inputs", _NAMED, default=1),
+                inspect.Parameter("concat", _NAMED, default=None),
+                inspect.Parameter("stride", _NAMED, default=1),
+            ]
+        ),
+        """A graph of ops.
+
+Args:
+    nodes: Its states beyond the inputs, each a ``node``.
+    inputs: How many of the first states are inputs. Where only one tensor arrives, all are that.
+    concat: The states that are put side by side at the end; by default the last node alone.
+    stride: Of the ops that are applied to the inputs; 2 makes a reduction cell.
+
+>>> from optnas import ops
+>>> ops.cell(ops.node(ops.relu_conv_bn(3)), ops.node(ops.skip(), ops.relu_conv_bn(1)))
+cell(node(relu_conv_bn(3)), node(skip, relu_conv_bn(1)))
+>>> ops.cell(ops.node(ops.skip(), ops.conv("same"), inputs=(0, 1)), inputs=2).cost((4, 8, 8)).shape
+(4, 8, 8)
+""",
+    )
+)
+
+
+@remembered(2**14)
+def graph_of(cell: Node) -> Graph:
+    """Return what a cell says, strides resolved.
+
+    Raises:
+        ValueError: If its parts do not make a graph.
+    """
+    arguments = cell.arguments
+    inputs, stride = arguments["inputs"], arguments["stride"]
+    for name, number in (("inputs", inputs), ("stride", stride)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"{name}={number!r} must be a whole number of at least 1")
+    if not cell.children:
+        raise ValueError("a cell needs a node")
+    nodes = []
+    for position, child in enumerate(cell.children):
+        if child.op.name != node.name:
+            raise ValueError(f"a cell consists of nodes: write node({child})")
+        nodes.append(tuple(_edges(child, inputs, position, stride)))
+    concat = arguments["concat"]
+    if concat is not None:
+        states = inputs + len(nodes)
+        if not isinstance(concat, tuple) or not concat or not all(_is_state(s, states) for s in concat):
+            raise ValueError(f"concat={concat!r} must be numbers of states, 0 to {states - 1}")
+    return Graph(inputs, tuple(nodes), concat)
+
+
+def _edges(child: Node, inputs: int, position: int, stride: int) -> list[tuple[Node, int]]:
+    sources = child.arguments["inputs"]
+    if sources is None:
+        sources = tuple(range(len(child.children)))
+    if not child.children or not isinstance(sources, tuple) or len(sources) != len(child.children):
+        raise ValueError(f"{child}: give one state in inputs for each of its ops, at least one")
+    states = inputs + position
+    if not all(_is_state(source, states) for source in sources):
+        raise ValueError(f"{child}: its ops can be applied to the states 0 to {states - 1} before it")
+    return [
+        (strided(op, stride) if stride > 1 and source < inputs else op, source)
+        for op, source in zip(child.children, sources, strict=True)
+    ]
+
+
+def _is_state(number: object, states: int) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < states
+
+
+class CellModule(nn.Module):
+    """A graph of modules; takes as many tensors as it has inputs, or one for all of them."""
+
+    def __init__(
+        self, nodes: list[list[tuple[nn.Module, int]]], inputs: int, outputs: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.nodes = nn.ModuleList(nn.ModuleList(module for module, _ in edges) for edges in nodes)
+        self.sources = [[source for _, source in edges] for edges in nodes]
+        self.inputs = inputs
+        self.outputs = outputs
+
+    def forward(self, *given: Tensor) -> Tensor:
+        states = list(given if len(given) == self.inputs else given * self.inputs)
+        for modules, sources in zip(self.nodes, self.sources, strict=True):
+            total: Tensor | None = None
+            for module, source in zip(modules, sources, strict=True):  # type: ignore[call-overload]
+                term = module(states[source])
+                total = term if total is None else total + term
+            assert total is not None
+            states.append(total)
+        if len(self.outputs) == 1:
+            return states[self.outputs[0]]
+        out = [states[state] for state in self.outputs]
+        return torch.cat(out, 1 + channel_axis(tuple(out[0].shape[1:])))
+
+    def extra_repr(self) -> str:
+        return f"sources={self.sources}, outputs={self.outputs}"

@@ -1,0 +1,121 @@
+"""DARTS' own spelling of its cells: ``Genotype(normal=[('sep_conv_3x3', 0), …], …)``."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from optnas.errors import nearest
+from optnas.ops.cell import Graph, cell, graph_of, node
+from optnas.ops.stack import stack
+from optnas.space import Node, SpaceError, Spelling, register_spelling
+from optnas.spaces.darts import OPS, darts_network
+
+__all__ = ["read", "write"]
+
+_CELLS = ("normal", "reduce")
+_FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
+# No cell anywhere near has so many states; range(…) must not fill the memory.
+_MOST_STATES = 1_000
+
+
+def _recognises(text: str) -> bool:
+    return text.lstrip().startswith("Genotype")
+
+
+def read(text: str) -> Node:
+    """Return the network of :func:`~optnas.spaces.darts.darts` with the cells of a genotype.
+
+    The edges of a node are put in the order of their inputs, as that space has them.
+
+    Raises:
+        SpaceError: If it is not a genotype, or not of that space's ops.
+    """
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise SpaceError("not a genotype: write Genotype(normal=[('sep_conv_3x3', 0), …], …)") from None
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Genotype"):
+        raise SpaceError("not a genotype: write Genotype(normal=[('sep_conv_3x3', 0), …], …)")
+    given: dict[str, ast.expr] = dict(zip(_FIELDS, call.args, strict=False))
+    given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
+    if set(given) != set(_FIELDS) or len(call.args) + len(call.keywords) != len(_FIELDS):
+        raise SpaceError(f"a genotype has {', '.join(_FIELDS)}, each once")
+    normal, reduction = (
+        _cell(_literal(given[name]), _literal(given[f"{name}_concat"]), name) for name in _CELLS
+    )
+    return darts_network(normal, reduction)
+
+
+def _literal(part: ast.expr, depth: int = 0) -> Any:
+    """Return what stands there: texts and whole numbers, lists of them, and ``range``."""
+    match part:
+        case ast.Constant(value=str() | int() as constant) if not isinstance(constant, bool):
+            return constant
+        case ast.List(elts=items) | ast.Tuple(elts=items) if depth < 3:
+            return [_literal(item, depth + 1) for item in items]
+        case ast.Call(func=ast.Name(id="range"), args=[*bounds], keywords=[]) if 1 <= len(bounds) <= 2:
+            numbers = [_literal(bound, depth + 1) for bound in bounds]
+            if all(isinstance(number, int) and 0 <= number <= _MOST_STATES for number in numbers):
+                return list(range(*numbers))
+        case ast.Call(func=ast.Name(id="list" | "tuple"), args=[items], keywords=[]) if depth < 3:
+            return _literal(items, depth + 1)
+    raise SpaceError("a genotype consists of lists of ('op', state), and lists or ranges of states")
+
+
+def _cell(edges: Any, concat: Any, name: str) -> Node:
+    if not (isinstance(edges, list) and edges and len(edges) % 2 == 0 and all(map(_is_edge, edges))):
+        raise SpaceError(f"{name} of a genotype is a list of ('op', state), two for each node")
+    nodes = []
+    for first, second in zip(edges[::2], edges[1::2], strict=True):
+        pair = sorted((first, second), key=lambda edge: int(edge[1]))
+        for op, _ in pair:
+            if op not in OPS:
+                raise SpaceError(f"DARTS has no op {op[:60]!r}: {nearest(op, OPS)}")
+        nodes.append(node(*(OPS[op] for op, _ in pair), inputs=tuple(source for _, source in pair)))
+    if not (isinstance(concat, list) and all(isinstance(state, int) for state in concat)):
+        raise SpaceError(f"{name}_concat of a genotype is a list of states")
+    made = cell(*nodes, inputs=2, concat=tuple(concat))
+    try:
+        graph_of(made)
+    except ValueError as error:
+        raise SpaceError(f"{name} of a genotype: {error}") from None
+    return made
+
+
+def _is_edge(edge: Any) -> bool:
+    return isinstance(edge, list) and len(edge) == 2 and isinstance(edge[0], str) and isinstance(edge[1], int)
+
+
+def write(architecture: Node) -> str:
+    """Return the genotype of the two cells that ``architecture`` stacks.
+
+    Raises:
+        SpaceError: If it stacks none, or other ones than DARTS has.
+    """
+    stacks = {part for part in architecture.walk() if part.op.name == stack.name}
+    if len(stacks) != 1:
+        raise SpaceError(f"a genotype is that of one stack of cells, and there are {len(stacks)}")
+    arguments = stacks.pop().arguments
+    fields = []
+    for name, argument in zip(_CELLS, ("normal", "reduction"), strict=True):
+        try:
+            graph = graph_of(arguments[argument])
+        except (ValueError, KeyError) as error:
+            raise SpaceError(f"the {argument} cell has no genotype: {error}") from None
+        fields += [f"{name}={_edges(graph)!r}", f"{name}_concat={list(graph.outputs)!r}"]
+    return f"Genotype({', '.join(fields)})"
+
+
+def _edges(graph: Graph) -> list[tuple[str, int]]:
+    names = {written: name for name, written in OPS.items()}
+    edges = [edge for edges in graph.nodes for edge in edges]
+    if graph.inputs != 2 or any(len(edges) != 2 for edges in graph.nodes):
+        raise SpaceError("a genotype has cells of two inputs, and nodes of two ops each")
+    for op, _ in edges:
+        if op not in names:
+            raise SpaceError(f"a genotype has no op {op}: its ops are {', '.join(OPS)}")
+    return [(names[op], source) for op, source in edges]
+
+
+register_spelling(Spelling("darts", _recognises, read, write))

@@ -1,0 +1,149 @@
+"""Line lists, and texts of every spelling that mean harm or nothing at all."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from optnas import ops, parse, spaces
+from optnas.space import Node, SpaceError, ops_by_name
+from optnas.space.spellings import spellings
+
+HOSTILE = int(os.environ.get("OPTNAS_TEST_HOSTILE", "2000"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "tree"),
+    [
+        (
+            "conv3x3 / bn / swish(beta=1.2) / maxpool2x2 / fc / softmax",
+            "seq(conv('same'), norm, swish(beta=1.2), maxpool(2), flatten, head)",
+        ),
+        (
+            "conv3x3-16\nbn\n\nrelu\nconv5x5(32, stride=2)\nfc(64)\nfc\n",
+            "seq(conv(16), norm, relu, conv(32, kernel=5, stride=2), flatten, linear(64), flatten, head)",
+        ),
+        (
+            "sepconv5x5 / dwconv3x3(stride=2) / avgpool3x3(stride=1)",
+            "seq(sepconv('same', kernel=5), depthwise(stride=2), avgpool(3, stride=1))",
+        ),
+        ("conv3x3", "conv('same')"),
+        ("conv1x1(width=8)", "conv(8, kernel=1)"),
+        ("bn", "norm"),
+        ("fc", "seq(flatten, head)"),
+        ("relu / softmax / fc", "seq(relu, softmax, flatten, head)"),
+        ("conv3x3-16 / residual(conv('same'), norm) / gap / dropout(0.3)",
+         "seq(conv(16), residual(conv('same'), norm), global_avgpool, dropout(rate=0.3))"),
+        ("act(mul(x, sigmoid(scale(x, 1.2)))) / mish", "seq(act(mul(x, sigmoid(scale(x, 1.2)))), mish)"),
+    ],
+)  # fmt: skip
+def test_line_lists_are_read(lines, tree):
+    assert parse(lines) == parse(tree)
+
+
+def test_the_papers_line_list_builds():
+    parse("conv3x3 / bn / swish(beta=1.2) / maxpool2x2 / fc / softmax").build((1, 8, 8), outputs=10)
+
+
+def test_a_tree_over_several_lines_is_a_tree():
+    assert parse("seq(\n    conv(16),\n    relu,\n)") == ops.seq(ops.conv(16), ops.relu())
+    assert parse("relu(\n)") == ops.relu()
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("conv3x3 / convv5x5", "layer 2: .*did you mean 'conv'"),
+        ("conv3x3\nnorn", "layer 2: .*did you mean 'norm'"),
+        ("conv3x5 / relu", "layer 1: .*square"),
+        ("relu / swish(gamma=1)", "layer 2: .*gamma"),
+        ("relu-5 / relu", "layer 1"),
+        ("relu / __import__('os')", "layer 2"),
+        ("conv3x3(16, kernel=5) / relu", "layer 1"),
+    ],
+)
+def test_what_is_no_layer_is_said(lines, says):
+    with pytest.raises(SpaceError, match=says):
+        parse(lines)
+
+
+def test_only_what_can_be_written_is_offered():
+    assert set(spellings()) >= {"lines", "nasbench201", "darts"}
+    with pytest.raises(SpaceError, match="no spelling is called 'lines'"):
+        ops.relu().to("lines")
+
+
+_WORDS = """
+conv3x3 conv3x3-16 bn fc softmax maxpool2x2 choose repeat stage real integer shared range
+Genotype normal= normal_concat= reduce= reduce_concat= |none~0| ~ | + ( ) [ ] { } , ' = *
+** - 1 0 2.5 1e999 'same' eval exec .__class__ ops. x # ; if None True ... @ := f'{1}'
+b'x' 1j
+"""
+WORDS = st.sampled_from(
+    [
+        *ops_by_name(),
+        *_WORDS.split(),
+        *("|skip_connect~0|nor_conv_3x3~1|", " / ", "\n", '"', "\\", "\0", "\ud800", "9" * 30),
+        *("inputs=(0, 1)", "lambda: 0", "for x in", "open('/etc/passwd')", "__import__('os').abort()"),
+    ]
+)
+TEXTS = st.one_of(
+    st.lists(WORDS, max_size=25).map("".join),
+    st.lists(WORDS, max_size=15).map(" ".join),
+    st.lists(WORDS, max_size=12).map(" / ".join),
+    st.lists(WORDS, max_size=8).map(lambda words: f"Genotype({', '.join(words)})"),
+    st.lists(WORDS, max_size=8).map(lambda words: "|" + "|+|".join(words) + "|"),
+    st.text(max_size=80),
+)
+
+
+@settings(max_examples=HOSTILE)
+@given(TEXTS)
+@example("(" * 10_000)
+@example("seq(" * 10_000 + ")" * 10_000)
+@example("relu / " * 10_000)
+@example("relu\n" * 10_000)
+@example("|none~0|+" * 10_000)
+@example("|" * 100_000)
+@example(" " * 200_000 + "/")
+@example("Genotype(" * 5_000)
+@example(f"Genotype(normal={'[' * 5_000}, normal_concat=[], reduce=[], reduce_concat=[])")
+@example("Genotype(normal=[], normal_concat=range(10**12), reduce=[], reduce_concat=[])")
+@example("-" * 50_000 + "1")
+@example("x" + ".x" * 50_000)
+@example("1" + "+1" * 50_000)
+@example("conv" + "9" * 5_000 + "x" + "9" * 5_000)
+@example("conv3x3-" + "9" * 5_000)
+@example(f"conv3x3({'(' * 500}{')' * 500})")
+@example("stage(conv(8), 1, 10**9)")
+@example("repeat(relu, 0, 999999999999)")
+@example("stage(relu, 1)")
+@example("act(" + "tanh(" * 59 + "x" + ")" * 60)
+@example("conv3x3 / " + "a" * 100_000)
+def test_any_text_is_a_tree_or_an_error_that_says_so(text):
+    start = time.perf_counter()
+    said = ""
+    try:
+        assert isinstance(parse(text), Node)
+    except SpaceError as error:
+        said = str(error) or "nothing"
+    assert said != "nothing"
+    assert len(said) < 5_000
+    assert time.perf_counter() - start < 5
+
+
+@given(st.lists(st.sampled_from(["conv3x3", "conv5x5-8", "bn", "relu", "maxpool2x2", "fc(8)"]), min_size=1))
+def test_both_separators_say_the_same(layers):
+    assert parse(" / ".join(layers)) == parse("\n".join(layers))
+
+
+@given(st.integers(min_value=0, max_value=10**6))
+def test_what_is_written_reads_back(seed):
+    cell = spaces.nasbench201().sample(seed)
+    assert parse(cell.to("nasbench201")) == cell
+    cells = spaces.darts().sample(seed)
+    assert parse(cells.to("darts")) == cells
