@@ -34,7 +34,8 @@ def count(module: nn.Module, shape: Shape) -> Cost:
     written = []
 
     def write(part: nn.Module, _: Any, output: torch.Tensor) -> None:
-        leaf = not list(part.children()) and not isinstance(part, nn.Identity | nn.Flatten | nn.Sequential)
+        below = [child for child in part.children() if not isinstance(child, nn.ParameterDict)]
+        leaf = not below and not isinstance(part, nn.Identity | nn.Flatten | nn.Sequential)
         if leaf or isinstance(part, Residual):
             written.append(output[0].numel())
 

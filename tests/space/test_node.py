@@ -100,7 +100,7 @@ def test_wrong_arguments_are_refused_where_they_are_written() -> None:
     with pytest.raises(SpaceError, match="missing a required argument: 'width'"):
         ops.conv()
     with pytest.raises(SpaceError, match="too many positional"):
-        ops.relu(1)
+        ops.flatten(1)
     for child in (3, "relu", choose(3, 5), choose(ops.relu, repeat(3, 1, 2)), (ops.relu(),), integer(1, 2)):
         with pytest.raises(SpaceError, match=r"seq: the child .* is not an op's node"):
             ops.seq(child)

@@ -101,7 +101,6 @@ HOSTILE = [
     "conv(shared)",
     "shared(shared(choose(1, 2, name='a')))",
     "relu; tanh",
-    "relu\ntanh",
     "import os",
     "x = relu",
     "relu\0",
