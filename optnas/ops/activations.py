@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from optnas.cost import Cost
 from optnas.ops.define import op
+from optnas.ops.mish import Mish
 from optnas.ops.modules import Applied
 from optnas.ops.pointwise import pointwise
 from optnas.ops.shapes import channel_axis, numel
@@ -60,7 +61,7 @@ silu = pointwise(
     "silu", functional.silu, "x·σ(x) (Elfwing et al. 2017).", module=nn.SiLU, functions=2,
     simplify=lambda node: _plain_swish(),
 )  # fmt: skip
-mish = pointwise("mish", functional.mish, "x·tanh(softplus(x)) (Misra 2020).", module=nn.Mish, functions=3)
+mish = pointwise("mish", functional.mish, "x·tanh(softplus(x)) (Misra 2020).", module=Mish, functions=3)
 hardsigmoid = pointwise(
     "hardsigmoid", functional.hardsigmoid, "relu6(x + 3) / 6 (Howard et al. 2019).",
     module=nn.Hardsigmoid, functions=3,
