@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import hypothesis
+import pytest
 import torch
+
+from optnas.space.memory import forget
+from optnas.space.op import _registry
 
 torch.set_num_threads(1)
 
@@ -14,3 +20,13 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
 )
 hypothesis.settings.load_profile("optnas")
+
+
+@pytest.fixture(autouse=True)
+def _own_ops() -> Iterator[None]:
+    """Let a test define ops without replacing those of the same name for the others."""
+    before = dict(_registry)
+    yield
+    _registry.clear()
+    _registry.update(before)
+    forget()

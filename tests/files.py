@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-DATA = Path(os.environ.get("OPTNAS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-"""Where the recorded benchmarks lie, beside the repository; tests skip without them."""
 
 QUICK = """
 import time

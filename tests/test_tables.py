@@ -9,7 +9,7 @@ import pytest
 from optnas import Study, UserError, maximize, minimize, tables
 from optnas.run.storage import open_storage
 from optnas.run.worker import work
-from tests.files import DATA
+from tests.tables import data_folder
 
 ROWS = "op,depth,rate,accuracy,flops\n" + "".join(
     f"{op},{depth},{rate},{0.1 * depth + rate},{1000 * depth}\n"
@@ -84,9 +84,7 @@ def test_there_is_no_such_table(tmp_path: Path) -> None:
 
 
 def test_nasbench201_is_searched_as_recorded(tmp_path: Path) -> None:
-    path = DATA / "nasbench201_cifar10" / "nasbench201_cifar10.csv.gz"
-    if not path.exists():
-        pytest.skip(f"the recorded benchmark {path.name} is not beside the repository")
+    path = data_folder("nasbench201_cifar10") / "nasbench201_cifar10.csv.gz"
     table = tables.read(path, choices=[f"e{i}" for i in range(6)], metrics=["val200"], known=["macs"])
     objectives = [maximize("val200"), minimize("macs")]
     study = Study("nb201", table.space, evaluate=table, costs=table.costs, objectives=objectives)
