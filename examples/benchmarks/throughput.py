@@ -101,6 +101,9 @@ def todays_loop(architectures: list[str], epochs: int, threads: int) -> list[flo
     def objective(trial: optuna.Trial) -> float:
         torch.manual_seed(trial.number)
         model = parse(architectures[trial.number]).build(SHAPE)
+        for part in model.modules():
+            if isinstance(part, nn.Mish):
+                part.__class__ = nn.Mish  # PyTorch's own, which people write
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
         scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=epochs * len(train))
         for _ in range(epochs):
