@@ -116,7 +116,7 @@ def read(
         if key in rows:
             raise UserError(f"table {path}, line {line}: a row with these choices is already there")
         rows[key] = {name: _number(path, line, name, record[name]) for name in (*metrics, *known)}
-    values = {name: _sorted({key[i] for key in rows}) for i, name in enumerate(choices)}
+    values = {name: sorted({key[i] for key in rows}) for i, name in enumerate(choices)}
     return Table(rows, values, known)
 
 
@@ -136,7 +136,3 @@ def _number(path: Path, line: int, column: str, text: str) -> float:
         return float(text)
     except (TypeError, ValueError):
         raise UserError(f"table {path}, line {line}: {column} = {text!r} is not a number") from None
-
-
-def _sorted(values: set[Any]) -> list[Any]:
-    return sorted(values)

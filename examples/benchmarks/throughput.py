@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import statistics
 import time
 from pathlib import Path
@@ -31,7 +30,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from optnas import Training, choose, data, ops, parse, real, repeat, tasks
-from optnas.train import fit, use_threads
+from optnas.train import cores, fit, use_threads
 
 SHAPE, OUTPUTS = (1, 8, 8), 10
 
@@ -140,9 +139,8 @@ def main() -> None:
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     default_threads = torch.get_num_threads()
-    pool = OptnasPool(cores, arguments.epochs)
+    pool = OptnasPool(cores(), arguments.epochs)
     contestants: dict[str, Any] = {
         "optnas": pool.train,
         f"today's loop, {default_threads} threads": lambda texts: todays_loop(
@@ -173,7 +171,9 @@ def main() -> None:
         }
         for name in contestants
     }
-    table = Table(title=f"{arguments.architectures} architectures, {arguments.epochs} epochs, {cores} cores")
+    table = Table(
+        title=f"{arguments.architectures} architectures, {arguments.epochs} epochs, {cores()} cores"
+    )
     for column in ("", "trials/h", "optnas is faster by", "mean validation accuracy"):
         table.add_column(column, justify="left" if not column else "right")
     for name, figure in figures.items():
@@ -185,7 +185,7 @@ def main() -> None:
         )
     Console().print(table)
     if arguments.json:
-        arguments.json.write_text(json.dumps({"cores": cores, **figures}, indent=2) + "\n")
+        arguments.json.write_text(json.dumps({"cores": cores(), **figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

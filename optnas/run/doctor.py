@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
@@ -16,20 +15,18 @@ _PACKAGES = ("optnas", "optuna", "torch", "optuna-dashboard", "scikit-learn", "p
 
 def examine(url: str) -> list[tuple[str, str, bool]]:
     """Return what was found: what was looked at, what it is, and whether that is well."""
+    from optnas.train import cores
+
     found = [("python", platform.python_version(), True)]
     for package in _PACKAGES:
         try:
             found.append((package, version(package), True))
         except PackageNotFoundError:
             found.append((package, "not installed", False))
-    found.append(("cores", str(_cores()), True))
+    found.append(("cores", str(cores()), True))
     found += _devices()
     found.append(_storage(url))
     return found
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _devices() -> list[tuple[str, str, bool]]:

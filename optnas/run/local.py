@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,12 +14,13 @@ from collections.abc import Callable
 from typing import IO, Any
 
 import optuna
+import torch
 
 from optnas.errors import UserError
 from optnas.run.process import FAILED
 from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
 from optnas.study import Study
-from optnas.train import default_device, use_threads
+from optnas.train import cores, default_device, use_threads
 
 __all__ = ["default_workers", "run_here", "run_processes"]
 
@@ -40,7 +40,7 @@ def default_workers(study: Study) -> int:
     """
     if study.evaluate is not None or default_device(study.training.device).type != "cpu":
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int | None, tick: Tick) -> None:
@@ -50,7 +50,8 @@ def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int | N
         EveryTrialFailed: If every trial fails for the same reason.
         KeyboardInterrupt: On Ctrl-C or SIGTERM, with the trial at hand put back.
     """
-    before = use_threads_for_now(threads)
+    before = torch.get_num_threads()
+    use_threads(threads)
     done = threading.Event()
 
     def ticking() -> None:
@@ -66,15 +67,6 @@ def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int | N
         done.set()
         clock.join()
         use_threads(before)
-
-
-def use_threads_for_now(threads: int | None) -> int:
-    """Set the number of threads and return what it was."""
-    import torch
-
-    before = torch.get_num_threads()
-    use_threads(threads)
-    return before
 
 
 def run_processes(file: str, url: str, total: int, *, workers: int, threads: int | None, tick: Tick) -> None:

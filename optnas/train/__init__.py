@@ -1,7 +1,7 @@
 """Training: from a built network to its metrics."""
 
-from optnas.train.device import default_device, use_threads
+from optnas.train.device import cores, default_device, use_threads
 from optnas.train.loop import Diverged, Report, fit
 from optnas.train.training import Training
 
-__all__ = ["Diverged", "Report", "Training", "default_device", "fit", "use_threads"]
+__all__ = ["Diverged", "Report", "Training", "cores", "default_device", "fit", "use_threads"]

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from optnas.errors import UserError
 
-__all__ = ["default_device", "use_threads"]
+__all__ = ["cores", "default_device", "use_threads"]
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_device(name: str = "auto") -> torch.device:
