@@ -18,7 +18,7 @@ class Split:
 
     Attributes:
         x: Inputs, shape (samples, …).
-        y: Targets; for classification the class of each sample, shape (samples,).
+        y: Targets, shape (samples, …); for classification the class of each sample, shape (samples,).
     """
 
     x: Tensor
@@ -31,14 +31,26 @@ class Split:
         return Split(self.x.to(device), self.y.to(device))
 
 
+def as_stored(x: Tensor) -> Tensor:
+    """Return ``x``: what is stored is what a network takes."""
+    return x
+
+
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """The three parts. A search sees training and validation; ``test`` is for the winner alone."""
+    """The three parts. A search sees training and validation; ``test`` is for the winner alone.
+
+    Attributes:
+        outputs: How many numbers a network has to give for a prediction: classes, values, symbols.
+        prepare: From inputs as they are stored, in the smallest exact type, to what a network takes;
+            for whole batches, on any device.
+    """
 
     train: Split
     validation: Split
     test: Split
-    classes: int
+    outputs: int
+    prepare: Callable[[Tensor], Tensor] = as_stored
 
 
 class Data:
@@ -71,15 +83,18 @@ class Data:
         return tuple(self.splits.train.x.shape[1:])
 
     @property
-    def classes(self) -> int:
-        """How many classes the labels name."""
-        return self.splits.classes
+    def outputs(self) -> int:
+        """How many numbers a network has to give for a prediction: classes, values, symbols."""
+        return self.splits.outputs
 
     def on(self, device: torch.device) -> Splits:
         """Return the three parts on ``device``, moved there once for all trials."""
         if device not in self._on_device:
             parts = self.splits
-            self._on_device[device] = Splits(
-                parts.train.to(device), parts.validation.to(device), parts.test.to(device), parts.classes
+            self._on_device[device] = dataclasses.replace(
+                parts,
+                train=parts.train.to(device),
+                validation=parts.validation.to(device),
+                test=parts.test.to(device),
             )
         return self._on_device[device]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from optnas.data.data import Data, Split, Splits
+from optnas.data.split import three_parts
 from optnas.errors import UserError
 
 __all__ = ["digits", "tensors"]
@@ -55,23 +56,7 @@ def tensors(
 
 def _split(name: str, x: Any, y: Any, validation: float, test: float, seed: int) -> Splits:
     inputs, labels = _checked(name, x, y)
-    if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
-        raise UserError(f"data {name!r}: validation={validation} and test={test} must leave some to train on")
-    from sklearn.model_selection import train_test_split
-
-    everything = np.arange(len(labels))
-    try:
-        rest, held_out = train_test_split(
-            everything, test_size=validation + test, stratify=labels, random_state=seed
-        )
-        if test > 0:
-            valid, tested = train_test_split(
-                held_out, test_size=test / (validation + test), stratify=labels[held_out], random_state=seed
-            )
-        else:
-            valid, tested = held_out, held_out[:0]
-    except ValueError as error:
-        raise UserError(f"data {name!r} cannot be split in three with every class in each: {error}") from None
+    rest, valid, tested = three_parts(name, len(labels), validation, test, seed, labels)
     # Over samples and positions: one mean and deviation for each channel or feature.
     axes = (0, *range(2, inputs.ndim))
     mean = inputs[rest].mean(axis=axes, keepdims=True)

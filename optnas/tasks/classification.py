@@ -25,7 +25,7 @@ class Classification:
 
     @property
     def context(self) -> dict[str, int]:
-        return {"outputs": self.data.classes}
+        return {"outputs": self.data.outputs}
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross-entropy of logits (batch, classes) against classes (batch,)."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from optnas.data import Split, Splits
 from optnas.errors import UserError
 from optnas.tasks import Task
+from optnas.train.batches import batch_sizes, in_order, shuffled
 from optnas.train.optimizers import make_optimizer
 from optnas.train.precision import choose_precision, in_precision
 from optnas.train.schedule import SCHEDULES
@@ -69,8 +70,7 @@ def fit(
 def _fit(
     module: nn.Module, task: Task, training: Training, parts: Splits, seed: int, report: Report | None
 ) -> dict[str, float]:
-    x, y = parts.train.x, parts.train.y
-    sizes = _batch_sizes(len(x), training.batch_size)
+    sizes = batch_sizes(len(parts.train), training.batch_size)
     optimizer = make_optimizer(module, training)
     scale = SCHEDULES[training.schedule]
     generator = torch.Generator().manual_seed(seed)
@@ -79,10 +79,8 @@ def _fit(
     metrics: dict[str, float] = {}
     for epoch in range(1, training.epochs + 1):
         module.train()
-        order = torch.randperm(len(x), generator=generator)[: sum(sizes)].to(x.device)
-        batches = zip(torch.split(channels_last(x[order]), sizes), torch.split(y[order], sizes), strict=True)
-        lost = torch.zeros((), device=x.device)
-        for batch_x, batch_y in batches:
+        lost = torch.zeros((), device=parts.train.x.device)
+        for batch_x, batch_y in shuffled(parts.train, sizes, parts.prepare, generator):
             rate = training.lr * scale(step / total)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -97,37 +95,17 @@ def _fit(
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {epoch}")
         if epoch in rungs or epoch == training.epochs:
-            metrics = evaluate(module, task, parts.validation)
+            metrics = evaluate(module, task, parts.validation, parts.prepare)
             if report is not None and epoch in rungs:
                 report(epoch, metrics)
     return metrics
 
 
-def _batch_sizes(samples: int, size: int) -> list[int]:
-    """Return the sizes of an epoch's batches; a single sample left over is too few for a batch norm."""
-    whole, rest = divmod(samples, size)
-    return [size] * whole + [rest] * (rest > 1)
-
-
-def evaluate(module: nn.Module, task: Task, split: Split) -> dict[str, float]:
+def evaluate(
+    module: nn.Module, task: Task, split: Split, prepare: Callable[[Tensor], Tensor]
+) -> dict[str, float]:
     """Return the task's metrics of ``module`` over ``split``, which must be on its device."""
     module.eval()
     with torch.inference_mode():
-        outputs: list[Tensor] = [
-            module(batch) for batch in torch.split(channels_last(split.x), _EVALUATION_BATCH)
-        ]
+        outputs = [module(x) for x in in_order(split, _EVALUATION_BATCH, prepare)]
         return task.measure(torch.cat(outputs), split.y)
-
-
-def channels_last(x: Tensor) -> Tensor:
-    """Return images (samples, channels, height, width) in the memory format channels last.
-
-    Anything else is returned as it is.
-    """
-    if x.dim() != 4:
-        return x
-    _, channels, height, width = x.shape
-    if channels > 1:
-        return x.contiguous(memory_format=torch.channels_last)
-    # One channel satisfies both formats, and PyTorch would go on with the slower one: say which.
-    return x.as_strided(x.shape, (height * width, 1, width, 1))

@@ -14,7 +14,7 @@ def test_digits_come_in_three_parts_with_every_class_in_its_share() -> None:
         assert shares.min() > 0.08
         assert shares.max() < 0.12
     assert data.digits().shape == (1, 8, 8)
-    assert data.digits().classes == 10
+    assert data.digits().outputs == 10
 
 
 def test_no_sample_is_in_two_parts() -> None:
@@ -51,7 +51,7 @@ def test_nothing_is_loaded_before_it_is_looked_at() -> None:
     loaded = []
     held = data.Data("held", lambda: loaded.append(1) or data.digits().splits)
     assert not loaded
-    assert held.classes == 10
+    assert held.outputs == 10
     assert held.on(torch.device("cpu")) is held.on(torch.device("cpu"))
     assert loaded == [1]
 

@@ -5,7 +5,7 @@ import torch
 
 from optnas import Training, UserError, choose, data, ops, parse, real, repeat, tasks
 from optnas.train import Diverged, default_device, fit, use_threads
-from optnas.train.loop import channels_last
+from optnas.train.batches import channels_last
 from optnas.train.optimizers import OPTIMIZERS
 from optnas.train.schedule import SCHEDULES
 

@@ -1,0 +1,51 @@
+"""Which samples are for training, which for validation, which for test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from optnas.errors import UserError
+
+__all__ = ["three_parts"]
+
+Indices = np.ndarray[Any, Any]
+
+
+def three_parts(
+    name: str, count: int, validation: float, test: float, seed: int, labels: Indices | None = None
+) -> tuple[Indices, Indices, Indices]:
+    """Return the indices of the samples of the training, the validation and the test part.
+
+    Args:
+        name: Of the data, for error texts.
+        count: How many samples there are.
+        validation: Share of the samples held out to score candidates.
+        test: Share of the samples held out for the winner; may be 0.
+        seed: Of the split.
+        labels: The class of each sample, shape (count,), if the classes' shares are to be kept.
+
+    Raises:
+        UserError: If there are too few samples, or too few of a class, for three parts.
+    """
+    if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise UserError(f"data {name!r}: validation={validation} and test={test} must leave some to train on")
+    from sklearn.model_selection import train_test_split
+
+    try:
+        train, held_out = train_test_split(
+            np.arange(count), test_size=validation + test, stratify=labels, random_state=seed
+        )
+        if test == 0:
+            return train, held_out, held_out[:0]
+        valid, tested = train_test_split(
+            held_out,
+            test_size=test / (validation + test),
+            stratify=None if labels is None else labels[held_out],
+            random_state=seed,
+        )
+    except ValueError as error:
+        parts = "three" if labels is None else "three with every class in each"
+        raise UserError(f"data {name!r} cannot be split in {parts}: {error}") from None
+    return train, valid, tested

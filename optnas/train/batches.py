@@ -1,0 +1,51 @@
+"""Batches of the data for the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from optnas.data import Split
+
+__all__ = ["batch_sizes", "channels_last", "in_order", "shuffled"]
+
+_Prepare = Callable[[Tensor], Tensor]
+
+
+def batch_sizes(samples: int, size: int) -> list[int]:
+    """Return the sizes of an epoch's batches; a single sample left over is too few for a batch norm."""
+    whole, rest = divmod(samples, size)
+    return [size] * whole + [rest] * (rest > 1)
+
+
+def shuffled(
+    split: Split, sizes: list[int], prepare: _Prepare, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Return an epoch's batches of inputs and targets, in an order drawn from ``generator``.
+
+    The whole epoch is shuffled at once, and the batches are slices of that.
+    """
+    order = torch.randperm(len(split), generator=generator)[: sum(sizes)].to(split.x.device)
+    inputs = torch.split(channels_last(prepare(split.x[order])), sizes)
+    return zip(inputs, torch.split(split.y[order], sizes), strict=True)
+
+
+def in_order(split: Split, size: int, prepare: _Prepare) -> Iterator[Tensor]:
+    """Return the inputs in batches of ``size``."""
+    return (channels_last(prepare(batch)) for batch in torch.split(split.x, size))
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Return images (samples, channels, height, width) in the memory format channels last.
+
+    Anything else is returned as it is.
+    """
+    if x.dim() != 4:
+        return x
+    _, channels, height, width = x.shape
+    if channels > 1:
+        return x.contiguous(memory_format=torch.channels_last)
+    # One channel satisfies both formats, and PyTorch would go on with the slower one: say which.
+    return x.as_strided(x.shape, (height * width, 1, width, 1))
