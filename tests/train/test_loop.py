@@ -26,13 +26,13 @@ def trained(task: tasks.Classification, seed: int = 0, **training: object) -> di
 
 
 def test_a_small_network_learns_digits(digits: tasks.Classification) -> None:
-    assert trained(digits, epochs=15, lr=1e-2)["accuracy"] >= 0.97
+    assert trained(digits, epochs=15, lr=1e-2)["accuracy"] >= 0.95
 
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_learns_by_the_same_code(digits: tasks.Classification) -> None:
-    assert trained(digits, epochs=15, lr=1e-2, on=torch.device("cuda"))["accuracy"] >= 0.97
+    assert trained(digits, epochs=15, lr=1e-2, on=torch.device("cuda"))["accuracy"] >= 0.95
 
 
 def test_the_same_seed_gives_the_very_same_values_and_another_one_others(
