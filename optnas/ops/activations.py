@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from optnas.cost import Cost
 from optnas.ops.define import op
-from optnas.ops.mish import Mish
 from optnas.ops.modules import Applied
 from optnas.ops.pointwise import pointwise
+from optnas.ops.selfgated import FixedSwish, Mish
 from optnas.ops.shapes import channel_axis, numel
 from optnas.space import Node, Shape
 
@@ -172,12 +172,12 @@ def swish(beta: float = 1.0, learnable: bool = False) -> nn.Module:
         beta: How sharp the gate is.
         learnable: Whether ``beta`` is learned, from that start.
     """
-    if beta == 1.0 and not learnable:
-        return nn.SiLU()  # one fused kernel for three
-    return Applied(_swish, {"beta": beta}, learnable=learnable)
+    if learnable:
+        return Applied(_swish, {"beta": beta}, learnable=True)
+    return nn.SiLU() if beta == 1.0 else FixedSwish(beta)
 
 
-def _swish(of: Tensor, beta: Any) -> Tensor:
+def _swish(of: Tensor, beta: Tensor) -> Tensor:
     return of * torch.sigmoid(beta * of)
 
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from optnas.data import Split
+from optnas.train.layout import channels_last
 
-__all__ = ["batch_sizes", "channels_last", "in_order", "shuffled"]
+__all__ = ["batch_sizes", "in_order", "shuffled"]
 
 _Prepare = Callable[[Tensor], Tensor]
 
@@ -35,17 +36,3 @@ def shuffled(
 def in_order(split: Split, size: int, prepare: _Prepare) -> Iterator[Tensor]:
     """Return the inputs in batches of ``size``."""
     return (channels_last(prepare(batch)) for batch in torch.split(split.x, size))
-
-
-def channels_last(x: Tensor) -> Tensor:
-    """Return images (samples, channels, height, width) in the memory format channels last.
-
-    Anything else is returned as it is.
-    """
-    if x.dim() != 4:
-        return x
-    _, channels, height, width = x.shape
-    if channels > 1:
-        return x.contiguous(memory_format=torch.channels_last)
-    # One channel satisfies both formats, and PyTorch would go on with the slower one: say which.
-    return x.as_strided(x.shape, (height * width, 1, width, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from optnas.data import Split, Splits
 from optnas.errors import UserError
 from optnas.tasks import Task
 from optnas.train.batches import batch_sizes, in_order, shuffled
+from optnas.train.depthwise import in_slices
+from optnas.train.layout import in_channels_last
 from optnas.train.optimizers import make_optimizer
 from optnas.train.precision import choose_precision, in_precision
 from optnas.train.schedule import SCHEDULES
@@ -22,8 +25,10 @@ __all__ = ["Diverged", "Report", "evaluate", "fit"]
 Report = Callable[[int, dict[str, float]], None]
 """Takes the epochs done and the validation metrics after them; may raise to stop the training."""
 
-# Large enough that a batch's launch costs nothing beside its work, small enough for any memory.
-_EVALUATION_BATCH = 2048
+# How many numbers of inputs are evaluated at once: on the CPU what stays in its caches through a
+# network that widens them, elsewhere so much that a launch costs nothing beside its work.
+_EVALUATED_NUMBERS = {"cpu": 2**17}
+_MOST_EVALUATED_NUMBERS = 2**22
 
 
 class Diverged(ArithmeticError):
@@ -60,10 +65,12 @@ def fit(
     if len(parts.train) < 2:
         raise UserError(f"data {task.data.name!r}: one sample is too few to train on")
     module.to(device)
-    if parts.train.x.dim() == 4:
-        # Channels last is how convolutions and poolings are fastest, on the CPU as on tensor cores.
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with in_precision(module, choose_precision(training.precision, device)):
+    with contextlib.ExitStack() as faster:
+        if parts.train.x.dim() == 4:
+            faster.enter_context(in_channels_last(module))
+        if device.type == "cpu":
+            faster.enter_context(in_slices(module))
+        faster.enter_context(in_precision(module, choose_precision(training.precision, device)))
         return _fit(module, task, training, parts, seed, report)
 
 
@@ -107,5 +114,7 @@ def evaluate(
     """Return the task's metrics of ``module`` over ``split``, which must be on its device."""
     module.eval()
     with torch.inference_mode():
-        outputs = [module(x) for x in in_order(split, _EVALUATION_BATCH, prepare)]
+        numbers = _EVALUATED_NUMBERS.get(split.x.device.type, _MOST_EVALUATED_NUMBERS)
+        size = max(1, numbers // max(1, split.x[0].numel()))
+        outputs = [module(x) for x in in_order(split, size, prepare)]
         return task.measure(torch.cat(outputs), split.y)

@@ -5,7 +5,6 @@ import torch
 
 from optnas import Training, UserError, choose, data, ops, parse, real, repeat, tasks
 from optnas.train import Diverged, default_device, fit, use_threads
-from optnas.train.batches import channels_last
 from optnas.train.optimizers import OPTIMIZERS
 from optnas.train.schedule import SCHEDULES
 
@@ -82,13 +81,6 @@ def test_the_search_never_sees_the_test_part(digits: tasks.Classification) -> No
     poisoned = data.Data("poisoned", lambda: splits)
     found = trained(tasks.classification(poisoned))
     assert found == trained(digits)
-
-
-def test_images_of_one_channel_are_channels_last_too() -> None:
-    image = torch.zeros(5, 1, 8, 8)
-    conv = torch.nn.Conv2d(1, 4, 3, padding=1).to(memory_format=torch.channels_last)
-    assert conv(channels_last(image)).is_contiguous(memory_format=torch.channels_last)
-    assert channels_last(torch.zeros(5, 3)).shape == (5, 3)
 
 
 def test_training_s_holes_are_searched_and_closed() -> None:
