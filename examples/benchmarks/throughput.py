@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import statistics
 import time
 from pathlib import Path
@@ -30,7 +31,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from optnas import Training, choose, data, ops, parse, real, repeat, tasks
-from optnas.train import cores, fit, use_threads
+from optnas.train import cores, fit, training_environment, use_threads
 
 SHAPE, OUTPUTS = (1, 8, 8), 10
 
@@ -72,8 +73,12 @@ class OptnasPool:
             context.Process(target=optnas_worker, args=(self.tasks, self.results, epochs), daemon=True)
             for _ in range(workers)
         ]
+        environment = dict(os.environ)
+        os.environ.update(training_environment(environment))
         for process in self.processes:
             process.start()
+        os.environ.clear()
+        os.environ.update(environment)
         for _ in self.processes:
             assert self.results.get() == "ready"
 

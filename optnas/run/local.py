@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from optnas.errors import UserError
 from optnas.run.process import FAILED
 from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
 from optnas.study import Study
-from optnas.train import cores, default_device, use_threads
+from optnas.train import cores, default_device, training_environment, use_threads
 
 __all__ = ["default_workers", "run_here", "run_processes"]
 
@@ -123,6 +124,7 @@ class _Process:
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             text=True,
+            env=training_environment(os.environ),
             # Ctrl-C goes to the parent alone, which then asks each worker once.
             start_new_session=True,
         )

@@ -1,7 +1,16 @@
 """Training: from a built network to its metrics."""
 
-from optnas.train.device import cores, default_device, use_threads
+from optnas.train.device import cores, default_device, training_environment, use_threads
 from optnas.train.loop import Diverged, Report, fit
 from optnas.train.training import Training
 
-__all__ = ["Diverged", "Report", "Training", "cores", "default_device", "fit", "use_threads"]
+__all__ = [
+    "Diverged",
+    "Report",
+    "Training",
+    "cores",
+    "default_device",
+    "fit",
+    "training_environment",
+    "use_threads",
+]

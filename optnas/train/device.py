@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import torch
 
 from optnas.errors import UserError
 
-__all__ = ["cores", "default_device", "use_threads"]
+__all__ = ["cores", "default_device", "training_environment", "use_threads"]
 
 
 def cores() -> int:
@@ -42,3 +43,20 @@ def use_threads(count: int | None = None) -> int:
     """
     torch.set_num_threads(count or 1)
     return torch.get_num_threads()
+
+
+# For glibc: keep what is freed, and ask the kernel for huge pages.
+_KEEP_MEMORY = ("hugetlb=1", "mmap_threshold=1073741824", "trim_threshold=4294967296", "top_pad=67108864")
+
+
+def training_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables for a process that is to train.
+
+    A training step on the CPU frees all that it has allocated. By default glibc hands large pieces
+    back to the kernel, which then has to clear every page anew at the next step.
+    """
+    tunables = [t for t in environment.get("GLIBC_TUNABLES", "").split(":") if t]
+    named = {t.partition("=")[0] for t in tunables}
+    ours = [f"glibc.malloc.{setting}" for setting in _KEEP_MEMORY]
+    tunables += [t for t in ours if t.partition("=")[0] not in named]
+    return {**environment, "GLIBC_TUNABLES": ":".join(tunables)}
