@@ -13,7 +13,7 @@ from optnas.data import Split, Splits
 from optnas.errors import UserError
 from optnas.tasks import Task
 from optnas.train.batches import batch_sizes, in_order, shuffled
-from optnas.train.depthwise import in_slices
+from optnas.train.convolutions import faster_convolutions
 from optnas.train.layout import in_channels_last
 from optnas.train.optimizers import make_optimizer
 from optnas.train.precision import choose_precision, in_precision
@@ -68,8 +68,8 @@ def fit(
     with contextlib.ExitStack() as faster:
         if parts.train.x.dim() == 4:
             faster.enter_context(in_channels_last(module))
-        if device.type == "cpu":
-            faster.enter_context(in_slices(module))
+            if device.type == "cpu":
+                faster.enter_context(faster_convolutions(module))
         faster.enter_context(in_precision(module, choose_precision(training.precision, device)))
         return _fit(module, task, training, parts, seed, report)
 

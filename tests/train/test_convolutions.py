@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from optnas.train.depthwise import in_slices
+from optnas.train.convolutions import faster_convolutions
+from optnas.train.layout import channels_last
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -18,16 +19,29 @@ def test_a_wide_depthwise_convolution_learns_by_the_same_gradients(
     layer = nn.Conv2d(
         6, 6, kernel, stride, (kernel[0] // 2, kernel[1] // 2 + 1), dilation, groups=6, bias=bias
     ).double()
-    x = torch.randn(3, 6, 17, 19, dtype=torch.float64, requires_grad=True)
+    _check(layer, (3, 6, 17, 19))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_pointwise_convolution_is_the_same_as_a_matrix_product(bias: bool) -> None:
+    torch.manual_seed(0)
+    _check(nn.Conv2d(6, 4, 1, bias=bias).double(), (3, 6, 7, 5))
+
+
+def _check(layer: nn.Conv2d, shape: tuple[int, ...]) -> None:
+    x = channels_last(torch.randn(shape, dtype=torch.float64)).requires_grad_()
     inputs = (x, *layer.parameters())
 
     def gradients() -> tuple[torch.Tensor, ...]:
         return torch.autograd.grad(layer(x).square().sum(), inputs)
 
     expected = gradients()
-    with in_slices(layer):
+    with faster_convolutions(layer):
         assert "forward" in vars(layer)
-        assert torch.equal(layer(x.detach()), layer(x))
+        assert layer(x).is_contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            assert torch.allclose(layer(x), nn.Conv2d.forward(layer, x))
+        assert torch.allclose(layer(x[0]), nn.Conv2d.forward(layer, x)[0])  # without a batch
         for found, wanted in zip(gradients(), expected, strict=True):
             assert torch.allclose(found, wanted)
     assert "forward" not in vars(layer)
@@ -36,8 +50,9 @@ def test_a_wide_depthwise_convolution_learns_by_the_same_gradients(
 def test_other_convolutions_are_left_alone() -> None:
     others = nn.Sequential(
         nn.Conv2d(4, 4, 5), nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 8, 5, groups=4),
+        nn.Conv2d(4, 4, 1, stride=2), nn.Conv2d(4, 4, 1, padding=1), nn.Conv2d(4, 4, 1, groups=2),
         nn.Conv2d(4, 4, 5, groups=4, padding="same"),
         nn.Conv2d(4, 4, 5, groups=4, padding=2, padding_mode="reflect"),
     )  # fmt: skip
-    with in_slices(others):
+    with faster_convolutions(others):
         assert not any("forward" in vars(layer) for layer in others)

@@ -1,14 +1,15 @@
-"""Depthwise convolutions with wide kernels, several times faster to train on the CPU.
+"""Convolutions that train faster on the CPU than by the kernels PyTorch chooses for them.
 
-oneDNN computes the gradient of a depthwise convolution's weights by a kernel of its own up to a width
-of 3, and by one made for dense convolutions, 5 to 15 times slower, beyond. So wide kernels get
-theirs in slices of three columns.
+- Wide depthwise ones: oneDNN computes the gradient of a depthwise convolution's weights by a kernel
+  of its own up to a width of 3, and by one made for dense convolutions, 5 to 15 times slower, beyond.
+  So wide kernels get theirs in slices of three columns.
+- Pointwise ones: with channels last they are matrix products, and those start sooner.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -17,36 +18,47 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-__all__ = ["in_slices"]
+__all__ = ["faster_convolutions"]
 
 _WIDEST = 3
 
 
 @contextlib.contextmanager
-def in_slices(module: nn.Module) -> Iterator[None]:
-    """Let wide depthwise convolutions of ``module`` learn in slices while within."""
-    sliced = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d) and _is_wide(layer)]
-    for layer in sliced:
-        layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
+def faster_convolutions(module: nn.Module) -> Iterator[None]:
+    """Let wide depthwise and pointwise convolutions of ``module`` be computed in other ways while within.
+
+    ``module`` and its inputs are expected in channels last, on the CPU.
+    """
+    changed = []
+    for layer in module.modules():
+        # Only PyTorch's own class: what a subclass does in its forward is not known here.
+        if type(layer) is nn.Conv2d and (forward := _faster(layer)) is not None:
+            layer.forward = partial(forward, layer)  # type: ignore[method-assign]
+            changed.append(layer)
     try:
         yield
     finally:
-        for layer in sliced:
+        for layer in changed:
             del layer.forward
 
 
-def _is_wide(layer: nn.Conv2d) -> bool:
-    # Only PyTorch's own class: what a subclass does in its forward is not known here.
-    return (
-        type(layer) is nn.Conv2d
-        and layer.groups == layer.in_channels == layer.out_channels > 1
-        and layer.padding_mode == "zeros"
-        and not isinstance(layer.padding, str)
-        and layer.kernel_size[1] > _WIDEST
-    )
+def _faster(layer: nn.Conv2d) -> Callable[[nn.Conv2d, Tensor], Tensor] | None:
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        return None
+    if layer.groups == layer.in_channels == layer.out_channels > 1 and layer.kernel_size[1] > _WIDEST:
+        return _wide_depthwise
+    if layer.groups == 1 and layer.kernel_size == layer.stride == (1, 1) and layer.padding == (0, 0):
+        return _pointwise
+    return None
 
 
-def _forward(layer: nn.Conv2d, x: Tensor) -> Tensor:
+def _pointwise(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    if x.dim() != 4:
+        return nn.Conv2d.forward(layer, x)
+    return functional.linear(x.permute(0, 2, 3, 1), layer.weight.flatten(1), layer.bias).permute(0, 3, 1, 2)
+
+
+def _wide_depthwise(layer: nn.Conv2d, x: Tensor) -> Tensor:
     if not torch.is_grad_enabled() or x.dim() != 4:
         return nn.Conv2d.forward(layer, x)
     steps = layer.stride, layer.padding, layer.dilation
