@@ -127,8 +127,10 @@ def _kind(name: str) -> type:
 
 def _takes(kind: Any) -> set[str]:
     """Return the names of all that a class takes, and passes on to those it is made of."""
-    bases = kind.__mro__ if isinstance(kind, type) else ()
-    return {name for base in bases for name in inspect.signature(base.__init__).parameters}
+    starts = [vars(base).get("__init__") for base in getattr(kind, "__mro__", ())]
+    return {
+        name for start in starts if inspect.isfunction(start) for name in inspect.signature(start).parameters
+    }
 
 
 def _files(kind: Any, root: Path) -> str:
