@@ -1,0 +1,53 @@
+"""Folders and data sets of images that tests make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch.utils.data import Dataset
+
+from optnas import data
+from tests.tables import data_folder
+
+__all__ = ["Pairs", "fashion_mnist", "folder_of_images", "look_at"]
+
+
+class Pairs(Dataset):
+    """Inputs and their labels, as a person would write it."""
+
+    def __init__(self, inputs: object, labels: object) -> None:
+        self.inputs, self.labels = inputs, labels
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int) -> tuple[object, object]:
+        return self.inputs[index], self.labels[index]
+
+
+def folder_of_images(root: Path, *, each: int = 10, side: int = 8) -> Path:
+    """Write ``each`` red and ``each`` blue images, a folder a colour, in different shades."""
+    for channel, colour in ((0, "red"), (2, "blue")):
+        (root / colour).mkdir(parents=True)
+        for number in range(each):
+            pixels = np.zeros((side, side, 3), dtype=np.uint8)
+            pixels[..., channel] = 100 + number
+            Image.fromarray(pixels).save(root / colour / f"{number}.png")
+    return root
+
+
+def fashion_mnist(folder: Path) -> Path:
+    """Return a root that torchvision finds Fashion-MNIST in; skips the test where there is none."""
+    raw = folder / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in data_folder("fashion_mnist").glob("*.gz"):
+        (raw / file.name).symlink_to(file)
+    return folder
+
+
+def look_at(held: data.Data) -> None:
+    """Load the data and read every sample."""
+    for part in (held.splits.train, held.splits.validation, held.splits.test):
+        list(part.blocks(50))
