@@ -4,7 +4,12 @@
     optnas run studies/fashion_mnist.py:chain --trials 40
 
 The data is looked for in the folder that OPTNAS_DATA names, by default ~/.cache/optnas, and downloaded
-(30 MB) where it is not there. A search trains briefly on a tenth of the training part.
+(30 MB) where it is not there. A search trains for three epochs on a tenth of the training part, which
+ranks networks but is no measure of how good they get: train the ones you like for longer, on all of it.
+
+On one CPU core a trial of ``chain`` takes some 8 seconds and one of ``mobile`` some 30. Sixteen trials
+found chains from 20 FLOPs at 14 % (nothing but pooling) to 1 million at 73 % validation accuracy, and
+mobile networks from 0.75 million FLOPs at 75 % to 3.9 million at 81 %.
 """
 
 import os

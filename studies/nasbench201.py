@@ -1,6 +1,9 @@
 """NAS-Bench-201's cells with their recorded accuracy on CIFAR-10, against MACs. Nothing is trained.
 
-The table is a file of 15,625 rows, named by OPTNAS_NASBENCH201.
+The table is a CSV file of 15,625 rows, named by OPTNAS_NASBENCH201. A hundred trials take well under a
+minute; expect a front from 8 million MACs at 85 % to some 100 million at 91.2 % (the best cell of all has
+91.6 %, the largest 220 million). Cells that compute the same are recognised, and take the values of the
+first of them.
 """
 
 import os

@@ -84,7 +84,8 @@ def dataset(
     def load() -> Splits:
         opened = train() if callable(train) else train
         source = Reader(name, opened, size=sides, channels=channels)
-        known = classes or len(getattr(opened, "classes", None) or ()) or None
+        names = getattr(opened, "classes", None)
+        known = classes or (len(names) if isinstance(names, list | tuple) else None)
         y = checked_labels(name, source.labels if labels is None else labels, known)
         if len(y) != len(source):
             raise UserError(f"data {name!r}: {len(y)} labels do not fit {len(source)} samples: give one each")
@@ -98,6 +99,7 @@ def dataset(
         ]
         if not isinstance(held_out, float | int):
             official = Reader(name, held_out, size=sides, channels=channels)
+            official.check_like(source)
             labelled = labels_in_range(name, official.labels, outputs)
             chosen[2] = (official, np.arange(len(official)), labelled)
         return _splits(chosen, outputs, memory, readers)

@@ -58,6 +58,18 @@ class Reader:
                     return np.asarray(labels)
         return np.asarray([self._item(index)[1] for index in range(len(self))])
 
+    def check_like(self, other: Reader) -> None:
+        """Refuse another data set whose samples are not like these, in shape or in type.
+
+        Raises:
+            UserError: If they are not.
+        """
+        if self.first.shape != other.first.shape or self.first.dtype != other.first.dtype:
+            raise UserError(
+                f"data {self.name!r}: the test part's samples are {_describe(self.first)},"
+                f" the others {_describe(other.first)}"
+            )
+
     def read(self, indices: Sequence[int] | np.ndarray[Any, Any]) -> Tensor:
         """Return inputs as they are stored, shape (samples, …).
 

@@ -108,6 +108,12 @@ FLOATS = PIXELS.astype(np.float32)
         (PIXELS, LABELS, {"labels": LABELS[:50]}, "50 labels do not fit 100 samples"),
         (PIXELS, LABELS, {"samples": 101}, "samples=101 must be from 4 to 100"),
         (PIXELS, LABELS, {"test": Pairs(PIXELS, LABELS + 1)}, "sample 3 has the label 4"),
+        (
+            PIXELS,
+            LABELS,
+            {"test": Pairs(PIXELS / 255, LABELS)},
+            "the test part's samples are 3×6×6 of float32",
+        ),
         (PIXELS, LABELS, {"validation": 1.0}, "must leave some to train on"),
     ],
 )
