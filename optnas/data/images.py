@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -75,7 +74,6 @@ def torchvision(
     >>> data.torchvision("FashionMNIST", root="data", download=True, samples=10_000)
     Data('FashionMNIST')
     """
-
     options = {"name": name, **options}
     share = options.pop("test", 0.2)
     given = dict(arguments or {})
@@ -101,18 +99,18 @@ def _open(name: str, root: str | Path, parts: tuple[str, ...], download: bool, g
         ways = [{"split": part} for part in parts]
     elif parts is _TEST:
         return None
-    *others, last = ways
-    for way in others:
-        with contextlib.suppress(ValueError):  # there is no part of that name
+    for way in ways:
+        try:
             return kind(**given, **way)
-    try:
-        return kind(**given, **last)
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-        raise UserError(
-            f"data {name!r} in {root}: {reason}; give download=True, and where there is no network first"
-            f" put {_files(kind, Path(root))}"
-        ) from error
+        except Exception as error:
+            failure = error
+        if "for argument split" not in str(failure):  # else it has no part of that name
+            break
+    reason = str(failure).strip().split("\n")[0].rstrip(".") or type(failure).__name__
+    raise UserError(
+        f"data {name!r} in {root}: {reason}; give download=True, and where there is no network first"
+        f" put {_files(kind, Path(root))}"
+    ) from failure
 
 
 def _kind(name: str) -> type:

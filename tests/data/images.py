@@ -27,14 +27,14 @@ class Pairs(Dataset):
         return self.inputs[index], self.labels[index]
 
 
-def folder_of_images(root: Path, *, each: int = 10, side: int = 8) -> Path:
-    """Write ``each`` red and ``each`` blue images, a folder a colour, in different shades."""
-    for channel, colour in ((0, "red"), (2, "blue")):
-        (root / colour).mkdir(parents=True)
+def folder_of_images(root: Path, classes: tuple[str, ...] = ("red", "green"), *, each: int = 10) -> Path:
+    """Write ``each`` 8×8 images a class, in a folder a class, all different."""
+    for channel, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
         for number in range(each):
-            pixels = np.zeros((side, side, 3), dtype=np.uint8)
-            pixels[..., channel] = 100 + number
-            Image.fromarray(pixels).save(root / colour / f"{number}.png")
+            pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+            pixels[..., channel % 3] = 100 + number
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
     return root
 
 

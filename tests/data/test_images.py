@@ -16,10 +16,10 @@ def test_a_folder_of_images_has_a_class_for_each_folder_in_it(tmp_path: Path) ->
     assert (folder.name, folder.shape, folder.outputs) == ("colours", (3, 8, 8), 2)
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [12, 4, 4]
     assert splits.train.x.dtype == torch.uint8
-    blue, red = 0, 1
+    green, red = 0, 1
     for part in (splits.train, splits.validation, splits.test):
         assert torch.equal(part.x[:, 0, 0, 0] > 0, part.y == red)
-        assert torch.equal(part.x[:, 2, 0, 0] > 0, part.y == blue)
+        assert torch.equal(part.x[:, 1, 0, 0] > 0, part.y == green)
 
 
 def test_a_folder_beside_it_is_the_official_test_part(tmp_path: Path) -> None:
@@ -49,8 +49,8 @@ def test_a_folder_that_is_none_or_has_an_empty_class_is_told(tmp_path: Path) -> 
     with pytest.raises(UserError, match="no such folder"):
         look_at(data.image_folder(tmp_path / "nowhere"))
     root = folder_of_images(tmp_path / "colours")
-    (root / "green").mkdir()
-    with pytest.raises(UserError, match=r"is no folder of images.*green"):
+    (root / "blue").mkdir()
+    with pytest.raises(UserError, match=r"is no folder of images.*blue"):
         look_at(data.image_folder(root))
 
 
@@ -80,6 +80,22 @@ def test_what_torchvision_resizes_is_not_what_it_holds_in_memory(tmp_path: Path)
     root = fashion_mnist(tmp_path)
     small = data.torchvision("FashionMNIST", root=root, download=True, samples=100, size=14).splits
     assert small.train.shape == (1, 14, 14)
+
+
+def test_a_set_of_torchvision_without_a_test_part_is_tested_on_its_validation_part(tmp_path: Path) -> None:
+    from torchvision.datasets import Imagenette
+
+    classes = tuple(Imagenette._WNID_TO_CLASS)
+    folder_of_images(tmp_path / "imagenette2" / "train", classes)
+    folder_of_images(tmp_path / "imagenette2" / "val", classes, each=3)
+    splits = data.torchvision("Imagenette", root=tmp_path, channels=1).splits
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [80, 20, 30]
+
+
+def test_a_set_of_torchvision_without_parts_is_split_in_three(tmp_path: Path) -> None:
+    folder_of_images(tmp_path / "eurosat" / "2750")
+    splits = data.torchvision("EuroSAT", root=tmp_path, test=0.3).splits
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [10, 4, 6]
 
 
 def test_a_data_set_that_is_not_there_is_told_with_the_files_to_put_there(tmp_path: Path) -> None:
