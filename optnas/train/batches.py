@@ -48,7 +48,9 @@ def shuffled(
 
 def in_order(part: Part, size: int, prepare: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
     """Yield the inputs in batches of ``size``."""
-    return (channels_last(prepare(x)) for x, _ in part.blocks(size))
+    for block, _ in part.blocks(_block(part, size)):
+        for x in torch.split(block, size):
+            yield channels_last(prepare(x))
 
 
 def _block(part: Part, size: int) -> int:

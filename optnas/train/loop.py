@@ -114,7 +114,7 @@ def evaluate(
     """Return the task's metrics of ``module`` over ``split``, which must be on its device."""
     module.eval()
     with torch.inference_mode():
-        numbers = _EVALUATED_NUMBERS.get(split.x.device.type, _MOST_EVALUATED_NUMBERS)
-        size = max(1, numbers // max(1, split.x[0].numel()))
+        numbers = _EVALUATED_NUMBERS.get(split.y.device.type, _MOST_EVALUATED_NUMBERS)
+        size = max(1, numbers // max(1, math.prod(split.shape)))
         outputs = [module(x) for x in in_order(split, size, prepare)]
         return task.measure(torch.cat(outputs), split.y)

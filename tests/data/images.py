@@ -27,14 +27,16 @@ class Pairs(Dataset):
         return self.inputs[index], self.labels[index]
 
 
-def folder_of_images(root: Path, classes: tuple[str, ...] = ("red", "green"), *, each: int = 10) -> Path:
+def folder_of_images(
+    root: Path, classes: tuple[str, ...] = ("red", "green"), *, each: int = 10, ending: str = "png"
+) -> Path:
     """Write ``each`` 8×8 images a class, in a folder a class, all different."""
     for channel, name in enumerate(classes):
         (root / name).mkdir(parents=True)
         for number in range(each):
             pixels = np.zeros((8, 8, 3), dtype=np.uint8)
             pixels[..., channel % 3] = 100 + number
-            Image.fromarray(pixels).save(root / name / f"{number}.png")
+            Image.fromarray(pixels).save(root / name / f"{number}.{ending}")
     return root
 
 

@@ -86,8 +86,8 @@ def test_a_set_of_torchvision_without_a_test_part_is_tested_on_its_validation_pa
     from torchvision.datasets import Imagenette
 
     classes = tuple(Imagenette._WNID_TO_CLASS)
-    folder_of_images(tmp_path / "imagenette2" / "train", classes)
-    folder_of_images(tmp_path / "imagenette2" / "val", classes, each=3)
+    folder_of_images(tmp_path / "imagenette2" / "train", classes, ending="jpeg")
+    folder_of_images(tmp_path / "imagenette2" / "val", classes, each=3, ending="jpeg")
     splits = data.torchvision("Imagenette", root=tmp_path, channels=1).splits
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [80, 20, 30]
 
