@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -9,9 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.images import fashion_mnist
 from tests.files import REPOSITORY, finish, start
+from tests.tables import data_folder
 
-STUDIES = sorted((REPOSITORY / "studies").glob("*.py"))
+STUDIES = [
+    f"{path.name}:{assigned.targets[0].id}"
+    for path in sorted((REPOSITORY / "studies").glob("*.py"))
+    for assigned in ast.parse(path.read_text()).body
+    if isinstance(assigned, ast.Assign) and ast.unparse(assigned.value).startswith("Study(")
+]
 
 
 def python(*arguments: object, folder: Path) -> str:
@@ -22,11 +30,43 @@ def python(*arguments: object, folder: Path) -> str:
     return process.stdout
 
 
-@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
-def test_a_ready_study_runs_as_it_is(study: Path, tmp_path: Path) -> None:
-    output = finish(start("run", study, "--trials", 3, folder=tmp_path), seconds=300)
-    assert "3/3 trials" in output
+def prepare_data(file: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a study of data that is not in this repository find it; skips the test where it is absent."""
+    if file == "fashion_mnist.py":
+        monkeypatch.setenv("OPTNAS_DATA", str(fashion_mnist(folder)))
+    if file == "nasbench201.py":
+        table = data_folder("nasbench201_cifar10") / "nasbench201_cifar10.csv.gz"
+        monkeypatch.setenv("OPTNAS_NASBENCH201", str(table))
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_ready_study_runs_as_it_is(study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_data(study.partition(":")[0], tmp_path, monkeypatch)
+    output = finish(start("run", REPOSITORY / "studies" / study, "--trials", 2, folder=tmp_path), seconds=300)
+    assert "2/2 trials" in output
     assert "0 failed" in output
+
+
+@pytest.mark.parametrize(
+    ("study", "where", "said"),
+    [
+        ("fashion_mnist.py:chain", "OPTNAS_DATA", "train-images-idx3-ubyte.gz"),
+        ("nasbench201.py", "OPTNAS_NASBENCH201", "set OPTNAS_NASBENCH201 to it"),
+    ],
+)
+def test_a_study_without_its_data_says_what_to_put_where(
+    study: str, where: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(where, str(tmp_path / "nowhere"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no network
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    process = start("run", REPOSITORY / "studies" / study, "--trials", 3, folder=tmp_path)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, output
+    assert "error: " in output
+    assert said in output
+    assert str(tmp_path / "nowhere") in output
+    assert "Traceback" not in output
 
 
 def test_plain_optuna_searches_with_its_own_loop(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import types
 
 import torch
 
+from optnas.errors import UserError
+
 __all__ = ["torchvision"]
 
 _DECLARED: list[torch.library.Library] = []
@@ -26,10 +28,12 @@ def torchvision() -> types.ModuleType:
     """Return the ``torchvision`` package.
 
     Raises:
-        ImportError: If it is not installed.
+        UserError: If it is not installed.
     """
     try:
         return importlib.import_module("torchvision")
+    except ModuleNotFoundError:
+        raise UserError("torchvision is not installed: pip install 'optnas[images]'") from None
     except RuntimeError as error:
         if "torchvision::" not in str(error) or _DECLARED:
             raise

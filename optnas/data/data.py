@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["Data", "Split", "Splits"]
+__all__ = ["Data", "Part", "Split", "Splits"]
+
+
+class Part(Protocol):
+    """One part of a data set, wherever its inputs are."""
+
+    @property
+    def y(self) -> Tensor:
+        """Targets, shape (samples, …), on the part's device; classes have the shape (samples,)."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def to(self, device: torch.device) -> Part:
+        """Return the part with what it yields on ``device``."""
+        ...
+
+    def blocks(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs as they are stored, and targets, ``size`` samples at a time.
+
+        Args:
+            size: Samples a block; the last has what is left.
+            order: Which samples, by their indices, in which order; by default all as they stand.
+        """
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """One part of a data set.
+    """A part that is held in memory.
 
     Attributes:
         x: Inputs, shape (samples, …).
@@ -27,8 +57,19 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.x.shape[1:])
+
     def to(self, device: torch.device) -> Split:
         return Split(self.x.to(device), self.y.to(device))
+
+    def blocks(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        if order is None:
+            yield from zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)
+        else:
+            for chosen in torch.split(order.to(self.x.device), size):
+                yield self.x[chosen], self.y[chosen]
 
 
 def as_stored(x: Tensor) -> Tensor:
@@ -46,9 +87,9 @@ class Splits:
             for whole batches, on any device.
     """
 
-    train: Split
-    validation: Split
-    test: Split
+    train: Part
+    validation: Part
+    test: Part
     outputs: int
     prepare: Callable[[Tensor], Tensor] = as_stored
 
@@ -80,7 +121,7 @@ class Data:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one input."""
-        return tuple(self.splits.train.x.shape[1:])
+        return self.splits.train.shape
 
     @property
     def outputs(self) -> int:

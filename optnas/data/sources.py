@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from optnas.data.data import Data, Split, Splits
+from optnas.data.labels import checked_labels
+from optnas.data.normalize import normalized
 from optnas.data.split import three_parts
 from optnas.errors import UserError
 
@@ -38,10 +40,11 @@ def tensors(
     """Make a data set for classification of arrays or tensors.
 
     It is split with the classes' shares kept, and its channels (of images) or features are brought to
-    mean 0 and variance 1 by the training part's figures.
+    mean 0 and variance 1 by the training part's figures. Small whole numbers, such as images of bytes,
+    are kept as they are and brought to that on the device, as they are needed.
 
     Args:
-        x: Inputs, shape (samples, …), numbers.
+        x: Inputs, shape (samples, …), numbers; images are (samples, channels, height, width).
         y: The class of each sample, shape (samples,): whole numbers from 0 on.
         validation: Share of the samples held out to score candidates.
         test: Share of the samples held out for the winner.
@@ -56,29 +59,23 @@ def tensors(
 
 def _split(name: str, x: Any, y: Any, validation: float, test: float, seed: int) -> Splits:
     inputs, labels = _checked(name, x, y)
-    rest, valid, tested = three_parts(name, len(labels), validation, test, seed, labels)
-    # Over samples and positions: one mean and deviation for each channel or feature.
-    axes = (0, *range(2, inputs.ndim))
-    mean = inputs[rest].mean(axis=axes, keepdims=True)
-    deviation = inputs[rest].std(axis=axes, keepdims=True)
-    inputs = (inputs - mean) / np.where(deviation > 0, deviation, 1)
-
-    def part(indices: np.ndarray[Any, Any]) -> Split:
-        return Split(
-            torch.from_numpy(inputs[indices]).float().contiguous(), torch.from_numpy(labels[indices]).long()
-        )
-
-    return Splits(part(rest), part(valid), part(tested), int(labels.max()) + 1)
+    indices = three_parts(name, len(labels), validation, test, seed, labels)
+    stored, prepare = normalized(inputs, indices[0])
+    train, valid, tested = (Split(stored[part], torch.from_numpy(labels[part])) for part in indices)
+    return Splits(train, valid, tested, int(labels.max()) + 1, prepare)
 
 
 def _checked(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     """Return inputs and labels as arrays that fit together."""
     try:
-        inputs, labels = np.asarray(x, dtype=np.float64), np.asarray(y)
+        inputs = np.asarray(x)
+        if not np.issubdtype(inputs.dtype, np.integer):
+            inputs = inputs.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise UserError(f"data {name!r}: the inputs must be numbers of one shape: {error}") from None
     if inputs.ndim < 2 or len(inputs) == 0:
         raise UserError(f"data {name!r}: inputs of shape {inputs.shape}; give (samples, …)")
+    labels = np.asarray(y)
     if labels.shape != (len(inputs),):
         raise UserError(
             f"data {name!r}: labels of shape {labels.shape} do not fit {len(inputs)} inputs: give one each"
@@ -86,18 +83,4 @@ def _checked(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     if not np.isfinite(inputs).all():
         bad = int(np.argmin(np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1)))
         raise UserError(f"data {name!r}: sample {bad} holds a value that is not a finite number")
-    if not np.issubdtype(labels.dtype, np.integer) and not np.array_equal(labels, labels.astype(int)):
-        raise UserError(f"data {name!r}: labels must be whole numbers from 0 on, not {labels.dtype}")
-    labels = labels.astype(np.int64)
-    present = np.unique(labels)
-    if present[0] < 0:
-        raise UserError(f"data {name!r}: the label {present[0]} is negative; count classes from 0")
-    missing = np.setdiff1d(np.arange(present[-1] + 1), present)
-    if len(missing):
-        raise UserError(
-            f"data {name!r}: labels go up to {present[-1]}, but no sample is of class {missing[0]};"
-            " count classes from 0 without a gap"
-        )
-    if len(present) < 2:
-        raise UserError(f"data {name!r}: every sample is of class {present[0]}; there is nothing to learn")
-    return inputs, labels
+    return inputs, checked_labels(name, labels)

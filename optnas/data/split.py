@@ -49,3 +49,25 @@ def three_parts(
         parts = "three" if labels is None else "three with every class in each"
         raise UserError(f"data {name!r} cannot be split in {parts}: {error}") from None
     return train, valid, tested
+
+
+def subset(name: str, labels: Indices, samples: int | None, seed: int) -> Indices:
+    """Return the indices of ``samples`` samples with the classes' shares kept, ascending; of all if ``None``.
+
+    Raises:
+        UserError: If there are not so many, or too few for every class.
+    """
+    if samples is None or samples == len(labels):
+        return np.arange(len(labels))
+    classes = len(np.unique(labels))
+    if not classes <= samples <= len(labels):
+        raise UserError(f"data {name!r}: samples={samples} must be from {classes} to {len(labels)}")
+    from sklearn.model_selection import train_test_split
+
+    try:
+        chosen, _ = train_test_split(
+            np.arange(len(labels)), train_size=samples, stratify=labels, random_state=seed
+        )
+    except ValueError as error:
+        raise UserError(f"data {name!r}: samples={samples}: {error}") from None
+    return np.sort(chosen)

@@ -28,7 +28,10 @@ class Classification:
         return {"outputs": self.data.outputs}
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        """Return the mean cross-entropy of logits (batch, classes) against classes (batch,)."""
+        """Return the mean cross-entropy of logits (batch, classes).
+
+        Targets are classes (batch,), or shares of the classes (batch, classes) where samples are mixed.
+        """
         return cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from optnas.data import Split, Splits
+from optnas.data import Part, Splits
 from optnas.errors import UserError
 from optnas.tasks import Task
 from optnas.train.batches import batch_sizes, in_order, shuffled
@@ -46,8 +46,8 @@ def fit(
 ) -> dict[str, float]:
     """Train ``module`` in place and return its validation metrics.
 
-    The data lives on the device; an epoch is one shuffle of it and slices of that, with nothing
-    copied or looked at by Python in between.
+    The data lives on the device where it fits; an epoch is one shuffle of it and slices of that, with
+    nothing copied or looked at by Python in between.
 
     Args:
         module: Where it is does not matter; it is moved to ``device``.
@@ -59,14 +59,14 @@ def fit(
 
     Raises:
         Diverged: If the loss is not finite at the end of an epoch.
-        UserError: If there are fewer samples than one batch takes.
+        UserError: If there is one sample only, or the data cannot be augmented as ``training`` says.
     """
     parts = task.data.on(device)
     if len(parts.train) < 2:
         raise UserError(f"data {task.data.name!r}: one sample is too few to train on")
     module.to(device)
     with contextlib.ExitStack() as faster:
-        if parts.train.x.dim() == 4:
+        if len(parts.train.shape) == 3:
             faster.enter_context(in_channels_last(module))
             if device.type == "cpu":
                 faster.enter_context(faster_convolutions(module))
@@ -86,8 +86,8 @@ def _fit(
     metrics: dict[str, float] = {}
     for epoch in range(1, training.epochs + 1):
         module.train()
-        lost = torch.zeros((), device=parts.train.x.device)
-        for batch_x, batch_y in shuffled(parts.train, sizes, parts.prepare, generator):
+        lost = torch.zeros((), device=parts.train.y.device)
+        for batch_x, batch_y in shuffled(parts, sizes, training, generator):
             rate = training.lr * scale(step / total)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -109,12 +109,12 @@ def _fit(
 
 
 def evaluate(
-    module: nn.Module, task: Task, split: Split, prepare: Callable[[Tensor], Tensor]
+    module: nn.Module, task: Task, split: Part, prepare: Callable[[Tensor], Tensor]
 ) -> dict[str, float]:
     """Return the task's metrics of ``module`` over ``split``, which must be on its device."""
     module.eval()
     with torch.inference_mode():
-        numbers = _EVALUATED_NUMBERS.get(split.x.device.type, _MOST_EVALUATED_NUMBERS)
-        size = max(1, numbers // max(1, split.x[0].numel()))
+        numbers = _EVALUATED_NUMBERS.get(split.y.device.type, _MOST_EVALUATED_NUMBERS)
+        size = max(1, numbers // max(1, math.prod(split.shape)))
         outputs = [module(x) for x in in_order(split, size, prepare)]
         return task.measure(torch.cat(outputs), split.y)

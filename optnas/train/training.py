@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +34,12 @@ class Training:
         momentum: For ``"sgd"``.
         weight_decay: Of all weights; as part of the gradient but for ``"adamw"``.
         label_smoothing: The share of each target spread over all classes.
+        crop: Images are padded by so many pixels a side and cut to their size at random places.
+        padding: What ``crop`` pads with: ``"reflect"`` the image, or ``"zero"``.
+        flip: Whether images are mirrored left to right, every other one by chance.
+        cutout: Side of a square of each image that is set to the mean, in pixels (DeVries & Taylor 2017).
+        mixup: Samples are mixed in pairs by shares from Beta(mixup, mixup); 0 leaves them (Zhang et
+            al. 2018).
         rungs: The epochs after which a candidate is compared with others, and perhaps pruned; by
             default 1, 3, 9, … below ``epochs``.
         device: ``"auto"`` (CUDA where there is one), or a PyTorch device such as ``"cuda:1"``.
@@ -51,6 +58,11 @@ class Training:
     momentum: Any = 0.9
     weight_decay: Any = 0.0
     label_smoothing: Any = 0.0
+    crop: Any = 0
+    padding: Any = "reflect"
+    flip: Any = False
+    cutout: Any = 0
+    mixup: Any = 0.0
     rungs: tuple[int, ...] | None = None
     device: str = "auto"
     precision: str = "auto"
@@ -63,10 +75,10 @@ class Training:
                     raise UserError(f"Training({name}={value!r}): give a {'whole ' * whole}number")
                 if not low <= value <= high:
                     raise UserError(f"Training({name}={value!r}): it must be {_range(low, high)}")
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        for name, known in _NAMED:
             for value in _possible(getattr(self, name)):
                 if value not in known:
-                    raise UserError(f"Training({name}={value!r}): {nearest(str(value), known)}")
+                    raise UserError(f"Training({name}={value!r}): {nearest(str(value), map(str, known))}")
         if self.precision not in PRECISIONS:
             raise UserError(f"Training(precision={self.precision!r}): {nearest(self.precision, PRECISIONS)}")
         if self.rungs is not None and any(not isinstance(r, int) or r < 1 for r in self.rungs):
@@ -97,7 +109,7 @@ _TRAINING = Op(
     "training", inspect.Signature([inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in _SEARCHABLE])
 )
 _SMALLEST = 1e-12
-_WHOLE = ("epochs", "batch_size")
+_WHOLE = ("epochs", "batch_size", "crop", "cutout")
 _RANGES = (
     ("epochs", 1, 1_000_000),
     ("batch_size", 1, 1_000_000_000),
@@ -105,6 +117,15 @@ _RANGES = (
     ("momentum", 0, 0.999999),
     ("weight_decay", 0, 1e6),
     ("label_smoothing", 0, 0.999999),
+    ("crop", 0, 1_000_000),
+    ("cutout", 0, 1_000_000),
+    ("mixup", 0, 1_000_000),
+)
+_NAMED: tuple[tuple[str, Collection[Any]], ...] = (
+    ("optimizer", OPTIMIZERS),
+    ("schedule", SCHEDULES),
+    ("padding", ("reflect", "zero")),
+    ("flip", (False, True)),
 )
 
 

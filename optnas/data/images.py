@@ -1,0 +1,140 @@
+"""Data sets of images: folders, and those of torchvision."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from optnas.data._torchvision import torchvision as _torchvision
+from optnas.data.data import Data
+from optnas.data.datasets import dataset
+from optnas.errors import UserError, nearest
+
+__all__ = ["image_folder", "torchvision"]
+
+# What torchvision calls the parts, the best first.
+_TRAIN = ("trainval", "train", "train-standard")
+_TEST = ("test", "val")
+
+
+def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: Any) -> Data:
+    """Make a data set of a folder of images with one folder in it for each class.
+
+    Args:
+        root: Holds ``<class>/<anything>.png``, or another format that Pillow reads.
+        test: Likewise for the official test part; or, without one, the share of the samples held out
+            for the winner.
+        options: Those of :func:`dataset`, such as ``size=64``, which images of different sizes need.
+
+    Raises:
+        UserError: As :func:`dataset`, with the file in question; or if there is no such folder.
+    """
+
+    def folder(path: Any) -> Callable[[], Any]:
+        def open_() -> Any:
+            if not Path(path).is_dir():
+                raise UserError(f"no such folder: {path}")
+            try:
+                return _torchvision().datasets.ImageFolder(str(path))
+            except OSError as error:
+                raise UserError(f"{path} is no folder of images, one folder a class: {error}") from None
+
+        return open_
+
+    options = {"name": Path(root).name, **options}
+    return dataset(folder(root), test if isinstance(test, float | int) else folder(test), **options)
+
+
+def torchvision(
+    name: str,
+    *,
+    root: str | Path,
+    download: bool = False,
+    arguments: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Data:
+    """Make a data set of one of torchvision's for image classification.
+
+    Its official test part is the test part (its validation part where it has no other); where it has
+    neither, a share of the samples is, as for :func:`dataset`.
+
+    Args:
+        name: Of a class in ``torchvision.datasets``, such as ``"FashionMNIST"`` or ``"CIFAR10"``.
+        root: The folder that holds it, as torchvision lays it out.
+        download: Whether to download it if it is not there.
+        arguments: What else its class takes, such as ``{"split": "letters"}`` for ``"EMNIST"``.
+        options: Those of :func:`dataset`, such as ``samples=10_000``.
+
+    Raises:
+        UserError: As :func:`dataset`; or if torchvision has no such data set, or it is not there.
+
+    >>> from optnas import data
+    >>> data.torchvision("FashionMNIST", root="data", download=True, samples=10_000)
+    Data('FashionMNIST')
+    """
+    options = {"name": name, **options}
+    share = options.pop("test", 0.2)
+    given = dict(arguments or {})
+
+    def test() -> Any:
+        official = _open(name, root, _TEST, download, given)
+        return share if official is None else official
+
+    return dataset(lambda: _open(name, root, _TRAIN, download, given), test, **options)
+
+
+def _open(name: str, root: str | Path, parts: tuple[str, ...], download: bool, given: dict[str, Any]) -> Any:
+    """Return a part of a data set of torchvision; its test part is ``None`` where it has no parts."""
+    kind = _kind(name)
+    takes = _takes(kind)
+    given = {"root": str(Path(root).expanduser()), **given}
+    if "download" in takes:
+        given["download"] = download
+    ways: list[dict[str, Any]] = [{}]
+    if "train" in takes:
+        ways = [{"train": parts is _TRAIN}]
+    elif "split" in takes:
+        ways = [{"split": part} for part in parts]
+    elif parts is _TEST:
+        return None
+    for way in ways:
+        try:
+            return kind(**given, **way)
+        except Exception as error:
+            failure = error
+        if "for argument split" not in str(failure):  # else it has no part of that name
+            break
+    reason = str(failure).strip().split("\n")[0].rstrip(".") or type(failure).__name__
+    raise UserError(
+        f"data {name!r} in {root}: {reason}; give download=True, and where there is no network first"
+        f" put {_files(kind, Path(root))}"
+    ) from failure
+
+
+def _kind(name: str) -> type:
+    datasets = _torchvision().datasets
+    kinds = {known: getattr(datasets, known) for known in datasets.__all__}
+    known = [known for known, kind in kinds.items() if "root" in _takes(kind)]
+    if name not in known:
+        raise UserError(f"torchvision has no data set of images {name!r}: {nearest(name, known)}")
+    kind: type = kinds[name]
+    return kind
+
+
+def _takes(kind: Any) -> set[str]:
+    """Return the names of all that a class takes, and passes on to those it is made of."""
+    starts = [vars(base).get("__init__") for base in getattr(kind, "__mro__", ())]
+    return {
+        name for start in starts if inspect.isfunction(start) for name in inspect.signature(start).parameters
+    }
+
+
+def _files(kind: Any, root: Path) -> str:
+    """Return which files to put where for a data set to be found, as far as its class tells."""
+    about = vars(kind)
+    if isinstance(about.get("resources"), list):
+        files = ", ".join(file for file, _ in about["resources"])
+        return f"{files} into {root / kind.__name__ / 'raw'}"
+    return f"{about.get('filename', 'its files')} into {root}"

@@ -1,0 +1,67 @@
+"""The classes of samples, checked before anything is trained on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from optnas.errors import UserError
+
+__all__ = ["checked_labels", "labels_in_range"]
+
+Labels = np.ndarray[Any, Any]
+
+
+def labels_in_range(name: str, y: Any, classes: int | None = None) -> Labels:
+    """Return labels as an array of int64, shape (samples,): whole numbers from 0 on, below ``classes``.
+
+    Args:
+        name: Of the data, for error texts.
+        y: The class of each sample, shape (samples,).
+        classes: How many there are, if that is known.
+
+    Raises:
+        UserError: If a label is no whole number or out of range.
+    """
+    labels = np.asarray(y)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.number) or not _whole(labels):
+        raise UserError(
+            f"data {name!r}: labels must be whole numbers from 0 on, one for each sample,"
+            f" not {labels.dtype} of shape {labels.shape}"
+        )
+    labels = labels.astype(np.int64)
+    if not len(labels):
+        raise UserError(f"data {name!r}: there are no samples")
+    if labels.min() < 0:
+        raise UserError(f"data {name!r}: the label {labels.min()} is negative; count classes from 0")
+    if classes is not None and labels.max() >= classes:
+        raise UserError(
+            f"data {name!r}: sample {labels.argmax()} has the label {labels.max()},"
+            f" but the {classes} classes are 0 to {classes - 1}"
+        )
+    return labels
+
+
+def checked_labels(name: str, y: Any, classes: int | None = None) -> Labels:
+    """Return labels as :func:`labels_in_range` does, every class at least once.
+
+    Raises:
+        UserError: Likewise, and if a class has no sample, or there is only one class.
+    """
+    labels = labels_in_range(name, y, classes)
+    present = np.unique(labels)
+    missing = np.setdiff1d(np.arange(present[-1] + 1 if classes is None else classes), present)
+    if len(missing):
+        most = f"labels go up to {present[-1]}" if classes is None else f"there are {classes} classes"
+        raise UserError(
+            f"data {name!r}: {most}, but no sample is of class {missing[0]};"
+            " count classes from 0 without a gap"
+        )
+    if len(present) < 2:
+        raise UserError(f"data {name!r}: every sample is of class {present[0]}; there is nothing to learn")
+    return labels
+
+
+def _whole(labels: Labels) -> bool:
+    return np.issubdtype(labels.dtype, np.integer) or bool((labels == np.floor(labels)).all())

@@ -1,0 +1,184 @@
+"""Reading the samples of a ``torch.utils.data.Dataset`` as tensors, all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optnas.errors import UserError
+
+__all__ = ["Reader"]
+
+
+class Reader:
+    """The samples of a data set, each an image or anything that makes a tensor, and its label.
+
+    Args:
+        name: Of the data, for error texts.
+        dataset: Has a length, and pairs of an input and a label.
+        size: Height and width to bring images to, or ``None``.
+        channels: Of images: 1 for grey, 3 for colours, or ``None`` for what they have.
+
+    Raises:
+        UserError: If there are no samples.
+    """
+
+    def __init__(
+        self, name: str, dataset: Any, *, size: tuple[int, int] | None = None, channels: int | None = None
+    ) -> None:
+        self.name = name
+        self._dataset = dataset
+        self._size = size
+        self._channels = channels
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise UserError(f"data {name!r}: give a data set with a length and samples by number")
+        if not len(dataset):
+            raise UserError(f"data {name!r}: there are no samples")
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    @cached_property
+    def first(self) -> Tensor:
+        """The first input, whose shape and type those of all must be."""
+        return self._input(0)
+
+    @cached_property
+    def labels(self) -> np.ndarray[Any, Any]:
+        """The label of each sample, from the data set's own list where it is known to keep one."""
+        if self._is_torchvision and getattr(self._dataset, "target_transform", None) is None:
+            for kept in ("targets", "labels"):
+                labels = getattr(self._dataset, kept, None)
+                if labels is not None and len(labels) == len(self) and self._are_labels(labels):
+                    return np.asarray(labels)
+        return np.asarray([self._item(index)[1] for index in range(len(self))])
+
+    def check_like(self, other: Reader) -> None:
+        """Refuse another data set whose samples are not like these, in shape or in type.
+
+        Raises:
+            UserError: If they are not.
+        """
+        if self.first.shape != other.first.shape or self.first.dtype != other.first.dtype:
+            raise UserError(
+                f"data {self.name!r}: the test part's samples are {_describe(self.first)},"
+                f" the others {_describe(other.first)}"
+            )
+
+    def read(self, indices: Sequence[int] | np.ndarray[Any, Any]) -> Tensor:
+        """Return inputs as they are stored, shape (samples, …).
+
+        Raises:
+            UserError: If a sample cannot be read, is not like the first, or holds a value that is not
+                finite; the message names it.
+        """
+        if self._held is not None:
+            return self._held[torch.as_tensor(indices)]
+        block = torch.empty(len(indices), *self.first.shape, dtype=self.first.dtype)
+        for place, index in enumerate(indices):
+            block[place] = self._like_the_first(int(index))
+        return block
+
+    def _like_the_first(self, index: int) -> Tensor:
+        found, first = self._input(index), self.first
+        if found.shape != first.shape or found.dtype != first.dtype:
+            raise UserError(
+                f"data {self.name!r}: {self._where(index)} is {_describe(found)}, but {self._where(0)} is"
+                f" {_describe(first)}: give size= (and channels=) to bring images to one shape"
+            )
+        return found
+
+    def _input(self, index: int) -> Tensor:
+        found = self._item(index)[0]
+        if not (isinstance(found, Tensor) or hasattr(found, "__array__") or hasattr(found, "convert")):
+            raise UserError(
+                f"data {self.name!r}: {self._where(index)} is a {type(found).__name__}, no image or tensor"
+            )
+        tensor = self._pixels(found, index) if hasattr(found, "convert") else torch.as_tensor(found)
+        if tensor.dtype == torch.float64:
+            tensor = tensor.float()
+        if not tensor.isfinite().all():
+            raise UserError(
+                f"data {self.name!r}: {self._where(index)} holds a value that is not a finite number"
+            )
+        return tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
+
+    def _pixels(self, image: Any, index: int) -> Tensor:
+        """Return a PIL image as (channels, height, width)."""
+        try:
+            if image.mode in ("1", "P") and self._channels is None:
+                image = image.convert("L" if image.mode == "1" else "RGB")
+            if self._channels is not None:
+                image = image.convert("L" if self._channels == 1 else "RGB")
+            if self._size is not None:
+                from PIL import Image, ImageOps
+
+                height, width = self._size
+                image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+            pixels = np.asarray(image)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise self._unreadable(index, error) from error
+        if pixels.dtype == np.uint16:  # which PyTorch has few operations for
+            pixels = pixels.astype(np.int32)
+        tensor = torch.from_numpy(np.array(pixels))
+        return tensor[None] if tensor.dim() == 2 else tensor.permute(2, 0, 1)
+
+    def _item(self, index: int) -> Any:
+        try:
+            item = self._dataset[index]
+        except Exception as error:
+            raise self._unreadable(index, error) from error
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise UserError(
+                f"data {self.name!r}: {self._where(index)} must be a pair of an input and a label"
+            )
+        return item
+
+    def _unreadable(self, index: int, error: Exception) -> UserError:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        return UserError(f"data {self.name!r}: {self._where(index)} cannot be read: {reason}")
+
+    def _where(self, index: int) -> str:
+        """Return what a sample is called: its file, where the data set keeps a list of them."""
+        files = getattr(self._dataset, "samples", None)
+        if isinstance(files, list) and len(files) == len(self) and isinstance(files[index], tuple):
+            return str(files[index][0])
+        return f"sample {index}"
+
+    def _are_labels(self, labels: Any) -> bool:
+        """Return whether a list that the data set keeps is what its samples say, by the first and last."""
+        ends = (0, len(self) - 1)
+        return all(np.array_equal(np.asarray(labels[i]), np.asarray(self._item(i)[1])) for i in ends)
+
+    @property
+    def _is_torchvision(self) -> bool:
+        return type(self._dataset).__module__.startswith("torchvision.datasets.")
+
+    @cached_property
+    def _held(self) -> Tensor | None:
+        """All inputs, where the data set holds them as one array of images, as MNIST and CIFAR do."""
+        if not self._is_torchvision or getattr(self._dataset, "transforms", None) is not None:
+            return None
+        array = getattr(self._dataset, "data", None)
+        if not isinstance(array, np.ndarray | Tensor) or len(array) != len(self):
+            return None
+        images = torch.as_tensor(array)
+        layouts = [images] if images.dim() != 4 else [images, images.permute(0, 3, 1, 2)]
+        for layout in [images[:, None], *layouts]:
+            # In one of several layouts; and its samples are something else if they are resized.
+            if all(_same(layout[i], self._input(i)) for i in (0, len(self) - 1)):
+                return layout
+        return None
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and torch.equal(one, other)
+
+
+def _describe(x: Tensor) -> str:
+    return f"{'×'.join(map(str, x.shape))} of {str(x.dtype).removeprefix('torch.')}"
