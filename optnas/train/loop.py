@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from optnas.data import Part, Splits
 from optnas.errors import UserError
 from optnas.tasks import Task
+from optnas.train.average import Average
 from optnas.train.batches import batch_sizes, in_order, shuffled
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.layout import in_channels_last
 from optnas.train.optimizers import make_optimizer
 from optnas.train.precision import choose_precision, in_precision
-from optnas.train.schedule import SCHEDULES
+from optnas.train.schedule import learning_rate
 from optnas.train.training import Training
+from optnas.train.weights import FlatWeights
 
 __all__ = ["Diverged", "Report", "evaluate", "fit"]
 
@@ -78,8 +80,9 @@ def _fit(
     module: nn.Module, task: Task, training: Training, parts: Splits, seed: int, report: Report | None
 ) -> dict[str, float]:
     sizes = batch_sizes(len(parts.train), training.batch_size)
-    optimizer = make_optimizer(module, training)
-    scale = SCHEDULES[training.schedule]
+    weights = FlatWeights(module)
+    average = Average(weights, training.ema)
+    optimizer = make_optimizer(weights.parameters, training)
     generator = torch.Generator().manual_seed(seed)
     rungs = set(training.reported)
     step, total = 0, len(sizes) * training.epochs
@@ -88,13 +91,16 @@ def _fit(
         module.train()
         lost = torch.zeros((), device=parts.train.y.device)
         for batch_x, batch_y in shuffled(parts, sizes, training, generator):
-            rate = training.lr * scale(step / total)
+            share = learning_rate(training.schedule, training.warm_up, step / total)
             for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
+                group["lr"] = training.lr * share
+            weights.zero_grad()
             loss = task.loss(module(batch_x), batch_y, label_smoothing=training.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call]
+            if training.clip:
+                weights.clip_gradient(training.clip)
             optimizer.step()
+            average.update()
             lost += loss.detach()
             step += 1
         # Once an epoch: reading a number back is what a GPU has to wait for.
@@ -102,9 +108,11 @@ def _fit(
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {epoch}")
         if epoch in rungs or epoch == training.epochs:
-            metrics = evaluate(module, task, parts.validation, parts.prepare)
+            with average.in_place():
+                metrics = evaluate(module, task, parts.validation, parts.prepare)
             if report is not None and epoch in rungs:
                 report(epoch, metrics)
+    average.keep()
     return metrics
 
 

@@ -43,6 +43,6 @@ def _rmsprop(weights: Iterable[nn.Parameter], training: Training) -> torch.optim
 OPTIMIZERS: dict[str, _Make] = {"adam": _adam, "adamw": _adamw, "rmsprop": _rmsprop, "sgd": _sgd}
 
 
-def make_optimizer(module: nn.Module, training: Any) -> torch.optim.Optimizer:
-    """Return the optimiser that ``training`` names, over all weights of ``module``."""
-    return OPTIMIZERS[training.optimizer](module.parameters(), training)
+def make_optimizer(weights: Iterable[nn.Parameter], training: Any) -> torch.optim.Optimizer:
+    """Return the optimiser that ``training`` names, over ``weights``."""
+    return OPTIMIZERS[training.optimizer](weights, training)

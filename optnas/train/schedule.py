@@ -5,18 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-__all__ = ["SCHEDULES"]
+__all__ = ["SCHEDULES", "learning_rate"]
 
-# Shares of the steps: a third up is Smith's (2018) advice shortened, as a search trains briefly.
-_WARM_UP = 0.25
 _START = 0.1
-
-
-def _one_cycle(progress: float) -> float:
-    """Linear from a tenth up to the largest rate, then half a cosine down to 0 (Smith 2018)."""
-    if progress < _WARM_UP:
-        return _START + (1 - _START) * progress / _WARM_UP
-    return _cosine((progress - _WARM_UP) / (1 - _WARM_UP))
 
 
 def _cosine(progress: float) -> float:
@@ -24,9 +15,27 @@ def _cosine(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda progress: 1.0,
-    "cosine": _cosine,
-    "one-cycle": _one_cycle,
+# A third up is Smith's (2018) advice for one cycle, shortened, as a search trains briefly.
+SCHEDULES: dict[str, tuple[float, Callable[[float], float]]] = {
+    "constant": (0.0, lambda progress: 1.0),
+    "cosine": (0.0, _cosine),
+    "one-cycle": (0.25, _cosine),
 }
-"""By name: the share of the largest rate at a progress from 0 to 1."""
+"""By name: the share of the steps for warming up, and the share of the largest rate at a progress
+from 0 to 1 through the rest."""
+
+
+def learning_rate(schedule: str, warm_up: float | None, progress: float) -> float:
+    """Return the share of the largest rate.
+
+    Args:
+        schedule: A key of :data:`SCHEDULES`.
+        warm_up: The share of the steps in which the rate rises linearly from a tenth; ``None`` for
+            the schedule's own.
+        progress: The share of the steps that are done, from 0 to below 1.
+    """
+    usual, after = SCHEDULES[schedule]
+    warm_up = usual if warm_up is None else warm_up
+    if progress < warm_up:
+        return _START + (1 - _START) * progress / warm_up
+    return after((progress - warm_up) / (1 - warm_up))

@@ -31,8 +31,13 @@ class Training:
         optimizer: ``"sgd"`` (with Nesterov momentum), ``"adam"``, ``"adamw"`` or ``"rmsprop"``.
         lr: The largest learning rate.
         schedule: How the rate changes: ``"one-cycle"``, ``"cosine"`` or ``"constant"``.
+        warm_up: The share of the steps in which the rate rises linearly from a tenth of ``lr``; by
+            default a quarter for ``"one-cycle"``, and none for the others.
         momentum: For ``"sgd"``.
         weight_decay: Of all weights; as part of the gradient but for ``"adamw"``.
+        clip: The largest norm of the gradient of all weights together; 0 leaves it as it is.
+        ema: Decay of a running average of the weights, such as 0.99, which is then what is evaluated
+            and kept; 0 for the weights themselves.
         label_smoothing: The share of each target spread over all classes.
         crop: Images are padded by so many pixels a side and cut to their size at random places.
         padding: What ``crop`` pads with: ``"reflect"`` the image, or ``"zero"``.
@@ -55,8 +60,11 @@ class Training:
     optimizer: Any = "adam"
     lr: Any = 3e-3
     schedule: Any = "one-cycle"
+    warm_up: Any = None
     momentum: Any = 0.9
     weight_decay: Any = 0.0
+    clip: Any = 0.0
+    ema: Any = 0.0
     label_smoothing: Any = 0.0
     crop: Any = 0
     padding: Any = "reflect"
@@ -70,6 +78,8 @@ class Training:
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
             for value in _possible(getattr(self, name)):
+                if value is None and name == "warm_up":
+                    continue
                 whole = name in _WHOLE
                 if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
                     raise UserError(f"Training({name}={value!r}): give a {'whole ' * whole}number")
@@ -116,6 +126,9 @@ _RANGES = (
     ("lr", _SMALLEST, 1e6),
     ("momentum", 0, 0.999999),
     ("weight_decay", 0, 1e6),
+    ("clip", 0, 1e12),
+    ("ema", 0, 0.999999),
+    ("warm_up", 0, 0.999999),
     ("label_smoothing", 0, 0.999999),
     ("crop", 0, 1_000_000),
     ("cutout", 0, 1_000_000),

@@ -17,6 +17,16 @@ def digits() -> tasks.Classification:
     return tasks.classification(data.digits())
 
 
+CHANGES = [
+    {"weight_decay": 0.1},
+    {"label_smoothing": 0.3},
+    {"batch_size": 256},
+    {"clip": 0.1},
+    {"ema": 0.9},
+    {"warm_up": 0.6},
+]
+
+
 def trained(task: tasks.Classification, seed: int = 0, **training: object) -> dict[str, float]:
     torch.manual_seed(seed)
     module = parse(NETWORK).build((1, 8, 8), outputs=10)
@@ -50,7 +60,7 @@ def test_every_optimizer_learns_by_every_schedule(
     assert trained(digits, optimizer=optimizer, schedule=schedule, lr=lr)["accuracy"] > 0.5
 
 
-@pytest.mark.parametrize("change", [{"weight_decay": 0.1}, {"label_smoothing": 0.3}, {"batch_size": 256}])
+@pytest.mark.parametrize("change", CHANGES)
 def test_every_value_makes_a_difference(digits: tasks.Classification, change: dict[str, float]) -> None:
     assert trained(digits, **change) != trained(digits)
 
