@@ -82,3 +82,25 @@ def test_the_throughput_benchmark_measures_both_loops(tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["optnas"]["trials_per_hour"] > 0
     assert len(figures) == 3
+
+
+def test_the_overhead_benchmark_compares_with_bare_optuna(tmp_path: Path) -> None:
+    script = REPOSITORY / "examples" / "benchmarks" / "overhead.py"
+    options = [
+        "--sizes",
+        60,
+        70,
+        "--samplers",
+        "random",
+        "--blocks",
+        1,
+        "--trials",
+        2,
+        "--json",
+        "figures.json",
+    ]
+    output = python(script, *options, folder=tmp_path)
+    assert "Milliseconds a trial" in output
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [figure["trials"] for figure in figures] == [60, 70]
+    assert all(figure["optnas_ms"] > 0 and figure["bare_ms"] > 0 for figure in figures)
