@@ -157,8 +157,15 @@ class Study:
 
     @cached_property
     def shape(self) -> tuple[int, ...] | None:
-        """The input's shape without the batch, if it is known."""
-        return self.task.data.shape if self.task is not None else self._shape
+        """The input's shape without the batch, if it is known.
+
+        Raises:
+            UserError: If the task cannot learn from its data.
+        """
+        if self.task is None:
+            return self._shape
+        self.task.check()
+        return self.task.data.shape
 
     @cached_property
     def context(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from optnas.tasks.task import Task
 
 __all__ = ["Classification", "classification"]
 
+_ALWAYS = ("accuracy", "error", "loss")
 _TOP = {f"top{k}": k for k in (2, 3, 5, 10)}
 
 
@@ -34,7 +35,7 @@ class Classification(Task):
 
     data: Data
     asked: frozenset[str] = frozenset()
-    metrics = ("accuracy", "error", "loss", "f1", *_TOP)
+    metrics = (*_ALWAYS, "f1", *_TOP)
 
     def __post_init__(self) -> None:
         for name in sorted(self.asked.difference(self.metrics)):
@@ -59,7 +60,7 @@ class Classification(Task):
             "error": 1 - accuracy,
             "loss": cross_entropy(outputs, targets).item(),
         }
-        for name in sorted(self.asked.difference(found)):
+        for name in sorted(self.asked.difference(_ALWAYS)):
             found[name] = self._by_torchmetrics(name, outputs, targets)
         return found
 
@@ -81,6 +82,8 @@ class Classification(Task):
                 f"data {self.data.name!r} has no class for each sample, but {targets.dtype} of shape"
                 f" {tuple(targets.shape)}: use tasks.regression for values, tasks.language for text"
             )
+        if self.asked.difference(_ALWAYS):
+            torchmetrics()
         for name in sorted(self.asked & _TOP.keys()):
             if _TOP[name] >= splits.outputs:
                 raise UserError(

@@ -97,9 +97,9 @@ class Regression(Task):
                 " targets='values' where the data is made"
             )
         if not (targets.std(dim=0, correction=0) > 0).all():
-            raise UserError(
-                f"data {self.data.name!r}: a target has the same value everywhere; nothing to learn"
-            )
+            raise UserError(f"data {self.data.name!r}: a target is the same everywhere; nothing to learn")
+        if "r2" in self.asked:
+            torchmetrics()
 
 
 def regression(data: Data, *, loss: str = "mse", metrics: Iterable[str] = ()) -> Regression:

@@ -70,7 +70,9 @@ class Task(ABC):
         return (self.data.outputs,)
 
     def check(self) -> None:
-        """Load the data, and refuse what the task cannot learn from.
+        """Load the data and whatever :meth:`measure` needs; refuse what the task cannot learn from.
+
+        Called before the first training, whose time is not to be spent on it.
 
         Raises:
             UserError: If the data is broken, or of another kind.
