@@ -1,7 +1,14 @@
 """Perceptrons for tables: breast cancer (a class) and diabetes (a value), two studies in one file.
 
-optnas run studies/tabular.py:breast_cancer --trials 40
-optnas run studies/tabular.py:diabetes --trials 40
+    optnas run studies/tabular.py:breast_cancer --trials 40
+    optnas run studies/tabular.py:diabetes --trials 40
+
+Either takes about half a minute on two CPU cores. Expect small networks to be enough. Of breast cancer
+a layer of 4 (256 FLOPs) reaches an F1 score of 0.95 on the validation part, one of 43,000 FLOPs 0.97:
+two of 114 samples more; logistic regression reaches 0.94. Of diabetes a layer of 4 (88 FLOPs) has the
+smallest error, an RMSE of 58 and an R² of 0.45, as ridge regression has: 265 samples teach no more, and
+the search says so by a front of one. For a table of your own write ``data.csv("file.csv",
+target="column")`` in place of ``data.sklearn(…)``.
 """
 
 from optnas import Study, Training, choose, data, maximize, minimize, real, spaces, tasks

@@ -1,7 +1,13 @@
-"""Character language models: perplexity against FLOPs.
+"""Character language models: perplexity against FLOPs, two studies in one file.
 
-optnas run studies/text.py:recurrent --trials 30
-optnas run studies/text.py:transformer --trials 30
+    optnas run studies/text.py:recurrent --trials 30
+    optnas run studies/text.py:transformer --trials 30
+
+Either takes two to three minutes on two CPU cores. Each network reads the beginning of Python's
+standard library three times, 80,000 characters in windows of 32, of which FLOPs are counted. Expect
+recurrent networks from a perplexity of 12 at 0.3 MFLOPs to 7.5 at 9 MFLOPs, and transformers, which
+need longer trainings, from 14 at 0.3 to 11.5 at 4; guessing by how often characters are has 26. Set
+OPTNAS_TEXT to a file to learn another text.
 """
 
 import os

@@ -150,7 +150,7 @@ def _targets(name: str, column: Any, kind: Kind) -> Array:
 
 def _features(name: str, table: Any, train: Array) -> Array:
     """Return every row's features, shape (rows, features), by the figures of the rows ``train``."""
-    from pandas.api.types import is_numeric_dtype, is_string_dtype
+    from pandas.api.types import is_numeric_dtype
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -158,26 +158,11 @@ def _features(name: str, table: Any, train: Array) -> Array:
 
     numbers = [column for column in table if is_numeric_dtype(table[column])]
     texts = [column for column in table if column not in numbers]
-    table = table.copy()
-    for column in numbers:
-        table[column] = table[column].astype("float64")
-        if np.isinf(table[column]).any():
-            raise UserError(f"data {name!r}: column {column!r} holds an infinite number")
-    for column in texts:
-        filled = table[column].astype(object).where(table[column].notna(), "")
-        different = filled.nunique()
-        if not (is_string_dtype(filled) or table[column].dtype == "category"):
-            raise UserError(
-                f"data {name!r}: column {column!r} of {table[column].dtype} holds neither numbers nor"
-                f" texts; convert it, or leave it out by drop=[{column!r}]"
-            )
-        if different > _MOST_CATEGORIES:
-            raise UserError(
-                f"data {name!r}: column {column!r} holds {different} different texts, too many for"
-                f" categories; leave it out by drop=[{column!r}]"
-            )
-        table[column] = filled.astype(str)
-    # Gaps of the training part decide on the marks; a column empty there is 0 throughout.
+    table = table.assign(
+        **{column: _numbers(name, table[column]) for column in numbers},
+        **{column: _texts(name, table[column]) for column in texts},
+    )
+    # Gaps of the training part decide which columns have marks; one that is empty there is 0 throughout.
     fill = SimpleImputer(keep_empty_features=True, add_indicator=True)
     transform = make_column_transformer(
         (make_pipeline(fill, StandardScaler()), numbers),
@@ -185,3 +170,27 @@ def _features(name: str, table: Any, train: Array) -> Array:
     )
     features: Array = transform.fit(table.iloc[train]).transform(table)
     return features
+
+
+def _numbers(name: str, column: Any) -> Any:
+    numbers = column.astype("float64")
+    if np.isinf(numbers).any():
+        raise UserError(f"data {name!r}: column {column.name!r} holds an infinite number")
+    return numbers
+
+
+def _texts(name: str, column: Any) -> Any:
+    """Return the texts of a column, empty ones for its gaps."""
+    present = column.dropna()
+    leave_out = f"leave it out by drop=[{column.name!r}]"
+    if column.dtype != "category" and not all(isinstance(value, str) for value in present):
+        raise UserError(
+            f"data {name!r}: column {column.name!r} of {column.dtype} holds neither numbers nor texts;"
+            f" convert it, or {leave_out}"
+        )
+    if present.nunique() > _MOST_CATEGORIES:
+        raise UserError(
+            f"data {name!r}: column {column.name!r} holds {present.nunique()} different texts, too many"
+            f" for categories; {leave_out}"
+        )
+    return column.astype(object).where(column.notna(), "").astype(str)

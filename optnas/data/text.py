@@ -53,8 +53,11 @@ def text(
         raise UserError(f"data.text(validation={validation}, test={test}): they must leave some to train on")
 
     def load() -> Splits:
-        read = _library(characters or _LIBRARY_CHARACTERS) if path is None else _file(Path(path))
-        return _windows(name, read[:characters], context, validation, test)
+        if path is None:
+            content = _library(characters or _LIBRARY_CHARACTERS)
+        else:
+            content = _file(Path(path))[:characters]
+        return _windows(name, content, context, validation, test)
 
     name = "Python's standard library" if path is None else Path(path).name
     return Data(name, load)
@@ -70,16 +73,15 @@ def _file(path: Path) -> str:
 
 
 def _library(characters: int) -> str:
-    """Return the beginning of the standard library's sources, the same at each call."""
-    read: list[str] = []
+    """Return so many characters of the standard library's sources, the same at each call."""
+    read = ""
     for source in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
         content = source.read_bytes()
         if content.isascii():
-            read.append(content.decode("ascii").replace("\r\n", "\n"))
-            characters -= len(read[-1])
-        if characters <= 0:
+            read += content.decode("ascii").replace("\r\n", "\n")
+        if len(read) >= characters:
             break
-    return "".join(read)
+    return read[:characters]
 
 
 def _windows(name: str, content: str, context: int, validation: float, test: float) -> Splits:
