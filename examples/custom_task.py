@@ -3,7 +3,8 @@
 The searched network is the generator: it turns 16 random numbers into an 8×8 digit. The task owns the
 training step, in which a discriminator of its own learns to tell those from real ones (Goodfellow et
 al. 2014, with the non-saturating loss), and measures how far the generated digits are from real ones
-as a whole. Twenty trials take about a minute:
+as a whole. Twenty trials take under a minute, and end at a distance of about 0.2 (noise: 3.3; other
+real digits: 0.04):
 
     optnas run examples/custom_task.py --trials 20
 """
@@ -19,7 +20,6 @@ from torch.nn.functional import softplus
 from optnas import Study, Training, data, minimize, real, spaces, tasks
 from optnas.data import Data, Split, Splits
 from optnas.tasks import Step
-from optnas.train.optimizers import make_optimizer
 
 NOISE = 16
 
@@ -48,10 +48,11 @@ class Adversarial(tasks.Task):
     metrics = ("distance",)
 
     def own_step(self, module: nn.Module, training: Training) -> Step:
-        width = self.data.outputs
-        critic = nn.Sequential(nn.Linear(width, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1))
-        critic.to(next(module.parameters()).device)
-        optimizers = [make_optimizer(network, training) for network in (critic, module)]
+        # Dropout and little momentum (Radford et al. 2016) keep it from winning too soon.
+        critic = nn.Sequential(
+            nn.Linear(self.data.outputs, 128), nn.LeakyReLU(0.2), nn.Dropout(0.5), nn.Linear(128, 1)
+        ).to(next(module.parameters()).device)
+        optimizers = [torch.optim.Adam(net.parameters(), betas=(0.5, 0.99)) for net in (critic, module)]
 
         def descend(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> Tensor:
             optimizer.param_groups[0]["lr"] = training.lr * rate
@@ -83,5 +84,5 @@ study = Study(
     space=spaces.mlp(most=3, widths=(32, 64, 128)),
     task=Adversarial(noise_to_digits()),
     objectives=[minimize("distance"), minimize("flops")],
-    training=Training(epochs=27, lr=real(3e-4, 1e-2, log=True), schedule="cosine"),
+    training=Training(epochs=27, lr=real(1e-3, 3e-2, log=True), schedule="cosine"),
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from optnas import Training, parse
 from optnas.run.files import load_study
 from optnas.train import fit
-from tests.files import REPOSITORY
+from tests.files import REPOSITORY, finish, start
 
 
 def test_two_losses_and_two_optimisers_bring_noise_near_to_digits() -> None:
@@ -17,5 +19,13 @@ def test_two_losses_and_two_optimisers_bring_noise_near_to_digits() -> None:
     module = parse("seq(linear(128), norm, relu, head)").build(task.data.shape, **task.context)
     real = task.data.splits.validation.y
     before = task.measure(torch.randn_like(real), real)["distance"]
-    after = fit(module, task, Training(epochs=18, lr=3e-3), device=torch.device("cpu"), seed=0)["distance"]
+    training = Training(epochs=18, lr=1e-2, schedule="cosine")
+    after = fit(module, task, training, device=torch.device("cpu"), seed=0)["distance"]
     assert after < before / 2
+
+
+def test_it_is_searched_as_any_study(tmp_path: Path) -> None:
+    study = REPOSITORY / "examples" / "custom_task.py"
+    output = finish(start("run", study, "--trials", 2, folder=tmp_path))
+    assert "2/2 trials" in output
+    assert "0 failed" in output
