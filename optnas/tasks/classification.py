@@ -79,8 +79,9 @@ class Classification(Task):
         targets = splits.train.y
         if targets.ndim != 1 or targets.is_floating_point():
             raise UserError(
-                f"data {self.data.name!r} has no class for each sample, but {targets.dtype} of shape"
-                f" {tuple(targets.shape)}: use tasks.regression for values, tasks.language for text"
+                f"data {self.data.name!r}: classes must be whole numbers or texts, one for each sample, not"
+                f" {targets.dtype} of shape {tuple(targets.shape)}; tasks.regression learns values,"
+                " tasks.language text"
             )
         if self.asked.difference(_ALWAYS):
             torchmetrics()

@@ -45,7 +45,7 @@ def test_a_metric_that_nobody_measures_is_refused_at_once() -> None:
 
 
 def test_what_is_no_class_each_is_refused_before_any_trial() -> None:
-    with pytest.raises(UserError, match=r"use tasks\.regression"):
+    with pytest.raises(UserError, match=r"tasks\.regression learns values"):
         tasks.classification(data.sklearn("diabetes")).check()
     with pytest.raises(UserError, match="says nothing about 'iris', of 3 classes"):
         tasks.classification(data.sklearn("iris"), metrics=["top3"]).check()
