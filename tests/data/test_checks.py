@@ -35,7 +35,7 @@ def with_gap(array: np.ndarray, at: int) -> np.ndarray:
         (X, CLASSES * 2, "no sample is of class 1"),
         (X, np.full(30, 10**9), "no sample is of class 0"),
         (X, CLASSES * 0, "every sample is of class 0"),
-        (X, np.array([None, "a", "b"] * 10, dtype=object), "whole numbers from 0 on, or texts"),
+        (X, np.array([None, "a", "b"] * 10, dtype=object), "labels must be whole numbers from 0 on"),
         (X[:1], CLASSES[:1], "every sample is of class 0"),
         (X[:1], X[:1, 0], "cannot be split in three"),
         (X, np.r_[np.zeros(29, int), 1], "with every class in each"),
