@@ -117,6 +117,8 @@ class Study:
         elif not (pruner is None or isinstance(pruner, BasePruner)):
             raise UserError(f"study {name!r}: the pruner must be a name, an Optuna pruner or None")
         self._check_metrics()
+        if self.task is not None:
+            self.task = self.task.measuring(self._asked & set(self.task.metrics))
         self.distributions()
 
     def __repr__(self) -> str:
@@ -155,8 +157,15 @@ class Study:
 
     @cached_property
     def shape(self) -> tuple[int, ...] | None:
-        """The input's shape without the batch, if it is known."""
-        return self.task.data.shape if self.task is not None else self._shape
+        """The input's shape without the batch, if it is known.
+
+        Raises:
+            UserError: If the task cannot learn from its data.
+        """
+        if self.task is None:
+            return self._shape
+        self.task.check()
+        return self.task.data.shape
 
     @cached_property
     def context(self) -> dict[str, Any]:
@@ -174,10 +183,11 @@ class Study:
         if self.shape is None:
             return {}
         cost = candidate.architecture.cost(self.shape, **self.context)
-        if self.task is not None and self.context.get("outputs") not in (None, cost.shape[-1]):
+        if self.task is not None and cost.shape != self.task.output_shape:
+            end = "lm_head" if len(self.task.output_shape) == 2 else "head"
             raise SpaceError(
-                f"the architecture puts out {cost.shape}, but the task has {self.context['outputs']}"
-                " outputs: end the space with head"
+                f"the architecture puts out {cost.shape}, but the task takes {self.task.output_shape}:"
+                f" end the space with {end}"
             )
         return {name: getattr(cost, name) for name in COSTS}
 
@@ -190,6 +200,12 @@ class Study:
         if metrics is None:
             return None
         return (*metrics, *(COSTS if self._shape is not None else ()), "seconds")
+
+    @property
+    def _asked(self) -> set[str]:
+        """The names of all that the objectives and the constraints look at."""
+        wanted = [objective.metric.names for objective in self.objectives]
+        return set().union(*wanted, *(limit.needs or () for limit in self.constraints))
 
     def _check_metrics(self) -> None:
         """Refuse objectives and constraints over what nobody measures, before anything is spent."""

@@ -27,8 +27,8 @@ study = Study(
     name="{name}",
     # One to four such layers, then a pooling and as many outputs as the data has classes.
     space=ops.seq(repeat(layer, 1, 4, name="layer"), ops.maxpool(2), ops.head()),
-    # Your own data: data.tensors(x, y) with x of shape (samples, channels, height, width)
-    # and y the class of each sample, counted from 0.
+    # Your own data: data.tensors(x, y) with x of shape (samples, channels, height, width) and y the
+    # class of each sample, counted from 0; data.csv and data.text. tasks.regression learns values.
     task=tasks.classification(data.digits()),
     # Any of accuracy, error, loss, seconds, flops, macs, params, activations, elementwise, depth.
     objectives=[maximize("accuracy"), minimize("flops")],

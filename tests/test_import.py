@@ -7,7 +7,7 @@ import sys
 
 import optnas
 
-HEAVY = ("torchvision", "sklearn", "pandas", "plotly", "optuna_dashboard", "matplotlib")
+HEAVY = ("torchvision", "sklearn", "pandas", "plotly", "optuna_dashboard", "matplotlib", "torchmetrics")
 
 
 def test_importing_optnas_imports_nothing_heavy() -> None:

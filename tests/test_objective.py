@@ -107,7 +107,7 @@ def test_an_impossible_shape_is_infeasible_and_names_the_node() -> None:
 
 def test_a_network_without_a_head_is_told_so() -> None:
     (trial,) = search(trained(space=ops.seq(ops.flatten(), ops.linear(choose(7, 8)))))
-    assert "10 outputs: end the space with head" in trial.user_attrs["reason"]
+    assert "the task takes (10,): end the space with head" in trial.user_attrs["reason"]
 
 
 def test_a_training_that_diverges_is_pruned_with_the_reason() -> None:

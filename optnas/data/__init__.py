@@ -3,6 +3,23 @@
 from optnas.data.data import Data, Part, Split, Splits
 from optnas.data.datasets import dataset
 from optnas.data.images import image_folder, torchvision
+from optnas.data.scikit import sklearn
 from optnas.data.sources import digits, tensors
+from optnas.data.tables import csv, frame
+from optnas.data.text import text
 
-__all__ = ["Data", "Part", "Split", "Splits", "dataset", "digits", "image_folder", "tensors", "torchvision"]
+__all__ = [
+    "Data",
+    "Part",
+    "Split",
+    "Splits",
+    "csv",
+    "dataset",
+    "digits",
+    "frame",
+    "image_folder",
+    "sklearn",
+    "tensors",
+    "text",
+    "torchvision",
+]

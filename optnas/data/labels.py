@@ -51,7 +51,8 @@ def checked_labels(name: str, y: Any, classes: int | None = None) -> Labels:
     """
     labels = labels_in_range(name, y, classes)
     present = np.unique(labels)
-    missing = np.setdiff1d(np.arange(present[-1] + 1 if classes is None else classes), present)
+    # Where numbers are left out, one of the first so many is.
+    missing = np.setdiff1d(np.arange(len(present) if classes is None else classes), present)
     if len(missing):
         most = f"labels go up to {present[-1]}" if classes is None else f"there are {classes} classes"
         raise UserError(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from optnas.data.data import Split, Splits, as_stored
 from optnas.errors import UserError
 
-__all__ = ["three_parts"]
+__all__ = ["splits_of", "subset", "three_parts"]
 
 Indices = np.ndarray[Any, Any]
 
@@ -71,3 +75,25 @@ def subset(name: str, labels: Indices, samples: int | None, seed: int) -> Indice
     except ValueError as error:
         raise UserError(f"data {name!r}: samples={samples}: {error}") from None
     return np.sort(chosen)
+
+
+def splits_of(
+    inputs: Tensor,
+    targets: np.ndarray[Any, Any],
+    parts: tuple[Indices, Indices, Indices],
+    prepare: Callable[[Tensor], Tensor] = as_stored,
+) -> Splits:
+    """Return the samples of each part's indices with their targets.
+
+    Args:
+        inputs: As they are stored, shape (samples, …).
+        targets: Classes of int64, shape (samples,), or values of float32, (samples,) or (samples, values).
+        parts: As :func:`three_parts` returns them.
+        prepare: From inputs as they are stored to what a network takes.
+    """
+    train, validation, test = (Split(inputs[part], torch.from_numpy(targets[part])) for part in parts)
+    if targets.dtype == np.int64:
+        outputs = int(targets.max()) + 1
+    else:
+        outputs = 1 if targets.ndim == 1 else targets.shape[1]
+    return Splits(train, validation, test, outputs, prepare)

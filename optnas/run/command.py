@@ -55,7 +55,7 @@ def _check(study: Study) -> None:
     """Raise whatever would go wrong in every trial, before anything is written."""
     default_device(study.training.device)
     if study.task is not None:
-        study.task.data.splits  # noqa: B018 - loads and checks the data
+        study.task.check()
 
 
 class _Display:

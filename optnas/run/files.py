@@ -30,7 +30,8 @@ def load_study(reference: str) -> Study:
     found = namespace.get(variable)
     if not isinstance(found, Study):
         others = [name for name, value in namespace.items() if isinstance(value, Study)]
-        hint = f"; it has {path}:{others[0]}" if others else f": write {variable} = Study(…) in it"
+        has = " and ".join(f"{path}:{other}" for other in others)
+        hint = f"; it has {has}" if others else f": write {variable} = Study(…) in it"
         what = f"no study called {variable!r}" if found is None else f"a {type(found).__name__}, not a Study"
         raise UserError(f"{path}: {what}{hint}")
     return found

@@ -1,6 +1,17 @@
 """Tasks: what is learned, by which loss, and what is measured."""
 
 from optnas.tasks.classification import Classification, classification
-from optnas.tasks.task import Task
+from optnas.tasks.language import Language, language
+from optnas.tasks.regression import Regression, regression
+from optnas.tasks.task import Step, Task
 
-__all__ = ["Classification", "Task", "classification"]
+__all__ = [
+    "Classification",
+    "Language",
+    "Regression",
+    "Step",
+    "Task",
+    "classification",
+    "language",
+    "regression",
+]

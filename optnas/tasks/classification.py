@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from optnas.data import Data
+from optnas.errors import UserError, nearest
+from optnas.tasks._torchmetrics import torchmetrics
+from optnas.tasks.task import Task
 
 __all__ = ["Classification", "classification"]
 
+_ALWAYS = ("accuracy", "error", "loss")
+_TOP = {f"top{k}": k for k in (2, 3, 5, 10)}
+
 
 @dataclasses.dataclass(frozen=True)
-class Classification:
+class Classification(Task):
     """Cross-entropy over classes.
 
     Measures ``accuracy`` and ``error`` (shares of the samples, 0 to 1) and ``loss`` (mean
-    cross-entropy, nats).
+    cross-entropy, nats), and where it is asked for them: ``f1``, the mean of the classes' F1 scores
+    (macro), and ``top2``, ``top3``, ``top5``, ``top10``, the share of samples whose class is among
+    the so many likeliest.
+
+    Attributes:
+        data: Samples with a class each.
+        asked: The metrics to measure beside the first three.
     """
 
     data: Data
-    metrics = ("accuracy", "error", "loss")
+    asked: frozenset[str] = frozenset()
+    metrics = (*_ALWAYS, "f1", *_TOP)
 
-    @property
-    def context(self) -> dict[str, int]:
-        return {"outputs": self.data.outputs}
+    def __post_init__(self) -> None:
+        for name in sorted(self.asked.difference(self.metrics)):
+            raise UserError(f"classification does not measure {name!r}: {nearest(name, self.metrics)}")
+
+    def measuring(self, names: Iterable[str]) -> Classification:
+        return dataclasses.replace(self, asked=self.asked.union(names))
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross-entropy of logits (batch, classes).
@@ -38,13 +55,52 @@ class Classification:
         """Return the metrics of logits (samples, classes) against classes (samples,)."""
         outputs = outputs.float()
         accuracy = (outputs.argmax(dim=1) == targets).float().mean().item()
-        return {
+        found = {
             "accuracy": accuracy,
             "error": 1 - accuracy,
             "loss": cross_entropy(outputs, targets).item(),
         }
+        for name in sorted(self.asked.difference(_ALWAYS)):
+            found[name] = self._by_torchmetrics(name, outputs, targets)
+        return found
+
+    def _by_torchmetrics(self, name: str, outputs: Tensor, targets: Tensor) -> float:
+        functions, classes = torchmetrics(), outputs.shape[1]
+        # What its validation looks for has been looked for by the data.
+        if name == "f1":
+            f1 = functions.classification.multiclass_f1_score
+            return float(f1(outputs, targets, classes, average="macro", validate_args=False))
+        accuracy = functions.classification.multiclass_accuracy
+        top = {"average": "micro", "top_k": _TOP[name], "validate_args": False}
+        return float(accuracy(outputs, targets, classes, **top))
+
+    def check(self) -> None:
+        splits = self.data.splits
+        targets = splits.train.y
+        if targets.ndim != 1 or targets.is_floating_point():
+            raise UserError(
+                f"data {self.data.name!r}: classes must be whole numbers or texts, one for each sample, not"
+                f" {targets.dtype} of shape {tuple(targets.shape)}; tasks.regression learns values,"
+                " tasks.language text"
+            )
+        if self.asked.difference(_ALWAYS):
+            torchmetrics()
+        for name in sorted(self.asked & _TOP.keys()):
+            if _TOP[name] >= splits.outputs:
+                raise UserError(
+                    f"{name!r} says nothing about {self.data.name!r}, of {splits.outputs} classes"
+                )
 
 
-def classification(data: Data) -> Classification:
-    """Learn which class each sample of ``data`` is of."""
-    return Classification(data)
+def classification(data: Data, *, metrics: Iterable[str] = ()) -> Classification:
+    """Learn which class each sample of ``data`` is of.
+
+    Args:
+        data: Samples with a class each.
+        metrics: Of ``f1``, ``top2``, ``top3``, ``top5``, ``top10``, those to record as well. What a
+            study's objectives and constraints need is measured anyway.
+
+    Raises:
+        UserError: If there is no such metric.
+    """
+    return Classification(data, frozenset(metrics))

@@ -2,39 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from optnas.data import Data
 
-__all__ = ["Task"]
+if TYPE_CHECKING:
+    from optnas.train import Training
+
+__all__ = ["Step", "Task"]
+
+Step = Callable[[Tensor, Tensor, float], Tensor]
+"""Trains on a batch of inputs and targets, at that share of the largest learning rate; returns the loss."""
 
 
-class Task(Protocol):
-    """Data, a loss, and metrics.
+class Task(ABC):
+    """Data, a loss, and metrics. Subclass it for a task of your own.
+
+    :attr:`data`, :attr:`metrics`, :meth:`loss` and :meth:`measure` are enough for one; the rest has
+    defaults. ``examples/custom_task.py`` is a task with two losses.
 
     Attributes:
         data: The samples.
-        metrics: The names of what :meth:`measure` returns.
+        metrics: The names of all that :meth:`measure` can return.
     """
 
-    @property
-    def data(self) -> Data: ...
+    data: Data
+    metrics: tuple[str, ...]
 
-    @property
-    def metrics(self) -> tuple[str, ...]: ...
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Return the scalar to train on, for outputs of shape (batch, …)."""
+        raise NotImplementedError(f"{type(self).__name__} needs loss(outputs, targets), or a step of its own")
+
+    @abstractmethod
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """Return the metrics over a whole part of the data, outputs of shape (samples, …)."""
+
+    def measuring(self, names: Iterable[str]) -> Task:
+        """Return this task such that :meth:`measure` returns at least ``names``, all of :attr:`metrics`.
+
+        A task with metrics that take time measures only those of them that are asked for; by default
+        everything is always measured.
+        """
+        return self
+
+    def own_step(self, module: nn.Module, training: Training) -> Step | None:
+        """Return what trains ``module`` on one batch, for tasks that one loss and optimiser do not do.
+
+        It is called once for each training, so that what the step keeps, such as optimisers or a
+        second network on the device of ``module``, belongs to that training alone. ``None`` is for
+        the usual step: :meth:`loss`, and the optimiser and clipping that ``training`` names. Schedules,
+        rungs and the running average of ``module`` work with either.
+        """
+        return None
 
     @property
     def context(self) -> Mapping[str, Any]:
         """What ops take from the task, such as ``outputs``."""
-        ...
+        return {"outputs": self.data.outputs}
 
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float) -> Tensor:
-        """Return the scalar to train on, for outputs of shape (batch, …)."""
-        ...
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape that a network's output has to have, without the batch."""
+        return (self.data.outputs,)
 
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Return the metrics over a whole part of the data."""
-        ...
+    def check(self) -> None:
+        """Load the data and whatever :meth:`measure` needs; refuse what the task cannot learn from.
+
+        Called before the first training, whose time is not to be spent on it.
+
+        Raises:
+            UserError: If the data is broken, or of another kind.
+        """
+        self.data.splits  # noqa: B018 - loading is what checks it

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from optnas.data import Part, Splits
 from optnas.errors import UserError
-from optnas.tasks import Task
+from optnas.tasks import Step, Task
 from optnas.train.average import Average
 from optnas.train.batches import batch_sizes, in_order, shuffled
 from optnas.train.convolutions import faster_convolutions
@@ -82,27 +82,19 @@ def _fit(
     sizes = batch_sizes(len(parts.train), training.batch_size)
     weights = FlatWeights(module)
     average = Average(weights, training.ema)
-    optimizer = make_optimizer(weights.parameters, training)
+    step = task.own_step(module, training) or _usual_step(module, weights, task, training)
     generator = torch.Generator().manual_seed(seed)
     rungs = set(training.reported)
-    step, total = 0, len(sizes) * training.epochs
+    done, total = 0, len(sizes) * training.epochs
     metrics: dict[str, float] = {}
     for epoch in range(1, training.epochs + 1):
         module.train()
         lost = torch.zeros((), device=parts.train.y.device)
         for batch_x, batch_y in shuffled(parts, sizes, training, generator):
-            share = learning_rate(training.schedule, training.warm_up, step / total)
-            for group in optimizer.param_groups:
-                group["lr"] = training.lr * share
-            weights.zero_grad()
-            loss = task.loss(module(batch_x), batch_y, label_smoothing=training.label_smoothing)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if training.clip:
-                weights.clip_gradient(training.clip)
-            optimizer.step()
+            rate = learning_rate(training.schedule, training.warm_up, done / total)
+            lost += step(batch_x, batch_y, rate)
             average.update()
-            lost += loss.detach()
-            step += 1
+            done += 1
         # Once an epoch: reading a number back is what a GPU has to wait for.
         mean_loss = lost.item() / len(sizes)
         if not math.isfinite(mean_loss):
@@ -114,6 +106,23 @@ def _fit(
                 report(epoch, metrics)
     average.keep()
     return metrics
+
+
+def _usual_step(module: nn.Module, weights: FlatWeights, task: Task, training: Training) -> Step:
+    optimizer = make_optimizer(weights.parameters, training)
+
+    def step(inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
+        for group in optimizer.param_groups:
+            group["lr"] = training.lr * rate
+        weights.zero_grad()
+        loss = task.loss(module(inputs), targets, label_smoothing=training.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if training.clip:
+            weights.clip_gradient(training.clip)
+        optimizer.step()
+        return loss.detach()
+
+    return step
 
 
 def evaluate(

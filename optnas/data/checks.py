@@ -1,0 +1,90 @@
+"""What samples and targets must be: arrays that fit together, with nothing missing."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from optnas.data.labels import checked_labels
+from optnas.errors import UserError
+
+__all__ = ["Array", "Kind", "as_inputs", "as_targets", "classes_in"]
+
+Array = np.ndarray[Any, Any]
+
+Kind = Literal["auto", "classes", "values"]
+"""What targets are; ``auto``: values if they are floating-point numbers, else classes."""
+
+
+def as_inputs(name: str, x: Any) -> Array:
+    """Return inputs as an array of whole numbers or of float64, shape (samples, …).
+
+    Raises:
+        UserError: If they are not finite numbers of one shape, at least one sample.
+    """
+    try:
+        inputs: Array = np.asarray(x)
+        if not np.issubdtype(inputs.dtype, np.integer):
+            inputs = inputs.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"data {name!r}: the inputs must be numbers of one shape: {error}") from None
+    if inputs.ndim < 2 or inputs.size == 0:
+        raise UserError(f"data {name!r}: inputs of shape {inputs.shape}; give (samples, …)")
+    _refuse_gaps(name, "sample", inputs)
+    return inputs
+
+
+def as_targets(name: str, y: Any, count: int, kind: Kind) -> Array:
+    """Return targets: int64 classes, shape (count,), or float32 values, (count,) or (count, values).
+
+    Raises:
+        UserError: If they are not one for each of ``count`` samples, or not what ``kind`` says.
+    """
+    if kind not in ("auto", "classes", "values"):
+        raise UserError(f"data {name!r}: targets={kind!r} must be 'classes', 'values' or 'auto'")
+    try:
+        targets = np.asarray(y)
+    except ValueError as error:
+        raise UserError(f"data {name!r}: the targets must be of one shape: {error}") from None
+    if kind == "auto":
+        kind = "values" if np.issubdtype(targets.dtype, np.floating) else "classes"
+    return _as_classes(name, targets, count) if kind == "classes" else _as_values(name, targets, count)
+
+
+def _as_classes(name: str, labels: Array, count: int) -> Array:
+    """Return whole numbers from 0 on as they are, and texts numbered in their alphabetical order."""
+    if labels.shape != (count,):
+        raise UserError(
+            f"data {name!r}: labels of shape {labels.shape} do not fit {count} inputs: give one each"
+        )
+    if labels.dtype.kind == "b" or all(isinstance(label, str) for label in labels):
+        labels = np.unique(labels, return_inverse=True)[1]
+    return checked_labels(name, labels)
+
+
+def classes_in(targets: Array) -> Array | None:
+    """Return targets that :func:`as_targets` returned if they are classes."""
+    return targets if targets.dtype == np.int64 else None
+
+
+def _as_values(name: str, targets: Array, count: int) -> Array:
+    try:
+        values = targets.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"data {name!r}: targets that are values must be numbers: {error}") from None
+    if values.ndim not in (1, 2) or len(values) != count or values.size == 0:
+        raise UserError(
+            f"data {name!r}: targets of shape {values.shape} do not fit {count} inputs:"
+            " give (samples,) or (samples, values)"
+        )
+    _refuse_gaps(name, "target", values)
+    return values
+
+
+def _refuse_gaps(name: str, what: str, numbers: Array) -> None:
+    good = np.isfinite(numbers).reshape(len(numbers), -1).all(axis=1)
+    if not good.all():
+        raise UserError(
+            f"data {name!r}: {what} {int(np.argmin(good))} holds a value that is not a finite number"
+        )

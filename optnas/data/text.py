@@ -1,0 +1,124 @@
+"""Text as characters, for language modelling."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from optnas.data.data import Data, Split, Splits
+from optnas.errors import UserError
+
+__all__ = ["text"]
+
+# Enough to learn from in a search's short trainings.
+_LIBRARY_CHARACTERS = 1_000_000
+
+
+def text(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    context: int = 64,
+    characters: int | None = None,
+    validation: float = 0.1,
+    test: float = 0.1,
+) -> Data:
+    """Make a data set of a text's characters; the targets are what follows each of them.
+
+    The text is cut in windows of ``context`` characters; the first of them train, those after
+    validate, the last test. Characters are numbered in the order of their code points and stored in
+    the smallest type that holds them, a byte each up to 256 different ones.
+
+    Args:
+        path: Of a file in UTF-8. By default the sources of Python's own standard library, those of
+            the modules in ASCII in the order of their names: Python, and a little English.
+        context: Characters that a prediction can look back on, at most.
+        characters: To take so many at most, from the beginning; by default all of a file, and a
+            million of the standard library.
+        validation: Share of the windows held out to score candidates.
+        test: Share of the windows held out for the winner; may be 0.
+
+    Raises:
+        UserError: When the data is first looked at, if the file cannot be read or is too short; at
+            once, if ``context`` or the shares are impossible.
+    """
+    for what, number in (("context", context), ("characters", 1 if characters is None else characters)):
+        if not isinstance(number, int) or number < 1:
+            raise UserError(f"data.text({what}={number!r}): give a whole number of at least 1")
+    if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise UserError(f"data.text(validation={validation}, test={test}): they must leave some to train on")
+
+    def load() -> Splits:
+        if path is None:
+            content = _library(characters or _LIBRARY_CHARACTERS)
+        else:
+            content = _file(Path(path))[:characters]
+        return _windows(name, content, context, validation, test)
+
+    name = "Python's standard library" if path is None else Path(path).name
+    return Data(name, load)
+
+
+def _file(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not a text in UTF-8: {error}") from None
+
+
+def _library(characters: int) -> str:
+    """Return so many characters of the standard library's sources, the same at each call."""
+    read = ""
+    for source in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
+        content = source.read_bytes()
+        if content.isascii():
+            read += content.decode("ascii").replace("\r\n", "\n")
+        if len(read) >= characters:
+            break
+    return read[:characters]
+
+
+def _windows(name: str, content: str, context: int, validation: float, test: float) -> Splits:
+    points = np.frombuffer(content.encode("utf-32-le"), dtype=np.uint32)
+    symbols, ids = np.unique(points, return_inverse=True)
+    count = (len(ids) - 1) // context
+    tested, valid = round(count * test), round(count * validation)
+    train = count - valid - tested
+    if train < 1 or valid < 1 or (test > 0 and tested < 1):
+        raise UserError(
+            f"data {name!r}: {len(ids):,} characters are too few for windows of {context} to train,"
+            " validate and test on; give a longer text or a smaller context"
+        )
+    if len(symbols) < 2:
+        raise UserError(f"data {name!r} is one character over and over; there is nothing to learn")
+    stream = torch.from_numpy(ids).to(_smallest(len(symbols)))[: count * context + 1]
+    # Two views of one stream, of which the second is a character ahead.
+    x, y = stream[:-1].view(count, context), stream[1:].view(count, context)
+
+    def part(start: int, stop: int) -> Split:
+        return Split(x[start:stop], y[start:stop])
+
+    return Splits(
+        part(0, train),
+        part(train, train + valid),
+        part(train + valid, count),
+        outputs=len(symbols),
+        prepare=_as_indices,
+    )
+
+
+def _smallest(symbols: int) -> torch.dtype:
+    if symbols <= 2**8:
+        return torch.uint8
+    return torch.int16 if symbols <= 2**15 else torch.int32
+
+
+def _as_indices(x: Tensor) -> Tensor:
+    """Return tokens in the smallest type that an embedding takes."""
+    return x.int()

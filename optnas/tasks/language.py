@@ -1,0 +1,65 @@
+"""Language modelling: what comes next, at every position of a text."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from optnas.data import Data
+from optnas.errors import UserError
+from optnas.tasks.task import Task
+
+__all__ = ["Language", "language"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Language(Task):
+    """Cross-entropy of the next token at each position.
+
+    Measures ``loss`` (mean over tokens, nats), ``perplexity`` (its exponential) and
+    ``bits_per_character`` (the same in bits, where a token is a character, as in ``data.text``).
+
+    Attributes:
+        data: Windows of tokens, shape (samples, length), with what follows each of them as targets.
+    """
+
+    data: Data
+    metrics = ("loss", "perplexity", "bits_per_character")
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        return {"vocabulary": self.data.outputs, "outputs": self.data.outputs}
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return (*self.data.shape, self.data.outputs)
+
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Return the mean cross-entropy of logits (batch, length, tokens) against (batch, length)."""
+        return cross_entropy(outputs.flatten(0, 1), targets.flatten().long(), label_smoothing=label_smoothing)
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """Return the metrics of logits (samples, length, tokens) against tokens (samples, length)."""
+        loss = self.loss(outputs.float(), targets)
+        return {
+            "loss": loss.item(),
+            "perplexity": loss.exp().item(),
+            "bits_per_character": loss.item() / math.log(2),
+        }
+
+    def check(self) -> None:
+        targets = self.data.splits.train.y
+        if len(self.data.shape) != 1 or targets.shape[1:] != self.data.shape or targets.is_floating_point():
+            raise UserError(
+                f"data {self.data.name!r} is not text, windows of tokens with as many targets: use data.text"
+            )
+
+
+def language(data: Data) -> Language:
+    """Learn what comes next in the text of ``data``, such as ``data.text()``."""
+    return Language(data)

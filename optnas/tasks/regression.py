@@ -1,0 +1,117 @@
+"""Regression: one value or several for each sample."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.nn.functional import huber_loss, l1_loss, mse_loss
+
+from optnas.data import Data
+from optnas.errors import UserError, nearest
+from optnas.tasks._torchmetrics import torchmetrics
+from optnas.tasks.task import Task
+
+__all__ = ["LOSSES", "Regression", "regression"]
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "huber": huber_loss,
+    "mae": l1_loss,
+    "mse": mse_loss,
+}
+"""By name: of outputs and targets of one shape, their mean loss."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Regression(Task):
+    """A loss between outputs and values, both standardised by the training part's targets.
+
+    So learning rates, and where Huber's loss bends (at one standard deviation), do not hang on the
+    targets' unit. Measures ``rmse`` and ``mae`` (in the targets' own unit, over all values) and
+    ``loss`` (of standardised values), and where it is asked for it ``r2``, the coefficient of
+    determination (mean over several targets).
+
+    Attributes:
+        data: Samples with a value each, targets of shape (samples,), or several, (samples, values).
+        kind: The loss: ``"mse"``, ``"mae"`` or ``"huber"``.
+        asked: ``{"r2"}`` if that is to be measured.
+    """
+
+    data: Data
+    kind: str = "mse"
+    asked: frozenset[str] = frozenset()
+    metrics = ("loss", "mae", "r2", "rmse")
+
+    def __post_init__(self) -> None:
+        if self.kind not in LOSSES:
+            raise UserError(f"regression(loss={self.kind!r}): {nearest(str(self.kind), LOSSES)}")
+        for name in sorted(self.asked.difference(self.metrics)):
+            raise UserError(f"regression does not measure {name!r}: {nearest(name, self.metrics)}")
+
+    def measuring(self, names: Iterable[str]) -> Regression:
+        return dataclasses.replace(self, asked=self.asked.union(names))
+
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Return the loss of standardised outputs (batch, values) against targets in their own unit."""
+        if label_smoothing:
+            raise UserError("label_smoothing is for classes; leave it at 0 where values are learned")
+        mean, deviation = self._figures(targets.device)
+        return LOSSES[self.kind](outputs.view_as(targets), (targets - mean) / deviation)
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """Return the metrics of standardised outputs (samples, values) against targets in their unit."""
+        mean, deviation = self._figures(targets.device)
+        outputs = outputs.float().view_as(targets)
+        values = outputs * deviation + mean
+        found = {
+            "loss": LOSSES[self.kind](outputs, (targets - mean) / deviation).item(),
+            "mae": l1_loss(values, targets).item(),
+            "rmse": mse_loss(values, targets).sqrt().item(),
+        }
+        if "r2" in self.asked:
+            found["r2"] = float(torchmetrics().r2_score(values, targets))
+        return found
+
+    def _figures(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return the mean and the standard deviation of the training part's targets."""
+        if device not in self._kept:
+            with torch.inference_mode(False):  # whoever asks first, training can use them
+                targets = self.data.splits.train.y.double()
+                figures = targets.mean(dim=0), targets.std(dim=0, correction=0)
+                self._kept[device] = tuple(figure.float().to(device) for figure in figures)
+        mean, deviation = self._kept[device]
+        return mean, deviation
+
+    @cached_property
+    def _kept(self) -> dict[torch.device, tuple[Tensor, ...]]:
+        return {}
+
+    def check(self) -> None:
+        targets = self.data.splits.train.y
+        if not targets.is_floating_point():
+            raise UserError(
+                f"data {self.data.name!r} has classes, not values: use tasks.classification, or say"
+                " targets='values' where the data is made"
+            )
+        if not (targets.std(dim=0, correction=0) > 0).all():
+            raise UserError(f"data {self.data.name!r}: a target is the same everywhere; nothing to learn")
+        if "r2" in self.asked:
+            torchmetrics()
+
+
+def regression(data: Data, *, loss: str = "mse", metrics: Iterable[str] = ()) -> Regression:
+    """Learn the value or values of each sample of ``data``.
+
+    Args:
+        data: Samples with floating-point targets.
+        loss: ``"mse"`` (mean squared error), ``"mae"`` (mean absolute error) or ``"huber"``.
+        metrics: ``("r2",)`` to record that as well. What a study's objectives and constraints need is
+            measured anyway.
+
+    Raises:
+        UserError: If there is no such loss or metric.
+    """
+    return Regression(data, loss, frozenset(metrics))
