@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage
 
 from optnas.candidate import Candidate
 from optnas.cost import COSTS
+from optnas.domain import StudyDomain
 from optnas.errors import UserError, nearest
 from optnas.metrics import Constraint, Objective
 from optnas.pruners import make_pruner
@@ -135,6 +136,11 @@ class Study:
         found = holes(self.space, self.training.tree)
         return {name: hole.distribution for name, hole in found.items()}
 
+    @cached_property
+    def domain(self) -> StudyDomain:
+        """What may be tried, and what is known of it beforehand: for a sampler of :mod:`optnas.samplers`."""
+        return StudyDomain(self)
+
     def suggest(self, trial: optuna.trial.BaseTrial) -> Candidate:
         """Return what ``trial`` decides on."""
         return self._candidate(decide_by(trial), trial.number)
@@ -240,7 +246,9 @@ class Study:
 
     def make_sampler(self) -> BaseSampler:
         """Return the sampler."""
-        return make_sampler(self.sampler, self.seed) if isinstance(self.sampler, str) else self.sampler
+        if isinstance(self.sampler, str):
+            return make_sampler(self.sampler, self.seed, self.domain)
+        return self.sampler
 
     def make_pruner(self) -> BasePruner:
         """Return the pruner."""

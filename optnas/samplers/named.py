@@ -9,6 +9,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from optnas.errors import UserError, nearest
+from optnas.samplers.domain import Domain
 from optnas.samplers.seeded import SeededSampler
 
 __all__ = ["SAMPLERS", "make_sampler"]
@@ -20,26 +21,39 @@ def _tpe(seed: int) -> BaseSampler:
     return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    "gp": lambda seed: GPSampler(seed=seed),
-    "nsga2": lambda seed: NSGAIISampler(seed=seed),
-    "random": lambda seed: RandomSampler(seed=seed),
-    "tpe": _tpe,
+_Make = Callable[[int, Domain | None], BaseSampler]
+
+
+def _optuna(make: Callable[[int], BaseSampler]) -> _Make:
+    """Make a sampler of Optuna's anew for each trial, so that its proposals too depend on nothing else."""
+
+    def quietly(seed: int) -> BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # multivariate and group, on purpose
+            return make(seed)
+
+    return lambda seed, domain: SeededSampler(quietly, seed)
+
+
+SAMPLERS: dict[str, _Make] = {
+    "gp": _optuna(lambda seed: GPSampler(seed=seed)),
+    "nsga2": _optuna(lambda seed: NSGAIISampler(seed=seed)),
+    "random": _optuna(lambda seed: RandomSampler(seed=seed)),
+    "tpe": _optuna(_tpe),
 }
 
 
-def make_sampler(name: str, seed: int) -> BaseSampler:
-    """Return the sampler called ``name``, seeded for each trial by its number.
+def make_sampler(name: str, seed: int, domain: Domain | None = None) -> BaseSampler:
+    """Return the sampler called ``name``.
+
+    Args:
+        name: A key of :data:`SAMPLERS`.
+        seed: Of everything random; each trial is seeded by it and the trial's number.
+        domain: What may be proposed, and what is known of it, for the samplers that use it.
 
     Raises:
-        UserError: If there is none.
+        UserError: If there is none of that name.
     """
     if name not in SAMPLERS:
         raise UserError(f"no sampler is called {name!r}: {nearest(name, SAMPLERS)}")
-    return SeededSampler(lambda of_trial: _quietly(SAMPLERS[name], of_trial), seed)
-
-
-def _quietly(make: Callable[[int], BaseSampler], seed: int) -> BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # multivariate and group, on purpose
-        return make(seed)
+    return SAMPLERS[name](seed, domain)

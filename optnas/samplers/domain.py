@@ -1,0 +1,234 @@
+"""What a sampler may propose: the candidates of a study, each by its active parameters."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial
+
+from optnas.space.closing import draw
+
+__all__ = [
+    "Decide",
+    "Domain",
+    "FlatDomain",
+    "Known",
+    "crossed",
+    "everything",
+    "mutated",
+    "neighbours",
+    "sampled",
+]
+
+Decide = Callable[[str, BaseDistribution], Any]
+"""Answers what the parameter of that name and distribution is set to."""
+
+Params = dict[str, Any]
+
+Known = Callable[[Mapping[str, Any]], Sequence[float | None]]
+"""Returns an objective's value for each objective of the study, ``None`` where only a trial can tell."""
+
+
+class Domain(ABC):
+    """The candidates of a study. A candidate is a dict of its active parameters."""
+
+    @property
+    @abstractmethod
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Every parameter, conditional ones included, always in the same order."""
+
+    @abstractmethod
+    def decided(self, decide: Decide) -> Params:
+        """Return the candidate that ``decide``, asked once for each parameter that is needed, makes."""
+
+    def key(self, params: Mapping[str, Any]) -> Hashable:
+        """Return what is equal for candidates that are the same."""
+        return tuple(sorted((name, repr(value)) for name, value in params.items()))
+
+    def key_of(self, trial: FrozenTrial) -> Hashable:
+        """Return the key of what ``trial`` tried."""
+        return self.key(trial.params)
+
+    def known(self, params: Mapping[str, Any]) -> Sequence[float | None] | None:
+        """Return each objective's value as far as it is known before a trial.
+
+        ``None`` stands for an objective that only a trial can tell; all of it is ``None`` for what is
+        known beforehand to be no use, such as an architecture that cannot be built.
+        """
+        return ()
+
+
+class FlatDomain(Domain):
+    """Parameters without conditions, as plain Optuna studies have.
+
+    Args:
+        distributions: Of every parameter.
+        known: What is known of a candidate before it is evaluated.
+    """
+
+    def __init__(self, distributions: Mapping[str, BaseDistribution], known: Known | None = None) -> None:
+        self._distributions = dict(distributions)
+        self._known = known
+
+    @classmethod
+    def of(cls, trials: Iterable[FrozenTrial]) -> FlatDomain:
+        """Return the parameters that ``trials`` had, each as it was last."""
+        found: dict[str, BaseDistribution] = {}
+        for trial in trials:
+            found |= trial.distributions
+        return cls({name: found[name] for name in sorted(found) if not found[name].single()})
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        return self._distributions
+
+    def decided(self, decide: Decide) -> Params:
+        return {name: decide(name, distribution) for name, distribution in self._distributions.items()}
+
+    def known(self, params: Mapping[str, Any]) -> Sequence[float | None]:
+        return () if self._known is None else self._known(params)
+
+
+def sampled(domain: Domain, rng: random.Random) -> Params:
+    """Return a candidate at random: every parameter uniform on its scale."""
+    return domain.decided(lambda _, distribution: draw(distribution, rng))
+
+
+def mutated(domain: Domain, params: Mapping[str, Any], rng: random.Random, *, steps: int = 1) -> Params:
+    """Return ``params`` with ``steps`` of its decisions changed, and what that newly needs drawn.
+
+    A parameter whose distribution has a single value is never chosen.
+    """
+    changed = dict(params)
+    for _ in range(steps):
+        names = [n for n in changed if n in domain.distributions and not domain.distributions[n].single()]
+        if not names:
+            return changed
+        name = rng.choice(names)
+        other = _another(domain.distributions[name], changed[name], rng)
+        changed = _with(domain, {**changed, name: other}, rng)
+    return changed
+
+
+def crossed(domain: Domain, one: Mapping[str, Any], other: Mapping[str, Any], rng: random.Random) -> Params:
+    """Return a child of two candidates: subtrees exchanged at matching places.
+
+    Parameters with a common beginning of their names (``layer0.…``) belong to one part of the
+    architecture and are inherited together from either parent.
+    """
+    heirs: dict[str, Mapping[str, Any]] = {}
+
+    def decide(name: str, distribution: BaseDistribution) -> Any:
+        part = name.split(".")[0]
+        heir = heirs.setdefault(part, rng.choice((one, other)))
+        for parent in (heir, one, other):
+            if _fits(distribution, parent.get(name, _NOTHING)):
+                return parent[name]
+        return draw(distribution, rng)
+
+    return domain.decided(decide)
+
+
+def neighbours(domain: Domain, params: Mapping[str, Any], rng: random.Random) -> Iterator[Params]:
+    """Yield every candidate one decision away.
+
+    A number's neighbours are one step up and down; a real number without steps has two random ones.
+    """
+    for name, value in params.items():
+        distribution = domain.distributions.get(name)
+        if distribution is None:
+            continue
+        for other in _beside(distribution, value, rng):
+            yield _with(domain, {**params, name: other}, rng)
+
+
+def everything(domain: Domain, most: int) -> list[Params] | None:
+    """Return all candidates, or ``None`` where there are more than ``most`` or they cannot be counted."""
+    found: list[Params] = []
+    # Each answered prefix is closed again from the start: what is asked next depends on it.
+    prefixes: list[list[Any]] = [[]]
+    while prefixes:
+        answers = prefixes.pop()
+        options: list[Any] | None = None
+        asked = iter(answers)
+
+        def decide(name: str, distribution: BaseDistribution) -> Any:
+            nonlocal options
+            known = next(asked, _NOTHING)  # noqa: B023 - used within this turn only
+            if known is not _NOTHING:
+                return known
+            if options is None:
+                options = _values(distribution)
+            return options[0] if options else draw(distribution, _ANY)
+
+        params = domain.decided(decide)
+        if options is None:
+            found.append(params)
+            if len(found) > most:
+                return None
+            continue
+        if not options or len(prefixes) + len(found) > most:
+            return None
+        prefixes += [[*answers, option] for option in reversed(options)]
+    return found
+
+
+_NOTHING = object()
+_ANY = random.Random(0)
+
+
+def _with(domain: Domain, values: Mapping[str, Any], rng: random.Random) -> Params:
+    """Return the candidate of ``values``, as far as they fit; the rest is drawn."""
+
+    def decide(name: str, distribution: BaseDistribution) -> Any:
+        value = values.get(name, _NOTHING)
+        return value if _fits(distribution, value) else draw(distribution, rng)
+
+    return domain.decided(decide)
+
+
+def _fits(distribution: BaseDistribution, value: Any) -> bool:
+    if value is _NOTHING:
+        return False
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except (ValueError, TypeError):
+        return False
+
+
+def _values(distribution: BaseDistribution) -> list[Any]:
+    """Return all values, or none where they are not finitely many."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return list(range(distribution.low, distribution.high + 1, distribution.step))
+    if distribution.single():
+        return [distribution.low]  # type: ignore[attr-defined]
+    return []
+
+
+def _another(distribution: BaseDistribution, value: Any, rng: random.Random) -> Any:
+    """Return a value other than ``value``, at random."""
+    if isinstance(distribution, CategoricalDistribution):
+        return rng.choice([choice for choice in distribution.choices if choice != value])
+    while (other := draw(distribution, rng)) == value:
+        pass
+    return other
+
+
+def _beside(distribution: BaseDistribution, value: Any, rng: random.Random) -> list[Any]:
+    if distribution.single():
+        return []
+    if isinstance(distribution, CategoricalDistribution):
+        return [choice for choice in distribution.choices if choice != value]
+    if isinstance(distribution, IntDistribution):
+        near = (value - distribution.step, value + distribution.step)
+    elif distribution.step is not None:  # type: ignore[attr-defined]
+        near = (value - distribution.step, value + distribution.step)  # type: ignore[attr-defined]
+    else:
+        return [_another(distribution, value, rng), _another(distribution, value, rng)]
+    return [other for other in near if distribution.low <= other <= distribution.high]  # type: ignore[attr-defined]

@@ -1,0 +1,126 @@
+"""What the trials in the storage say: the whole state of every sampler here is a fold over them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.samplers.domain import Domain
+
+__all__ = ["History", "Observation"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Observation:
+    """A trial that has been finished.
+
+    Attributes:
+        number: Of the trial.
+        params: Its parameters, as far as they are of the domain.
+        values: What it found, shape (objectives,), all to be minimised; NaN throughout where it was
+            pruned or failed.
+        violation: The sum of what it breaks constraints by; 0 where it breaks none.
+        rungs: The values it had after so much training, to be minimised, by that, ascending.
+        state: How it ended.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    values: NDArray[np.float64]
+    violation: float
+    rungs: Mapping[int, NDArray[np.float64]]
+    state: TrialState
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has values and breaks no constraint."""
+        return self.state == TrialState.COMPLETE and self.violation == 0
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """All other trials of a study, in the order of their numbers.
+
+    Attributes:
+        finished: Those that ended, each with parameters of the domain.
+        running: The parameters of those that others are at.
+        seen: The keys of all of them.
+        objectives: How many objectives the study has.
+    """
+
+    finished: tuple[Observation, ...]
+    running: tuple[Mapping[str, Any], ...]
+    seen: frozenset[Hashable]
+    objectives: int
+
+    @property
+    def complete(self) -> list[Observation]:
+        """Those of :attr:`finished` that have values and break no constraint."""
+        return [observation for observation in self.finished if observation.complete]
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The values of :attr:`complete`, shape (trials, objectives), to be minimised."""
+        return np.array([o.values for o in self.complete]).reshape(-1, self.objectives)
+
+
+class Reader:
+    """Reads the history of a study again and again; what a finished trial said is kept."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[Observation, Hashable]] = {}
+        self._domain: Domain | None = None
+
+    def read(self, study: Study, domain: Domain, number: int) -> History:
+        """Return what the trials other than number ``number`` say."""
+        if domain is not self._domain:
+            self._kept, self._domain = {}, domain
+        signs = signs_of(study)
+        finished, running, seen = [], [], set()
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
+        for trial in study._get_trials(deepcopy=False, states=states, use_cache=True):
+            if trial.number == number:
+                continue
+            if trial.state == TrialState.RUNNING:
+                if trial.params:
+                    running.append(_of_domain(trial, domain))
+                    seen.add(domain.key(running[-1]))
+                continue
+            kept = self._kept.get(trial._trial_id)
+            if kept is None:
+                kept = (_observed(trial, domain, signs), domain.key_of(trial))
+                self._kept[trial._trial_id] = kept
+            if kept[0].params:
+                finished.append(kept[0])
+                seen.add(kept[1])
+        return History(tuple(finished), tuple(running), frozenset(seen), len(signs))
+
+
+def signs_of(study: Study) -> NDArray[np.float64]:
+    """Return 1 for each objective to be minimised, -1 for each to be maximised."""
+    return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
+
+
+def _observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) -> Observation:
+    from optnas.pruners.rungs import rungs_of
+
+    values = np.full(len(signs), math.nan)
+    if trial.state == TrialState.COMPLETE and trial.values is not None:
+        values = np.array(trial.values) * signs
+    rungs = {
+        rung: np.array(found) * signs for rung, found in rungs_of(trial).items() if len(found) == len(signs)
+    }
+    violation = sum(max(0.0, broken) for broken in trial.constraints.values())
+    return Observation(trial.number, _of_domain(trial, domain), values, violation, rungs, trial.state)
+
+
+def _of_domain(trial: FrozenTrial, domain: Domain) -> dict[str, Any]:
+    known = domain.distributions
+    return {name: value for name, value in trial.params.items() if name in known}
