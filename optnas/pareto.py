@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["contributions", "front", "hypervolume", "in_decades", "ranks", "scaled"]
+__all__ = ["boxes", "contributions", "front", "hypervolume", "in_decades", "ranks", "scaled"]
 
 Points = NDArray[np.float64]
 """Shape (points, objectives)."""
@@ -102,6 +103,37 @@ def _volume(points: Points, bound: Points) -> float:
             slab = points[: i + 1, :-1]
             volume += _volume(slab[front(slab)], bound[:-1]) * float(end - start)
     return volume
+
+
+def boxes(points: Points, reference: Sequence[float]) -> tuple[Points, Points]:
+    """Return the disjoint boxes, within ``reference``, that ``points`` leave undominated.
+
+    Returns:
+        Their lower corners, minus infinity where a box is open, and their upper corners, each of shape
+        (boxes, objectives). One more box than points for two objectives, about their square for three.
+    """
+    bound = np.asarray(reference, dtype=float)
+    points = np.asarray(points, dtype=float).reshape(-1, len(bound))
+    points = points[np.all(points < bound, axis=1)]
+    lower, upper = _boxes(points[front(points)], bound)
+    return np.array(lower).reshape(-1, len(bound)), np.array(upper).reshape(-1, len(bound))
+
+
+def _boxes(points: Points, bound: Points) -> tuple[list[list[float]], list[list[float]]]:
+    if len(bound) == 1:
+        return [[-np.inf]], [[min([bound[0], *points[:, 0]])]]
+    # Slices along the last objective: in each, the points before it bound it in the other objectives.
+    points = points[np.argsort(points[:, -1], kind="stable")]
+    cuts = np.concatenate(([-np.inf], points[:, -1], [bound[-1]]))
+    lower: list[list[float]] = []
+    upper: list[list[float]] = []
+    for i, (start, end) in enumerate(itertools.pairwise(cuts)):
+        if end > start:
+            slab = points[:i, :-1]
+            low, up = _boxes(slab[front(slab)], bound[:-1])
+            lower += [[*corner, start] for corner in low]
+            upper += [[*corner, end] for corner in up]
+    return lower, upper
 
 
 def contributions(points: Points, reference: Sequence[float]) -> Points:

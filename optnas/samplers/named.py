@@ -21,6 +21,12 @@ def _tpe(seed: int) -> BaseSampler:
     return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
+def _ehvi(seed: int, domain: Domain | None) -> BaseSampler:
+    from optnas.samplers.ehvi import EHVISampler
+
+    return EHVISampler(domain, seed=seed)
+
+
 _Make = Callable[[int, Domain | None], BaseSampler]
 
 
@@ -36,6 +42,7 @@ def _optuna(make: Callable[[int], BaseSampler]) -> _Make:
 
 
 SAMPLERS: dict[str, _Make] = {
+    "ehvi": _ehvi,
     "gp": _optuna(lambda seed: GPSampler(seed=seed)),
     "nsga2": _optuna(lambda seed: NSGAIISampler(seed=seed)),
     "random": _optuna(lambda seed: RandomSampler(seed=seed)),
