@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
 from optnas.space.closing import draw
@@ -136,7 +136,8 @@ def crossed(domain: Domain, one: Mapping[str, Any], other: Mapping[str, Any], rn
 def neighbours(domain: Domain, params: Mapping[str, Any], rng: random.Random) -> Iterator[Params]:
     """Yield every candidate one decision away.
 
-    A number's neighbours are one step up and down; a real number without steps has two random ones.
+    A number's neighbours are one step up and down; of a real number without steps they are one below
+    and one above, as far as the whole range or as near as a thousandth of it.
     """
     for name, value in params.items():
         distribution = domain.distributions.get(name)
@@ -148,6 +149,9 @@ def neighbours(domain: Domain, params: Mapping[str, Any], rng: random.Random) ->
 
 def everything(domain: Domain, most: int) -> list[Params] | None:
     """Return all candidates, or ``None`` where there are more than ``most`` or they cannot be counted."""
+    if _surely_more(domain, most):
+        return None
+    rng = random.Random(0)
     found: list[Params] = []
     # Each answered prefix is closed again from the start: what is asked next depends on it.
     prefixes: list[list[Any]] = [[]]
@@ -163,7 +167,7 @@ def everything(domain: Domain, most: int) -> list[Params] | None:
                 return known
             if options is None:
                 options = _values(distribution)
-            return options[0] if options else draw(distribution, _ANY)
+            return draw(distribution, rng)  # whatever it is: the first that is not answered counts
 
         params = domain.decided(decide)
         if options is None:
@@ -177,8 +181,29 @@ def everything(domain: Domain, most: int) -> list[Params] | None:
     return found
 
 
+def _surely_more(domain: Domain, most: int) -> bool:
+    """Return whether there are far too many candidates to begin counting them.
+
+    One over the probability of a random candidate is, on average, their number (Knuth 1975, "Estimating
+    the efficiency of backtrack programs"): of no more than ``most`` it is above ``16 · most`` once in
+    16 times at most, and eight times in a row never.
+    """
+    rng = random.Random(0)
+    for _ in range(8):
+        ways = 1
+
+        def decide(name: str, distribution: BaseDistribution) -> Any:
+            nonlocal ways
+            ways *= len(_values(distribution)) or 16 * most + 1
+            return draw(distribution, rng)
+
+        domain.decided(decide)
+        if ways <= 16 * most:
+            return False
+    return True
+
+
 _NOTHING = object()
-_ANY = random.Random(0)
 
 
 def _with(domain: Domain, values: Mapping[str, Any], rng: random.Random) -> Params:
@@ -230,5 +255,15 @@ def _beside(distribution: BaseDistribution, value: Any, rng: random.Random) -> l
     elif distribution.step is not None:  # type: ignore[attr-defined]
         near = (value - distribution.step, value + distribution.step)  # type: ignore[attr-defined]
     else:
-        return [_another(distribution, value, rng), _another(distribution, value, rng)]
+        near = _around(distribution, value, rng)  # type: ignore[arg-type]
     return [other for other in near if distribution.low <= other <= distribution.high]  # type: ignore[attr-defined]
+
+
+def _around(distribution: FloatDistribution, value: float, rng: random.Random) -> tuple[float, float]:
+    """Return numbers on either side, at random distances of all orders of magnitude."""
+    share = 10 ** rng.uniform(-3, 0)
+    if distribution.log:
+        factor = (distribution.high / distribution.low) ** share
+        return value / factor, value * factor
+    step = share * (distribution.high - distribution.low)
+    return value - step, value + step

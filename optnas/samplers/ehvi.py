@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -30,6 +29,9 @@ _FAR_OF = 100
 # after so many trials.
 _ENUMERATED, _DRAWN, _DRAWN_FOR = 20_000, 1_000, 50
 _ALL = -1
+# Candidates times observations squared is the work of predicting: no more than this, about half a
+# second's, but for a fewest number of candidates.
+_WORK, _FEWEST = 2e9, 1_000
 # The front's candidates changed in one or two decisions: of each, and of all of them together.
 _CHANGED_OF_EACH, _CHANGED = 40, 500
 # How often the best candidate gives way to a better neighbour.
@@ -52,8 +54,17 @@ class _Candidates:
 
     def but(self, seen: Set[Hashable]) -> _Candidates:
         """Return those that are not among ``seen``."""
-        left = [i for i, key in enumerate(self.keys) if key not in seen]
-        return _Candidates([self.params[i] for i in left], [self.keys[i] for i in left], self.known[left])
+        return self._only([i for i, key in enumerate(self.keys) if key not in seen])
+
+    def some(self, most: int, rng: random.Random) -> _Candidates:
+        """Return at most ``most`` of them."""
+        if len(self.params) <= most:
+            return self
+        return self._only(rng.sample(range(len(self.params)), most))
+
+    def _only(self, places: list[int]) -> _Candidates:
+        params, keys = [self.params[i] for i in places], [self.keys[i] for i in places]
+        return _Candidates(params, keys, self.known[places])
 
 
 class EHVISampler(WholeSampler):
@@ -88,12 +99,17 @@ class EHVISampler(WholeSampler):
         signs = signs_of(study)
         drawn = self._drawn(domain, history, signs)
         observed = told(history)
+        if not drawn.params:
+            return sampled(domain, rng)
         if len(observed) < 2 or len(observed) + len(history.running) < _START:
             return self._first(domain, drawn, history, rng)
-        running = _looked(domain, history.running, signs)
-        history = dataclasses.replace(history, running=tuple(running.params))
-        surrogate = Surrogate(self._encoding(domain), history, running.known, drawn.known)
-        best = _best(surrogate, drawn.but(history.seen))
+
+        def look(params: Mapping[str, Any]) -> Array | None:
+            return _known(domain, params, signs)
+
+        surrogate = Surrogate(self._encoding(domain), history, look, drawn.known)
+        most = max(_FEWEST, int(_WORK / len(observed) ** 2))
+        best = _best(surrogate, drawn.but(history.seen).some(most, rng))
         near = list(_changed(domain, observed, rng))
         for _ in range(_CLIMBED):
             beside = _looked(domain, near, signs).but(history.seen)
@@ -157,13 +173,19 @@ def _best(surrogate: Surrogate, candidates: _Candidates) -> _Best:
 
 def _looked(domain: Domain, params: Iterable[Mapping[str, Any]], signs: Array) -> _Candidates:
     """Return those of ``params`` that are of use, each once, and what is known of them."""
-    found: dict[Hashable, tuple[Mapping[str, Any], Sequence[float | None]]] = {}
+    found: dict[Hashable, tuple[dict[str, Any], Array]] = {}
     for candidate in params:
-        known = domain.known(candidate)
+        known = _known(domain, candidate, signs)
         if known is not None:
-            found.setdefault(domain.key(candidate), (candidate, known or [None] * len(signs)))
-    known = np.array([k for _, k in found.values()], dtype=float).reshape(len(found), len(signs))
-    return _Candidates([dict(p) for p, _ in found.values()], list(found), known * signs)
+            found.setdefault(domain.key(candidate), (dict(candidate), known))
+    known = np.array([known for _, known in found.values()]).reshape(len(found), len(signs))
+    return _Candidates([params for params, _ in found.values()], list(found), known)
+
+
+def _known(domain: Domain, params: Mapping[str, Any], signs: Array) -> Array | None:
+    """Return what is known, to be minimised; NaN for what is not; none for what is of no use."""
+    known = domain.known(params)
+    return None if known is None else np.array(known or [None] * len(signs), dtype=float) * signs
 
 
 def _changed(domain: Domain, observed: Sequence[Observation], rng: random.Random) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +13,7 @@ from scipy.special import ndtr
 
 from optnas import pareto
 
-__all__ = ["Belief", "Known", "LogNormal", "expected_improvement", "log_distance"]
+__all__ = ["Belief", "Known", "Normal", "expected_improvement", "log_distance"]
 
 Array = NDArray[np.float64]
 
@@ -38,40 +39,36 @@ class Known:
 
 
 @dataclass(frozen=True)
-class LogNormal:
-    """Values whose distance to a floor is log-normal.
+class Normal:
+    """Values that are normally distributed.
 
     Attributes:
-        floor: No value is below it.
-        mean, deviation: Of the logarithm of the distance, shape (candidates,).
+        mean, deviation: Shape (candidates,).
     """
 
-    floor: float
     mean: Array
     deviation: Array
 
     def below(self, edges: Array) -> Array:
-        height = np.maximum(edges - self.floor, 1e-300)[None, :]
-        mean, deviation = self.mean[:, None], self.deviation[:, None]
-        z = (np.log(height) - mean) / deviation
-        # The price of a European put in the model of Black & Scholes (1973).
-        found = height * ndtr(z) - np.exp(mean + 0.5 * deviation**2) * ndtr(z - deviation)
-        return np.where(edges > self.floor, np.maximum(found, 0.0), 0.0)
+        short = np.maximum(edges, -1e100)[None, :] - self.mean[:, None]
+        deviation = self.deviation[:, None]
+        z = short / deviation
+        density = np.exp(-0.5 * np.square(z)) / math.sqrt(2 * math.pi)
+        found: Array = np.maximum(short * ndtr(z) + deviation * density, 0.0)
+        return found
 
 
-def log_distance(values: Array) -> tuple[Array, float]:
-    """Return values on a logarithmic scale of their distance to a floor, and the floor.
+def log_distance(values: Array) -> Callable[[Array], Array]:
+    """Return the logarithm of the distance to a floor, as a scale for values like these.
 
-    The floor lies as far below the best value as the median lies above it: half of the values span a
-    factor of two, however far off the worst of them are. It is a scale that is monotone, whatever the
-    values' unit or sign, and that tells the good from the better, as the log of an error does.
+    The floor lies as far below the best value as the median lies above it: the better half of the
+    values spans a factor of two, however far off the worst of them are. That scale is monotone, does
+    not depend on the values' unit or sign, and tells the good from the better, as the log of an error
+    does.
     """
     best, middle = float(values.min()), float(np.median(values))
-    distance = middle - best
-    if distance <= 0:
-        distance = float(values.max()) - best or 1.0
-    floor = best - distance
-    return np.log(values - floor), floor
+    distance = (middle - best) or float(values.max() - best) or 1.0
+    return lambda found: np.log(np.maximum(found - (best - distance), 1e-9 * distance))
 
 
 def expected_improvement(front: Array, reference: Sequence[float], beliefs: Sequence[Belief]) -> Array:
@@ -91,7 +88,9 @@ def expected_improvement(front: Array, reference: Sequence[float], beliefs: Sequ
     lower, upper = pareto.boxes(front, reference)
     overlaps: Array | float = 1.0
     for objective, belief in enumerate(beliefs):
-        edges, place = np.unique(np.concatenate([lower[:, objective], upper[:, objective]]), return_inverse=True)
+        edges, place = np.unique(
+            np.concatenate([lower[:, objective], upper[:, objective]]), return_inverse=True
+        )
         below = belief.below(edges)
         overlaps = overlaps * (below[:, place[len(lower) :]] - below[:, place[: len(lower)]])
     return np.asarray(np.sum(overlaps, axis=1))

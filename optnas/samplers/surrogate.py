@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,16 @@ from optnas import pareto
 from optnas.samplers.encoding import Encoding
 from optnas.samplers.gaussian_process import GaussianProcess
 from optnas.samplers.history import History, Observation
-from optnas.samplers.improvement import Belief, Known, LogNormal, expected_improvement, log_distance
+from optnas.samplers.improvement import Belief, Known, Normal, expected_improvement, log_distance
 
-__all__ = ["Surrogate", "told"]
+__all__ = ["Look", "Surrogate", "told"]
 
 Array = NDArray[np.float64]
+
+Scale = Callable[[Array], Array]
+
+Look = Callable[[Mapping[str, Any]], Array | None]
+"""Returns what is known of a candidate, shape (objectives,); ``None`` if it is of no use."""
 
 # Of more observations the model looks at the better half of so many, and at some of the others.
 _OBSERVED = 1_000
@@ -50,18 +55,18 @@ class Surrogate:
     Args:
         encoding: Of the candidates.
         history: What the trials say; at least two of them tell values.
-        running: What is known of the candidates of :attr:`History.running`, shape (running, objectives),
-            NaN where only a trial can tell.
-        known: The same of candidates that stand for all, shape (candidates, objectives).
+        look: Returns what is known of a candidate.
+        known: What is known of candidates that stand for all, shape (candidates, objectives).
     """
 
-    def __init__(self, encoding: Encoding, history: History, running: Array, known: Array) -> None:
+    def __init__(self, encoding: Encoding, history: History, look: Look, known: Array) -> None:
         self._encoding = encoding
+        self._look = look
         observed = told(history)
         values = np.array([_values(o) for o in observed])
         self._modelled = np.flatnonzero(~np.isfinite(known).all(axis=0))
         self._known = np.flatnonzero(np.isfinite(known).all(axis=0))
-        self._wide = _wide(np.concatenate([values, known]))
+        self._scales = _scales(np.concatenate([values, known]), self._modelled)
         values, known = self._scaled(values), self._scaled(known)
         every = np.concatenate([values, known])[:, self._known]
         self._low, self._span = every.min(axis=0), np.ptp(every, axis=0)
@@ -70,11 +75,9 @@ class Surrogate:
         counts = np.array([o.complete for o in observed])
         front = values[counts][pareto.front(values[counts])]
         self._reference = _reference(front if len(front) else values, every, self._known)
-        self._fit([o.params for o in observed], values)
-        self._fit_success(history, known)
-        if history.running:
-            front = self._believe(history.running, self._scaled(running), front)
-        self._front = front
+        self._processes = self._fitted([o.params for o in observed], values)
+        self._success = self._fitted_success(history.finished)
+        self._front = self._believing(history.running, front)
 
     def gain(self, params: Sequence[Mapping[str, Any]], known: Array) -> Array:
         """Return how much hypervolume each candidate is expected to add.
@@ -97,31 +100,47 @@ class Surrogate:
 
     def _beliefs(self, X: Array, known: Array) -> list[Belief]:
         beliefs: list[Belief] = [Known(column) for column in known.T]
-        for objective, floor, process in zip(self._modelled, self._floors, self._processes, strict=True):
-            beliefs[objective] = LogNormal(floor, *process.predict(X))
+        for objective, process in zip(self._modelled, self._processes, strict=True):
+            beliefs[objective] = Normal(*process.predict(X))
         return beliefs
 
-    def _fit(self, params: list[Mapping[str, Any]], values: Array) -> None:
+    def _fitted(self, params: Sequence[Mapping[str, Any]], values: Array) -> list[GaussianProcess]:
         some = _some(values)
         X = self._points([params[i] for i in some], values[some])
-        self._floors, self._processes = [], []
-        for objective in self._modelled:
-            heights, floor = log_distance(values[some, objective])
-            self._floors.append(floor)
-            self._processes.append(GaussianProcess.fit(X, heights, self._groups, _FITTED))
+        return [GaussianProcess.fit(X, values[some, j], self._groups, _FITTED) for j in self._modelled]
 
-    def _fit_success(self, history: History, known: Array) -> None:
-        self._success: GaussianProcess | None = None
+    def _fitted_success(self, finished: Sequence[Observation]) -> GaussianProcess | None:
+        """Return a model of 1 for what succeeded and -1 for what did not; none where all succeeded.
 
-    def _believe(self, running: Sequence[Mapping[str, Any]], known: Array, front: Array) -> Array:
+        A regression of labels: cruder than classification, and in closed form.
+        """
+        labels = np.array([-1.0 if _failed(o) else 1.0 for o in finished])
+        if (labels > 0).all():
+            return None
+        of_use, X, _ = self._seen([o.params for o in finished])
+        labels = labels[of_use][-_OBSERVED:]
+        if len(set(labels)) < 2:
+            return None
+        return GaussianProcess.fit(X[-_OBSERVED:], labels, self._groups, _FITTED)
+
+    def _believing(self, running: Sequence[Mapping[str, Any]], front: Array) -> Array:
         """Take ``running`` to be as predicted, and return the front with them."""
-        X = self._points(running, known)
-        values = known.copy()
+        of_use, X, values = self._seen(running)
+        if not of_use:
+            return front
         for i, objective in enumerate(self._modelled):
-            values[:, objective] = self._floors[i] + np.exp(self._processes[i].predict(X)[0])
+            values[:, objective] = self._processes[i].predict(X)[0]
             self._processes[i] = self._processes[i].believing(X)
         values = np.concatenate([front, values])
         return values[pareto.front(values)]
+
+    def _seen(self, params: Sequence[Mapping[str, Any]]) -> tuple[list[int], Array, Array]:
+        """Return which candidates are of use, and of these the points and what is known."""
+        rows = [self._look(p) for p in params]
+        of_use = [i for i, row in enumerate(rows) if row is not None]
+        known = np.array([row for row in rows if row is not None]).reshape(len(of_use), len(self._scales))
+        known = self._scaled(known)
+        return of_use, self._points([params[i] for i in of_use], known), known
 
     def _points(self, params: Sequence[Mapping[str, Any]], known: Array) -> Array:
         """Return candidates as the model sees them: encoded, with what is known of them."""
@@ -129,18 +148,38 @@ class Surrogate:
         return np.concatenate([self._encoding(params), costs], axis=1)
 
     def _scaled(self, values: Array) -> Array:
-        """Return values with every wide objective by its logarithm."""
-        return np.where(self._wide, np.sign(values) * np.log10(np.abs(values) + ~self._wide), values)
+        """Return each objective on the scale that it is compared and modelled on."""
+        return np.stack([scale(column) for scale, column in zip(self._scales, values.T, strict=True)], axis=1)
 
 
-def _wide(values: Array) -> NDArray[np.bool_]:
-    """Return which objectives span more than a factor of ten, as costs do."""
-    found = []
-    for column in values.T:
-        magnitude = np.abs(column[np.isfinite(column)])
-        one_sign = bool((column > 0).sum() == len(magnitude) or (column < 0).sum() == len(magnitude))
-        found.append(one_sign and magnitude.max() > 10 * magnitude.min())
-    return np.array(found)
+def _scales(values: Array, modelled: NDArray[np.intp]) -> list[Scale]:
+    """Return decades for what spans a factor of ten, as costs do, and for what is modelled log distances."""
+    scales: list[Scale] = []
+    for objective, column in enumerate(values.T):
+        column = column[np.isfinite(column)]
+        scale: Scale = _decades if _wide(column) else _unchanged
+        if objective in modelled:
+            scale = _chained(scale, log_distance(scale(column)))
+        scales.append(scale)
+    return scales
+
+
+def _chained(first: Scale, second: Scale) -> Scale:
+    return lambda values: second(first(values))
+
+
+def _wide(column: Array) -> bool:
+    magnitude = np.abs(column)
+    one_sign = (column > 0).all() or (column < 0).all()
+    return bool(one_sign and magnitude.max() > 10 * magnitude.min())
+
+
+def _decades(values: Array) -> Array:
+    return np.sign(values) * np.log10(np.maximum(np.abs(values), 1e-300))
+
+
+def _unchanged(values: Array) -> Array:
+    return values
 
 
 def _with_more(groups: NDArray[np.intp], more: int) -> NDArray[np.intp]:
