@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
+    RelativeSamplerTestCase,
+)
+from optuna.trial import TrialState
+
+from optnas.pareto import hypervolume
+from optnas.samplers import make_sampler
+from optnas.samplers.domain import FlatDomain
+from optnas.samplers.ehvi import EHVISampler
+
+LAYERS: dict[str, BaseDistribution] = {
+    **{f"layer{i}.op": CategoricalDistribution(["conv", "sepconv", "identity"]) for i in range(4)},
+    "width": CategoricalDistribution([8, 16, 32, 64]),
+    "lr": FloatDistribution(1e-4, 1e-1, log=True),
+}
+
+
+class TestEHVI(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Callable[[], BaseSampler]:
+        return lambda: EHVISampler(seed=0)
+
+
+def flops(params: Any) -> float:
+    cost = {"conv": 9, "sepconv": 2, "identity": 0}
+    return float(params["width"] * (1 + sum(cost[params[f"layer{i}.op"]] for i in range(4))))
+
+
+def error(params: Any) -> float:
+    return float(1 / np.log(4 + flops(params)) + 0.02 * (np.log10(params["lr"]) + 2) ** 2)
+
+
+def known(params: Any) -> tuple[float | None, ...]:
+    return None, flops(params)
+
+
+def run(
+    study: optuna.Study, trials: int, evaluate: Callable[[Any], Any] = lambda p: (error(p), flops(p))
+) -> None:
+    for _ in range(trials):
+        trial = study.ask(LAYERS)
+        study.tell(trial, evaluate(trial.params))
+
+
+def volume(study: optuna.Study) -> float:
+    values = np.array([trial.values for trial in study.trials])
+    return hypervolume(np.stack([values[:, 0], np.log10(values[:, 1])], axis=1), (1.0, 4.0))
+
+
+def two(sampler: BaseSampler) -> optuna.Study:
+    return optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+
+
+def test_it_starts_with_the_cheapest_and_the_dearest() -> None:
+    study = two(EHVISampler(FlatDomain(LAYERS, known), seed=0))
+    run(study, 2)
+    costs = [trial.values[1] for trial in study.trials]
+    assert costs[0] < 0.02 * costs[1]
+    assert costs[1] >= 64 * 20
+
+
+def test_it_finds_more_than_random_search_of_twice_as_many_trials() -> None:
+    study, other = two(EHVISampler(FlatDomain(LAYERS, known), seed=0)), two(make_sampler("random", 0))
+    run(study, 30)
+    run(other, 60)
+    assert volume(study) > volume(other)
+
+
+def test_what_is_known_is_used_and_not_learned() -> None:
+    # A cost that nothing in the choices tells of: one who ignores that it is known can only guess.
+    space: dict[str, BaseDistribution] = {f"x{i}": IntDistribution(0, 9) for i in range(4)}
+
+    def cost(params: Any) -> float:
+        return float(np.random.default_rng(tuple(params.values())).random())
+
+    def share(domain: FlatDomain | None) -> float:
+        study = two(EHVISampler(domain, seed=1))
+        for _ in range(25):
+            trial = study.ask(space)
+            study.tell(trial, (sum(trial.params.values()) / 36, cost(trial.params)))
+        return hypervolume(np.array([trial.values for trial in study.trials]), (1.0, 1.0))
+
+    assert share(FlatDomain(space, lambda params: (None, cost(params)))) > share(None) + 0.05
+
+
+def test_what_is_known_to_be_no_use_is_never_proposed() -> None:
+    domain = FlatDomain(LAYERS, lambda params: None if flops(params) > 500 else known(params))
+    study = two(EHVISampler(domain, seed=0))
+    run(study, 20)
+    assert all(trial.values[1] <= 500 for trial in study.trials)
+
+
+def test_it_learns_what_breaks_a_constraint_that_only_a_trial_can_tell() -> None:
+    study = two(EHVISampler(FlatDomain(LAYERS, known), seed=0))
+    broken = []
+    for _ in range(40):
+        trial = study.ask(LAYERS)
+        broken.append(trial.params["layer0.op"] == "conv")
+        trial.set_constraint("latency", 1.0 if broken[-1] else -1.0)
+        if broken[-1]:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, (error(trial.params), flops(trial.params)))
+    assert sum(broken[20:]) <= 3
+
+
+def test_the_directions_of_the_study_are_kept() -> None:
+    domain = FlatDomain(LAYERS, lambda params: (None, -flops(params)))
+    study = optuna.create_study(directions=["maximize"] * 2, sampler=EHVISampler(domain, seed=0))
+    run(study, 25, lambda params: (-error(params), -flops(params)))
+    same = two(EHVISampler(FlatDomain(LAYERS, known), seed=0))
+    run(same, 25)
+    assert [trial.params for trial in study.trials] == [trial.params for trial in same.trials]
+
+
+def test_with_one_objective_it_finds_the_best() -> None:
+    study = optuna.create_study(direction="minimize", sampler=EHVISampler(FlatDomain(LAYERS), seed=0))
+    run(study, 40, error)
+    other = optuna.create_study(direction="minimize", sampler=make_sampler("random", 0))
+    run(other, 80, error)
+    assert study.best_value < other.best_value
+
+
+def test_three_objectives_two_of_them_trained_are_searched() -> None:
+    domain = FlatDomain(LAYERS, lambda params: (None, None, flops(params)))
+    study = optuna.create_study(directions=["minimize"] * 3, sampler=EHVISampler(domain, seed=0))
+    run(study, 15, lambda params: (error(params), params["lr"], flops(params)))
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 15
+
+
+def test_trials_that_run_side_by_side_are_not_alike() -> None:
+    study = two(EHVISampler(FlatDomain(LAYERS, known), seed=0))
+    run(study, 12)
+    asked = [study.ask(LAYERS).params for _ in range(6)]
+    assert len({tuple((k, v) for k, v in params.items() if k != "lr") for params in asked}) >= 4
+
+
+def test_a_small_space_is_searched_to_its_end_without_repeats() -> None:
+    space = {name: LAYERS[name] for name in ("layer0.op", "width")}
+    study = optuna.create_study(sampler=EHVISampler(FlatDomain(space), seed=0))
+    for _ in range(13):
+        trial = study.ask(space)
+        study.tell(trial, trial.params["width"] / 64)
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 12
+
+
+CONTINUED = """
+import sys
+import optuna
+from tests.samplers.test_ehvi import FlatDomain, EHVISampler, LAYERS, known, run
+sampler = EHVISampler(FlatDomain(LAYERS, known), seed=3)
+study = optuna.create_study(
+    study_name="study", storage=sys.argv[1], sampler=sampler, directions=["minimize"] * 2, load_if_exists=True
+)
+run(study, int(sys.argv[2]))
+"""
+
+
+def test_a_search_in_a_new_process_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    def proposed(name: str, *parts: int) -> list[dict[str, Any]]:
+        storage = f"sqlite:///{tmp_path / name}"
+        for trials in parts:
+            subprocess.run([sys.executable, "-c", CONTINUED, storage, str(trials)], check=True)
+        return [trial.params for trial in optuna.load_study(study_name="study", storage=storage).trials]
+
+    assert proposed("stopped.db", 11, 5) == proposed("whole.db", 16)

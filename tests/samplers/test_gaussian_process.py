@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+
+from optnas.samplers import gaussian_process
+from optnas.samplers.gaussian_process import GaussianProcess
+
+RNG = np.random.default_rng(0)
+
+
+def fitted(values: np.ndarray, X: np.ndarray) -> GaussianProcess:
+    return GaussianProcess.fit(X, values, np.arange(X.shape[1]), 100)
+
+
+def test_it_predicts_what_it_has_learned_and_is_surer_where_it_has_seen() -> None:
+    X = RNG.random((60, 3))
+    truth = 10 + np.sin(4 * X[:, 0]) + X[:, 1] ** 2
+    process = fitted(truth[:50], X[:50])
+    mean, deviation = process.predict(X[50:])
+    assert np.abs(mean - truth[50:]).max() < 0.1
+    seen = process.predict(X[:50])
+    assert seen[0] == pytest.approx(truth[:50], abs=0.05)
+    assert seen[1].mean() < deviation.mean()
+    far = process.predict(X[50:] + 30)
+    assert (far[1] > deviation).all()
+
+
+def test_what_does_not_matter_has_the_longer_length_scale() -> None:
+    X = RNG.random((60, 2))
+    process = fitted(np.sin(6 * X[:, 0]), X)
+    assert process.scales[1] > 2 * process.scales[0]
+
+
+def test_to_believe_its_prediction_changes_no_mean_and_makes_it_surer() -> None:
+    X = RNG.random((20, 2))
+    process = fitted(X.sum(axis=1), X)
+    new, others = RNG.random((3, 2)), RNG.random((10, 2))
+    believing = process.believing(new)
+    assert believing.predict(others)[0] == pytest.approx(process.predict(others)[0], abs=1e-3)
+    assert (believing.predict(new)[1] < process.predict(new)[1]).all()
+
+
+@pytest.mark.parametrize("values", [np.ones(5), np.array([1.0, 1, 1, 1, 2])])
+def test_constant_values_and_equal_points_are_no_trouble(values: np.ndarray) -> None:
+    mean, deviation = fitted(values, np.zeros((5, 2))).predict(np.eye(2))
+    assert np.isfinite(mean).all()
+    assert np.isfinite(deviation).all()
+
+
+def test_the_gradient_is_that_of_the_density(monkeypatch: pytest.MonkeyPatch) -> None:
+    def checked(loss, start, **options):  # type: ignore[no-untyped-def]
+        for theta in (start, start + 0.3 * RNG.standard_normal(len(start))):
+            assert check_grad(lambda t: loss(t)[0], lambda t: loss(t)[1], theta) < 1e-2
+        return minimize(loss, start, **options)
+
+    minimize = gaussian_process.minimize
+    monkeypatch.setattr(gaussian_process, "minimize", checked)
+    X = RNG.random((15, 4))
+    GaussianProcess.fit(X, X.sum(axis=1) ** 2, np.array([0, 0, 1, 2]), 100)
