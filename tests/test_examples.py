@@ -104,3 +104,32 @@ def test_the_overhead_benchmark_compares_with_bare_optuna(tmp_path: Path) -> Non
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert [figure["trials"] for figure in figures] == [60, 70]
     assert all(figure["optnas_ms"] > 0 and figure["bare_ms"] > 0 for figure in figures)
+
+
+def test_the_samplers_benchmark_searches_any_table(tmp_path: Path) -> None:
+    """Ordered and unordered choices, a row that is missing, two objectives side by side and one."""
+    (tmp_path / "table.csv").write_text(
+        "op,width,kernel,accuracy,macs\n"
+        + "".join(
+            f"{op},{width},{kernel},{90 - 100 / (width * kernel) - 5 * (op == 'pool')},{width * kernel**2}\n"
+            for op in ("conv", "pool")
+            for width in (8, 16, 64)
+            for kernel in (1, 3, 5)
+            if (op, width) != ("pool", 64)
+        )
+    )
+    script = REPOSITORY / "examples" / "benchmarks" / "samplers.py"
+    options = ["--table", "table.csv", "--choices", "op,width,kernel", "--maximize", "accuracy"]
+    options += ["--samplers", "ehvi,random", "--evaluations", 15, "--seeds", 2, "--json", "figures.json"]
+    output = python(
+        script, *options, "--minimize", "macs", "--parallel", 2, "--plot", "a.html", folder=tmp_path
+    )
+    assert "evaluations" in output
+    assert (tmp_path / "a.html").stat().st_size > 1_000
+    figures = json.loads((tmp_path / "figures.json").read_text())["samplers"]
+    assert figures["ehvi"]["final_mean"] == pytest.approx(1)  # all 15 rows, none twice
+    assert figures["ehvi"]["to_97%"] <= figures["ehvi"]["to_99%"] <= 15
+    assert len(figures["random"]["curves"]) == 2
+    python(script, *options, folder=tmp_path)
+    regret = json.loads((tmp_path / "figures.json").read_text())["samplers"]["ehvi"]["curves"]
+    assert all(curve[-1] == 0 and len(curve) == 15 for curve in regret)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
 from optuna.study._multi_objective import _fast_non_domination_rank
 
-from optnas.pareto import contributions, front, hypervolume, in_decades, ranks, scaled
+from optnas.pareto import boxes, contributions, front, hypervolume, in_decades, ranks, scaled
 
 # Few distinct values, so that equal ones and equal points are common.
 points = st.integers(1, 4).flatmap(
@@ -66,3 +66,14 @@ def test_an_infinite_value_is_the_worst() -> None:
 def test_no_points_have_no_front_and_no_volume() -> None:
     assert len(front(np.zeros((0, 2)))) == 0
     assert hypervolume(np.zeros((0, 2)), [1, 1]) == 0
+
+
+@given(points)
+def test_boxes_fill_what_is_left_undominated_without_overlap(values: NDArray[np.float64]) -> None:
+    reference = np.full(values.shape[1], 5.5)
+    lower, upper = boxes(values, reference)
+    assert (lower < upper).all()
+    volume = np.prod(upper - np.maximum(lower, -1.0), axis=1).sum()
+    assert volume == pytest.approx(np.prod(reference + 1.0) - hypervolume(values, reference))
+    for middle in (np.maximum(lower, -1.0) + upper) / 2:
+        assert not (values <= middle).all(axis=1).any()

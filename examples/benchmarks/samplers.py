@@ -118,10 +118,8 @@ class Problem:
             return None
         return (None, row[self.minimize]) if self.minimize else (None,)
 
-    def evaluate(self, params: Mapping[str, Any]) -> tuple[float, ...] | None:
-        row = self.row(params)
-        if row is None:
-            return None
+    def values(self, row: Mapping[str, float]) -> tuple[float, ...]:
+        """Return the objectives of a row of the table."""
         return (row[self.maximize], row[self.minimize]) if self.minimize else (row[self.maximize],)
 
     @cached_property
@@ -132,24 +130,20 @@ class Problem:
     def _scaled(self) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
         """Scales values, shape (trials, 2), to what hypervolume is measured in."""
         points = 30.0 if self._best > 1 else 0.3
-        costs = np.array([row[self.minimize or ""] for row in self.table.rows.values()])
-        decades = bool((costs > 0).all())
+        every = np.array([self.values(row) for row in self.table.rows.values()])
+        decades = bool((every[:, 1] > 0).all())
 
         def raw(values: NDArray[np.float64]) -> NDArray[np.float64]:
             error = np.minimum(self._best - values[:, 0], points)
             return np.stack([error, np.log10(values[:, 1]) if decades else values[:, 1]], axis=1)
 
-        everything = raw(np.array([self.evaluated(row) for row in self.table.rows.values()]))
-        low, high = everything.min(axis=0), everything.max(axis=0)
+        low, high = raw(every).min(axis=0), raw(every).max(axis=0)
         span = np.where(high > low, high - low, 1.0)
         return lambda values: (raw(values) - low) / span
 
-    def evaluated(self, row: Mapping[str, float]) -> tuple[float, ...]:
-        return (row[self.maximize], row[self.minimize]) if self.minimize else (row[self.maximize],)
-
     @cached_property
     def _true_volume(self) -> float:
-        points = self._scaled(np.array([self.evaluated(row) for row in self.table.rows.values()]))
+        points = self._scaled(np.array([self.values(row) for row in self.table.rows.values()]))
         return hypervolume(points, (1.0, 1.0))
 
     def curve(self, told: list[tuple[float, ...] | None]) -> list[float]:
@@ -181,23 +175,17 @@ def search(
     study = optuna.create_study(directions=problem.directions, sampler=sampler)
     running: deque[optuna.Trial] = deque()
     told: list[tuple[float, ...] | None] = []
-    seconds = 0.0
-    for asked in range(evaluations + parallel - 1):
-        if asked < evaluations:
+    asked, seconds = 0, 0.0
+    while len(told) < evaluations:
+        while asked < evaluations and len(running) < parallel:
             started = time.perf_counter()
             running.append(study.ask(problem.distributions))
             seconds += time.perf_counter() - started
-        if len(running) < min(parallel, evaluations) and asked < evaluations:
-            continue
-        if not running:
-            break
+            asked += 1
         trial = running.popleft()
-        values = problem.evaluate(trial.params)
-        if values is None:
-            study.tell(trial, state=TrialState.FAIL)
-        else:
-            study.tell(trial, values)
-        told.append(values)
+        row = problem.row(trial.params)
+        told.append(problem.values(row) if row else None)
+        study.tell(trial, told[-1], None if row else TrialState.FAIL)
     return told, seconds / evaluations
 
 

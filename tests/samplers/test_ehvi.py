@@ -22,6 +22,7 @@ from optnas.pareto import hypervolume
 from optnas.samplers import make_sampler
 from optnas.samplers.domain import FlatDomain
 from optnas.samplers.ehvi import EHVISampler
+from tests.files import REPOSITORY
 
 LAYERS: dict[str, BaseDistribution] = {
     **{f"layer{i}.op": CategoricalDistribution(["conv", "sepconv", "identity"]) for i in range(4)},
@@ -159,23 +160,26 @@ def test_a_small_space_is_searched_to_its_end_without_repeats() -> None:
     assert len({tuple(trial.params.values()) for trial in study.trials}) == 12
 
 
-CONTINUED = """
+STARTED = """
 import sys
-import optuna
-from tests.samplers.test_ehvi import FlatDomain, EHVISampler, LAYERS, known, run
-sampler = EHVISampler(FlatDomain(LAYERS, known), seed=3)
-study = optuna.create_study(
-    study_name="study", storage=sys.argv[1], sampler=sampler, directions=["minimize"] * 2, load_if_exists=True
-)
-run(study, int(sys.argv[2]))
+from tests.samplers.test_ehvi import run, stored
+run(stored(sys.argv[1]), 10)
 """
 
 
-def test_a_search_in_a_new_process_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
-    def proposed(name: str, *parts: int) -> list[dict[str, Any]]:
-        storage = f"sqlite:///{tmp_path / name}"
-        for trials in parts:
-            subprocess.run([sys.executable, "-c", CONTINUED, storage, str(trials)], check=True)
-        return [trial.params for trial in optuna.load_study(study_name="study", storage=storage).trials]
+def stored(storage: str) -> optuna.Study:
+    return optuna.create_study(
+        study_name="study",
+        storage=storage,
+        directions=["minimize", "minimize"],
+        sampler=EHVISampler(FlatDomain(LAYERS, known), seed=3),
+        load_if_exists=True,
+    )
 
-    assert proposed("stopped.db", 11, 5) == proposed("whole.db", 16)
+
+def test_a_search_in_a_new_process_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    stopped, whole = (f"sqlite:///{tmp_path / name}.db" for name in ("stopped", "whole"))
+    subprocess.run([sys.executable, "-c", STARTED, stopped], check=True, cwd=REPOSITORY)
+    run(stored(stopped), 4)
+    run(stored(whole), 14)
+    assert [t.params for t in stored(stopped).trials] == [t.params for t in stored(whole).trials]
