@@ -67,7 +67,9 @@ class WholeSampler(BaseSampler):
             return {}
         history = self._reader.read(study, domain, trial.number)
         rng = random.Random(f"{self._seed} {trial.number}")
-        return self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
+        candidate = self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
+        # Less is asked for where another sampler fixes the rest, as PartialFixedSampler does.
+        return {name: value for name, value in candidate.items() if name in search_space}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
