@@ -55,7 +55,9 @@ def test_children_differ_from_a_parent_in_one_decision() -> None:
 
 def test_children_of_two_have_each_part_from_one_of_them() -> None:
     parts = {f"{part}.{name}": CategoricalDistribution(range(100)) for part in "ab" for name in "xyz"}
-    study = optuna.create_study(sampler=EvolutionSampler(FlatDomain(parts), population=2, crossover=1, seed=0))
+    study = optuna.create_study(
+        sampler=EvolutionSampler(FlatDomain(parts), population=2, crossover=1, seed=0)
+    )
     for value in (1, 2):
         study.add_trial(create_trial(params=dict.fromkeys(parts, value), distributions=parts, value=value))
     study.sampler._tournament = 1  # type: ignore[attr-defined]
