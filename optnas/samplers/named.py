@@ -9,6 +9,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from optnas.errors import UserError, nearest
+from optnas.samplers.cmaes import CmaEsSampler
 from optnas.samplers.domain import Domain
 from optnas.samplers.evolution import EvolutionSampler
 from optnas.samplers.local import LocalSampler
@@ -38,6 +39,7 @@ def _optuna(make: Callable[[int], BaseSampler]) -> _Make:
 
 
 SAMPLERS: dict[str, _Make] = {
+    "cmaes": lambda seed, domain: CmaEsSampler(domain, seed=seed),
     "evolution": lambda seed, domain: EvolutionSampler(domain, seed=seed),
     "gp": _optuna(lambda seed: GPSampler(seed=seed)),
     "local": lambda seed, domain: LocalSampler(domain, seed=seed),

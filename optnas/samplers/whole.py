@@ -81,7 +81,8 @@ class WholeSampler(BaseSampler):
             return self._given
         states = (TrialState.COMPLETE, TrialState.PRUNED)
         found = FlatDomain.of(study._get_trials(deepcopy=False, states=states, use_cache=True))
-        if found.distributions != self._inferred.distributions:
+        known = self._inferred
+        if (found.distributions, found.unasked) != (known.distributions, known.unasked):
             self._inferred = found
         return self._inferred
 

@@ -18,7 +18,7 @@ from optnas.samplers import make_sampler
 from optnas.samplers.domain import FlatDomain
 from tests.samplers.studies import continued_elsewhere, mixed, mixed_pair, params_of, run
 
-STRATEGIES = ["evolution", "local"]
+STRATEGIES = ["cmaes", "evolution", "local"]
 PAIR = ["minimize", "minimize"]
 
 
