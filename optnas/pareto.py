@@ -9,7 +9,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["boxes", "contributions", "front", "hypervolume", "in_decades", "ranks", "scaled"]
+__all__ = [
+    "best_first",
+    "boxes",
+    "contributions",
+    "crowding",
+    "front",
+    "hypervolume",
+    "in_decades",
+    "ranks",
+    "scaled",
+]
 
 Points = NDArray[np.float64]
 """Shape (points, objectives)."""
@@ -172,3 +182,37 @@ def scaled(points: Points) -> Points:
         share = (column - low) / (high - low) if high > low else np.zeros_like(column)
         columns.append(np.clip(np.nan_to_num(share, nan=1.0, posinf=1.0, neginf=0.0), 0.0, 1.0))
     return np.stack(columns, axis=1)
+
+
+def crowding(points: Points) -> Points:
+    """Return each point's crowding distance: how far apart its neighbours along the front are.
+
+    Summed over the objectives; infinite for the first and last of each (Deb et al. 2002, section III-B).
+    Of equal points only one is counted as spread out, the others have distance 0.
+    """
+    points = np.asarray(points, dtype=float)
+    distinct, first, inverse = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    distance = np.zeros(len(distinct))
+    for column in distinct.T:
+        order = np.argsort(column, kind="stable")
+        along = column[order]
+        distance[order[1:-1]] += along[2:] - along[:-2]
+        distance[order[[0, -1]]] = np.inf
+    result = np.zeros(len(points))
+    result[first] = distance[inverse.reshape(-1)[first]]
+    return result
+
+
+def best_first(points: Points) -> NDArray[np.intp]:
+    """Return the indices of the points in the order of NSGA-II: by rank, then the least crowded first.
+
+    Distances are those of the :func:`scaled` points. Equal points stay in their order.
+    """
+    rank = ranks(points)
+    distance = np.zeros(len(points))
+    if len(points) and points.shape[1] > 1:
+        space = scaled(points)
+        for r in range(rank.max() + 1):
+            members = np.flatnonzero(rank == r)
+            distance[members] = crowding(space[members])
+    return np.lexsort((-distance, rank))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from optnas.space.closing import draw
 
@@ -28,6 +28,9 @@ Decide = Callable[[str, BaseDistribution], Any]
 """Answers what the parameter of that name and distribution is set to."""
 
 Params = dict[str, Any]
+
+Unasked = Mapping[str, Mapping[str, frozenset[Any]]]
+"""For a parameter the values of others, by their names, that it is not asked for with."""
 
 Known = Callable[[Mapping[str, Any]], Sequence[float | None]]
 """Returns an objective's value for each objective of the study, ``None`` where only a trial can tell."""
@@ -63,31 +66,53 @@ class Domain(ABC):
 
 
 class FlatDomain(Domain):
-    """Parameters without conditions, as plain Optuna studies have.
+    """Parameters without a space that says which of them belong together, as plain Optuna studies have.
 
     Args:
         distributions: Of every parameter.
         known: What is known of a candidate before it is evaluated.
+        unasked: For a conditional parameter, the values of others that it is not asked for with.
     """
 
-    def __init__(self, distributions: Mapping[str, BaseDistribution], known: Known | None = None) -> None:
+    def __init__(
+        self,
+        distributions: Mapping[str, BaseDistribution],
+        known: Known | None = None,
+        unasked: Unasked | None = None,
+    ) -> None:
         self._distributions = dict(distributions)
         self._known = known
+        self.unasked = unasked or {}
 
     @classmethod
     def of(cls, trials: Iterable[FrozenTrial]) -> FlatDomain:
-        """Return the parameters that ``trials`` had, each as it was last."""
+        """Return the parameters that ``trials`` had, each as it was last.
+
+        A parameter that only some had is conditional: it is not asked for with those values of
+        categorical parameters that it was never there with.
+        """
         found: dict[str, BaseDistribution] = {}
+        complete = []
         for trial in trials:
             found |= trial.distributions
-        return cls({name: found[name] for name in sorted(found) if not found[name].single()})
+            if trial.state == TrialState.COMPLETE:
+                complete.append(trial)
+        distributions = {name: found[name] for name in sorted(found) if not found[name].single()}
+        return cls(distributions, unasked=_unasked(distributions, complete))
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
         return self._distributions
 
     def decided(self, decide: Decide) -> Params:
-        return {name: decide(name, distribution) for name, distribution in self._distributions.items()}
+        decided: Params = {}
+        for name in sorted(self._distributions, key=lambda name: name in self.unasked):
+            if not any(decided.get(other, _NOTHING) in values for other, values in self._without(name)):
+                decided[name] = decide(name, self._distributions[name])
+        return {name: decided[name] for name in self._distributions if name in decided}
+
+    def _without(self, name: str) -> Iterable[tuple[str, frozenset[Any]]]:
+        return self.unasked.get(name, {}).items()
 
     def known(self, params: Mapping[str, Any]) -> Sequence[float | None]:
         return () if self._known is None else self._known(params)
@@ -223,6 +248,24 @@ def _fits(distribution: BaseDistribution, value: Any) -> bool:
         return distribution._contains(distribution.to_internal_repr(value))
     except (ValueError, TypeError):
         return False
+
+
+def _unasked(distributions: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial]) -> Unasked:
+    """Return what ``trials`` tell of the conditions of parameters."""
+    shapes = {frozenset(trial.params) for trial in trials}
+    conditional = [name for name in distributions if not all(name in shape for shape in shapes)]
+    categorical = [n for n, d in distributions.items() if isinstance(d, CategoricalDistribution)]
+    result: dict[str, dict[str, frozenset[Any]]] = {}
+    for name in conditional:
+        result[name] = {}
+        for other in categorical:
+            seen: dict[bool, set[Any]] = {True: set(), False: set()}
+            for trial in trials:
+                if other in trial.params:
+                    seen[name in trial.params].add(trial.params[other])
+            if seen[True] and seen[False] - seen[True]:
+                result[name][other] = frozenset(seen[False] - seen[True])
+    return result
 
 
 def _values(distribution: BaseDistribution) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import math
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -29,6 +30,7 @@ class Observation:
         violation: The sum of what it breaks constraints by; 0 where it breaks none.
         rungs: The values it had after so much training, to be minimised, by that, ascending.
         state: How it ended.
+        ended: When, for those that follow the trials in the order in which they ended.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Observation:
     violation: float
     rungs: Mapping[int, NDArray[np.float64]]
     state: TrialState
+    ended: datetime.datetime
 
     @property
     def complete(self) -> bool:
@@ -118,7 +121,8 @@ def _observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) ->
         rung: np.array(found) * signs for rung, found in rungs_of(trial).items() if len(found) == len(signs)
     }
     violation = sum(max(0.0, broken) for broken in trial.constraints.values())
-    return Observation(trial.number, _of_domain(trial, domain), values, violation, rungs, trial.state)
+    ended = trial.datetime_complete or datetime.datetime.max
+    return Observation(trial.number, _of_domain(trial, domain), values, violation, rungs, trial.state, ended)
 
 
 def _of_domain(trial: FrozenTrial, domain: Domain) -> dict[str, Any]:

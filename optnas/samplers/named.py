@@ -9,7 +9,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from optnas.errors import UserError, nearest
+from optnas.samplers.cmaes import CmaEsSampler
 from optnas.samplers.domain import Domain
+from optnas.samplers.evolution import EvolutionSampler
+from optnas.samplers.local import LocalSampler
 from optnas.samplers.seeded import SeededSampler
 
 __all__ = ["SAMPLERS", "make_sampler"]
@@ -42,8 +45,11 @@ def _optuna(make: Callable[[int], BaseSampler]) -> _Make:
 
 
 SAMPLERS: dict[str, _Make] = {
+    "cmaes": lambda seed, domain: CmaEsSampler(domain, seed=seed),
     "ehvi": _ehvi,
+    "evolution": lambda seed, domain: EvolutionSampler(domain, seed=seed),
     "gp": _optuna(lambda seed: GPSampler(seed=seed)),
+    "local": lambda seed, domain: LocalSampler(domain, seed=seed),
     "nsga2": _optuna(lambda seed: NSGAIISampler(seed=seed)),
     "random": _optuna(lambda seed: RandomSampler(seed=seed)),
     "tpe": _optuna(_tpe),

@@ -68,7 +68,7 @@ class WholeSampler(BaseSampler):
         history = self._reader.read(study, domain, trial.number)
         rng = random.Random(f"{self._seed} {trial.number}")
         candidate = self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
-        # Less may be asked for: Optuna's PartialFixedSampler decides the rest.
+        # Less is asked for where another sampler fixes the rest, as PartialFixedSampler does.
         return {name: value for name, value in candidate.items() if name in search_space}
 
     def sample_independent(
@@ -81,7 +81,8 @@ class WholeSampler(BaseSampler):
             return self._given
         states = (TrialState.COMPLETE, TrialState.PRUNED)
         found = FlatDomain.of(study._get_trials(deepcopy=False, states=states, use_cache=True))
-        if found.distributions != self._inferred.distributions:
+        known = self._inferred
+        if (found.distributions, found.unasked) != (known.distributions, known.unasked):
             self._inferred = found
         return self._inferred
 

@@ -1,0 +1,335 @@
+"""CMA-ES over continuous, integer and categorical parameters together, for one or two objectives."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import random
+import warnings
+from collections.abc import Hashable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from optnas.errors import UserError
+from optnas.pareto import best_first, scaled
+from optnas.samplers.domain import Domain, sampled
+from optnas.samplers.fixed_shape import FixedShape
+from optnas.samplers.history import History, Observation
+from optnas.samplers.whole import WholeSampler
+
+__all__ = ["CmaEsSampler"]
+
+# Hypervolume is measured up to a bit beyond the worst value of each objective, which is at 1.
+_REFERENCE = 1.1
+# How many batches in a row may hold nothing that is not known yet before the search starts anew.
+_KNOWN_BATCHES = 20
+# How wide a kernel is at first, in each number's range, and how much of a category's share is its own.
+_WIDTH = 0.2
+_OWN_SHARE = 0.5
+
+
+class CmaEsSampler(WholeSampler):
+    """CMA-ES that takes numbers and categories as they come, for one or two objectives.
+
+    For one objective it is CatCMA with margin, for two COMO-CatCMA with margin (Hamano et al. 2025,
+    https://arxiv.org/abs/2504.07884), of the package ``cmaes``: several *kernels*, each a Gaussian and
+    categorical distribution, take turns to move to where they add most hypervolume to the others. Costs
+    that span decades are taken by their logarithms, and each objective is brought to [0, 1].
+
+    A kernel's batch of candidates is evaluated by as many trials. What was known already is not evaluated
+    again; what was pruned is told what it had reached, what failed the worst seen. A worker that finds all
+    of the batch under way draws from the same distribution, and what it finds stands in for whatever is
+    still missing: nobody waits, and no lost trial holds the others up.
+
+    Example:
+
+        .. code::
+
+            study = optuna.create_study(directions=["maximize", "minimize"], sampler=CmaEsSampler(seed=0))
+
+    Args:
+        domain: What may be proposed; by default the parameters that the study's trials had so far.
+        starts: How many trials at random come first; the kernels start from the best of them.
+        kernels: How many kernels there are for two objectives.
+        seed: Of everything random; by default a new one for each sampler.
+
+    Raises:
+        UserError: If a number is out of its range, or the study has more than two objectives.
+    """
+
+    def __init__(
+        self,
+        domain: Domain | None = None,
+        *,
+        starts: int = 20,
+        kernels: int = 5,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(domain, seed=seed)
+        if starts < 1 or kernels < 2:
+            raise UserError("cmaes: starts must be at least 1 and kernels at least 2")
+        self._starts = starts
+        self._kernels = kernels
+        self._search: _Search | None = None
+
+    def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
+        if history.objectives > 2:
+            raise UserError(
+                f"cmaes takes one or two objectives, not {history.objectives}: use ehvi or evolution"
+            )
+        seed = rng.getrandbits(32)
+        search = self._replayed(domain, history)
+        return search.proposal(frozenset(map(domain.key, history.running)), seed) or sampled(domain, rng)
+
+    def _replayed(self, domain: Domain, history: History) -> _Search:
+        """Return the search after all finished trials, in the order in which they ended."""
+        ended = sorted(history.finished, key=lambda observation: (observation.ended, observation.number))
+        numbers = [observation.number for observation in ended]
+        search = self._search
+        if search is None or search.domain is not domain or search.folded != numbers[: len(search.folded)]:
+            search = _Search(domain, history.objectives, self._starts, self._kernels, self._seed)
+        self._search = search
+        for observation in ended[len(search.folded) :]:
+            search.fold(observation, random.Random(f"{self._seed} {observation.number}").getrandbits(32))
+        return search
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """A solution of the optimiser, and what it stands for."""
+
+    solution: Any
+    params: dict[str, Any]
+    key: Hashable
+
+
+class _Search:
+    """The state of the optimiser: a fold over the trials.
+
+    Attributes:
+        domain: What is searched.
+        folded: The numbers of the trials so far.
+    """
+
+    def __init__(self, domain: Domain, objectives: int, starts: int, kernels: int, seed: int) -> None:
+        self.domain = domain
+        self.folded: list[int] = []
+        self._shape = FixedShape(domain)
+        self._objectives = objectives
+        self._starts = starts
+        self._kernels = kernels
+        self._seed = seed
+        # What each candidate was found to be; None stands for the worst.
+        self._found: dict[Hashable, NDArray[np.float64] | None] = {}
+        self._complete: list[Observation] = []
+        self._optimizer: _Optimizer | None = None
+        self._begun = 0
+        self._batch: list[_Asked] = []
+        # Drawn in addition to the batch from the same distribution, and what was known when it was asked.
+        self._stand_ins: list[_Asked] = []
+        self._known: frozenset[Hashable] = frozenset()
+
+    def proposal(self, running: frozenset[Hashable], seed: int) -> dict[str, Any] | None:
+        """Return what to try next, or nothing as long as the search has not started."""
+        if self._optimizer is None:
+            return None
+        for asked in self._batch:
+            if asked.key not in self._found and asked.key not in running:
+                return asked.params
+        return self._drawn(seed).params
+
+    def fold(self, observation: Observation, seed: int) -> None:
+        """Take in how a trial ended; ``seed`` is what its proposal was drawn by."""
+        self.folded.append(observation.number)
+        key = self.domain.key(observation.params)
+        if self._optimizer is not None and all(asked.key != key for asked in self._batch):
+            drawn = self._drawn(seed)
+            if drawn.key == key:
+                self._stand_ins.append(drawn)
+        told = _told(observation)
+        if told is not None or key not in self._found:
+            self._found[key] = told
+        if observation.complete:
+            self._complete.append(observation)
+        if self._optimizer is not None:
+            self._advance()
+        elif len(self.folded) >= self._starts and self._shape.size:
+            self._begin()
+            self._advance()
+
+    def _begin(self) -> None:
+        """Start from the best so far."""
+        self._begun += 1
+        rng = np.random.RandomState(np.random.SeedSequence([self._seed, self._begun]).generate_state(1))
+        order = best_first(np.array([o.values for o in self._complete]).reshape(-1, self._objectives))
+        best: list[dict[str, Any]] = [dict(self._complete[i].params) for i in order[: self._kernels]]
+        count = self._kernels if self._objectives == 2 else 1
+        starts = [best[i] if i < len(best) else {} for i in range(count)]
+        kernels = [_kernel(self._shape, params, rng) for params in starts]
+        two = self._objectives == 2
+        self._optimizer = _Two(self._shape, kernels, rng.randint(2**31)) if two else _One(kernels[0])
+        self._ask()
+
+    def _ask(self) -> None:
+        assert self._optimizer is not None
+        self._batch = [self._asked(solution) for solution in self._optimizer.batch()]
+        self._stand_ins = []
+        self._known = frozenset(self._found)
+
+    def _asked(self, solution: Any) -> _Asked:
+        params = self._shape.decoded(solution.x, solution.z, solution.c)
+        return _Asked(solution, params, self.domain.key(params))
+
+    def _drawn(self, seed: int) -> _Asked:
+        """Return a candidate of the present kernel that was not known when the batch was asked."""
+        assert self._optimizer is not None
+        kernel = copy.deepcopy(self._optimizer.kernel)
+        kernel.reseed_rng(seed)
+        batch = {asked.key for asked in self._batch}
+        for _ in range(20):
+            drawn = self._asked(kernel.ask())
+            if drawn.key not in self._known and drawn.key not in batch:
+                break
+        return drawn
+
+    def _advance(self) -> None:
+        """Tell the optimiser every batch that has been evaluated."""
+        for _ in range(_KNOWN_BATCHES):
+            for asked in self._batch:
+                if asked.key not in self._found and self.domain.known(asked.params) is None:
+                    self._found[asked.key] = None  # known to be of no use without a trial
+            missing = sum(asked.key not in self._found for asked in self._batch)
+            if missing > len(self._stand_ins):
+                return
+            self._tell()
+            self._ask()
+        self._begin()
+
+    def _tell(self) -> None:
+        assert self._optimizer is not None
+        stand_ins = iter(self._stand_ins)
+        told = dict.fromkeys(self._found, np.ones(self._objectives))
+        values = {key: value for key, value in self._found.items() if value is not None}
+        if values:
+            told |= dict(zip(values, scaled(np.array(list(values.values()))), strict=True))
+        pairs = []
+        for asked in self._batch:
+            if asked.key in told:
+                pairs.append((asked.solution, asked.key))
+            else:
+                other = next(stand_ins)
+                pairs.append((self._optimizer.instead(asked.solution, other.solution), other.key))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of a batch whose values are all the same
+            self._optimizer.tell(pairs, told)
+
+
+def _told(observation: Observation) -> NDArray[np.float64] | None:
+    """Return the values that stand for a trial; ``None`` for the worst."""
+    values = observation.values
+    if observation.state == TrialState.PRUNED and observation.rungs:
+        values = observation.rungs[max(observation.rungs)]
+    return values if observation.violation == 0 and np.isfinite(values).all() else None
+
+
+def _kernel(shape: FixedShape, params: dict[str, Any], rng: np.random.RandomState) -> Any:
+    """Return a distribution around a candidate."""
+    from cmaes import CatCMAwM
+
+    places = shape.places(params)
+    places = np.where(np.isnan(places), rng.uniform(size=len(places)), places)
+    shares = None
+    if shape.categories:
+        even = shape.shares({})
+        shares = _OWN_SHARE * shape.shares(params) + (1 - _OWN_SHARE) * even
+    return CatCMAwM(
+        x_space=shape.continuous or None,
+        z_space=shape.stepped or None,
+        c_space=shape.categories or None,
+        mean=places.copy(),
+        cov=np.eye(len(places)) * _WIDTH**2,
+        cat_param=shares,
+        seed=rng.randint(2**31),
+    )
+
+
+class _Optimizer(Protocol):
+    """What both optimisers of the package have in common here."""
+
+    @property
+    def kernel(self) -> Any:
+        """The distribution that the batch comes from."""
+
+    def batch(self) -> list[Any]:
+        """Return the solutions to evaluate next."""
+
+    def instead(self, solution: Any, other: Any) -> Any:
+        """Return ``other`` as it is to be told in the place of ``solution``."""
+
+    def tell(
+        self, pairs: Sequence[tuple[Any, Hashable]], values: dict[Hashable, NDArray[np.float64]]
+    ) -> None:
+        """Take in a whole batch, each solution by the key of its values."""
+
+
+class _One:
+    """For one objective: a single kernel."""
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel = kernel
+
+    def batch(self) -> list[Any]:
+        return [self.kernel.ask() for _ in range(self.kernel.population_size)]
+
+    def instead(self, solution: Any, other: Any) -> Any:
+        return other
+
+    def tell(
+        self, pairs: Sequence[tuple[Any, Hashable]], values: dict[Hashable, NDArray[np.float64]]
+    ) -> None:
+        self.kernel.tell([(solution, values[key][0]) for solution, key in pairs])
+
+
+class _Two:
+    """For two objectives: kernels that take turns, each by the hypervolume that it adds to the others'.
+
+    Each kernel's *incumbent*, what it deems best, is evaluated too: hypervolume is measured against those.
+    """
+
+    def __init__(self, shape: FixedShape, kernels: list[Any], seed: int) -> None:
+        from cmaes import COMOCatCMAwM
+
+        self._optimizer = COMOCatCMAwM(
+            x_space=shape.continuous or None,
+            z_space=shape.stepped or None,
+            c_space=shape.categories or None,
+            reference_point=[_REFERENCE] * 2,
+            kernels=kernels,
+            seed=seed,
+        )
+        self._incumbents: dict[int, tuple[Any, Hashable]] = {}
+
+    @property
+    def kernel(self) -> Any:
+        return self._optimizer.current_kernel
+
+    def batch(self) -> list[Any]:
+        return list(self._optimizer.ask_iter())
+
+    def instead(self, solution: Any, other: Any) -> Any:
+        return dataclasses.replace(solution, x=other.x, z=other.z, c=other.c, _v_raw=other._v_raw)
+
+    def tell(
+        self, pairs: Sequence[tuple[Any, Hashable]], values: dict[Hashable, NDArray[np.float64]]
+    ) -> None:
+        # The scale of the values changes with all that is found: the incumbents are told anew each time.
+        for solution, key in pairs:
+            if solution._incumbent_id is not None:
+                self._incumbents[solution._incumbent_id] = solution, key
+        population = [pair for pair in pairs if pair[0]._incumbent_id is None]
+        told = [*self._incumbents.values(), *population]
+        self._optimizer.tell([(solution, values[key]) for solution, key in told])

@@ -1,0 +1,145 @@
+"""Candidates as vectors of a fixed shape, whatever holes are open in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from optnas.samplers.domain import Domain
+
+__all__ = ["FixedShape"]
+
+# Beyond so many steps a number is as good as continuous.
+_MOST_STEPS = 500
+
+
+class FixedShape:
+    """Every parameter of a domain, conditional ones included, as a continuous, stepped or categorical one.
+
+    Numbers lie in [0, 1], on a logarithmic scale where their distribution has one. What has two values is
+    categorical. What a candidate does not need is there all the same, and left out when it is decoded.
+
+    Attributes:
+        continuous: The bounds of each continuous parameter, [0, 1].
+        stepped: The places in [0, 1] of each stepped parameter's values, ascending.
+        categories: How many values each categorical parameter has.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+        self._continuous: dict[str, BaseDistribution] = {}
+        self._stepped: dict[str, tuple[list[Any], NDArray[np.float64]]] = {}
+        self._categorical: dict[str, list[Any]] = {}
+        for name, distribution in domain.distributions.items():
+            values = _values(distribution)
+            if values is None:
+                self._continuous[name] = distribution
+            elif isinstance(distribution, CategoricalDistribution) or len(values) == 2:
+                if len(values) > 1:
+                    self._categorical[name] = values
+            elif len(values) > 2:
+                places = np.array([_place(distribution, value) for value in values])
+                self._stepped[name] = values, places
+        self.continuous = [[0.0, 1.0] for _ in self._continuous]
+        self.stepped = [places.tolist() for _, places in self._stepped.values()]
+        self.categories = [len(values) for values in self._categorical.values()]
+
+    @property
+    def size(self) -> int:
+        """How many parameters there are, those with a single value not counted."""
+        return len(self._continuous) + len(self._stepped) + len(self._categorical)
+
+    def decoded(self, x: Any, z: Any, c: Any) -> dict[str, Any]:
+        """Return the candidate of three vectors.
+
+        Args:
+            x: Places of the continuous parameters, shape (continuous,); ``None`` for none of them.
+            z: Places of the stepped ones, shape (stepped,).
+            c: The categorical ones' values, one-hot, shape (categorical, at least the most categories).
+        """
+        values: dict[str, Any] = {}
+        for i, (name, distribution) in enumerate(self._continuous.items()):
+            values[name] = _at(distribution, float(x[i]))
+        for i, (name, (steps, places)) in enumerate(self._stepped.items()):
+            values[name] = steps[int(np.argmin(np.abs(places - z[i])))]
+        for i, (name, choices) in enumerate(self._categorical.items()):
+            values[name] = choices[int(np.argmax(c[i]))]
+        return self._domain.decided(
+            lambda name, distribution: values[name] if name in values else _only(distribution)
+        )
+
+    def places(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Return where a candidate's numbers are, shape (continuous + stepped,); NaN for what it has not."""
+        continuous = [
+            _place(distribution, params[name]) if name in params else math.nan
+            for name, distribution in self._continuous.items()
+        ]
+        stepped = [
+            places[steps.index(params[name])] if params.get(name) in steps else math.nan
+            for name, (steps, places) in self._stepped.items()
+        ]
+        return np.array([*continuous, *stepped])
+
+    def shares(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Return a candidate's categorical values, one-hot, shape (categorical, most categories).
+
+        A parameter that it has not is spread evenly.
+        """
+        result = np.zeros((len(self.categories), max(self.categories, default=0)))
+        for row, (name, choices) in zip(result, self._categorical.items(), strict=True):
+            if name in params and params[name] in choices:
+                row[choices.index(params[name])] = 1.0
+            else:
+                row[: len(choices)] = 1 / len(choices)
+        return result
+
+
+def _values(distribution: BaseDistribution) -> list[Any] | None:
+    """Return all values, or ``None`` of what counts as continuous."""
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return list(choices)
+        case IntDistribution(low=low, high=high, step=step):
+            values = range(low, high + 1, step)
+            return list(values) if len(values) <= _MOST_STEPS else None
+        case FloatDistribution(low=low, high=high, step=float(step)):
+            count = round((high - low) / step) + 1
+            return [min(low + i * step, high) for i in range(count)] if count <= _MOST_STEPS else None
+    return [distribution.low] if distribution.single() else None  # type: ignore[attr-defined]
+
+
+def _only(distribution: BaseDistribution) -> Any:
+    values = _values(distribution)
+    assert values is not None
+    return values[0]
+
+
+def _place(distribution: Any, value: float) -> float:
+    """Return where between a number's lowest and highest value ``value`` is."""
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return float((value - low) / (high - low))
+
+
+def _at(distribution: Any, place: float) -> Any:
+    """Return the value at a place in [0, 1]: the inverse of :func:`_place`."""
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if distribution.log:
+        value = math.exp(math.log(low) + place * (math.log(high) - math.log(low)))
+    else:
+        value = low + place * (high - low)
+    if step is not None:
+        value = low + step * round((value - low) / step)
+    value = min(max(value, low), high)
+    return int(value) if isinstance(distribution, IntDistribution) else float(value)

@@ -1,0 +1,96 @@
+"""Small studies that tests of samplers run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from optnas.samplers import make_sampler
+
+__all__ = ["continued_elsewhere", "mixed", "mixed_pair", "params_of", "run", "values_of"]
+
+
+def mixed(trial: Trial) -> float:
+    """A continuous, an integer and two categorical parameters, one of them conditional; best at 0."""
+    x = trial.suggest_float("x", -3.0, 3.0)
+    z = trial.suggest_int("z", -5, 5)
+    c = trial.suggest_categorical("c", ["good", "bad", "worse"])
+    value = (x - 1) ** 2 + (z - 2) ** 2 / 4 + ["good", "bad", "worse"].index(c)
+    if c == "good":
+        value += 0.5 * trial.suggest_categorical("d", [0, 1, 2])
+    return float(value)
+
+
+def mixed_pair(trial: Trial) -> tuple[float, float]:
+    """The same, against a cost that grows with z and spans decades."""
+    return mixed(trial), 10.0 ** (1 + trial.params["z"] / 2)
+
+
+def run(
+    sampler: BaseSampler,
+    objective: Callable[[Trial], Any] = mixed,
+    *,
+    trials: int,
+    directions: Sequence[str] = ("minimize",),
+    storage: str | None = None,
+) -> optuna.Study:
+    """Return a study with ``trials`` more trials."""
+    study = optuna.create_study(
+        study_name="study", directions=directions, sampler=sampler, storage=storage, load_if_exists=True
+    )
+    study.optimize(objective, n_trials=trials)
+    return study
+
+
+def params_of(study: optuna.Study) -> list[dict[str, Any]]:
+    """Return what each trial of a study tried."""
+    return [trial.params for trial in study.trials]
+
+
+def values_of(trials: Sequence[FrozenTrial]) -> list[list[float]]:
+    """Return the values of the complete ones."""
+    return [trial.values for trial in trials if trial.state == TrialState.COMPLETE]
+
+
+_KILLED = """
+import os
+from optnas.samplers import make_sampler
+from tests.samplers.studies import {objective} as objective, run
+
+def killed(trial):
+    if trial.number == {after}:
+        os.kill(os.getpid(), 9)
+    return objective(trial)
+
+run(make_sampler({name!r}, seed=1), killed, trials=1000, directions={directions!r}, storage={storage!r})
+"""
+
+
+def continued_elsewhere(
+    name: str, folder: Path, *, trials: int, after: int, directions: Sequence[str]
+) -> optuna.Study:
+    """Return a study of ``trials`` trials, of which another process ran ``after`` and was killed.
+
+    The trial that it was killed in is taken over with the number that it had.
+    """
+    storage = f"sqlite:///{folder / 'study.db'}"
+    objective = mixed if len(directions) == 1 else mixed_pair
+    script = _KILLED.format(
+        objective=objective.__name__, after=after, name=name, directions=list(directions), storage=storage
+    )
+    root = Path(__file__).resolve().parents[2]
+    killed = subprocess.run([sys.executable, "-c", script], cwd=root, check=False, capture_output=True)
+    assert killed.returncode == -9, killed.stderr.decode()
+    sampler = make_sampler(name, seed=1)
+    study = optuna.load_study(study_name="study", storage=storage, sampler=sampler)
+    left = Trial(study, study.trials[-1]._trial_id)
+    study.tell(left, objective(left))
+    study.optimize(objective, n_trials=trials - after - 1)
+    return study
