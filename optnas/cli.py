@@ -127,7 +127,10 @@ def run(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(help="Threads each worker computes with; 1 is fastest for small networks."),
+        typer.Option(
+            help="Threads each worker computes with; by default 1, or with fewer workers than cores what"
+            " a second of trying shows to be fastest."
+        ),
     ] = None,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
