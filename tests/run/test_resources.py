@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -66,11 +65,15 @@ def test_fewer_workers_share_the_cores_by_what_is_fastest(many_cores, monkeypatc
 
 
 @pytest.mark.parametrize(("speed", "best"), [({1: 1, 2: 5, 4: 9}, 1), ({1: 9, 2: 4, 4: 3.9}, 2)])
-def test_the_fastest_number_wins_if_it_is_worth_it(speed, best):
-    def step():
-        time.sleep(speed[torch.get_num_threads()] * 1e-3)
+def test_the_fastest_number_wins_if_it_is_worth_it(speed, best, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(resources, "time", SimpleNamespace(perf_counter=lambda: now))
 
-    assert fastest_threads(step, 4, seconds=0.1) == best
+    def step():
+        nonlocal now
+        now += speed[torch.get_num_threads()]
+
+    assert fastest_threads(step, 4, seconds=50) == best
     assert torch.get_num_threads() == 1
 
 
