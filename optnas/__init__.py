@@ -10,6 +10,7 @@ from optnas.pruners import ParetoHalvingPruner, report, should_prune
 from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared, stage
 from optnas.study import Study
 from optnas.train import Training
+from optnas.trained import load
 
 __all__ = [
     "BuildError",
@@ -24,6 +25,7 @@ __all__ = [
     "choose",
     "data",
     "integer",
+    "load",
     "maximize",
     "minimize",
     "op",

@@ -95,9 +95,11 @@ def _fit(
     sizes = batch_sizes(len(parts.train), training.batch_size)
     weights = FlatWeights(module)
     average = Average(weights, training.ema)
-    own = task.own_step(module, training)
-    optimizer = make_optimizer(weights.parameters, training) if own is None else None
-    step = own or _usual_step(module, weights, optimizer, task, training)
+    optimizer = None
+    step = task.own_step(module, training)
+    if step is None:
+        optimizer = make_optimizer(weights.parameters, training)
+        step = _usual_step(module, weights, optimizer, task, training)
     generator = torch.Generator().manual_seed(seed)
     rungs = set(training.reported)
     epochs, metrics = (0, {}) if state is None else (state.epoch, state.metrics)
@@ -131,12 +133,10 @@ def _fit(
 def _usual_step(
     module: nn.Module,
     weights: FlatWeights,
-    optimizer: torch.optim.Optimizer | None,
+    optimizer: torch.optim.Optimizer,
     task: Task,
     training: Training,
 ) -> Step:
-    assert optimizer is not None
-
     def step(inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
         for group in optimizer.param_groups:
             group["lr"] = training.lr * rate
