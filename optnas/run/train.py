@@ -28,7 +28,7 @@ from optnas.space import parse
 from optnas.space.holes import is_open
 from optnas.study import Study
 from optnas.train import Training, default_device, use_threads
-from optnas.train.full import Course, Plan, check_settings, tested, train_seed
+from optnas.train.full import Course, Plan, check_settings, on_test_part, train_seed
 from optnas.trained import Trained, check_folder, checkpoint_of, finished, write
 
 __all__ = ["Wanted", "train_command"]
@@ -201,7 +201,7 @@ def _train(job: _Job, seeds: list[int], console: Console) -> None:
         with _display(job, seeds, console) as watch:
             courses = [train_seed(job.plan, seed, checkpoint_of(job.folder, seed), watch) for seed in seeds]
         # Only now is the test part looked at.
-        tests = [tested(job.plan, course) for course in courses]
+        tests = [on_test_part(job.plan, course) for course in courses]
         record = write(job.folder, Trained(job.study, job.trial, job.plan, courses, tests))
         console.print(f"Wrote {job.folder}; load it by optnas.load({str(job.folder)!r}).", highlight=False)
     console.print(_results(record))

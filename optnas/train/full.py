@@ -22,7 +22,7 @@ from optnas.train.device import default_device
 from optnas.train.loop import Diverged, evaluate, fit
 from optnas.train.training import Training
 
-__all__ = ["Course", "Plan", "Watch", "check_settings", "tested", "train_seed"]
+__all__ = ["Course", "Plan", "Watch", "check_settings", "on_test_part", "train_seed"]
 
 # What a killed training loses at most; writing after each of epochs that take milliseconds would cost
 # more than they do.
@@ -168,7 +168,7 @@ def train_seed(plan: Plan, seed: int, checkpoint: Path, watch: Watch = lambda co
     return course
 
 
-def tested(plan: Plan, course: Course) -> dict[str, float]:
+def on_test_part(plan: Plan, course: Course) -> dict[str, float]:
     """Return the metrics of the best epoch's weights on the test part; none where the data has none.
 
     They are computed as anyone computes who loads the weights: by PyTorch's own layers, in float32.

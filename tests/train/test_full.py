@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from optnas import Training, UserError, data, maximize, minimize, parse, tasks
 from optnas.tasks import Step
 from optnas.train import full
-from optnas.train.full import Course, Plan, tested, train_seed
+from optnas.train.full import Course, Plan, on_test_part, train_seed
 from optnas.train.loop import evaluate
 from tests.train.test_checkpoint import full_disk
 
@@ -134,12 +134,12 @@ def test_the_test_part_is_not_looked_at_before_the_end(tmp_path: Path) -> None:
     poisoned = plan(task=tasks.classification(data.Data("digits", lambda: splits)))
     splits.test.x.fill_(0)
     assert same(train_seed(poisoned, 0, tmp_path / "b"), clean)
-    assert tested(poisoned, clean)["accuracy"] < 0.2 < tested(plan(), clean)["accuracy"]
+    assert on_test_part(poisoned, clean)["accuracy"] < 0.2 < on_test_part(plan(), clean)["accuracy"]
 
 
 def test_data_without_a_test_part_has_no_test_metrics(tmp_path: Path) -> None:
     wanted = plan(task=tasks.classification(data.digits(test=0)), training=Training(epochs=1))
-    assert tested(wanted, train_seed(wanted, 0, tmp_path / "seed")) == {}
+    assert on_test_part(wanted, train_seed(wanted, 0, tmp_path / "seed")) == {}
 
 
 @dataclasses.dataclass(frozen=True)
