@@ -22,6 +22,7 @@ from optnas import pruners
 from optnas.candidate import Candidate
 from optnas.space import SpaceError
 from optnas.train import Diverged, Report, default_device, fit
+from optnas.train.memory import OutOfMemory, in_pieces
 
 if TYPE_CHECKING:
     from optnas.study import Study
@@ -139,24 +140,36 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate) -> dict[str, flo
         device = default_device(candidate.training.device)
         threads = torch.get_num_threads()
         trial.set_user_attr("run", {"device": str(device), "threads": threads, "seed": candidate.seed})
-        found = _train(study, candidate, device, report)
+        found = _train(study, trial, candidate, device, report)
     metrics = {**candidate.costs, "seconds": round(spent(), 4), **found}
     trial.set_user_attr("metrics", {name: metrics[name] for name in ("seconds", *found)})
     return metrics
 
 
-def _train(study: Study, candidate: Candidate, device: torch.device, report: Report) -> dict[str, float]:
+def _train(
+    study: Study, trial: Trial, candidate: Candidate, device: torch.device, report: Report
+) -> dict[str, float]:
     assert study.task is not None
-    assert study.shape is not None
-    with torch.random.fork_rng():
-        torch.manual_seed(candidate.seed)
+    task, training, seed = study.task, candidate.training, candidate.seed
+
+    def train(pieces: int) -> dict[str, float]:
+        assert study.shape is not None
+        torch.manual_seed(seed)
         module = candidate.architecture.build(study.shape, **study.context)
-        try:
-            return fit(
-                module, study.task, candidate.training, device=device, seed=candidate.seed, report=report
-            )
-        except Diverged as error:
-            raise TrialPruned(str(error)) from error
+        return fit(module, task, training, device=device, seed=seed, report=report, pieces=pieces)
+
+    try:
+        with torch.random.fork_rng():
+            metrics, pieces = in_pieces(train, training.batch_size, device)
+    except Diverged as error:
+        raise TrialPruned(str(error)) from error
+    except OutOfMemory as error:
+        # Infeasible rather than failed: samplers learn from that to look elsewhere.
+        _constrain(trial, "memory", 1.0)
+        raise TrialPruned(str(error)) from error
+    if pieces > 1:
+        trial.set_user_attr("pieces", pieces)
+    return metrics
 
 
 def _values(study: Study, metrics: Mapping[str, float]) -> list[float]:

@@ -48,6 +48,7 @@ def fit(
     report: Report | None = None,
     state: State | None = None,
     keep: Callable[[State], None] | None = None,
+    pieces: int = 1,
 ) -> dict[str, float]:
     """Train ``module`` in place and return its validation metrics.
 
@@ -64,6 +65,8 @@ def fit(
         state: Where to go on from: what ``keep`` was given in a training with the same arguments.
         keep: Called with all that a training can go on from, at the rungs (before ``report``) and after
             the last epoch; may raise to stop the training.
+        pieces: In how many parts a batch goes through the network, to save memory; a task with a step
+            of its own has whole batches always.
 
     Raises:
         Diverged: If the loss is not finite at the end of an epoch.
@@ -79,7 +82,7 @@ def fit(
             if device.type == "cpu":
                 faster.enter_context(faster_convolutions(module))
         faster.enter_context(in_precision(module, choose_precision(training.precision, device)))
-        return _fit(module, task, training, parts, seed, report, state, keep)
+        return _fit(module, task, training, parts, seed, report, state, keep, pieces)
 
 
 def _fit(
@@ -91,6 +94,7 @@ def _fit(
     report: Report | None,
     state: State | None,
     keep: Callable[[State], None] | None,
+    pieces: int,
 ) -> dict[str, float]:
     sizes = batch_sizes(len(parts.train), training.batch_size)
     weights = FlatWeights(module)
@@ -99,7 +103,7 @@ def _fit(
     step = task.own_step(module, training)
     if step is None:
         optimizer = make_optimizer(weights.parameters, training)
-        step = _usual_step(module, weights, optimizer, task, training)
+        step = _usual_step(module, weights, optimizer, task, training, pieces)
     generator = torch.Generator().manual_seed(seed)
     rungs = set(training.reported)
     epochs, metrics = (0, {}) if state is None else (state.epoch, state.metrics)
@@ -136,17 +140,21 @@ def _usual_step(
     optimizer: torch.optim.Optimizer,
     task: Task,
     training: Training,
+    pieces: int,
 ) -> Step:
     def step(inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
         for group in optimizer.param_groups:
             group["lr"] = training.lr * rate
         weights.zero_grad()
-        loss = task.loss(module(inputs), targets, label_smoothing=training.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
+        lost = torch.zeros((), device=targets.device)
+        for x, y in zip(inputs.chunk(pieces), targets.chunk(pieces), strict=True):
+            loss = task.loss(module(x), y, label_smoothing=training.label_smoothing) * (len(x) / len(inputs))
+            loss.backward()  # type: ignore[no-untyped-call]
+            lost += loss.detach()
         if training.clip:
             weights.clip_gradient(training.clip)
         optimizer.step()
-        return loss.detach()
+        return lost
 
     return step
 
