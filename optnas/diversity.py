@@ -57,4 +57,5 @@ def _places(distribution: BaseDistribution, owners: Sequence[Params], name: str)
     values = np.array([owner.get(name, math.nan) for owner in owners], dtype=np.float64)
     if log:
         low, high, values = math.log(low), math.log(high), np.log(values)
-    return (values - low) / ((high - low) or 1.0)
+    places: NDArray[np.float64] = (values - low) / ((high - low) or 1.0)
+    return places

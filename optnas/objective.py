@@ -1,7 +1,8 @@
 """The way of one trial.
 
-suggest → same candidate finished before? reuse its values : costs → constraints → evaluate by rungs
-⇄ pruner → values. Whatever happens leaves its reason in words in the trial's record.
+suggest → same candidate finished before? reuse its values : costs → constraints → what only the built
+network tells → constraints → evaluate by rungs ⇄ pruner → values. Whatever happens leaves its reason in
+words in the trial's record.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import math
 import time
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from optuna import TrialPruned
 from optuna.trial import FrozenTrial, Trial, TrialState
+from torch import nn
 
 from optnas import pruners
 from optnas.candidate import Candidate
+from optnas.cost.measuring import measure
+from optnas.diversity import diversity
 from optnas.space import SpaceError
 from optnas.train import Diverged, Report, default_device, fit
 
@@ -45,6 +50,9 @@ def run(study: Study, trial: Trial) -> list[float]:
             return _lend(twin, trial)
         candidate = dataclasses.replace(candidate, costs=_known_costs(study, trial, candidate))
         _check_constraints(study, trial, candidate)
+        if study.measured:
+            candidate = dataclasses.replace(candidate, costs=_measured_costs(study, trial, candidate))
+            _check_constraints(study, trial, candidate)
         metrics = _evaluate(study, trial, candidate)
         _record_late_constraints(study, trial, metrics)
         return _values(study, metrics)
@@ -58,12 +66,15 @@ def run(study: Study, trial: Trial) -> list[float]:
 
 def _finished_twin(trial: Trial, key: str) -> FrozenTrial | None:
     """Return the trial that trained the same candidate to its end, if there is one."""
-    # What the sampler has just read of the storage will do.
-    finished = (TrialState.COMPLETE, TrialState.PRUNED)
-    for other in trial.study._get_trials(deepcopy=False, states=finished, use_cache=True):
+    for other in _trials(trial, TrialState.COMPLETE, TrialState.PRUNED):
         if other.user_attrs.get("key") == key and "twin" not in other.user_attrs:
             return other
     return None
+
+
+def _trials(trial: Trial, *states: TrialState) -> list[FrozenTrial]:
+    # What the sampler has just read of the storage will do.
+    return trial.study._get_trials(deepcopy=False, states=states, use_cache=True)
 
 
 def _lend(twin: FrozenTrial, trial: Trial) -> list[float]:
@@ -91,11 +102,33 @@ def _known_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[str, 
     return costs
 
 
+def _measured_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[str, float]:
+    """Return the known costs and what else can be found out before any training."""
+    costs = dict(candidate.costs)
+    unknown = [name for name in study.measured if name not in costs]
+    if "diversity" in unknown:
+        unknown.remove("diversity")
+        finished = _trials(trial, TrialState.COMPLETE)
+        before = [other.params for other in finished if other.number < trial.number]
+        costs["diversity"] = diversity(study.space.distributions(), candidate.params, before)
+    if unknown:
+        assert study.task is not None
+        study.check_place(trial.study, study.measuring.place(unknown, candidate.training))
+        with torch.random.fork_rng():
+            torch.manual_seed(candidate.seed)
+            make = partial(_build, study, candidate)
+            costs |= measure(unknown, make, study.task, candidate.training, study.measuring)
+    trial.set_user_attr("costs", costs)
+    return costs
+
+
 def _check_constraints(study: Study, trial: Trial, candidate: Candidate) -> None:
     """Record how far each constraint on known costs is broken, and end the trial if one is."""
     broken = []
     for limit in study.constraints:
-        if limit.needs is not None and not limit.needs <= candidate.costs.keys():
+        # A function may look at any of them, so it waits for all.
+        needs = study.measured if limit.needs is None else limit.needs
+        if not candidate.costs.keys() >= set(needs):
             continue
         violation = limit.violation(candidate if limit.needs is None else candidate.costs)
         _constrain(trial, limit.name, violation)
@@ -147,16 +180,21 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate) -> dict[str, flo
 
 def _train(study: Study, candidate: Candidate, device: torch.device, report: Report) -> dict[str, float]:
     assert study.task is not None
-    assert study.shape is not None
     with torch.random.fork_rng():
         torch.manual_seed(candidate.seed)
-        module = candidate.architecture.build(study.shape, **study.context)
+        module = _build(study, candidate)
         try:
             return fit(
                 module, study.task, candidate.training, device=device, seed=candidate.seed, report=report
             )
         except Diverged as error:
             raise TrialPruned(str(error)) from error
+
+
+def _build(study: Study, candidate: Candidate) -> nn.Module:
+    assert study.shape is not None
+    module: nn.Module = candidate.architecture.build(study.shape, **study.context)
+    return module
 
 
 def _values(study: Study, metrics: Mapping[str, float]) -> list[float]:

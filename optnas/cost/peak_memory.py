@@ -22,7 +22,8 @@ def peak_memory(train: Callable[[], object], device: torch.device) -> int:
     """
     if device.type == "cuda":
         return _allocated(train, device)
-    with _Held() as held:
+    held = _Held()
+    with held:
         train()
     return held.most
 
@@ -33,7 +34,7 @@ def _allocated(train: Callable[[], object], device: torch.device) -> int:
     torch.cuda.reset_peak_memory_stats(device)
     train()
     torch.cuda.synchronize(device)
-    return int(torch.cuda.max_memory_allocated(device)) - before
+    return int(torch.cuda.max_memory_allocated(device) - before)
 
 
 class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]

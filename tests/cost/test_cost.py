@@ -127,6 +127,7 @@ def test_costs_worked_out_by_hand() -> None:
         activations=4 * 512 + 128 + 8 + 10,
         elementwise=2 * 512 + 512 + 512 + 4 * 128 + 128,
         depth=2,
+        width=10,
     )
 
 
@@ -149,8 +150,8 @@ def test_what_each_op_does_to_every_number_that_it_writes(functions: int) -> Non
 
 def test_branches_add_up_but_for_their_depth() -> None:
     one, two = Cost((3,), 2, 4, 6, 8, 10), Cost((5,), 1, 2, 3, 4, 5)
-    assert one.then(two) == Cost((5,), 3, 6, 9, 12, 15)
-    assert one.beside(two, (7,)) == Cost((7,), 3, 6, 9, 12, 10)
+    assert one.then(two) == Cost((5,), 3, 6, 9, 12, 15, 5)
+    assert one.beside(two, (7,)) == Cost((7,), 3, 6, 9, 12, 10, 5)
     assert all(isinstance(getattr(one, name), int) for name in COSTS)
 
 
