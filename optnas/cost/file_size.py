@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+import torch
+from torch import nn
 
 __all__ = ["file_size"]
 
-# How safetensors writes the types that are not called by a letter and their bits.
-_DTYPES = {"bool": "BOOL", "bfloat16": "BF16", "uint8": "U8"}
+# Under safetensors' names, in the order in which it lays tensors out.
+_DTYPES = {
+    torch.uint64: "U64",
+    torch.int64: "I64",
+    torch.float64: "F64",
+    torch.complex64: "C64",
+    torch.float32: "F32",
+    torch.uint32: "U32",
+    torch.int32: "I32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
+    torch.uint16: "U16",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 
 def file_size(module: nn.Module) -> int:
@@ -20,21 +34,15 @@ def file_size(module: nn.Module) -> int:
     The file is not written, and ``module`` may be on the meta device. Its layout is 8 bytes, the
     header as JSON filled up to a multiple of 8 bytes, and the tensors.
     """
-    header: dict[str, object] = {}
-    end = 0
-    # By type and then by name, as safetensors sorts them: the offsets' digits are part of the size.
-    for name, tensor in sorted(module.state_dict().items(), key=_order):
+    order = list(_DTYPES)
+    tensors = sorted(module.state_dict().items(), key=lambda item: (order.index(item[1].dtype), item[0]))
+    header, end = {}, 0
+    for name, tensor in tensors:
         start, end = end, end + tensor.numel() * tensor.element_size()
-        header[name] = {"dtype": _dtype(tensor), "shape": list(tensor.shape), "data_offsets": [start, end]}
+        header[name] = {
+            "dtype": _DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     return 8 + -(-len(text) // 8) * 8 + end
-
-
-def _order(item: tuple[str, Tensor]) -> tuple[int, str]:
-    name, tensor = item
-    return -tensor.element_size(), name
-
-
-def _dtype(tensor: Tensor) -> str:
-    name = str(tensor.dtype).removeprefix("torch.")
-    return _DTYPES.get(name) or name[0].upper() + name.lstrip("abcdefghijklmnopqrstuvwxyz")
