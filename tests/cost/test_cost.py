@@ -49,7 +49,14 @@ def count(module: nn.Module, shape: Shape) -> Cost:
         params=sum(parameter.numel() for parameter in module.parameters()),
         activations=sum(written),
         depth=longest(module),
+        width=widest(module),
     )
+
+
+def widest(module: nn.Module) -> int:
+    """Return the most channels or features that a layer with weights puts out."""
+    layers = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    return max((len(layer.weight) for layer in layers), default=0)
 
 
 def longest(module: nn.Module) -> int:
@@ -74,7 +81,7 @@ def test_the_cost_is_that_of_the_architecture_built_and_counted(body: Node, tail
     with torch.device("meta"):
         module = tree.build(shape, outputs=10)
     counted = count(module, shape)
-    for field in ("shape", "flops", "params", "activations", "depth"):
+    for field in ("shape", "flops", "params", "activations", "depth", "width"):
         assert getattr(cost, field) == getattr(counted, field), field
     assert cost.macs * 2 == cost.flops
 
