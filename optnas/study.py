@@ -208,19 +208,12 @@ class Study:
             return None
         return (*metrics, *(COSTS if self._shape is not None else ()), "diversity", "seconds")
 
-    @property
-    def _asked(self) -> set[str]:
-        """The names of all that the objectives and the constraints look at."""
-        wanted = [objective.metric.names for objective in self.objectives]
-        return set().union(*wanted, *(limit.needs or () for limit in self.constraints))
-
     @cached_property
     def measured(self) -> tuple[str, ...]:
         """The names of what has to be found out of a candidate before it is trained, beyond its costs."""
-        if self.task is not None:
-            return tuple(name for name in (*MEASURED, "diversity") if name in self._asked)
-        own = getattr(self.evaluate, "metrics", ())
-        return ("diversity",) if "diversity" in self._asked and "diversity" not in own else ()
+        known = (*MEASURED, "diversity") if self.task is not None else ("diversity",)
+        own = getattr(self.task or self.evaluate, "metrics", None) or ()
+        return tuple(name for name in known if name in self._asked and name not in own)
 
     @property
     def _asked(self) -> set[str]:
