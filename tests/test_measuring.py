@@ -34,7 +34,8 @@ ON_THE_CPU = f"{processor()}, 1 thread, batch 1"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optnas.cost.latency._SECONDS", 0.1)
+    monkeypatch.setattr("optnas.cost.latency._FEWEST_SECONDS", 0.1)
+    monkeypatch.setattr("optnas.cost.latency._MOST_SECONDS", 0.2)
 
 
 def study(**changes: Any) -> Study:

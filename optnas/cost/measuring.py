@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
@@ -120,16 +121,18 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _samples(task: Task, count: int) -> tuple[Tensor, Tensor]:
+# Remembered, since a data set that is streamed starts processes to read them.
+@lru_cache(maxsize=8)
+def _samples(data: Data, count: int) -> tuple[Tensor, Tensor]:
     """Return ``count`` of the training part's samples as they are stored, over again if there are fewer."""
-    part = task.data.splits.train
+    part = data.splits.train
     x, y = next(iter(part.blocks(count, torch.arange(min(count, len(part))))))
     again = torch.arange(count) % len(x)
     return x[again], y[again]
 
 
 def _inputs(task: Task, count: int, device: torch.device) -> Tensor:
-    x, _ = _samples(task, count)
+    x, _ = _samples(task.data, count)
     return task.data.splits.prepare(x.to(device)).contiguous()
 
 
@@ -162,7 +165,7 @@ def _peak_memory(make: Callable[[], nn.Module], task: Task, training: Training, 
     One batch is as good as all of them, and the second step has all that an optimiser keeps.
     """
     splits = task.data.splits
-    batch = Split(*_samples(task, max(2, min(training.batch_size, len(splits.train)))))
+    batch = Split(*_samples(task.data, max(2, min(training.batch_size, len(splits.train)))))
     few = dataclasses.replace(splits, train=batch, validation=batch, test=batch)
     one_batch = cast(Task, _OnOtherData(task, Data(task.data.name, lambda: few)))
     short = dataclasses.replace(training, epochs=2, rungs=())
