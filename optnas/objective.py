@@ -56,9 +56,9 @@ def run(study: Study, trial: Trial) -> list[float]:
         metrics = _evaluate(study, trial, candidate)
         _record_late_constraints(study, trial, metrics)
         return _values(study, metrics)
-    except TrialPruned as pruned:
-        trial.set_user_attr("reason", str(pruned))
-        raise
+    except (TrialPruned, Diverged) as given_up:
+        trial.set_user_attr("reason", str(given_up))
+        raise TrialPruned(str(given_up)) from given_up
     except Exception as error:
         trial.set_user_attr("reason", _in_words(error))
         raise
@@ -183,12 +183,7 @@ def _train(study: Study, candidate: Candidate, device: torch.device, report: Rep
     with torch.random.fork_rng():
         torch.manual_seed(candidate.seed)
         module = _build(study, candidate)
-        try:
-            return fit(
-                module, study.task, candidate.training, device=device, seed=candidate.seed, report=report
-            )
-        except Diverged as error:
-            raise TrialPruned(str(error)) from error
+        return fit(module, study.task, candidate.training, device=device, seed=candidate.seed, report=report)
 
 
 def _build(study: Study, candidate: Candidate) -> nn.Module:

@@ -103,6 +103,13 @@ def test_size_and_peak_memory_grow_with_the_network() -> None:
     assert large.values[1] > 2 * 64 * 8 * 8 * 4 * 128 > 10 * small.values[1]
 
 
+def test_a_training_that_diverges_while_its_memory_is_measured_is_pruned() -> None:
+    training = Training(epochs=1, batch_size=128, optimizer="sgd", lr=1e6, device="cpu")
+    (trial,) = search(study(objectives=[minimize("peak_memory")], training=training), [64])
+    assert trial.state == TrialState.PRUNED
+    assert "the loss became" in trial.user_attrs["reason"]
+
+
 def test_nothing_is_measured_that_nobody_asks_for() -> None:
     asked = study(objectives=[minimize("size")])
     opened = asked.open(optuna.storages.InMemoryStorage())
