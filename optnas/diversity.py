@@ -42,7 +42,7 @@ def diversity(
         apart += np.where(np.isnan(own) | np.isnan(others), either, far)
         counted += either
     distances = apart / np.maximum(counted, 1)
-    return round(float(np.sort(distances)[:_NEIGHBOURS].mean()), 6)
+    return float(np.sort(distances)[:_NEIGHBOURS].mean())
 
 
 def _places(distribution: BaseDistribution, owners: Sequence[Params], name: str) -> NDArray[np.float64]:

@@ -110,7 +110,8 @@ def _measured_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[st
         unknown.remove("diversity")
         finished = _trials(trial, TrialState.COMPLETE)
         before = [other.params for other in finished if other.number < trial.number]
-        costs["diversity"] = diversity(study.space.distributions(), candidate.params, before)
+        found = diversity(study.space.distributions(), candidate.params, before)
+        costs["diversity"] = round(found, 6)
     if unknown:
         assert study.task is not None
         study.check_place(trial.study, study.measuring.place(unknown, candidate.training))
