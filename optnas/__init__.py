@@ -3,6 +3,7 @@
 from optnas import data, ops, pruners, samplers, spaces, tasks
 from optnas.candidate import Candidate
 from optnas.cost import Cost
+from optnas.cost.measuring import Measuring
 from optnas.errors import UserError
 from optnas.metrics import maximize, minimize
 from optnas.ops import op
@@ -16,6 +17,7 @@ __all__ = [
     "BuildError",
     "Candidate",
     "Cost",
+    "Measuring",
     "Node",
     "ParetoHalvingPruner",
     "SpaceError",
