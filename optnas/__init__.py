@@ -3,6 +3,7 @@
 from optnas import data, ops, pruners, samplers, spaces, tasks
 from optnas.candidate import Candidate
 from optnas.cost import Cost
+from optnas.cost.measuring import Measuring
 from optnas.errors import UserError
 from optnas.metrics import maximize, minimize
 from optnas.ops import op
@@ -10,11 +11,13 @@ from optnas.pruners import ParetoHalvingPruner, report, should_prune
 from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared, stage
 from optnas.study import Study
 from optnas.train import Training
+from optnas.trained import load
 
 __all__ = [
     "BuildError",
     "Candidate",
     "Cost",
+    "Measuring",
     "Node",
     "ParetoHalvingPruner",
     "SpaceError",
@@ -24,6 +27,7 @@ __all__ = [
     "choose",
     "data",
     "integer",
+    "load",
     "maximize",
     "minimize",
     "op",

@@ -21,7 +21,8 @@ class Candidate:
         training: The training's values without holes.
         params: What each parameter was set to.
         seed: For everything random about this trial.
-        costs: What is known exactly before any training, by name: ``flops``, ``params``, …
+        costs: What is known before any training, by name: ``flops``, ``params``, …, and what was
+            measured of the built network.
     """
 
     architecture: Node

@@ -1,7 +1,8 @@
 """The way of one trial.
 
-suggest → same candidate finished before? reuse its values : costs → constraints → evaluate by rungs
-⇄ pruner → values. Whatever happens leaves its reason in words in the trial's record.
+suggest → same candidate finished before? reuse its values : costs → constraints → what only the built
+network tells → constraints → evaluate by rungs ⇄ pruner → values. Whatever happens leaves its reason in
+words in the trial's record.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ import math
 import time
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from optuna import TrialPruned
 from optuna.trial import FrozenTrial, Trial, TrialState
+from torch import nn
 
 from optnas import pruners
 from optnas.candidate import Candidate
+from optnas.cost.measuring import measure
+from optnas.diversity import diversity
 from optnas.space import SpaceError
 from optnas.train import Diverged, Report, default_device, fit
+from optnas.train.memory import OutOfMemory, in_pieces
 
 if TYPE_CHECKING:
     from optnas.study import Study
@@ -45,12 +51,15 @@ def run(study: Study, trial: Trial) -> list[float]:
             return _lend(twin, trial)
         candidate = dataclasses.replace(candidate, costs=_known_costs(study, trial, candidate))
         _check_constraints(study, trial, candidate)
+        if study.measured:
+            candidate = dataclasses.replace(candidate, costs=_measured_costs(study, trial, candidate))
+            _check_constraints(study, trial, candidate)
         metrics = _evaluate(study, trial, candidate)
         _record_late_constraints(study, trial, metrics)
         return _values(study, metrics)
-    except TrialPruned as pruned:
-        trial.set_user_attr("reason", str(pruned))
-        raise
+    except (TrialPruned, Diverged) as given_up:
+        trial.set_user_attr("reason", str(given_up))
+        raise TrialPruned(str(given_up)) from given_up
     except Exception as error:
         trial.set_user_attr("reason", _in_words(error))
         raise
@@ -58,12 +67,15 @@ def run(study: Study, trial: Trial) -> list[float]:
 
 def _finished_twin(trial: Trial, key: str) -> FrozenTrial | None:
     """Return the trial that trained the same candidate to its end, if there is one."""
-    # What the sampler has just read of the storage will do.
-    finished = (TrialState.COMPLETE, TrialState.PRUNED)
-    for other in trial.study._get_trials(deepcopy=False, states=finished, use_cache=True):
+    for other in _trials(trial, TrialState.COMPLETE, TrialState.PRUNED):
         if other.user_attrs.get("key") == key and "twin" not in other.user_attrs:
             return other
     return None
+
+
+def _trials(trial: Trial, *states: TrialState) -> list[FrozenTrial]:
+    # What the sampler has just read of the storage will do.
+    return trial.study._get_trials(deepcopy=False, states=states, use_cache=True)
 
 
 def _lend(twin: FrozenTrial, trial: Trial) -> list[float]:
@@ -91,11 +103,34 @@ def _known_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[str, 
     return costs
 
 
+def _measured_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[str, float]:
+    """Return the known costs and what else can be found out before any training."""
+    costs = dict(candidate.costs)
+    unknown = [name for name in study.measured if name not in costs]
+    if "diversity" in unknown:
+        unknown.remove("diversity")
+        finished = _trials(trial, TrialState.COMPLETE)
+        before = [other.params for other in finished if other.number < trial.number]
+        found = diversity(study.space.distributions(), candidate.params, before)
+        costs["diversity"] = round(found, 6)
+    if unknown:
+        assert study.task is not None
+        study.check_place(trial.study, study.measuring.place(unknown, candidate.training))
+        with torch.random.fork_rng():
+            torch.manual_seed(candidate.seed)
+            make = partial(_build, study, candidate)
+            costs |= measure(unknown, make, study.task, candidate.training, study.measuring)
+    trial.set_user_attr("costs", costs)
+    return costs
+
+
 def _check_constraints(study: Study, trial: Trial, candidate: Candidate) -> None:
     """Record how far each constraint on known costs is broken, and end the trial if one is."""
     broken = []
     for limit in study.constraints:
-        if limit.needs is not None and not limit.needs <= candidate.costs.keys():
+        # A function may look at any of them, so it waits for all.
+        needs = study.measured if limit.needs is None else limit.needs
+        if not candidate.costs.keys() >= set(needs):
             continue
         violation = limit.violation(candidate if limit.needs is None else candidate.costs)
         _constrain(trial, limit.name, violation)
@@ -139,24 +174,39 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate) -> dict[str, flo
         device = default_device(candidate.training.device)
         threads = torch.get_num_threads()
         trial.set_user_attr("run", {"device": str(device), "threads": threads, "seed": candidate.seed})
-        found = _train(study, candidate, device, report)
+        found = _train(study, trial, candidate, device, report)
     metrics = {**candidate.costs, "seconds": round(spent(), 4), **found}
     trial.set_user_attr("metrics", {name: metrics[name] for name in ("seconds", *found)})
     return metrics
 
 
-def _train(study: Study, candidate: Candidate, device: torch.device, report: Report) -> dict[str, float]:
+def _train(
+    study: Study, trial: Trial, candidate: Candidate, device: torch.device, report: Report
+) -> dict[str, float]:
     assert study.task is not None
+    task, training, seed = study.task, candidate.training, candidate.seed
+
+    def train(pieces: int) -> dict[str, float]:
+        torch.manual_seed(seed)
+        module = _build(study, candidate)
+        return fit(module, task, training, device=device, seed=seed, report=report, pieces=pieces)
+
+    try:
+        with torch.random.fork_rng():
+            metrics, pieces = in_pieces(train, training.batch_size, device)
+    except OutOfMemory as error:
+        # Infeasible rather than failed: samplers learn from that to look elsewhere.
+        _constrain(trial, "memory", 1.0)
+        raise TrialPruned(str(error)) from error
+    if pieces > 1:
+        trial.set_user_attr("pieces", pieces)
+    return metrics
+
+
+def _build(study: Study, candidate: Candidate) -> nn.Module:
     assert study.shape is not None
-    with torch.random.fork_rng():
-        torch.manual_seed(candidate.seed)
-        module = candidate.architecture.build(study.shape, **study.context)
-        try:
-            return fit(
-                module, study.task, candidate.training, device=device, seed=candidate.seed, report=report
-            )
-        except Diverged as error:
-            raise TrialPruned(str(error)) from error
+    module: nn.Module = candidate.architecture.build(study.shape, **study.context)
+    return module
 
 
 def _values(study: Study, metrics: Mapping[str, float]) -> list[float]:

@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage
 
 from optnas.candidate import Candidate
 from optnas.cost import COSTS
+from optnas.cost.measuring import MEASURED, Measuring
 from optnas.domain import StudyDomain
 from optnas.errors import UserError, nearest
 from optnas.metrics import Constraint, Objective
@@ -57,6 +58,8 @@ class Study:
         training: How candidates are trained; its values may be holes.
         sampler: A name (``random``, ``tpe``, ``nsga2``, ``gp``) or any Optuna sampler.
         pruner: A name (``pareto-halving``, ``none``), any Optuna pruner, or ``None``.
+        measuring: How latency, energy and peak memory are measured where an objective or a constraint
+            asks for them; by default of one sample with one thread, on the device of the training.
         costs: Takes a candidate and returns exactly known values by name. By default the tree's
             own costs where ``task`` or ``shape`` tell the input's shape.
         shape: The input's shape without the batch, where there is no task to tell it.
@@ -79,6 +82,7 @@ class Study:
         training: Training | None = None,
         sampler: str | BaseSampler = "tpe",
         pruner: str | BasePruner | None = "pareto-halving",
+        measuring: Measuring | None = None,
         costs: Callable[[Candidate], Mapping[str, float]] | None = None,
         shape: tuple[int, ...] | None = None,
         context: Mapping[str, Any] | None = None,
@@ -90,6 +94,8 @@ class Study:
             raise UserError(f"study {name!r}: the space must be an op's node, such as ops.seq(…)")
         if (task is None) == (evaluate is None):
             raise UserError(f"study {name!r}: give either a task or evaluate=")
+        if measuring is not None and task is None:
+            raise UserError(f"study {name!r}: measuring= is for a task; evaluate= measures by itself")
         if not objectives or not all(isinstance(objective, Objective) for objective in objectives):
             raise UserError(
                 f"study {name!r}: objectives are a list such as [maximize('accuracy'), minimize('flops')]"
@@ -103,6 +109,7 @@ class Study:
         self.objectives = tuple(objectives)
         self.constraints = tuple(Constraint.of(limit) for limit in constraints)
         self.training = training or Training()
+        self.measuring = measuring or Measuring()
         self.sampler = sampler
         self.pruner = pruner
         self.seed = seed
@@ -201,11 +208,18 @@ class Study:
     def known(self) -> tuple[str, ...] | None:
         """The names of all that is measured, or ``None`` if only a trial can tell."""
         if self.task is not None:
-            return (*COSTS, *self.task.metrics, "seconds")
+            return (*COSTS, *MEASURED, "diversity", *self.task.metrics, "seconds")
         metrics = getattr(self.evaluate, "metrics", None)
         if metrics is None:
             return None
-        return (*metrics, *(COSTS if self._shape is not None else ()), "seconds")
+        return (*metrics, *(COSTS if self._shape is not None else ()), "diversity", "seconds")
+
+    @cached_property
+    def measured(self) -> tuple[str, ...]:
+        """The names of what has to be found out of a candidate before it is trained, beyond its costs."""
+        known = (*MEASURED, "diversity") if self.task is not None else ("diversity",)
+        own = getattr(self.task or self.evaluate, "metrics", None) or ()
+        return tuple(name for name in known if name in self._asked and name not in own)
 
     @property
     def _asked(self) -> set[str]:
@@ -260,8 +274,10 @@ class Study:
         """Return this study in ``storage``, made there if it is new.
 
         Raises:
-            UserError: If a study of that name is there with another space or other objectives.
+            UserError: If a study of that name is there with another space or other objectives, or
+                was measured on another device, or this one cannot measure what is asked.
         """
+        place = self.measuring.place(self.measured, self.training)
         study = optuna.create_study(
             study_name=self.name,
             storage=storage,
@@ -288,7 +304,24 @@ class Study:
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 study.set_metric_names([name for name, _ in wanted])
         self._check_space(study)
+        self.check_place(study, place)
         return study
+
+    def check_place(self, study: optuna.Study, place: str | None) -> None:
+        """Refuse to measure at another ``place`` than the study; keep which it is where it is new.
+
+        Raises:
+            UserError: If it is another.
+        """
+        before = study.user_attrs.get("measured_on")
+        if place is None or before == place:
+            return
+        if before is not None:
+            raise UserError(
+                f"study {self.name!r} is measured on {before}, and this is {place}: figures of different"
+                " devices do not compare; run it there, or give the study another name"
+            )
+        study.set_user_attr("measured_on", place)
 
     def _check_space(self, study: optuna.Study) -> None:
         """Refuse to go on with a space that changed; keep what it was where it is new."""

@@ -30,7 +30,8 @@ study = Study(
     # Your own data: data.tensors(x, y) with x of shape (samples, channels, height, width) and y the
     # class of each sample, counted from 0; data.csv and data.text. tasks.regression learns values.
     task=tasks.classification(data.digits()),
-    # Any of accuracy, error, loss, seconds, flops, macs, params, activations, elementwise, depth.
+    # Any of accuracy, error, loss, seconds, flops, macs, params, activations, elementwise, depth, width,
+    # and measured ones: latency_ms, latency_p95_ms, peak_memory, energy, size.
     objectives=[maximize("accuracy"), minimize("flops")],
     # What breaks a limit is not trained. A function of the candidate serves as well.
     constraints=["params <= 200_000"],

@@ -243,7 +243,9 @@ def test_the_dashboard_serves_the_study_with_its_objective_names(searched: Path)
         server.communicate()
 
 
-@pytest.mark.parametrize("command", ["init", "run", "status", "pareto", "show", "dashboard", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["init", "run", "status", "pareto", "show", "train", "dashboard", "doctor"]
+)
 def test_every_command_explains_itself_by_examples(command: str) -> None:
     result = call(command, "--help")
     assert result.exit_code == 0

@@ -74,14 +74,15 @@ def test_plain_optuna_searches_with_its_own_loop(tmp_path: Path) -> None:
     assert "FLOPs  seq(" in output
 
 
-def test_the_throughput_benchmark_measures_both_loops(tmp_path: Path) -> None:
+@pytest.mark.parametrize("of", [["digits"], ["synthetic", "--samples", 200]])
+def test_the_throughput_benchmark_measures_every_loop(of: list[object], tmp_path: Path) -> None:
     script = REPOSITORY / "examples" / "benchmarks" / "throughput.py"
-    options = ["--architectures", 2, "--epochs", 1, "--rounds", 1, "--json", "figures.json"]
-    output = python(script, *options, folder=tmp_path)
+    options = ["--data", *of, "--architectures", 2, "--epochs", 1, "--rounds", 1, "--best-threads", "--tuned"]
+    output = python(script, *options, "--json", "figures.json", folder=tmp_path)
     assert "trials/h" in output
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert figures["optnas"]["trials_per_hour"] > 0
-    assert len(figures) == 3
+    assert len(figures.pop("cores") and figures) == 4
+    assert all(figure["trials_per_hour"] > 0 for figure in figures.values())
 
 
 def test_the_overhead_benchmark_compares_with_bare_optuna(tmp_path: Path) -> None:

@@ -203,3 +203,28 @@ def test_training_leaves_the_caller_s_random_numbers_alone() -> None:
     torch.manual_seed(5)
     search(trained())
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize(("most", "pieces"), [(64, None), (20, 4), (1, 0)])
+def test_a_network_too_large_for_memory_trains_in_pieces_or_is_infeasible(
+    most: int, pieces: int | None
+) -> None:
+    @op(name="hungry")
+    def hungry(x: torch.Tensor) -> torch.Tensor:
+        if torch.is_grad_enabled() and len(x) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB")
+        return x
+
+    small, large = search(
+        trained(space=ops.seq(choose(ops.relu(), hungry(), name="op"), ops.head()), pruner=None),
+        trials=2,
+        enqueue=[{"op": "relu"}, {"op": "hungry"}],
+    )
+    assert small.state == TrialState.COMPLETE
+    if pieces == 0:
+        assert large.state == TrialState.PRUNED
+        assert large.constraints == {"memory": 1.0}
+        assert large.user_attrs["reason"] == "out of memory on cpu, even with batches in 32 pieces"
+    else:
+        assert large.state == TrialState.COMPLETE
+        assert large.user_attrs.get("pieces") == pieces

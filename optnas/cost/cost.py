@@ -23,6 +23,8 @@ class Cost:
         elementwise: Arithmetic functions applied number by number: activations, norms, pooling,
             sums of branches. Apart from ``flops`` by that convention.
         depth: Layers with weights on the longest path.
+        width: The most channels (of images) or features that a layer with weights puts out, the last
+            layer included; for such a layer, by default those of its shape.
     """
 
     shape: Shape
@@ -31,6 +33,11 @@ class Cost:
     activations: int = 0
     elementwise: int = 0
     depth: int = 0
+    width: int = 0
+
+    def __post_init__(self) -> None:
+        if self.depth and self.shape and not self.width:
+            object.__setattr__(self, "width", self.shape[0 if len(self.shape) >= 3 else -1])
 
     @property
     def macs(self) -> int:
@@ -46,6 +53,7 @@ class Cost:
             self.activations + following.activations,
             self.elementwise + following.elementwise,
             self.depth + following.depth,
+            max(self.width, following.width),
         )
 
     def beside(self, other: Cost, shape: Shape) -> Cost:
@@ -57,8 +65,9 @@ class Cost:
             self.activations + other.activations,
             self.elementwise + other.elementwise,
             max(self.depth, other.depth),
+            max(self.width, other.width),
         )
 
 
-COSTS = ("flops", "macs", "params", "activations", "elementwise", "depth")
+COSTS = ("flops", "macs", "params", "activations", "elementwise", "depth", "width")
 """The costs by the names that objectives and constraints use."""

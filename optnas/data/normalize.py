@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from optnas.data.data import as_stored
-
-__all__ = ["Normalize", "block_size", "normalized"]
+__all__ = ["Normalize", "Normalized", "block_size", "normalized"]
 
 Array = np.ndarray[Any, Any]
 
@@ -62,6 +60,20 @@ class Normalize:
         return (x - mean).div_(deviation)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Normalized:
+    """What is stored is what a network takes, as it has been normalised already.
+
+    Attributes:
+        by: What inputs that come later have to go through.
+    """
+
+    by: Normalize
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x
+
+
 def block_size(shape: tuple[int, ...]) -> int:
     """Return how many samples of that shape to take at once for :meth:`Normalize.by`."""
     return max(1, _BLOCK_VALUES // math.prod(shape))
@@ -85,4 +97,4 @@ def normalized(inputs: Array, train: Array) -> tuple[Tensor, Callable[[Tensor], 
             if np.iinfo(small).min <= low and high <= np.iinfo(small).max:
                 return torch.from_numpy(inputs.astype(small)), figures
     exact = (inputs - figures.mean.numpy()) / figures.deviation.numpy()
-    return torch.from_numpy(exact).float().contiguous(), as_stored
+    return torch.from_numpy(exact).float().contiguous(), Normalized(figures)

@@ -76,7 +76,7 @@ class Cell(Op):
     def cost(self, node: Node, site: Site) -> Cost:
         graph = graph_of(node)
         states = [Cost(site.shape)] * graph.inputs
-        flops = params = activations = elementwise = 0
+        flops = params = activations = elementwise = width = 0
         for edges in graph.nodes:
             depth = 0
             shape: Shape | None = None
@@ -90,6 +90,7 @@ class Cell(Op):
                 activations += edge.activations
                 elementwise += edge.elementwise
                 depth = max(depth, states[source].depth + edge.depth)
+                width = max(width, edge.width)
             assert shape is not None
             sums = (len(edges) - 1) * numel(shape)
             activations += sums
@@ -99,7 +100,8 @@ class Cell(Op):
         shape = _joined_shape([state.shape for state in out])
         if len(out) > 1:
             activations += numel(shape)
-        return Cost(shape, flops, params, activations, elementwise, max(state.depth for state in out))
+        depth = max(state.depth for state in out)
+        return Cost(shape, flops, params, activations, elementwise, depth, width)
 
     def build(self, node: Node, site: Site) -> nn.Module:
         site.cost(node)  # raises where shapes do not fit

@@ -19,7 +19,7 @@ CHILDREN = inspect.Signature([inspect.Parameter("children", inspect.Parameter.VA
 def chain_cost(children: tuple[Node, ...], site: Site) -> Cost:
     """Return the cost of children applied one after the other."""
     shape = site.shape
-    flops = params = activations = elementwise = depth = 0
+    flops = params = activations = elementwise = depth = width = 0
     # The sum of Cost.then over the children, without making a Cost at every step.
     for child in children:
         cost = site.at(shape).cost(child)
@@ -29,7 +29,8 @@ def chain_cost(children: tuple[Node, ...], site: Site) -> Cost:
         activations += cost.activations
         elementwise += cost.elementwise
         depth += cost.depth
-    return Cost(shape, flops, params, activations, elementwise, depth)
+        width = max(width, cost.width)
+    return Cost(shape, flops, params, activations, elementwise, depth, width)
 
 
 def chain_modules(children: tuple[Node, ...], site: Site) -> nn.Module:

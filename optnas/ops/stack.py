@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Iterator
 from functools import lru_cache
@@ -51,7 +52,7 @@ class _Stack(Op):
                 total = total.then(part)
             depth = max(older_depth + older.depth, newer_depth + newer.depth) + cell.depth
             older_depth, newer_depth = newer_depth, depth
-        return Cost(total.shape, total.flops, total.params, total.activations, total.elementwise, newer_depth)
+        return dataclasses.replace(total, depth=newer_depth)
 
     def build(self, node: Node, site: Site) -> nn.Module:
         site.cost(node)  # raises where shapes do not fit

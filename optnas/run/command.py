@@ -12,8 +12,9 @@ from optnas.errors import UserError
 from optnas.report.numbers import duration
 from optnas.report.terminal import live_view
 from optnas.run.files import load_study
-from optnas.run.local import default_workers, run_here, run_processes
+from optnas.run.local import run_here, run_processes
 from optnas.run.progress import Progress
+from optnas.run.resources import default_threads, default_workers
 from optnas.run.storage import masked, open_storage
 from optnas.study import Study
 from optnas.train import default_device
@@ -41,6 +42,7 @@ def run_command(
     study = load_study(file)
     _check(study)
     workers = min(workers or default_workers(study), trials)
+    threads = threads or default_threads(study, workers)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     opened = study.open(open_storage(url))
     title = f"{study.name} · {masked(url)} · {workers} {'worker' if workers == 1 else 'workers'}"

@@ -21,9 +21,9 @@ from optnas.errors import UserError
 from optnas.run.process import FAILED
 from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
 from optnas.study import Study
-from optnas.train import cores, default_device, training_environment, use_threads
+from optnas.train import training_environment, use_threads
 
-__all__ = ["default_workers", "run_here", "run_processes"]
+__all__ = ["run_here", "run_processes"]
 
 _TICK_SECONDS = 0.25
 # Workers that die again and again without an error of their own (killed, out of memory).
@@ -33,18 +33,7 @@ _STOP_SECONDS = 20
 Tick = Callable[[], None]
 
 
-def default_workers(study: Study) -> int:
-    """Return how many workers suit this machine.
-
-    On the CPU one for each core, since each computes with one thread. One on a GPU, and one for an
-    evaluation of the user's own, which may hold anything.
-    """
-    if study.evaluate is not None or default_device(study.training.device).type != "cpu":
-        return 1
-    return cores()
-
-
-def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int | None, tick: Tick) -> None:
+def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int, tick: Tick) -> None:
     """Run trials in this process, calling ``tick`` now and then from a thread beside it.
 
     Raises:
@@ -70,7 +59,7 @@ def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int | N
         use_threads(before)
 
 
-def run_processes(file: str, url: str, total: int, *, workers: int, threads: int | None, tick: Tick) -> None:
+def run_processes(file: str, url: str, total: int, *, workers: int, threads: int, tick: Tick) -> None:
     """Run trials in ``workers`` processes, calling ``tick`` now and then.
 
     A process that dies is replaced; what it was running is taken over by another.
@@ -88,7 +77,7 @@ def run_processes(file: str, url: str, total: int, *, workers: int, threads: int
         UserError: If a worker cannot even begin, or workers keep dying.
         KeyboardInterrupt: On Ctrl-C or SIGTERM, once every worker has put its trial back.
     """
-    task = json.dumps({"file": file, "storage": url, "total": total, "threads": threads or 1})
+    task = json.dumps({"file": file, "storage": url, "total": total, "threads": threads})
     running: list[_Process] = []
     deaths = 0
     try:

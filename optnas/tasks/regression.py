@@ -75,6 +75,11 @@ class Regression(Task):
             found["r2"] = float(torchmetrics().r2_score(values, targets))
         return found
 
+    @property
+    def output_scale(self) -> tuple[Tensor, Tensor]:
+        mean, deviation = self._figures(torch.device("cpu"))
+        return deviation, mean
+
     def _figures(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the mean and the standard deviation of the training part's targets."""
         if device not in self._kept:

@@ -65,6 +65,14 @@ class Task(ABC):
         return {"outputs": self.data.outputs}
 
     @property
+    def output_scale(self) -> tuple[Tensor, Tensor] | None:
+        """The deviation and the mean that bring a network's outputs to the unit of the targets.
+
+        ``None`` where they are what a user of the network wants, such as logits.
+        """
+        return None
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
         """The shape that a network's output has to have, without the batch."""
         return (self.data.outputs,)

@@ -35,9 +35,16 @@ class Average:
         for value, weight in zip(self._values, self._weights.parameters, strict=False):
             value.lerp_(weight.detach(), 1 - decay)
 
-    def in_place(self) -> AbstractContextManager[None]:
-        """Let the weights be their average while within."""
-        return self._weights.replaced(self._values) if self._values else contextlib.nullcontext()
+    def in_place(self) -> AbstractContextManager[list[Tensor]]:
+        """Let the weights be their average while within, which is given the trained ones."""
+        return self._weights.replaced(self._values) if self._values else contextlib.nullcontext([])
+
+    def restore(self, step: int, trained: list[Tensor]) -> None:
+        """Take the weights for their average after ``step`` steps, and go on with the ``trained`` ones."""
+        if self._values:
+            self._step = step
+            self._values = [weight.detach().clone() for weight in self._weights.parameters]
+            self._weights.set(trained)
 
     def keep(self) -> None:
         """Set the weights to their average."""

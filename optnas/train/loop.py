@@ -14,6 +14,7 @@ from optnas.errors import UserError
 from optnas.tasks import Step, Task
 from optnas.train.average import Average
 from optnas.train.batches import batch_sizes, in_order, shuffled
+from optnas.train.checkpoint import State
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.layout import in_channels_last
 from optnas.train.optimizers import make_optimizer
@@ -45,6 +46,9 @@ def fit(
     device: torch.device,
     seed: int,
     report: Report | None = None,
+    state: State | None = None,
+    keep: Callable[[State], None] | None = None,
+    pieces: int = 1,
 ) -> dict[str, float]:
     """Train ``module`` in place and return its validation metrics.
 
@@ -58,6 +62,11 @@ def fit(
         device: Where to train.
         seed: Of the order of the samples; build ``module`` under a seed of its own.
         report: Called at the training's rungs.
+        state: Where to go on from: what ``keep`` was given in a training with the same arguments.
+        keep: Called with all that a training can go on from, at the rungs (before ``report``) and after
+            the last epoch; may raise to stop the training.
+        pieces: In how many parts a batch goes through the network, to save memory; a task with a step
+            of its own has whole batches always.
 
     Raises:
         Diverged: If the loss is not finite at the end of an epoch.
@@ -73,21 +82,36 @@ def fit(
             if device.type == "cpu":
                 faster.enter_context(faster_convolutions(module))
         faster.enter_context(in_precision(module, choose_precision(training.precision, device)))
-        return _fit(module, task, training, parts, seed, report)
+        return _fit(module, task, training, parts, seed, report, state, keep, pieces)
 
 
 def _fit(
-    module: nn.Module, task: Task, training: Training, parts: Splits, seed: int, report: Report | None
+    module: nn.Module,
+    task: Task,
+    training: Training,
+    parts: Splits,
+    seed: int,
+    report: Report | None,
+    state: State | None,
+    keep: Callable[[State], None] | None,
+    pieces: int,
 ) -> dict[str, float]:
     sizes = batch_sizes(len(parts.train), training.batch_size)
     weights = FlatWeights(module)
     average = Average(weights, training.ema)
-    step = task.own_step(module, training) or _usual_step(module, weights, task, training)
+    optimizer = None
+    step = task.own_step(module, training)
+    if step is None:
+        optimizer = make_optimizer(weights.parameters, training)
+        step = _usual_step(module, weights, optimizer, task, training, pieces)
     generator = torch.Generator().manual_seed(seed)
     rungs = set(training.reported)
-    done, total = 0, len(sizes) * training.epochs
-    metrics: dict[str, float] = {}
-    for epoch in range(1, training.epochs + 1):
+    epochs, metrics = (0, {}) if state is None else (state.epoch, state.metrics)
+    done, total = len(sizes) * epochs, len(sizes) * training.epochs
+    if state is not None:
+        state.restore(module, optimizer, generator)
+        average.restore(done, state.trained)
+    for epoch in range(epochs + 1, training.epochs + 1):
         module.train()
         lost = torch.zeros((), device=parts.train.y.device)
         for batch_x, batch_y in shuffled(parts, sizes, training, generator):
@@ -100,27 +124,37 @@ def _fit(
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {epoch}")
         if epoch in rungs or epoch == training.epochs:
-            with average.in_place():
+            with average.in_place() as trained:
                 metrics = evaluate(module, task, parts.validation, parts.prepare)
+                if keep is not None:
+                    keep(State.of(epoch, module, trained, optimizer, generator, metrics))
             if report is not None and epoch in rungs:
                 report(epoch, metrics)
     average.keep()
     return metrics
 
 
-def _usual_step(module: nn.Module, weights: FlatWeights, task: Task, training: Training) -> Step:
-    optimizer = make_optimizer(weights.parameters, training)
-
+def _usual_step(
+    module: nn.Module,
+    weights: FlatWeights,
+    optimizer: torch.optim.Optimizer,
+    task: Task,
+    training: Training,
+    pieces: int,
+) -> Step:
     def step(inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
         for group in optimizer.param_groups:
             group["lr"] = training.lr * rate
         weights.zero_grad()
-        loss = task.loss(module(inputs), targets, label_smoothing=training.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
+        lost = torch.zeros((), device=targets.device)
+        for x, y in zip(inputs.chunk(pieces), targets.chunk(pieces), strict=True):
+            loss = task.loss(module(x), y, label_smoothing=training.label_smoothing) * (len(x) / len(inputs))
+            loss.backward()  # type: ignore[no-untyped-call]
+            lost += loss.detach()
         if training.clip:
             weights.clip_gradient(training.clip)
         optimizer.step()
-        return loss.detach()
+        return lost
 
     return step
 

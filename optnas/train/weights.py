@@ -70,12 +70,15 @@ class FlatWeights:
         nn.utils.clip_grad_norm_(self.parameters, norm)
 
     @contextlib.contextmanager
-    def replaced(self, values: list[Tensor]) -> Iterator[None]:
-        """Let the weights be ``values``, in the order of :attr:`parameters`, while within."""
+    def replaced(self, values: list[Tensor]) -> Iterator[list[Tensor]]:
+        """Let the weights be ``values``, in the order of :attr:`parameters`, while within.
+
+        Gives what they were before.
+        """
         own = [weight.detach().clone() for weight in self.parameters]
         self.set(values)
         try:
-            yield
+            yield own
         finally:
             self.set(own)
 

@@ -49,7 +49,14 @@ def count(module: nn.Module, shape: Shape) -> Cost:
         params=sum(parameter.numel() for parameter in module.parameters()),
         activations=sum(written),
         depth=longest(module),
+        width=widest(module),
     )
+
+
+def widest(module: nn.Module) -> int:
+    """Return the most channels or features that a layer with weights puts out."""
+    layers = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    return max((len(layer.weight) for layer in layers), default=0)
 
 
 def longest(module: nn.Module) -> int:
@@ -74,7 +81,7 @@ def test_the_cost_is_that_of_the_architecture_built_and_counted(body: Node, tail
     with torch.device("meta"):
         module = tree.build(shape, outputs=10)
     counted = count(module, shape)
-    for field in ("shape", "flops", "params", "activations", "depth"):
+    for field in ("shape", "flops", "params", "activations", "depth", "width"):
         assert getattr(cost, field) == getattr(counted, field), field
     assert cost.macs * 2 == cost.flops
 
@@ -127,6 +134,7 @@ def test_costs_worked_out_by_hand() -> None:
         activations=4 * 512 + 128 + 8 + 10,
         elementwise=2 * 512 + 512 + 512 + 4 * 128 + 128,
         depth=2,
+        width=10,
     )
 
 
@@ -149,8 +157,8 @@ def test_what_each_op_does_to_every_number_that_it_writes(functions: int) -> Non
 
 def test_branches_add_up_but_for_their_depth() -> None:
     one, two = Cost((3,), 2, 4, 6, 8, 10), Cost((5,), 1, 2, 3, 4, 5)
-    assert one.then(two) == Cost((5,), 3, 6, 9, 12, 15)
-    assert one.beside(two, (7,)) == Cost((7,), 3, 6, 9, 12, 10)
+    assert one.then(two) == Cost((5,), 3, 6, 9, 12, 15, 5)
+    assert one.beside(two, (7,)) == Cost((7,), 3, 6, 9, 12, 10, 5)
     assert all(isinstance(getattr(one, name), int) for name in COSTS)
 
 

@@ -1,0 +1,52 @@
+"""The machine that is measured on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+
+__all__ = ["alone", "name_of", "processor"]
+
+
+def name_of(device: torch.device) -> str:
+    """Return what the hardware is called, the same on all machines of one kind."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+
+
+@cache
+def processor() -> str:
+    """Return what the CPU is called."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    if platform.system() == "Darwin":
+        brand = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            return subprocess.run(brand, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def alone(threads: int) -> Iterator[None]:
+    """Let no other worker of this user measure on this machine while within, and use ``threads`` threads.
+
+    Workers that train go on: making them wait would cost the search more than the figures gain.
+    """
+    user = getattr(os, "getuid", lambda: "user")()
+    before = torch.get_num_threads()
+    with FileLock(Path(tempfile.gettempdir()) / f"optnas-measuring-{user}.lock"):
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

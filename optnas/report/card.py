@@ -1,0 +1,133 @@
+"""The model card of a trained network: what people read before they use it (Mitchell et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from optnas.report.numbers import duration, short
+
+__all__ = ["model_card", "over_seeds"]
+
+_CARD = """\
+# {title}
+
+A network for {task} of the data set *{data}*: {origin}.
+
+## Architecture
+
+```
+{architecture}
+```
+
+{costs}
+
+## Data
+
+{samples} Inputs have the shape {shape}{normalized}.
+
+## Training
+
+{training}
+
+{trainings}
+
+The epoch is the one with the best validation score, {score}. `model.safetensors` holds the weights
+of seed {seed}, the best of them on validation.
+
+## Metrics
+
+{spread}
+
+{metrics}
+
+## Loading
+
+```python
+import torch
+import optnas
+
+model = optnas.load({folder!r})
+inputs = torch.zeros(1, {dimensions}, dtype={dtype})  # a batch, {inputs}
+outputs = model(inputs)
+```
+
+{own_ops}`metrics.json` has all figures, with the validation metrics after every epoch.
+"""
+
+
+def model_card(record: Mapping[str, Any], folder: Path) -> str:
+    """Return the card, in Markdown, of the network whose ``metrics.json`` holds ``record``."""
+    settings, figures = dict(record["settings"]), record["input"]["normalized_by"]
+    shape = record["input"]["shape"]
+    trial = record["trial"]
+    for name in ("architecture", "data", "score"):
+        settings.pop(name)
+    if not settings["crop"]:
+        settings.pop("padding")
+    return _CARD.format(
+        title=folder.name,
+        task=record["task"],
+        data=record["settings"]["data"],
+        origin=f"found by neural architecture search with optnas, in trial {trial} of the study"
+        f" *{record['study']}*"
+        if trial is not None
+        else f"an architecture of one's own, trained for the study *{record['study']}* of optnas",
+        architecture=record["architecture"],
+        costs=_table(("cost of one sample", "value"), [(n, f"{v:,}") for n, v in record["costs"].items()]),
+        samples=", ".join(f"{count:,} samples for {part}" for part, count in record["samples"].items()) + ".",
+        shape=tuple(shape),
+        normalized=""
+        if figures is None
+        else ", and are brought to mean 0 and deviation 1 by figures of the training part",
+        training=", ".join(f"{name} {_said(value)}" for name, value in settings.items() if value) + ".",
+        trainings=_table(
+            ("seed", "best epoch", "ended after", "time"),
+            [
+                (t["seed"], t["epoch"], f"{len(t['curve'])} ({t['ended']})", duration(t["seconds"]))
+                for t in record["trainings"]
+            ],
+        ),
+        score=f"`{record['settings']['score']}`",
+        seed=record["weights_of_seed"],
+        spread=_spread(record),
+        metrics=_table(("metric", "validation", "test"), over_seeds(record)),
+        folder=str(folder),
+        dimensions=", ".join(map(str, shape)),
+        dtype=f"torch.{record['input']['dtype']}",
+        inputs="as the data prepares them" if figures is None else "not normalised: the model does that",
+        own_ops="".join(f"Define the op `{name}` before, as its study does. " for name in record["own_ops"]),
+    )
+
+
+def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return a row a metric: its name, and mean ± standard deviation on validation and test."""
+    return [
+        (name, _mean(record["validation"][name]), _mean(record["test"].get(name)))
+        for name in record["validation"]
+    ]
+
+
+def _said(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _mean(summary: Mapping[str, Any] | None) -> str:
+    if summary is None:
+        return "–"
+    spread = "" if summary["deviation"] is None else f" ± {short(summary['deviation'])}"
+    return short(summary["mean"]) + spread
+
+
+def _spread(record: Mapping[str, Any]) -> str:
+    count = len(record["seeds"])
+    told = "Of one seed." if count == 1 else f"Mean ± standard deviation over {count} seeds."
+    if not record["test"]:
+        return f"{told} The data has no test part, so what stands here is what epochs were chosen by."
+    return f"{told} The test part was looked at once, after everything had been chosen."
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

@@ -1,0 +1,113 @@
+"""How many workers, and threads in each, suit a study on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from optnas.space import SpaceError
+from optnas.study import Study
+from optnas.train import cores, default_device, use_threads
+from optnas.train.batches import in_order
+from optnas.train.layout import channels_last
+
+__all__ = ["default_threads", "default_workers", "fastest_threads"]
+
+# A process with PyTorch in it and a small network in training, measured; its data comes on top.
+_WORKER_BYTES = 400 * 2**20
+
+# Of the memory that is free now: the user may have plans for the rest.
+_SHARE = 0.8
+
+_CALIBRATION_SECONDS = 1.0
+_ARCHITECTURES = 4
+_BATCH = 64
+# More threads for less than this are not worth what other processes lose.
+_WORTHWHILE = 1.15
+
+
+def default_workers(study: Study) -> int:
+    """Return how many workers suit this machine.
+
+    On the CPU one for each core, since each computes with one thread, or as many as memory holds with
+    their data. One on a GPU, and one for an evaluation of the user's own, which may hold anything.
+    """
+    if study.task is None or default_device(study.training.device).type != "cpu":
+        return 1
+    parts = study.task.data.splits
+    held = sum(part.x.nbytes for part in (parts.train, parts.validation, parts.test) if hasattr(part, "x"))
+    room = int(psutil.virtual_memory().available * _SHARE / (_WORKER_BYTES + held))
+    return max(1, min(cores(), room))
+
+
+def default_threads(study: Study, workers: int) -> int:
+    """Return with how many threads each of ``workers`` trains the networks of ``study`` fastest.
+
+    One where there is a worker for each core. Otherwise what was fastest in a second of training some
+    networks of the space: the kernels of small ones take microseconds, and waiting for a second thread
+    at each of them costs more than it helps.
+    """
+    spare = cores() // workers
+    if study.task is None or spare < 2 or default_device(study.training.device).type != "cpu":
+        return 1
+    steps = _steps(study)
+    return fastest_threads(lambda: [step() for step in steps], spare)
+
+
+def fastest_threads(step: Callable[[], object], most: int, seconds: float = _CALIBRATION_SECONDS) -> int:
+    """Return with how many threads, of 1, 2, 4, … and ``most``, ``step`` is fastest.
+
+    Numbers take turns for ``seconds``, so that other work on the machine disturbs all alike, and the
+    best time of each counts. More threads have to be worthwhile.
+    """
+    counts = sorted({1, most, *(2**i for i in range(1, most.bit_length()) if 2**i <= most)})
+    before = torch.get_num_threads()
+    best = dict.fromkeys(counts, float("inf"))
+    try:
+        end = time.perf_counter() + seconds
+        first = True
+        while first or time.perf_counter() < end:
+            for count in counts:
+                use_threads(count)
+                if first:
+                    step()  # what is made once, such as the threads
+                started = time.perf_counter()
+                step()
+                best[count] = min(best[count], time.perf_counter() - started)
+            first = False
+    finally:
+        use_threads(before)
+    chosen = 1
+    for count in counts:
+        if best[count] * _WORTHWHILE < best[chosen]:
+            chosen = count
+    return chosen
+
+
+def _steps(study: Study) -> list[Callable[[], object]]:
+    """Return a step of training for some networks of the space that can be built."""
+    assert study.task is not None
+    assert study.shape is not None
+    parts = study.task.data.splits
+    inputs = next(in_order(parts.train, min(_BATCH, len(parts.train)), parts.prepare))
+    steps: list[Callable[[], object]] = []
+    for seed in range(10 * _ARCHITECTURES):
+        try:
+            module = study.space.sample(seed).build(study.shape, **study.context)
+        except SpaceError:
+            continue
+        if len(study.shape) == 3:
+            module.to(memory_format=torch.channels_last)
+        steps.append(partial(_step, module, channels_last(inputs)))
+        if len(steps) == _ARCHITECTURES:
+            break
+    return steps
+
+
+def _step(module: nn.Module, inputs: Tensor) -> None:
+    module(inputs).float().square().mean().backward()

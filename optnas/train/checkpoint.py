@@ -1,0 +1,166 @@
+"""Checkpoints: where a training was after an epoch, in a file that is whole or not there.
+
+Tensors are in the safetensors format and everything else is JSON in that file's header: nothing that
+is read is executed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from optnas.errors import UserError
+
+__all__ = ["State", "read_tensors", "replace_file", "write_tensors"]
+
+# Stands in the JSON for a tensor, before its name.
+_TENSOR = "tensor:"
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """All that a training goes on from to the very values of an undisturbed one (on the CPU).
+
+    Its tensors are the training's own, which go on changing: write or copy what is to stay.
+
+    Attributes:
+        epoch: How many epochs are done.
+        module: The network's state, with the weights that were evaluated.
+        trained: The weights that training goes on with, where those are an average; else empty.
+        optimizer: The optimiser's state; ``None`` for a task with a training step of its own, whose
+            state is its own too: nothing can go on from there.
+        generators: The states of what is random: the samples' order and augmentation (``order``), and
+            PyTorch's own generators on the CPU and the device, which layers such as dropout draw from.
+        metrics: On the validation part.
+    """
+
+    epoch: int
+    module: dict[str, Tensor]
+    trained: list[Tensor]
+    optimizer: dict[str, Any] | None
+    generators: dict[str, Tensor]
+    metrics: dict[str, float]
+
+    @classmethod
+    def of(
+        cls,
+        epoch: int,
+        module: nn.Module,
+        trained: list[Tensor],
+        optimizer: torch.optim.Optimizer | None,
+        order: torch.Generator,
+        metrics: dict[str, float],
+    ) -> State:
+        """Return where a training is; the arguments are those of the attributes."""
+        generators = {"order": order.get_state(), "cpu": torch.get_rng_state()}
+        if (device := _cuda_device(module)) is not None:
+            generators["cuda"] = torch.cuda.get_rng_state(device)
+        moments = None if optimizer is None else optimizer.state_dict()
+        return cls(epoch, module.state_dict(), trained, moments, generators, metrics)
+
+    def restore(
+        self, module: nn.Module, optimizer: torch.optim.Optimizer | None, order: torch.Generator
+    ) -> None:
+        """Bring a training that has not begun to where this one was, but for :attr:`trained`.
+
+        Raises:
+            ValueError: If there is no optimiser.
+        """
+        if self.optimizer is None or optimizer is None:
+            raise ValueError("a training with a step of its own cannot be gone on with")
+        module.load_state_dict(self.module)
+        # JSON has only texts for keys, where the optimiser has numbers.
+        moments = {int(index): state for index, state in self.optimizer["state"].items()}
+        optimizer.load_state_dict({**self.optimizer, "state": moments})
+        order.set_state(self.generators["order"])
+        torch.set_rng_state(self.generators["cpu"])
+        device = _cuda_device(module)
+        if "cuda" in self.generators and device is not None:
+            torch.cuda.set_rng_state(self.generators["cuda"], device)
+
+
+def _cuda_device(module: nn.Module) -> torch.device | None:
+    return next((weight.device for weight in module.parameters() if weight.is_cuda), None)
+
+
+def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
+    """Write dictionaries and lists of tensors, numbers, texts and ``None`` into one file.
+
+    Raises:
+        UserError: If it cannot be written; the file that was there is untouched then.
+    """
+    tensors: dict[str, Tensor] = {}
+    rest = json.dumps(_set_apart(content, "", tensors))
+    replace_file(path, save(tensors, {"json": rest}))
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """Return what :func:`write_tensors` wrote, on the CPU; keys that were numbers come as texts.
+
+    Raises:
+        UserError: If it is no such file, or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            content = _put_back(json.loads(file.metadata()["json"]), tensors)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged, or no checkpoint ({error}): remove it to begin anew") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is no checkpoint: remove it to begin anew")
+    return content
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file such that a reader sees the old content or the new, even if this process dies.
+
+    Raises:
+        UserError: If it cannot be written, as on a full disk; what was there is untouched then.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise UserError(
+            f"{path} cannot be written: {error.strerror}; what was saved before is kept, so mend that and"
+            " run the same again"
+        ) from None
+
+
+def _set_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """Return ``value`` with its tensors replaced by their names, under which they come into ``tensors``."""
+    if isinstance(value, Tensor):
+        # A copy, as safetensors refuses tensors that share their memory.
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        return _TENSOR + name
+    if isinstance(value, Mapping):
+        return {str(key): _set_apart(item, f"{name}/{key}", tensors) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_set_apart(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
+    return value
+
+
+def _put_back(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, str) and value.startswith(_TENSOR):
+        return tensors[value.removeprefix(_TENSOR)]
+    if isinstance(value, dict):
+        return {key: _put_back(item, tensors) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_put_back(item, tensors) for item in value]
+    return value

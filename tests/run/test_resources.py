@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from optnas import Study, choose, data, maximize, ops, tasks
+from optnas.run import resources
+from optnas.run.resources import default_threads, default_workers, fastest_threads
+
+
+def study(space=None, **options):
+    return Study(
+        "resources",
+        space or ops.seq(ops.conv(4), ops.head()),
+        task=tasks.classification(data.digits()),
+        objectives=[maximize("accuracy")],
+        **options,
+    )
+
+
+@pytest.fixture
+def many_cores(monkeypatch):
+    monkeypatch.setattr(resources, "cores", lambda: 8)
+
+
+def test_there_is_a_worker_for_each_core_while_memory_lasts(many_cores, monkeypatch):
+    free = SimpleNamespace(available=64 * 2**30)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    assert default_workers(study()) == 8
+    free.available = 2**30
+    assert default_workers(study()) == 2
+    free.available = 0
+    assert default_workers(study()) == 1
+
+
+def test_an_evaluation_of_the_user_s_own_has_one_worker_of_one_thread(many_cores):
+    own = Study("own", ops.conv(choose(4, 8)), evaluate=lambda c: {"a": 1}, objectives=[maximize("a")])
+    assert default_workers(own) == 1
+    assert default_threads(own, 1) == 1
+
+
+def test_a_worker_for_each_core_has_one_thread_untried(many_cores, monkeypatch):
+    monkeypatch.setattr(resources, "fastest_threads", lambda *_: pytest.fail("calibrated"))
+    assert default_threads(study(), 8) == 1
+    assert default_threads(study(), 5) == 1
+
+
+def test_fewer_workers_share_the_cores_by_what_is_fastest(many_cores, monkeypatch):
+    asked = []
+
+    def fastest(step, most):
+        step()
+        asked.append(most)
+        return 2
+
+    monkeypatch.setattr(resources, "fastest_threads", fastest)
+    # Some of these cannot be built on 8×8 pixels.
+    space = ops.seq(ops.maxpool(choose(2, 4, 16)), ops.conv(4), ops.head())
+    assert default_threads(study(space), 2) == 2
+    assert asked == [4]
+
+
+@pytest.mark.parametrize(("speed", "best"), [({1: 1, 2: 5, 4: 9}, 1), ({1: 9, 2: 4, 4: 3.9}, 2)])
+def test_the_fastest_number_wins_if_it_is_worth_it(speed, best, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(resources, "time", SimpleNamespace(perf_counter=lambda: now))
+
+    def step():
+        nonlocal now
+        now += speed[torch.get_num_threads()]
+
+    assert fastest_threads(step, 4, seconds=50) == best
+    assert torch.get_num_threads() == 1
+
+
+def test_threads_never_exceed_what_there_is():
+    seen = set()
+    fastest_threads(lambda: seen.add(torch.get_num_threads()), 6, seconds=0.01)
+    assert seen == {1, 2, 4, 6}
+
+
+def test_each_worker_needs_room_for_its_data(many_cores, monkeypatch):
+    monkeypatch.setattr(resources, "_WORKER_BYTES", 2**20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=64 * 2**20))
+    x = np.random.default_rng(0).normal(size=(40_000, 64))  # 10 MB in float32
+    large = tasks.classification(data.tensors(x, np.arange(40_000) % 4))
+    assert default_workers(Study("l", ops.head(), task=large, objectives=[maximize("accuracy")])) == 4
+    assert default_workers(study()) == 8

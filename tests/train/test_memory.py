@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from optnas import Training, data, parse, tasks
+from optnas.train import fit
+from optnas.train.memory import OutOfMemory, in_pieces
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("most", "tried"), [(64, [1]), (32, [1, 1, 2]), (9, [1, 1, 2, 4, 8])])
+def test_smaller_pieces_are_tried_until_they_fit(most: int, tried: list[int]) -> None:
+    seen = []
+
+    def train(pieces: int) -> str:
+        seen.append(pieces)
+        if 64 // pieces > most:
+            raise torch.OutOfMemoryError
+        return "trained"
+
+    assert in_pieces(train, 64, CPU) == ("trained", tried[-1])
+    assert seen == tried
+
+
+def test_the_memory_of_the_machine_can_run_out_too() -> None:
+    def train(pieces: int) -> int:
+        return torch.empty(2**50).numel() if pieces == 1 else pieces
+
+    assert in_pieces(train, 64, CPU) == (2, 2)
+
+
+def test_what_never_fits_ends_and_other_errors_are_not_retried() -> None:
+    seen = []
+
+    def train(pieces: int) -> None:
+        seen.append(pieces)
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(OutOfMemory, match="out of memory on cpu, even with batches in 4 pieces"):
+        in_pieces(train, 8, CPU)
+    assert seen == [1, 1, 2, 4]
+    with pytest.raises(ZeroDivisionError):
+        in_pieces(lambda pieces: 1 // 0, 8, CPU)
+
+
+def test_batches_in_pieces_give_the_gradients_of_whole_ones() -> None:
+    task = tasks.classification(data.digits())
+    trained = []
+    for pieces in (1, 3):
+        torch.manual_seed(0)
+        module = parse("seq(conv(4), relu, head)").build((1, 8, 8), outputs=10).double()
+        module.register_forward_pre_hook(lambda module, inputs: (inputs[0].double(),))
+        training = Training(epochs=1, optimizer="sgd", precision="float32")
+        fit(module, task, training, device=CPU, seed=0, pieces=pieces)
+        trained.append(torch.cat([p.flatten() for p in module.parameters()]))
+    assert torch.allclose(*trained, rtol=1e-9)
