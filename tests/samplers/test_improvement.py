@@ -34,7 +34,7 @@ def test_of_what_is_believed_it_is_the_mean_improvement(known: tuple[int, ...]) 
     gains = [hypervolume(np.vstack([front, point]), reference) - before for point in drawn]
     error = np.std(gains) / np.sqrt(len(gains))
     (found,) = expected_improvement(front, reference, beliefs)
-    assert found == pytest.approx(np.mean(gains), abs=4 * error)
+    assert found == pytest.approx(np.mean(gains), abs=5 * error + 1e-4)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
