@@ -170,7 +170,7 @@ def status(storage: StorageOption = DEFAULT_STORAGE) -> None:
 
       optnas status --storage sqlite:///other.db
     """
-    from optnas.report.terminal import studies_table
+    from optnas.reports.terminal import studies_table
     from optnas.run.lookup import all_studies
 
     out.print(studies_table(all_studies(storage)))
@@ -196,14 +196,14 @@ def pareto(
 
       optnas pareto digits --plot front.html
     """
-    from optnas.report import records, terminal
+    from optnas.reports import records, terminal
     from optnas.run.lookup import find_study
     from optnas.run.progress import front
 
     found = find_study(storage, study)
     best = front(found)
     if plot is not None:
-        from optnas.report.figures import front_figure, write_figure
+        from optnas.reports.figures import front_figure, write_figure
 
         write_figure(front_figure(found), plot)
         err.print(f"Wrote {plot}", highlight=False)
@@ -232,7 +232,7 @@ def show(
 
       optnas show 17 --study digits --json
     """
-    from optnas.report import records, terminal
+    from optnas.reports import records, terminal
     from optnas.run.lookup import find_study, find_trial
 
     found = find_study(storage, study)

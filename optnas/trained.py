@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from optnas.data import Data
 from optnas.data.normalize import Normalize, Normalized
 from optnas.errors import UserError
-from optnas.report.card import model_card
+from optnas.reports.card import model_card
 from optnas.space import SpaceError, parse
 from optnas.space.op import ops_by_name
 from optnas.tasks import Task

@@ -9,8 +9,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from optnas.errors import UserError
-from optnas.report.numbers import duration
-from optnas.report.terminal import live_view
+from optnas.reports.numbers import duration
+from optnas.reports.terminal import live_view
 from optnas.run.files import load_study
 from optnas.run.local import run_here, run_processes
 from optnas.run.progress import Progress

@@ -18,8 +18,8 @@ from rich.table import Table
 from optnas.candidate import Candidate
 from optnas.errors import UserError, nearest
 from optnas.metrics import Objective, minimize
-from optnas.report.card import over_seeds
-from optnas.report.numbers import short
+from optnas.reports.card import over_seeds
+from optnas.reports.numbers import short
 from optnas.run.files import load_study
 from optnas.run.lookup import find_study, find_trial
 from optnas.run.progress import front

@@ -9,8 +9,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import UserError
-from optnas.report.numbers import short
-from optnas.report.terminal import objective_names
+from optnas.reports.numbers import short
+from optnas.reports.terminal import objective_names
 from optnas.run.progress import front
 
 if TYPE_CHECKING:

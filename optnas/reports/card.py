@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from optnas.report.numbers import duration, short
+from optnas.reports.numbers import duration, short
 
 __all__ = ["model_card", "over_seeds"]
 

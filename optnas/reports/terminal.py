@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optnas.pruners.rungs import rungs_of
-from optnas.report.numbers import duration, rounded, short
+from optnas.reports.numbers import duration, rounded, short
 from optnas.run.progress import Progress, front
 
 __all__ = ["front_table", "live_view", "objective_names", "studies_table", "trial_view"]

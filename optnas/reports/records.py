@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from optnas.report.terminal import objective_names
+from optnas.reports.terminal import objective_names
 
 __all__ = ["as_csv", "as_record"]
 
