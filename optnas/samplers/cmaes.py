@@ -34,6 +34,7 @@ _OWN_SHARE = 0.8
 # get there quickly, many cover it.
 _GENERATIONS = 6
 _MOST_KERNELS = 24
+_MOST_NARROW = 5
 
 
 class CmaEsSampler(WholeSampler):
@@ -161,7 +162,8 @@ class _Search:
         count = min(self._kernels * 2 ** (self._begun - 1), _MOST_KERNELS) if two else 1
         best = _spread(np.array([o.values for o in self._complete]).reshape(-1, self._objectives), count)
         starts = [self._complete[i].params for i in best] + [{}] * (count - len(best))
-        kernels = [_kernel(self._shape, params, _WIDTH / self._begun, rng) for params in starts]
+        width = _WIDTH / min(self._begun, _MOST_NARROW)
+        kernels = [_kernel(self._shape, params, width, rng) for params in starts]
         self._optimizer = _Two(self._shape, kernels, rng.randint(2**31)) if two else _One(kernels[0])
         self._until = len(self.folded) + count * (kernels[0].population_size + 1) * _GENERATIONS
         self._ask()

@@ -69,6 +69,13 @@ def test_a_study_ends_though_a_third_of_its_trials_are_pruned_or_fail(name: str,
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
+def test_threads_that_share_a_sampler_do_not_disturb_each_other(name: str) -> None:
+    study = run(make_sampler(name, seed=0), mixed_pair, trials=1, directions=PAIR)
+    study.optimize(mixed_pair, n_trials=80, n_jobs=8)
+    assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_parameters_of_enqueued_trials_are_kept_and_learned_from(name: str) -> None:
     def eights(trial: Trial) -> float:
         return -float(sum(trial.suggest_categorical(name, range(9)) == 8 for name in "abcdef"))
