@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import random
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,10 +15,10 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from optnas.errors import UserError
-from optnas.pareto import best_first, scaled
+from optnas.pareto import front, hypervolume, scaled
 from optnas.samplers.domain import Domain, sampled
 from optnas.samplers.fixed_shape import FixedShape
-from optnas.samplers.history import History, Observation
+from optnas.samplers.history import History, Observation, follow
 from optnas.samplers.whole import WholeSampler
 
 __all__ = ["CmaEsSampler"]
@@ -29,7 +29,12 @@ _REFERENCE = 1.1
 _KNOWN_BATCHES = 20
 # How wide a kernel is at first, in each number's range, and how much of a category's share is its own.
 _WIDTH = 0.2
-_OWN_SHARE = 0.5
+_OWN_SHARE = 0.8
+# After so many batches of each kernel there are twice as many, narrower ones, started from the front: few
+# get there quickly, many cover it.
+_GENERATIONS = 6
+_MOST_KERNELS = 24
+_MOST_NARROW = 5
 
 
 class CmaEsSampler(WholeSampler):
@@ -54,7 +59,7 @@ class CmaEsSampler(WholeSampler):
     Args:
         domain: What may be proposed; by default the parameters that the study's trials had so far.
         starts: How many trials at random come first; the kernels start from the best of them.
-        kernels: How many kernels there are for two objectives.
+        kernels: How many kernels there are for two objectives at first.
         seed: Of everything random; by default a new one for each sampler.
 
     Raises:
@@ -66,7 +71,7 @@ class CmaEsSampler(WholeSampler):
         domain: Domain | None = None,
         *,
         starts: int = 20,
-        kernels: int = 5,
+        kernels: int = 3,
         seed: int | None = None,
     ) -> None:
         super().__init__(domain, seed=seed)
@@ -82,20 +87,12 @@ class CmaEsSampler(WholeSampler):
                 f"cmaes takes one or two objectives, not {history.objectives}: use ehvi or evolution"
             )
         seed = rng.getrandbits(32)
-        search = self._replayed(domain, history)
-        return search.proposal(frozenset(map(domain.key, history.running)), seed) or sampled(domain, rng)
+        self._search = follow(self._search, self._begin, domain, history)
+        running = frozenset(map(domain.key, history.running))
+        return self._search.proposal(running, seed) or sampled(domain, rng)
 
-    def _replayed(self, domain: Domain, history: History) -> _Search:
-        """Return the search after all finished trials, in the order in which they ended."""
-        ended = sorted(history.finished, key=lambda observation: (observation.ended, observation.number))
-        numbers = [observation.number for observation in ended]
-        search = self._search
-        if search is None or search.domain is not domain or search.folded != numbers[: len(search.folded)]:
-            search = _Search(domain, history.objectives, self._starts, self._kernels, self._seed)
-        self._search = search
-        for observation in ended[len(search.folded) :]:
-            search.fold(observation, random.Random(f"{self._seed} {observation.number}").getrandbits(32))
-        return search
+    def _begin(self, domain: Domain) -> _Search:
+        return _Search(domain, self._starts, self._kernels, self._seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,18 +105,13 @@ class _Asked:
 
 
 class _Search:
-    """The state of the optimiser: a fold over the trials.
+    """The state of the optimiser: a fold over the trials."""
 
-    Attributes:
-        domain: What is searched.
-        folded: The numbers of the trials so far.
-    """
-
-    def __init__(self, domain: Domain, objectives: int, starts: int, kernels: int, seed: int) -> None:
+    def __init__(self, domain: Domain, starts: int, kernels: int, seed: int) -> None:
         self.domain = domain
         self.folded: list[int] = []
         self._shape = FixedShape(domain)
-        self._objectives = objectives
+        self._objectives = 0
         self._starts = starts
         self._kernels = kernels
         self._seed = seed
@@ -128,6 +120,7 @@ class _Search:
         self._complete: list[Observation] = []
         self._optimizer: _Optimizer | None = None
         self._begun = 0
+        self._until = 0
         self._batch: list[_Asked] = []
         # Drawn in addition to the batch from the same distribution, and what was known when it was asked.
         self._stand_ins: list[_Asked] = []
@@ -142,12 +135,12 @@ class _Search:
                 return asked.params
         return self._drawn(seed).params
 
-    def fold(self, observation: Observation, seed: int) -> None:
-        """Take in how a trial ended; ``seed`` is what its proposal was drawn by."""
-        self.folded.append(observation.number)
+    def fold(self, observation: Observation) -> None:
+        """Take in how a trial ended."""
+        self._objectives = len(observation.values)
         key = self.domain.key(observation.params)
         if self._optimizer is not None and all(asked.key != key for asked in self._batch):
-            drawn = self._drawn(seed)
+            drawn = self._drawn(random.Random(f"{self._seed} {observation.number}").getrandbits(32))
             if drawn.key == key:
                 self._stand_ins.append(drawn)
         told = _told(observation)
@@ -165,13 +158,14 @@ class _Search:
         """Start from the best so far."""
         self._begun += 1
         rng = np.random.RandomState(np.random.SeedSequence([self._seed, self._begun]).generate_state(1))
-        order = best_first(np.array([o.values for o in self._complete]).reshape(-1, self._objectives))
-        best: list[dict[str, Any]] = [dict(self._complete[i].params) for i in order[: self._kernels]]
-        count = self._kernels if self._objectives == 2 else 1
-        starts = [best[i] if i < len(best) else {} for i in range(count)]
-        kernels = [_kernel(self._shape, params, rng) for params in starts]
         two = self._objectives == 2
+        count = min(self._kernels * 2 ** (self._begun - 1), _MOST_KERNELS) if two else 1
+        best = _spread(np.array([o.values for o in self._complete]).reshape(-1, self._objectives), count)
+        starts = [self._complete[i].params for i in best] + [{}] * (count - len(best))
+        width = _WIDTH / min(self._begun, _MOST_NARROW)
+        kernels = [_kernel(self._shape, params, width, rng) for params in starts]
         self._optimizer = _Two(self._shape, kernels, rng.randint(2**31)) if two else _One(kernels[0])
+        self._until = len(self.folded) + count * (kernels[0].population_size + 1) * _GENERATIONS
         self._ask()
 
     def _ask(self) -> None:
@@ -206,6 +200,8 @@ class _Search:
             if missing > len(self._stand_ins):
                 return
             self._tell()
+            if self._objectives == 2 and len(self.folded) >= self._until:
+                break
             self._ask()
         self._begin()
 
@@ -236,7 +232,20 @@ def _told(observation: Observation) -> NDArray[np.float64] | None:
     return values if observation.violation == 0 and np.isfinite(values).all() else None
 
 
-def _kernel(shape: FixedShape, params: dict[str, Any], rng: np.random.RandomState) -> Any:
+def _spread(points: NDArray[np.float64], count: int) -> list[int]:
+    """Return which ``count`` points to start from, those that add most hypervolume to the others first."""
+    if points.shape[1] == 1:
+        return list(np.argsort(points[:, 0], kind="stable")[:count])
+    space = scaled(points)
+    left = front(points).tolist()
+    chosen: list[int] = []
+    while left and len(chosen) < count:
+        chosen.append(max(left, key=lambda i: hypervolume(space[[*chosen, i]], [_REFERENCE] * 2)))
+        left.remove(chosen[-1])
+    return chosen
+
+
+def _kernel(shape: FixedShape, params: Mapping[str, Any], width: float, rng: np.random.RandomState) -> Any:
     """Return a distribution around a candidate."""
     from cmaes import CatCMAwM
 
@@ -251,7 +260,7 @@ def _kernel(shape: FixedShape, params: dict[str, Any], rng: np.random.RandomStat
         z_space=shape.stepped or None,
         c_space=shape.categories or None,
         mean=places.copy(),
-        cov=np.eye(len(places)) * _WIDTH**2,
+        cov=np.eye(len(places)) * width**2,
         cat_param=shares,
         seed=rng.randint(2**31),
     )

@@ -19,6 +19,7 @@ __all__ = [
     "Known",
     "crossed",
     "everything",
+    "fits",
     "mutated",
     "neighbours",
     "sampled",
@@ -151,7 +152,7 @@ def crossed(domain: Domain, one: Mapping[str, Any], other: Mapping[str, Any], rn
         part = name.split(".")[0]
         heir = heirs.setdefault(part, rng.choice((one, other)))
         for parent in (heir, one, other):
-            if _fits(distribution, parent.get(name, _NOTHING)):
+            if fits(distribution, parent.get(name, _NOTHING)):
                 return parent[name]
         return draw(distribution, rng)
 
@@ -236,12 +237,13 @@ def _with(domain: Domain, values: Mapping[str, Any], rng: random.Random) -> Para
 
     def decide(name: str, distribution: BaseDistribution) -> Any:
         value = values.get(name, _NOTHING)
-        return value if _fits(distribution, value) else draw(distribution, rng)
+        return value if fits(distribution, value) else draw(distribution, rng)
 
     return domain.decided(decide)
 
 
-def _fits(distribution: BaseDistribution, value: Any) -> bool:
+def fits(distribution: BaseDistribution, value: Any) -> bool:
+    """Return whether a distribution has a value."""
     if value is _NOTHING:
         return False
     try:

@@ -15,7 +15,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from optnas.samplers.domain import Domain
+from optnas.samplers.domain import Domain, fits
 
 __all__ = ["FixedShape"]
 
@@ -81,7 +81,7 @@ class FixedShape:
     def places(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
         """Return where a candidate's numbers are, shape (continuous + stepped,); NaN for what it has not."""
         continuous = [
-            _place(distribution, params[name]) if name in params else math.nan
+            _place(distribution, params[name]) if fits(distribution, params.get(name)) else math.nan
             for name, distribution in self._continuous.items()
         ]
         stepped = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.samplers.domain import Domain
 
-__all__ = ["History", "Observation"]
+__all__ = ["Fold", "History", "Observation", "Reader", "follow"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,11 @@ class History:
     objectives: int
 
     @property
+    def ended(self) -> list[Observation]:
+        """Those of :attr:`finished` in the order in which they ended."""
+        return sorted(self.finished, key=lambda observation: (observation.ended, observation.number))
+
+    @property
     def complete(self) -> list[Observation]:
         """Those of :attr:`finished` that have values and break no constraint."""
         return [observation for observation in self.finished if observation.complete]
@@ -104,6 +109,43 @@ class Reader:
                 finished.append(kept[0])
                 seen.add(kept[1])
         return History(tuple(finished), tuple(running), frozenset(seen), len(signs))
+
+
+class Fold(Protocol):
+    """A state that trials lead to, one after the other.
+
+    Attributes:
+        domain: What is searched.
+        folded: The numbers of the trials so far.
+    """
+
+    domain: Domain
+    folded: list[int]
+
+    def fold(self, observation: Observation) -> None:
+        """Take in how a trial ended."""
+
+
+_Fold = TypeVar("_Fold", bound=Fold)
+
+
+def follow(state: _Fold | None, begin: Callable[[Domain], _Fold], domain: Domain, history: History) -> _Fold:
+    """Return the state after all trials that ended, in that order.
+
+    Args:
+        state: An earlier one, which is gone on from where it can be.
+        begin: Returns the state before any trial.
+        domain: What is searched.
+        history: What the trials say.
+    """
+    ended = history.ended
+    numbers = [observation.number for observation in ended]
+    if state is None or state.domain is not domain or state.folded != numbers[: len(state.folded)]:
+        state = begin(domain)
+    for observation in ended[len(state.folded) :]:
+        state.folded.append(observation.number)
+        state.fold(observation)
+    return state
 
 
 def signs_of(study: Study) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from optnas.samplers.cmaes import CmaEsSampler
 from optnas.samplers.domain import Domain
 from optnas.samplers.evolution import EvolutionSampler
 from optnas.samplers.local import LocalSampler
+from optnas.samplers.reinforce import ReinforceSampler
 from optnas.samplers.seeded import SeededSampler
 
 __all__ = ["SAMPLERS", "make_sampler"]
@@ -52,6 +53,7 @@ SAMPLERS: dict[str, _Make] = {
     "local": lambda seed, domain: LocalSampler(domain, seed=seed),
     "nsga2": _optuna(lambda seed: NSGAIISampler(seed=seed)),
     "random": _optuna(lambda seed: RandomSampler(seed=seed)),
+    "reinforce": lambda seed, domain: ReinforceSampler(domain, seed=seed),
     "tpe": _optuna(_tpe),
 }
 

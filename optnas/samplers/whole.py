@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from abc import abstractmethod
 from typing import Any
 
@@ -20,6 +21,9 @@ __all__ = ["WholeSampler"]
 # How often a candidate that was tried before is changed at random before all are enumerated.
 _TRIES = 100
 _MOST_ENUMERATED = 50_000
+
+# Threads of ``study.optimize(n_jobs=…)`` share a sampler and what it keeps of the trials.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class WholeSampler(BaseSampler):
@@ -65,9 +69,10 @@ class WholeSampler(BaseSampler):
         domain = self._domain(study)
         if not domain.distributions:
             return {}
-        history = self._reader.read(study, domain, trial.number)
         rng = random.Random(f"{self._seed} {trial.number}")
-        candidate = self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
+        with _ONE_AT_A_TIME:
+            history = self._reader.read(study, domain, trial.number)
+            candidate = self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
         # Less is asked for where another sampler fixes the rest, as PartialFixedSampler does.
         return {name: value for name, value in candidate.items() if name in search_space}
 

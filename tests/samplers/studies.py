@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optnas.samplers import make_sampler
 
-__all__ = ["continued_elsewhere", "mixed", "mixed_pair", "params_of", "run", "values_of"]
+__all__ = ["continued", "killed_after", "mixed", "mixed_pair", "params_of", "run", "values_of"]
 
 
 def mixed(trial: Trial) -> float:
@@ -40,10 +40,11 @@ def run(
     trials: int,
     directions: Sequence[str] = ("minimize",),
     storage: str | None = None,
+    name: str = "study",
 ) -> optuna.Study:
     """Return a study with ``trials`` more trials."""
     study = optuna.create_study(
-        study_name="study", directions=directions, sampler=sampler, storage=storage, load_if_exists=True
+        study_name=name, directions=directions, sampler=sampler, storage=storage, load_if_exists=True
     )
     study.optimize(objective, n_trials=trials)
     return study
@@ -62,35 +63,41 @@ def values_of(trials: Sequence[FrozenTrial]) -> list[list[float]]:
 _KILLED = """
 import os
 from optnas.samplers import make_sampler
-from tests.samplers.studies import {objective} as objective, run
+from tests.samplers.studies import mixed, mixed_pair, run
 
-def killed(trial):
-    if trial.number == {after}:
-        os.kill(os.getpid(), 9)
-    return objective(trial)
-
-run(make_sampler({name!r}, seed=1), killed, trials=1000, directions={directions!r}, storage={storage!r})
+for name in {names!r}:
+    for objective, directions in ((mixed, ["minimize"]), (mixed_pair, ["minimize", "minimize"])):
+        study = run(
+            make_sampler(name, seed=1), objective, trials={after}, directions=directions,
+            storage={storage!r}, name=f"{{name}} {{len(directions)}}",
+        )
+        study.ask().suggest_float("x", -3.0, 3.0)
+os.kill(os.getpid(), 9)
 """
 
 
-def continued_elsewhere(
-    name: str, folder: Path, *, trials: int, after: int, directions: Sequence[str]
-) -> optuna.Study:
-    """Return a study of ``trials`` trials, of which another process ran ``after`` and was killed.
+def killed_after(after: int, names: Sequence[str], folder: Path) -> str:
+    """Return a storage of studies, of one and two objectives, whose process was killed in mid-trial.
 
-    The trial that it was killed in is taken over with the number that it had.
+    Args:
+        after: How many trials each study had finished before.
+        names: The samplers; a study is called by one and the number of its objectives.
+        folder: Where to keep it.
     """
-    storage = f"sqlite:///{folder / 'study.db'}"
-    objective = mixed if len(directions) == 1 else mixed_pair
-    script = _KILLED.format(
-        objective=objective.__name__, after=after, name=name, directions=list(directions), storage=storage
-    )
+    storage = f"sqlite:///{folder / 'studies.db'}"
+    script = _KILLED.format(names=list(names), after=after, storage=storage)
     root = Path(__file__).resolve().parents[2]
     killed = subprocess.run([sys.executable, "-c", script], cwd=root, check=False, capture_output=True)
     assert killed.returncode == -9, killed.stderr.decode()
+    return storage
+
+
+def continued(storage: str, name: str, objectives: int, *, trials: int) -> optuna.Study:
+    """Return one of the killed studies, with as many trials; the one under way is taken over."""
     sampler = make_sampler(name, seed=1)
-    study = optuna.load_study(study_name="study", storage=storage, sampler=sampler)
+    study = optuna.load_study(study_name=f"{name} {objectives}", storage=storage, sampler=sampler)
+    objective = mixed if objectives == 1 else mixed_pair
     left = Trial(study, study.trials[-1]._trial_id)
     study.tell(left, objective(left))
-    study.optimize(objective, n_trials=trials - after - 1)
+    study.optimize(objective, n_trials=trials - len(study.trials))
     return study

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from optuna.samplers import BaseSampler
@@ -16,9 +15,9 @@ from optuna.trial import Trial, TrialState
 
 from optnas.samplers import make_sampler
 from optnas.samplers.domain import FlatDomain
-from tests.samplers.studies import continued_elsewhere, mixed, mixed_pair, params_of, run
+from tests.samplers.studies import continued, killed_after, mixed, mixed_pair, params_of, run
 
-STRATEGIES = ["cmaes", "evolution", "local"]
+STRATEGIES = ["cmaes", "evolution", "local", "reinforce"]
 PAIR = ["minimize", "minimize"]
 
 
@@ -28,15 +27,20 @@ class TestConformance(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObject
         return lambda: make_sampler(request.param, seed=0)
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A storage of studies whose process was killed in the middle of trial 35."""
+    return killed_after(35, STRATEGIES, tmp_path_factory.mktemp("killed"))
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
-@pytest.mark.parametrize("directions", [["minimize"], PAIR])
+@pytest.mark.parametrize("objectives", [1, 2])
 def test_a_study_killed_in_mid_trial_goes_on_as_if_it_had_not_been(
-    name: str, directions: list[str], tmp_path: Path
+    name: str, objectives: int, killed: str
 ) -> None:
-    objective = mixed if len(directions) == 1 else mixed_pair
-    whole = run(make_sampler(name, seed=1), objective, trials=50, directions=directions)
-    continued = continued_elsewhere(name, tmp_path, trials=50, after=35, directions=directions)
-    assert params_of(continued) == params_of(whole)
+    objective = mixed if objectives == 1 else mixed_pair
+    whole = run(make_sampler(name, seed=1), objective, trials=50, directions=["minimize"] * objectives)
+    assert params_of(continued(killed, name, objectives, trials=50)) == params_of(whole)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -62,6 +66,13 @@ def test_a_study_ends_though_a_third_of_its_trials_are_pruned_or_fail(name: str,
         values = mixed_pair(trial)
         state = {0: TrialState.PRUNED, 1: TrialState.FAIL}.get(trial.number % 6)
         study.tell(trial, None if state else values, state=state)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_threads_that_share_a_sampler_do_not_disturb_each_other(name: str) -> None:
+    study = run(make_sampler(name, seed=0), mixed_pair, trials=1, directions=PAIR)
+    study.optimize(mixed_pair, n_trials=80, n_jobs=8)
+    assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
