@@ -1,7 +1,7 @@
 """A small Gaussian process: a Matérn kernel with a length scale for each group of columns.
 
-Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, chapters 2 and 5. The priors are
-those of Hvarfner et al. (2024), arXiv 2402.02229, which suit few observations in many dimensions.
+Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, chapters 2 and 5. The prior of the
+length scale has the mean of Hvarfner et al. (2024), arXiv 2402.02229; its spread is a choice of ours.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ __all__ = ["GaussianProcess"]
 
 Array = NDArray[np.float64]
 
-# Of the log length scale that groups have in common: Hvarfner et al. (2024), equation 6; each differs
-# from it by a factor of about two, unless the observations say otherwise.
+# Of the log length scale that groups have in common, and of how much each differs from it.
 _SCALE_MEAN, _SCALE_DEVIATION = math.sqrt(2), 0.5
 _OWN_DEVIATION = 0.5
 # Of the log noise variance: seeds differ by a twentieth of what architectures differ by, or much more.
