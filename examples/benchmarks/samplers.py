@@ -52,7 +52,7 @@ from rich.table import Table as Printed
 
 from optnas import UserError, tables
 from optnas.pareto import front, hypervolume
-from optnas.report.figures import write_figure
+from optnas.reports.figures import write_figure
 from optnas.samplers import SAMPLERS, make_sampler
 from optnas.samplers.domain import FlatDomain
 
