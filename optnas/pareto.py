@@ -36,34 +36,24 @@ def front(points: Points) -> NDArray[np.intp]:
 def ranks(points: Points) -> NDArray[np.intp]:
     """Return each point's non-domination rank: 0 for the front, 1 for the front without it, …
 
-    Takes O(n²·m) time and O(n²) bits for n points and m objectives (Deb et al. 2002, section III-A);
-    O(n log n) for one or two objectives.
+    Takes O(n²·m) time for n points and m objectives; O(n log n) for one or two. Points are looked at in
+    lexicographic order, in which none comes before another that dominates it (Zhang et al. 2015,
+    "An efficient approach to nondominated sorting", section III).
     """
     points = np.asarray(points, dtype=float)
-    count = len(points)
-    if count == 0:
+    if len(points) == 0:
         return np.zeros(0, dtype=np.intp)
     if points.shape[1] == 1:
-        return np.unique(points[:, 0], return_inverse=True)[1].astype(np.intp)
+        return np.unique(points[:, 0], return_inverse=True)[1].reshape(-1).astype(np.intp)
     if points.shape[1] == 2:
         return _ranks_of_pairs(points)
-    no_worse = np.ones((count, count), dtype=bool)
-    better = np.zeros((count, count), dtype=bool)
-    for column in points.T:
-        no_worse &= column[:, None] <= column[None, :]
-        better |= column[:, None] < column[None, :]
-    dominates = no_worse & better
-    dominators = dominates.sum(axis=0)
-    result = np.full(count, -1, dtype=np.intp)
-    rank = 0
-    current = np.flatnonzero(dominators == 0)
-    while len(current):
-        result[current] = rank
-        dominators = dominators - dominates[current].sum(axis=0)
-        dominators[result >= 0] = -1
-        current = np.flatnonzero(dominators == 0)
-        rank += 1
-    return result
+    distinct, inverse = np.unique(points, axis=0, return_inverse=True)
+    columns = np.ascontiguousarray(distinct[:, 1:].T)
+    result = np.zeros(len(distinct), dtype=np.intp)
+    for i in range(1, len(distinct)):
+        dominators = (columns[:, :i] <= columns[:, i : i + 1]).all(axis=0)
+        result[i] = np.max(result[:i][dominators] + 1, initial=0)
+    return result[inverse.reshape(-1)]
 
 
 def _ranks_of_pairs(points: Points) -> NDArray[np.intp]:
@@ -72,17 +62,16 @@ def _ranks_of_pairs(points: Points) -> NDArray[np.intp]:
     Each front is kept by the smallest second value it has reached: those are increasing, so the
     first front whose last point does not dominate the next one is found by bisection.
     """
-    distinct, inverse = np.unique(points, axis=0, return_inverse=True)
-    result = np.zeros(len(distinct), dtype=np.intp)
+    order = np.lexsort((points[:, 1], points[:, 0]))
+    result = np.zeros(len(points), dtype=np.intp)
     reached: list[float] = []
-    for i, (_, second) in enumerate(distinct):
-        rank = bisect_right(reached, second)
-        if rank == len(reached):
-            reached.append(second)
-        else:
-            reached[rank] = second
+    before, rank = None, 0
+    for i, point in zip(order.tolist(), map(tuple, points[order].tolist()), strict=True):
+        if point != before:  # equal points share a rank
+            before, rank = point, bisect_right(reached, point[1])
+            reached[rank : rank + 1] = [point[1]]
         result[i] = rank
-    return result[inverse.reshape(-1)]
+    return result
 
 
 def hypervolume(points: Points, reference: Sequence[float]) -> float:
@@ -147,12 +136,24 @@ def _boxes(points: Points, bound: Points) -> tuple[list[list[float]], list[list[
 
 
 def contributions(points: Points, reference: Sequence[float]) -> Points:
-    """Return how much hypervolume would be lost with each point."""
+    """Return how much hypervolume would be lost with each point; in O(n log n) for a front of pairs."""
     points = np.asarray(points, dtype=float)
+    bound = np.asarray(reference, dtype=float)
+    if len(bound) == 2 and (points < bound).all() and not ranks(points).any():
+        return _rectangles(points, bound)
     whole = hypervolume(points, reference)
     return np.array(
         [whole - hypervolume(np.delete(points, i, axis=0), reference) for i in range(len(points))]
     )
+
+
+def _rectangles(pairs: Points, bound: Points) -> Points:
+    """Return what each of a front of pairs alone dominates: up to its neighbours; of equal ones nothing."""
+    distinct, inverse, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    right = np.append(distinct[1:, 0], bound[0])
+    above = np.concatenate(([bound[1]], distinct[:-1, 1]))
+    alone = (right - distinct[:, 0]) * (above - distinct[:, 1])
+    return np.where(counts == 1, alone, 0.0)[inverse.reshape(-1)]
 
 
 def in_decades(points: Points) -> Points:

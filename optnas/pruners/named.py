@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from optuna.pruners import BasePruner, NopPruner
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    SuccessiveHalvingPruner,
+)
 
 from optnas.errors import UserError, nearest
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
+from optnas.pruners.rank import RankPruner
 
 __all__ = ["PRUNERS", "make_pruner"]
 
-PRUNERS: dict[str, Callable[[], BasePruner]] = {"none": NopPruner, "pareto-halving": ParetoHalvingPruner}
+_Make = Callable[[Sequence[int] | None], BasePruner]
+
+PRUNERS: dict[str, _Make] = {
+    "hyperband": lambda rungs: RankPruner(HyperbandPruner()),
+    "median": lambda rungs: RankPruner(MedianPruner()),
+    "none": lambda rungs: NopPruner(),
+    "pareto-halving": lambda rungs: ParetoHalvingPruner(rungs=rungs),
+    "successive-halving": lambda rungs: RankPruner(SuccessiveHalvingPruner(min_resource=1)),
+}
 
 
-def make_pruner(name: str) -> BasePruner:
+def make_pruner(name: str, rungs: Sequence[int] | None = None) -> BasePruner:
     """Return the pruner called ``name``.
 
+    Args:
+        name: A key of :data:`PRUNERS`. Optuna's go by the non-domination rank.
+        rungs: At which steps trials are compared, for those that do not go by each report.
+
     Raises:
-        UserError: If there is none.
+        UserError: If there is none of that name.
     """
     if name not in PRUNERS:
         raise UserError(f"no pruner is called {name!r}: {nearest(name, PRUNERS)}")
-    return PRUNERS[name]()
+    return PRUNERS[name](rungs)

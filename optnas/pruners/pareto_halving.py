@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
 from optuna.pruners import BasePruner
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
-from optnas.pareto import contributions, ranks, scaled
-from optnas.pruners.rungs import PREFIX, rungs_of
+from optnas.pruners.rungs import rungs_of
+from optnas.pruners.standings import Standings
 
 __all__ = ["ParetoHalvingPruner"]
 
@@ -19,66 +18,92 @@ __all__ = ["ParetoHalvingPruner"]
 class ParetoHalvingPruner(BasePruner):
     """Stops a trial at a rung that is dominated there and not among the rung's best 1/η.
 
-    Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934, Algorithm 2, in its stopping
-    form) with the order of NSGA-II instead of one value: by non-domination rank, and within a front
-    by the hypervolume that would be lost without the trial, on values brought to the range seen at
-    the rung; values of one sign that span more than a factor of ten, as costs do, go in as logarithms.
+    Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934, in its stopping form) with the
+    order of NSGA-II instead of one value: by non-domination rank, and within a rank by the hypervolume
+    that would be lost without the trial (with more than two objectives by crowding distance). Both are
+    taken on the places of the rung's trials along each objective, so decisions are the same whatever an
+    objective's unit or zero is, and costs need not be given as logarithms.
 
     A trial on the rung's front is never stopped: with several objectives the front can be more than
-    1/η of the trials, and it is what the search is for. Equal values share a place, so the order of
-    arrival does not matter among them.
+    1/η of the trials, and it is what the search is for. So what dominates everything goes on always.
+    Equal values share a place, and equal costs do dominate where the rest is better.
 
-    Values at rungs are those given to :func:`optnas.report`; trials without any are never stopped.
+    Values at rungs are those given to :func:`optnas.report`; trials without any are never stopped. The
+    first report at a rung or between it and the next is what counts there, and when it is decided.
 
     Args:
-        reduction_factor: η: which share of a rung's trials goes on. At least 2.
-        warmup: How many trials a rung lets through before it stops any.
+        reduction_factor: η: which share of a rung's trials goes on, and by which factor rungs grow. At
+            least 2.
+        min_resource: The first rung, in the unit of the reported steps. The others are this times η,
+            η², ….
+        max_resource: What a trial is trained in full: nothing is stopped there or later. By default
+            there is no last rung.
+        rungs: The rungs, in place of those of ``min_resource`` and ``reduction_factor``.
+        warmup: How many trials a rung lets through before it stops any: by default η, so that the first
+            arrivals are treated the same whatever their order.
 
     Raises:
         ValueError: If an argument is out of its range.
     """
 
-    def __init__(self, reduction_factor: int = 3, warmup: int = 3) -> None:
+    def __init__(
+        self,
+        reduction_factor: int = 3,
+        *,
+        min_resource: int = 1,
+        max_resource: int | None = None,
+        rungs: Sequence[int] | None = None,
+        warmup: int | None = None,
+    ) -> None:
         if reduction_factor < 2:
             raise ValueError(f"reduction_factor={reduction_factor}: it must be at least 2")
-        if warmup < 0:
+        if min_resource < 1:
+            raise ValueError(f"min_resource={min_resource}: it must be at least 1")
+        if max_resource is not None and max_resource <= min_resource:
+            raise ValueError(f"max_resource={max_resource}: it must be more than min_resource={min_resource}")
+        if rungs is not None and (min_resource != 1 or min(rungs, default=1) < 1):
+            raise ValueError(f"rungs={rungs!r}: give steps of at least 1, and no min_resource beside them")
+        if warmup is not None and warmup < 0:
             raise ValueError(f"warmup={warmup}: it must be at least 0")
         self.reduction_factor = reduction_factor
-        self.warmup = warmup
+        self.min_resource = min_resource
+        self.max_resource = max_resource
+        self.rungs = None if rungs is None else tuple(sorted(set(rungs)))
+        self.warmup = reduction_factor if warmup is None else warmup
+        self._standings = Standings(self._at_rungs)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return whether ``trial`` ends at its last rung."""
-        rungs = rungs_of(trial)
-        if not rungs:
+        """Return whether ``trial`` ends with what it reported last."""
+        reported = rungs_of(trial)
+        if not reported:
             return False
-        rung = max(rungs)
-        key = f"{PREFIX}{rung}"
-        signs = np.array([1 if d == StudyDirection.MINIMIZE else -1 for d in study.directions])
-        others = [
-            other.user_attrs[key]
-            for other in study.get_trials(deepcopy=False)
-            if key in other.user_attrs and other.number != trial.number and other.state != TrialState.FAIL
-        ]
-        values = np.array([rungs[rung], *others], dtype=float) * signs
-        if len(others) < self.warmup:
+        *before, step = reported
+        rung = self.rung_at(step)
+        if rung is None or any(self.rung_at(earlier) == rung for earlier in before):
             return False
-        # What is not a number is worse than everything.
-        values[np.isnan(values)] = np.inf
-        fronts = ranks(values)
-        if fronts[0] == 0:
+        ranking = self._standings.read(study, trial)[rung]
+        if len(ranking) <= self.warmup or ranking.rank(trial.number) == 0:
             return False
-        return _place(values, fronts) >= math.ceil(len(values) / self.reduction_factor)
+        return not ranking.is_among_first(trial.number, math.ceil(len(ranking) / self.reduction_factor))
 
+    def rung_at(self, step: int) -> int | None:
+        """Return the last rung that a trial of so many steps has reached; none where nothing is decided."""
+        if self.max_resource is not None and step >= self.max_resource:
+            return None
+        if self.rungs is not None:
+            return max((rung for rung in self.rungs if rung <= step), default=None)
+        if step < self.min_resource:
+            return None
+        rung = self.min_resource
+        while rung * self.reduction_factor <= step:
+            rung *= self.reduction_factor
+        return rung
 
-def _place(values: NDArray[np.float64], fronts: NDArray[np.intp]) -> int:
-    """Return how many points stand before the first one."""
-    ahead = int(np.sum(fronts < fronts[0]))
-    level = np.flatnonzero(fronts == fronts[0])
-    if len(level) == 1:
-        return ahead
-    # Of equal points each one's loss would be made up for by the other: look at them once.
-    alike = scaled(values)[level]
-    distinct, inverse, counts = np.unique(alike, axis=0, return_inverse=True, return_counts=True)
-    lost = contributions(distinct, [1.1] * values.shape[1])
-    mine = lost[inverse.reshape(-1)[0]]
-    return ahead + int(counts[lost > mine * (1 + 1e-9)].sum())
+    def _at_rungs(self, reported: Mapping[int, list[float]]) -> dict[int, list[float]]:
+        """Return the first of a trial's reports at each rung."""
+        found: dict[int, list[float]] = {}
+        for step, values in reported.items():
+            rung = self.rung_at(step)
+            if rung is not None:
+                found.setdefault(rung, values)
+        return found

@@ -1,7 +1,8 @@
 """Values at rungs, for studies of any number of objectives.
 
 Optuna's own ``trial.report`` refuses several objectives, and intermediate values written past it
-break its samplers; so the values at a rung are a user attribute of the trial, one for each rung.
+break its samplers; so with several the values at a rung are a user attribute of the trial, one for each
+rung. With one objective they are Optuna's own intermediate values.
 """
 
 from __future__ import annotations
@@ -23,12 +24,26 @@ def report(trial: Trial, step: int, values: Mapping[str, float] | Sequence[float
         trial: The running trial.
         step: How much was spent so far, e.g. epochs.
         values: One value an objective, in the study's order; by name or not. What is known exactly,
-            such as FLOPs, is given in full at every rung.
+            such as FLOPs, is given in full at every rung. With the study's metric names set, a mapping
+            may be in any order.
+
+    Raises:
+        ValueError: If there are more or fewer values than objectives, or other names.
     """
-    numbers = values.values() if isinstance(values, Mapping) else values
-    trial.set_user_attr(f"{PREFIX}{step}", [float(value) for value in numbers])
-    if len(trial.study.directions) == 1:
-        trial.report(float(next(iter(numbers))), step)
+    study = trial.study
+    if isinstance(values, Mapping):
+        names = study.metric_names
+        if names is not None:
+            if set(names) != set(values):
+                raise ValueError(f"report: the study's objectives are {names}, not {list(values)}")
+            values = {name: values[name] for name in names}
+    numbers = [float(value) for value in (values.values() if isinstance(values, Mapping) else values)]
+    if len(numbers) != len(study.directions):
+        raise ValueError(f"report: the study has {len(study.directions)} objectives, not {len(numbers)}")
+    if len(numbers) == 1:
+        trial.report(numbers[0], step)
+    else:
+        trial.set_user_attr(f"{PREFIX}{step}", numbers)
 
 
 def should_prune(trial: Trial) -> bool:
@@ -42,9 +57,8 @@ def should_prune(trial: Trial) -> bool:
 
 def rungs_of(trial: FrozenTrial) -> dict[int, list[float]]:
     """Return what was reported for ``trial``: the objectives' values by rung, ascending."""
-    found = {
-        int(key.removeprefix(PREFIX)): values
-        for key, values in trial.user_attrs.items()
-        if key.startswith(PREFIX)
-    }
+    found = {step: [value] for step, value in trial.intermediate_values.items()}
+    for key, values in trial.user_attrs.items():
+        if key.startswith(PREFIX):
+            found[int(key.removeprefix(PREFIX))] = values
     return dict(sorted(found.items()))

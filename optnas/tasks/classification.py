@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -73,6 +74,18 @@ class Classification(Task):
         accuracy = functions.classification.multiclass_accuracy
         top = {"average": "micro", "top_k": _TOP[name], "validate_args": False}
         return float(accuracy(outputs, targets, classes, **top))
+
+    def at_chance(self, metrics: Mapping[str, float]) -> str | None:
+        if metrics["accuracy"] > self._largest_share:
+            return None
+        share = f"{self._largest_share:.3f}"
+        return f"accuracy {metrics['accuracy']:.3f} is at chance: one class alone makes up {share}"
+
+    @cached_property
+    def _largest_share(self) -> float:
+        """Of the validation part's samples, how many are of the most frequent class."""
+        targets = self.data.splits.validation.y
+        return targets.long().bincount().max().item() / len(targets)
 
     def check(self) -> None:
         splits = self.data.splits

@@ -52,6 +52,11 @@ class Language(Task):
             "bits_per_character": loss.item() / math.log(2),
         }
 
+    def at_chance(self, metrics: Mapping[str, float]) -> str | None:
+        if metrics["perplexity"] < self.data.outputs:
+            return None
+        return f"perplexity {metrics['perplexity']:.1f} is at chance: there are {self.data.outputs} tokens"
+
     def check(self) -> None:
         targets = self.data.splits.train.y
         if len(self.data.shape) != 1 or targets.shape[1:] != self.data.shape or targets.is_floating_point():

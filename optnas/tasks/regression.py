@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 import torch
@@ -44,6 +44,7 @@ class Regression(Task):
     kind: str = "mse"
     asked: frozenset[str] = frozenset()
     metrics = ("loss", "mae", "r2", "rmse")
+    smooths_labels = False
 
     def __post_init__(self) -> None:
         if self.kind not in LOSSES:
@@ -74,6 +75,17 @@ class Regression(Task):
         if "r2" in self.asked:
             found["r2"] = float(torchmetrics().r2_score(values, targets))
         return found
+
+    def at_chance(self, metrics: Mapping[str, float]) -> str | None:
+        if metrics["rmse"] < self._spread:
+            return None
+        return f"rmse {metrics['rmse']:.4g} is at chance: the mean alone has {self._spread:.4g}"
+
+    @cached_property
+    def _spread(self) -> float:
+        """The root mean square error of the mean, on the validation part."""
+        targets = self.data.splits.validation.y.double()
+        return float(targets.std(dim=0, correction=0).square().mean().sqrt())
 
     @property
     def output_scale(self) -> tuple[Tensor, Tensor]:

@@ -28,10 +28,12 @@ class Task(ABC):
     Attributes:
         data: The samples.
         metrics: The names of all that :meth:`measure` can return.
+        smooths_labels: Whether :meth:`loss` knows what to do with a ``label_smoothing`` other than 0.
     """
 
     data: Data
     metrics: tuple[str, ...]
+    smooths_labels = True
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the scalar to train on, for outputs of shape (batch, …)."""
@@ -76,6 +78,13 @@ class Task(ABC):
     def output_shape(self) -> tuple[int, ...]:
         """The shape that a network's output has to have, without the batch."""
         return (self.data.outputs,)
+
+    def at_chance(self, metrics: Mapping[str, float]) -> str | None:
+        """Return in words why a network of these metrics has learned nothing; ``None`` if it has.
+
+        By default nobody knows.
+        """
+        return None
 
     def check(self) -> None:
         """Load the data and whatever :meth:`measure` needs; refuse what the task cannot learn from.

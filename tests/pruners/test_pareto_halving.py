@@ -1,22 +1,26 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.trial import TrialState
 
 from optnas import ParetoHalvingPruner, report, should_prune
+from optnas.pruners.rungs import rungs_of
 
-Values = list[tuple[float, float]]
+Values = list[tuple[float, ...]]
 
 
 def study_with(
-    values: Values, *, directions: tuple[str, str] = ("minimize", "minimize"), warmup: int = 0
+    values: Values, *, directions: Sequence[str] = ("minimize", "minimize"), warmup: int = 0
 ) -> optuna.Study:
     """Return a study in which one trial after the other has reported values at rung 1."""
-    study = optuna.create_study(directions=list(directions), pruner=ParetoHalvingPruner(3, warmup))
+    study = optuna.create_study(directions=list(directions), pruner=ParetoHalvingPruner(3, warmup=warmup))
     for each in values:
         trial = study.ask()
         report(trial, 1, each)
@@ -24,13 +28,13 @@ def study_with(
     return study
 
 
-def stops(study: optuna.Study, values: tuple[float, float]) -> bool:
+def stops(study: optuna.Study, values: tuple[float, ...]) -> bool:
     trial = study.ask()
     report(trial, 1, values)
     return should_prune(trial)
 
 
-LINE = [(float(i), float(i)) for i in range(9)]
+LINE: Values = [(float(i), float(i)) for i in range(9)]
 """Nine trials, each dominated by all before it."""
 
 
@@ -80,7 +84,7 @@ def test_rungs_are_compared_apart() -> None:
 
 
 def test_one_objective_prunes_as_well_and_optuna_s_own_pruners_work() -> None:
-    for pruner in (ParetoHalvingPruner(3, 0), optuna.pruners.PercentilePruner(33, n_startup_trials=0)):
+    for pruner in (ParetoHalvingPruner(3, warmup=0), optuna.pruners.PercentilePruner(33, n_startup_trials=0)):
         study = optuna.create_study(direction="minimize", pruner=pruner)
         for i in range(9):
             trial = study.ask()
@@ -93,27 +97,109 @@ def test_one_objective_prunes_as_well_and_optuna_s_own_pruners_work() -> None:
         assert not should_prune(best)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_the_first_arrivals_go_on_whatever_their_order(kept: int) -> None:
+    study = optuna.create_study(directions=["minimize"] * 2, pruner=ParetoHalvingPruner(3))
+    order = [kept, *(i for i in range(3) if i != kept)]
+    assert not any(stops(study, LINE[i]) for i in order)
+    assert stops(study, LINE[8])
+
+
+def test_reports_between_rungs_decide_nothing() -> None:
+    study = optuna.create_study(directions=["minimize"] * 2, pruner=ParetoHalvingPruner(3, warmup=0))
+    for i in range(1, 9):
+        trial = study.ask()
+        for epoch in (1, 2, 3, 4):
+            report(trial, epoch, LINE[i])
+    last, decided = study.ask(), []
+    for epoch in range(1, 5):
+        report(last, epoch, (0.5, 0.5) if epoch < 3 else (99.0, 99.0))
+        decided.append(should_prune(last))
+    assert decided == [False, False, True, False]
+
+
+def test_a_report_beyond_a_rung_counts_there() -> None:
+    study = optuna.create_study(
+        directions=["minimize"] * 2, pruner=ParetoHalvingPruner(rungs=[2, 5], warmup=0)
+    )
+    for step, value in ((2, 0.0), (3, 1.0), (4, 2.0), (1, 9.0)):
+        trial = study.ask()
+        report(trial, step, (value, value))
+        assert should_prune(trial) == (value in (1.0, 2.0)), "nobody is compared before the first rung"
+
+
+def test_rungs_lie_between_the_resources() -> None:
+    pruner = ParetoHalvingPruner(4, min_resource=2, max_resource=32)
+    assert [pruner.rung_at(step) for step in (1, 2, 7, 8, 31, 32, 99)] == [None, 2, 2, 8, 8, None, None]
+
+
+def test_failed_and_infeasible_trials_stand_nowhere() -> None:
+    study = optuna.create_study(directions=["minimize"] * 2, pruner=ParetoHalvingPruner(3, warmup=0))
+    for state in (TrialState.FAIL, TrialState.PRUNED):
+        trial = study.ask()
+        report(trial, 1, (0.0, 0.0))
+        if state == TrialState.PRUNED:
+            trial.set_constraint("too large", 1.0)
+        study.tell(trial, state=state)
+    assert not stops(study, (1.0, 1.0))
+
+
 numbers = st.integers(-5, 5).map(float)
+objectives = st.sampled_from([2, 3])
 
 
 @settings(max_examples=40)
-@given(
-    st.lists(st.tuples(numbers, numbers), min_size=1, max_size=20),
-    st.tuples(numbers, numbers),
-    st.randoms(use_true_random=False),
-)
-def test_decisions_depend_neither_on_order_nor_on_direction(
-    values: Values, mine: tuple[float, float], rng: random.Random
+@given(st.data(), objectives, st.randoms(use_true_random=False))
+def test_decisions_depend_on_neither_order_nor_direction_nor_unit_nor_zero(
+    data: st.DataObject, count: int, rng: random.Random
 ) -> None:
-    decision = stops(study_with(values), mine)
+    point = st.tuples(*[numbers] * count)
+    values, mine = data.draw(st.lists(point, min_size=1, max_size=20)), data.draw(point)
+    scales = [data.draw(st.sampled_from([-1e6, -2.0, 1e-3, 1.0, 7.0])) for _ in range(count)]
+    shifts = [data.draw(st.sampled_from([-100.0, 0.0, 6.0, 1e5])) for _ in range(count)]
+
+    def changed(point: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(a * x + b for x, a, b in zip(point, scales, shifts, strict=True))
+
+    decision = stops(study_with(values, directions=["minimize"] * count), mine)
     shuffled = rng.sample(values, len(values))
-    assert stops(study_with(shuffled), mine) == decision
-    flipped = study_with([(-a, b) for a, b in values], directions=("maximize", "minimize"))
-    assert stops(flipped, (-mine[0], mine[1])) == decision
+    assert stops(study_with(shuffled, directions=["minimize"] * count), mine) == decision
+    directions = ["minimize" if scale > 0 else "maximize" for scale in scales]
+    assert stops(study_with([*map(changed, shuffled)], directions=directions), changed(mine)) == decision
 
 
-def test_arguments_out_of_range_are_refused() -> None:
-    with pytest.raises(ValueError, match="reduction_factor=1"):
-        ParetoHalvingPruner(reduction_factor=1)
-    with pytest.raises(ValueError, match="warmup=-1"):
-        ParetoHalvingPruner(warmup=-1)
+def test_a_decision_needs_one_write_a_rung() -> None:
+    study = study_with(LINE)
+    written = []
+    write = study._storage.set_trial_user_attr
+    study._storage.set_trial_user_attr = lambda *arguments: written.append(write(*arguments))  # type: ignore[method-assign]
+    assert stops(study, (9.0, 9.0))
+    assert len(written) == 1
+
+
+def test_a_report_that_does_not_fit_the_objectives_is_refused() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    with pytest.raises(ValueError, match="2 objectives, not 1"):
+        report(study.ask(), 1, [1.0])
+    study.set_metric_names(["loss", "accuracy"])
+    trial = study.ask()
+    report(trial, 1, {"accuracy": 0.5, "loss": 2.0})
+    assert rungs_of(study.trials[-1]) == {1: [2.0, 0.5]}
+    with pytest.raises(ValueError, match="loss"):
+        report(trial, 3, {"accuracy": 0.5, "flops": 2.0})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"reduction_factor": 1},
+        {"warmup": -1},
+        {"min_resource": 0},
+        {"min_resource": 9, "max_resource": 9},
+        {"rungs": [0, 1]},
+        {"rungs": [3], "min_resource": 3},
+    ],
+)
+def test_arguments_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        ParetoHalvingPruner(**wrong)

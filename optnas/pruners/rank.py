@@ -1,0 +1,128 @@
+"""Optuna's pruners of one objective, on the non-domination rank of several."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container, Iterator, Mapping
+from typing import Any
+
+from optuna.pruners import BasePruner
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.pruners.ranking import Ranking
+from optnas.pruners.rungs import rungs_of
+from optnas.pruners.standings import Standings
+
+__all__ = ["RankPruner"]
+
+# Where SuccessiveHalvingPruner and HyperbandPruner keep the value that a trial had at a rung.
+_COMPLETED = "completed_rung_"
+
+
+class RankPruner(BasePruner):
+    """Lets a pruner of one objective decide on the non-domination rank instead of a value.
+
+    ``RankPruner(optuna.pruners.MedianPruner())`` stops a trial whose rank, among all trials at the same
+    step, is worse than the median trial's; successive halving, Hyperband, percentiles and thresholds (on
+    ranks from 0) work as well. The ranks of all trials are those of now, also of trials
+    that reported long ago. In a study of one objective the pruner decides on its value as ever.
+
+    Args:
+        pruner: Any Optuna pruner that goes by the trials' intermediate values.
+
+    Raises:
+        TypeError: If it is no pruner.
+    """
+
+    def __init__(self, pruner: BasePruner) -> None:
+        if not isinstance(pruner, BasePruner):
+            raise TypeError(f"RankPruner takes an Optuna pruner, not {pruner!r}")
+        self.pruner = pruner
+        self._standings = Standings(lambda reported: reported)
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Return whether the pruner would end ``trial``, were its rank the value that it reported."""
+        if len(study.directions) == 1:
+            return self.pruner.prune(study, trial)
+        ranked = _RankedStorage(study, trial, self._standings.read(study, trial))
+        view = Study(study_name=study.study_name, storage=ranked, sampler=study.sampler, pruner=self.pruner)  # type: ignore[arg-type]
+        return self.pruner.prune(view, ranked.get_trial(trial._trial_id))
+
+
+class _RankedStorage:
+    """A study's storage in which it has one objective to be minimised: the rank.
+
+    Only what pruners use of a storage is shown differently, the rest is passed on.
+    """
+
+    def __init__(self, study: Study, trial: FrozenTrial, rankings: Mapping[int, Ranking]) -> None:
+        self._storage = study._storage
+        self._study_id = study._study_id
+        self._fresh = trial
+        self._ranks = _Ranks(rankings)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return [StudyDirection.MINIMIZE]
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        fresh = self._fresh if trial_id == self._fresh._trial_id else self._storage.get_trial(trial_id)
+        return self._shown(fresh)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        trials = self._storage.get_all_trials(study_id, deepcopy=False, states=states)
+        return [self._shown(self._fresh if t.number == self._fresh.number else t) for t in trials]
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        # Ranks change as trials come: what is kept is the step that tells this trial's.
+        if key.startswith(_COMPLETED):
+            value = max(rungs_of(self._fresh))
+        self._storage.set_trial_system_attr(trial_id, key, value)
+
+    def _shown(self, trial: FrozenTrial) -> FrozenTrial:
+        shown = copy.copy(trial)
+        shown.intermediate_values = _OneTrial(self._ranks, trial)  # type: ignore[assignment]
+        shown._system_attrs = {
+            key: self._ranks.of(trial.number, value) if key.startswith(_COMPLETED) else value
+            for key, value in trial._system_attrs.items()
+        }
+        return shown
+
+
+class _Ranks:
+    """The rank of every trial at every step; each step's only once it is asked for."""
+
+    def __init__(self, rankings: Mapping[int, Ranking]) -> None:
+        self._rankings = rankings
+        self._found: dict[int, dict[Any, int]] = {}
+
+    def of(self, number: int, step: int) -> float:
+        """Return a trial's rank, worse than any where it stands nowhere."""
+        if step not in self._found:
+            self._found[step] = self._rankings[step].ranks() if step in self._rankings else {}
+        return float(self._found[step].get(number, float("inf")))
+
+
+class _OneTrial(Mapping[int, float]):
+    """A trial's ranks by step."""
+
+    def __init__(self, ranks: _Ranks, trial: FrozenTrial) -> None:
+        self._ranks = ranks
+        self._number = trial.number
+        self._steps = tuple(rungs_of(trial))
+
+    def __getitem__(self, step: int) -> float:
+        if step not in self._steps:
+            raise KeyError(step)
+        return self._ranks.of(self._number, step)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._steps)
+
+    def __len__(self) -> int:
+        return len(self._steps)

@@ -1,0 +1,138 @@
+"""Non-domination ranks of points that come one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optnas.pareto import contributions, crowding, ranks
+
+__all__ = ["Ranking"]
+
+# Up to two objectives are ranked anew in O(n log n); with more, as many new points at once are ranked
+# faster together with all others than one by one.
+_SORTED, _TOGETHER = 2, 50
+
+
+class Ranking:
+    """Points with their non-domination ranks, kept up to date as points come.
+
+    With three objectives and more a new point takes the rank after the worst that dominates it, and
+    pushes those that it dominates one rank further, which push others (Li et al. 2017, "Efficient
+    nondomination level update"): linear time, where ranking all anew takes quadratic time.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[Hashable, tuple[float, ...]] = {}
+        self._new: list[Hashable] = []
+        self._whole = True
+        self._places: dict[Hashable, int] = {}
+        self._points = np.zeros((0, 0))
+        self._ranks = np.zeros(0, dtype=np.intp)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._values
+
+    def put(self, key: Hashable, values: Iterable[float]) -> None:
+        """Let ``key`` stand for a point, to be minimised; what is not a number is worse than everything."""
+        point = tuple(np.inf if value != value else float(value) for value in values)
+        before = self._values.get(key)
+        if before == point:
+            return
+        self._values[key] = point
+        if before is None:
+            self._new.append(key)
+        else:
+            self._whole = False
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a point, if it is there."""
+        if self._values.pop(key, None) is not None:
+            self._whole = False
+
+    def ranks(self) -> dict[Hashable, int]:
+        """Return the rank of every point: 0 for the front."""
+        self._settle()
+        return {key: int(self._ranks[place]) for key, place in self._places.items()}
+
+    def rank(self, key: Hashable) -> int:
+        """Return the rank of one."""
+        self._settle()
+        return int(self._ranks[self._places[key]])
+
+    def is_among_first(self, key: Hashable, count: int) -> bool:
+        """Return whether ``key`` is among the first ``count`` points, in the order of NSGA-II.
+
+        By rank; within a rank by how much hypervolume would be lost without the point, for more than two
+        objectives by crowding distance. Both are taken on the points' places along each objective, not
+        on their values, so that no objective weighs more for its unit or its spread. Equal points share
+        the first of their places.
+        """
+        self._settle()
+        mine = self._places[key]
+        rank = self._ranks[mine]
+        ahead = int(np.count_nonzero(self._ranks < rank))
+        level = np.flatnonzero(self._ranks == rank)
+        if ahead >= count or ahead + len(level) <= count:
+            return ahead < count
+        points, inverse, equals = np.unique(
+            _in_places(self._points)[level], axis=0, return_inverse=True, return_counts=True
+        )
+        apart = _apart(points)
+        here = apart[inverse.reshape(-1)[int(np.searchsorted(level, mine))]]
+        # Sums of the same terms in another order may differ in their last digits.
+        return ahead + int(equals[apart > here * (1 + 1e-9)].sum()) < count
+
+    def _settle(self) -> None:
+        """Give every point its place and its rank."""
+        if self._whole and not self._new:
+            return
+        if not self._whole:
+            self._places, self._points = {}, self._points[:0]
+            self._new = list(self._values)
+        points = np.array([self._values[key] for key in self._new], dtype=float)
+        one_by_one = points.shape[1] > _SORTED and len(points) <= _TOGETHER and self._whole
+        for key, point in zip(self._new, points, strict=True):
+            self._places[key] = len(self._places)
+            if one_by_one:
+                self._insert(point)
+        if not one_by_one:
+            self._points = np.concatenate([self._points.reshape(-1, points.shape[1]), points])
+            self._ranks = ranks(self._points)
+        self._new, self._whole = [], True
+
+    def _insert(self, point: NDArray[np.float64]) -> None:
+        points, rank_of = self._points.reshape(-1, len(point)), self._ranks
+        dominators = rank_of[_dominate(points, point)]
+        rank = 0 if len(dominators) == 0 else int(dominators.max()) + 1
+        pushing, level = point[None], rank
+        while len(pushing):
+            there = np.flatnonzero(rank_of == level)
+            pushed = there[_dominate(pushing[:, None], points[there]).any(axis=0)]
+            rank_of[pushed] += 1
+            pushing, level = points[pushed], level + 1
+        self._points = np.concatenate([points, point[None]])
+        self._ranks = np.append(rank_of, rank)
+
+
+def _dominate(points: NDArray[np.float64], point: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return for each of ``points`` whether it dominates ``point``, shapes (…, objectives) broadcast."""
+    return np.asarray((points <= point).all(axis=-1) & (points < point).any(axis=-1))
+
+
+def _in_places(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each value's place along its objective, from 0 for the best to 1 for the worst."""
+    places = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in points.T]
+    return np.stack([place / max(1, place.max()) for place in places], axis=1)
+
+
+def _apart(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much each of some different points, none of which dominates another, adds to them."""
+    if points.shape[1] == 2:
+        return contributions(points, (1.1, 1.1))
+    return crowding(points)

@@ -1,0 +1,65 @@
+"""Who stands where at each rung of a study."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.pruners.ranking import Ranking
+from optnas.pruners.rungs import rungs_of
+
+__all__ = ["Standings"]
+
+Choose = Callable[[Mapping[int, list[float]]], Mapping[int, list[float]]]
+"""Takes what a trial reported by step, and returns what of it counts, by rung."""
+
+
+class Standings:
+    """The rankings of a study's trials at each rung.
+
+    A fold over the trials in the storage, of which those that ended are looked at only once. Trials
+    that failed or broke a constraint stand nowhere: what they had at a rung came to nothing.
+
+    Args:
+        choose: Which of a trial's reports counts at which rung.
+    """
+
+    def __init__(self, choose: Choose) -> None:
+        self._choose = choose
+        self._study: tuple[Any, int] | None = None
+        self._settled: set[int] = set()
+        self._rankings: dict[int, Ranking] = {}
+
+    def read(self, study: Study, trial: FrozenTrial | None = None) -> Mapping[int, Ranking]:
+        """Return the ranking at each rung, its keys the trials' numbers.
+
+        Args:
+            study: The study.
+            trial: One of its trials, which may have reported since the storage was last read.
+        """
+        here = study._storage, study._study_id
+        if self._study != here:
+            self._study, self._settled, self._rankings = here, set(), defaultdict(Ranking)
+        signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
+        for other in study.get_trials(deepcopy=False):
+            if other.number not in self._settled:
+                self._take(trial if trial is not None and trial.number == other.number else other, signs)
+        return self._rankings
+
+    def _take(self, trial: FrozenTrial, signs: list[float]) -> None:
+        if trial.state.is_finished():
+            self._settled.add(trial.number)
+        counts = self._choose(rungs_of(trial))
+        if trial.state == TrialState.FAIL or any(broken > 0 for broken in trial.constraints.values()):
+            counts = {}
+        for rung, values in counts.items():
+            if len(values) == len(signs):
+                self._rankings[rung].put(trial.number, map(math.prod, zip(values, signs, strict=True)))
+        for rung, ranking in self._rankings.items():
+            if rung not in counts:
+                ranking.drop(trial.number)
