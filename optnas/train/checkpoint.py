@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from optnas.errors import UserError
 
-__all__ = ["State", "read_tensors", "replace_file", "write_tensors"]
+__all__ = ["State", "pack", "read_tensors", "replace_file", "unpack", "write_tensors"]
 
 # Stands in the JSON for a tensor, before its name.
 _TENSOR = "tensor:"
+# A safetensors file begins with the length of its JSON header, in so many bytes.
+_LENGTH = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,7 @@ class State:
         generators: The states of what is random: the samples' order and augmentation (``order``), and
             PyTorch's own generators on the CPU and the device, which layers such as dropout draw from.
         metrics: On the validation part.
+        losses: The mean loss of each epoch so far, on the training part.
     """
 
     epoch: int
@@ -50,6 +53,7 @@ class State:
     optimizer: dict[str, Any] | None
     generators: dict[str, Tensor]
     metrics: dict[str, float]
+    losses: list[float]
 
     @classmethod
     def of(
@@ -60,13 +64,14 @@ class State:
         optimizer: torch.optim.Optimizer | None,
         order: torch.Generator,
         metrics: dict[str, float],
+        losses: list[float],
     ) -> State:
         """Return where a training is; the arguments are those of the attributes."""
         generators = {"order": order.get_state(), "cpu": torch.get_rng_state()}
         if (device := _cuda_device(module)) is not None:
             generators["cuda"] = torch.cuda.get_rng_state(device)
         moments = None if optimizer is None else optimizer.state_dict()
-        return cls(epoch, module.state_dict(), trained, moments, generators, metrics)
+        return cls(epoch, module.state_dict(), trained, moments, generators, metrics, list(losses))
 
     def restore(
         self, module: nn.Module, optimizer: torch.optim.Optimizer | None, order: torch.Generator
@@ -93,32 +98,49 @@ def _cuda_device(module: nn.Module) -> torch.device | None:
     return next((weight.device for weight in module.parameters() if weight.is_cuda), None)
 
 
+def pack(content: Mapping[str, Any]) -> bytes:
+    """Return dictionaries and lists of tensors, numbers, texts and ``None`` as one safetensors file."""
+    tensors: dict[str, Tensor] = {}
+    rest = json.dumps(_set_apart(content, "", tensors))
+    return save(tensors, {"json": rest})
+
+
+def unpack(packed: bytes, name: str) -> dict[str, Any]:
+    """Return what :func:`pack` packed, on the CPU; keys that were numbers come as texts.
+
+    Raises:
+        UserError: If it is no such file, or damaged; the message calls it ``name``.
+    """
+    try:
+        header = json.loads(packed[_LENGTH : _LENGTH + int.from_bytes(packed[:_LENGTH], "little")])
+        content = _put_back(json.loads(header["__metadata__"]["json"]), load(packed))
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{name} is damaged, or no checkpoint ({error}): remove it to begin anew") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{name} is no checkpoint: remove it to begin anew")
+    return content
+
+
 def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
-    """Write dictionaries and lists of tensors, numbers, texts and ``None`` into one file.
+    """Write what :func:`pack` can pack into a file.
 
     Raises:
         UserError: If it cannot be written; the file that was there is untouched then.
     """
-    tensors: dict[str, Tensor] = {}
-    rest = json.dumps(_set_apart(content, "", tensors))
-    replace_file(path, save(tensors, {"json": rest}))
+    replace_file(path, pack(content))
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """Return what :func:`write_tensors` wrote, on the CPU; keys that were numbers come as texts.
+    """Return what :func:`write_tensors` wrote, as :func:`unpack` does.
 
     Raises:
         UserError: If it is no such file, or damaged.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            content = _put_back(json.loads(file.metadata()["json"]), tensors)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged, or no checkpoint ({error}): remove it to begin anew") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is no checkpoint: remove it to begin anew")
-    return content
+        packed = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    return unpack(packed, str(path))
 
 
 def replace_file(path: Path, content: bytes) -> None:
