@@ -7,7 +7,7 @@ from optnas.cost.measuring import Measuring
 from optnas.errors import UserError
 from optnas.metrics import maximize, minimize
 from optnas.ops import op
-from optnas.pruners import ParetoHalvingPruner, report, should_prune
+from optnas.pruners import ParetoHalvingPruner, RankPruner, report, should_prune
 from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared, stage
 from optnas.study import Study
 from optnas.train import Training
@@ -20,6 +20,7 @@ __all__ = [
     "Measuring",
     "Node",
     "ParetoHalvingPruner",
+    "RankPruner",
     "SpaceError",
     "Study",
     "Training",

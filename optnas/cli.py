@@ -123,7 +123,13 @@ def run(
     ] = 100,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", "-w", help="Local processes; by default one a core on the CPU, else one."),
+        typer.Option("--workers", "-w", help="Local processes; by default one a core, or one a GPU."),
+    ] = None,
+    workers_per_gpu: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto", help="Local processes for each GPU; auto goes by its memory and the cores."
+        ),
     ] = None,
     threads: Annotated[
         int | None,
@@ -145,13 +151,23 @@ def run(
 
       optnas run studies/digits.py --trials 400 --workers 8
 
+      optnas run study.py -n 1000 --workers-per-gpu auto
+
       optnas run study.py -n 1000 -s postgresql+psycopg://user:password@host/database
     """
     from optnas.run.command import run_command
     from optnas.run.worker import EveryTrialFailed
 
     try:
-        run_command(study, storage, trials=trials, workers=workers, threads=threads, console=out)
+        run_command(
+            study,
+            storage,
+            trials=trials,
+            workers=workers,
+            workers_per_gpu=workers_per_gpu,
+            threads=threads,
+            console=out,
+        )
     except EveryTrialFailed as error:
         _say(error)
         raise typer.Exit(_RUN_ERROR) from None

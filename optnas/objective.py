@@ -27,7 +27,10 @@ from optnas.cost.measuring import measure
 from optnas.diversity import diversity
 from optnas.space import SpaceError
 from optnas.train import Diverged, Report, default_device, fit
+from optnas.train.device import forked_random
+from optnas.train.hopeless import Hopeless
 from optnas.train.memory import OutOfMemory, in_pieces
+from optnas.train.place import Place, place_on
 
 if TYPE_CHECKING:
     from optnas.study import Study
@@ -57,7 +60,7 @@ def run(study: Study, trial: Trial) -> list[float]:
         metrics = _evaluate(study, trial, candidate)
         _record_late_constraints(study, trial, metrics)
         return _values(study, metrics)
-    except (TrialPruned, Diverged) as given_up:
+    except (TrialPruned, Diverged, Hopeless) as given_up:
         trial.set_user_attr("reason", str(given_up))
         raise TrialPruned(str(given_up)) from given_up
     except Exception as error:
@@ -116,7 +119,7 @@ def _measured_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[st
     if unknown:
         assert study.task is not None
         study.check_place(trial.study, study.measuring.place(unknown, candidate.training))
-        with torch.random.fork_rng():
+        with forked_random():
             torch.manual_seed(candidate.seed)
             make = partial(_build, study, candidate)
             costs |= measure(unknown, make, study.task, candidate.training, study.measuring)
@@ -163,37 +166,41 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate) -> dict[str, flo
         if pruners.should_prune(trial):
             raise TrialPruned(f"not among the best at rung {step}")
 
-    started = time.perf_counter()
-
     def spent() -> float:
-        return time.perf_counter() - started
+        return time.perf_counter() - started - place.waited
 
     if study.evaluate is not None:
+        place, started = Place(), time.perf_counter()
         found = dict(study.evaluate(candidate, report))
     else:
         device = default_device(candidate.training.device)
         threads = torch.get_num_threads()
         trial.set_user_attr("run", {"device": str(device), "threads": threads, "seed": candidate.seed})
-        found = _train(study, trial, candidate, device, report)
+        with place_on(device) as place:
+            started = time.perf_counter()
+            found = _train(study, trial, candidate, device, place, report)
     metrics = {**candidate.costs, "seconds": round(spent(), 4), **found}
     trial.set_user_attr("metrics", {name: metrics[name] for name in ("seconds", *found)})
     return metrics
 
 
 def _train(
-    study: Study, trial: Trial, candidate: Candidate, device: torch.device, report: Report
+    study: Study, trial: Trial, candidate: Candidate, device: torch.device, place: Place, report: Report
 ) -> dict[str, float]:
     assert study.task is not None
     task, training, seed = study.task, candidate.training, candidate.seed
+    eager = partial(trial.set_user_attr, "eager")
 
     def train(pieces: int) -> dict[str, float]:
         torch.manual_seed(seed)
         module = _build(study, candidate)
-        return fit(module, task, training, device=device, seed=seed, report=report, pieces=pieces)
+        return fit(
+            module, task, training, device=device, seed=seed, report=report, pieces=pieces, eager=eager
+        )
 
     try:
-        with torch.random.fork_rng():
-            metrics, pieces = in_pieces(train, training.batch_size, device)
+        with forked_random():
+            metrics, pieces = in_pieces(train, training.batch_size, device, place)
     except OutOfMemory as error:
         # Infeasible rather than failed: samplers learn from that to look elsewhere.
         _constrain(trial, "memory", 1.0)
@@ -214,14 +221,14 @@ def _values(study: Study, metrics: Mapping[str, float]) -> list[float]:
 
     Raises:
         KeyError: If a metric that an objective needs was not measured.
-        ArithmeticError: If a value is not a number.
+        Diverged: If a value is not a number.
     """
     values = []
     for objective in study.objectives:
         _require(metrics, objective.metric.names, repr(objective))
         value = objective.metric(metrics)
         if math.isnan(value):
-            raise ArithmeticError(f"{objective.name} is not a number")
+            raise Diverged(f"{objective.name} is not a number")
         values.append(value)
     return values
 

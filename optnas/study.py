@@ -26,6 +26,7 @@ from optnas.space import Node, SpaceError
 from optnas.space.closing import Closing, Decide, decide_by, decide_from, holes
 from optnas.tasks import Task
 from optnas.train import Training
+from optnas.train.checks import check_training
 
 __all__ = ["Evaluate", "Study"]
 
@@ -57,7 +58,8 @@ class Study:
         constraints: Limits, as texts (``"params <= 200_000"``) or functions of the candidate.
         training: How candidates are trained; its values may be holes.
         sampler: A name (``random``, ``tpe``, ``nsga2``, ``gp``) or any Optuna sampler.
-        pruner: A name (``pareto-halving``, ``none``), any Optuna pruner, or ``None``.
+        pruner: A name (``pareto-halving``, ``median``, ``successive-halving``, ``hyperband``, ``none``), any
+            Optuna pruner, or ``None``.
         measuring: How latency, energy and peak memory are measured where an objective or a constraint
             asks for them; by default of one sample with one thread, on the device of the training.
         costs: Takes a candidate and returns exactly known values by name. By default the tree's
@@ -173,11 +175,12 @@ class Study:
         """The input's shape without the batch, if it is known.
 
         Raises:
-            UserError: If the task cannot learn from its data.
+            UserError: If the task cannot learn from its data, or not by that training.
         """
         if self.task is None:
             return self._shape
         self.task.check()
+        check_training(self.task, self.training)
         return self.task.data.shape
 
     @cached_property
@@ -268,7 +271,7 @@ class Study:
         """Return the pruner."""
         if self.pruner is None:
             return NopPruner()
-        return make_pruner(self.pruner) if isinstance(self.pruner, str) else self.pruner
+        return make_pruner(self.pruner, self.training.rungs) if isinstance(self.pruner, str) else self.pruner
 
     def open(self, storage: BaseStorage) -> optuna.Study:
         """Return this study in ``storage``, made there if it is new.

@@ -41,6 +41,7 @@ study = Study(
     {more}
 )
 """
+TABLE = "data.sklearn('iris')"
 GOOD = {"data": "data.digits()", "objectives": "maximize('accuracy'), minimize('flops')", "more": ""}
 
 
@@ -56,6 +57,14 @@ GOOD = {"data": "data.digits()", "objectives": "maximize('accuracy'), minimize('
         ({"more": "training=Training(batch_size=-1),"}, "batch_size=-1"),
         ({"more": "training=Training(lr=choose(0.1, 0.0)),"}, "lr=0.0"),
         ({"more": "training=Training(device='cuda:99'),"}, "device 'cuda:99' cannot be used"),
+        (
+            {"more": "training=Training(device='cpu', precision='tf32'),"},
+            "'tf32' is of NVIDIA GPUs, not of cpu",
+        ),
+        ({"more": "training=Training(crop=8),"}, "Training(crop=8): it must be less than the images"),
+        ({"more": "training=Training(crop=integer(0, 9)),"}, "Training(crop=9): it must be less than"),
+        ({"data": TABLE, "more": "training=Training(flip=True),"}, "crop, flip and cutout are for images"),
+        ({"data": TABLE, "more": "training=Training(cutout=choose(0, 2)),"}, "cutout are for images"),
         ({"objectives": "maximize('accurracy')"}, "did you mean 'accuracy'?"),
         ({"objectives": ""}, "objectives are a list"),
         ({"objectives": "maximize('__import__(1)')"}, "not understood"),
@@ -104,6 +113,15 @@ def test_a_file_that_does_not_run_is_one_line(text: str, said: str) -> None:
         (["run", "quick.py", "--trials", "0"], "--trials 0: it must be at least 1"),
         (["run", "quick.py", "--trials", "-3"], "--trials -3"),
         (["run", "quick.py", "--workers", "0"], "--workers 0"),
+        (
+            ["run", "quick.py", "--workers-per-gpu", "0"],
+            "--workers-per-gpu 0: give a number of at least 1, or auto",
+        ),
+        (["run", "quick.py", "--workers-per-gpu", "all"], "--workers-per-gpu all: give a number"),
+        (
+            ["run", "quick.py", "--workers-per-gpu", "2", "-w", "2"],
+            "--workers or --workers-per-gpu, not both",
+        ),
         (["run", "quick.py:other"], "no study called 'other'"),
         (["run", "quick.py", "--storage", "postgresql+psycopg://me:s3cret@127.0.0.1:1/x"], "me:***@"),
         (["run", "quick.py", "--storage", "sqlite:////no/such/folder/x.db"], "does not exist"),

@@ -26,7 +26,7 @@ def as_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "params": trial.params,
         "costs": attributes.get("costs", {}),
         "metrics": attributes.get("metrics", {}),
-        **({"reason": attributes["reason"]} if "reason" in attributes else {}),
+        **{name: attributes[name] for name in ("reason", "pieces", "eager") if name in attributes},
     }
 
 

@@ -131,6 +131,10 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
         row(f"rung {rung}", told)
     for name, value in attributes.get("run", {}).items():
         row(name, value)
+    if "pieces" in attributes:
+        row("pieces", f"{attributes['pieces']} a batch, as whole ones did not fit in memory")
+    if "eager" in attributes:
+        row("CUDA graph", f"none: {attributes['eager']}")
     if trial.duration is not None:
         row("took", f"{trial.duration.total_seconds():.2f} s, begun {trial.datetime_start:%Y-%m-%d %H:%M:%S}")
     return table

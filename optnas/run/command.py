@@ -12,12 +12,14 @@ from optnas.errors import UserError
 from optnas.reports.numbers import duration
 from optnas.reports.terminal import live_view
 from optnas.run.files import load_study
+from optnas.run.gpus import fitting_workers, gpus_of
 from optnas.run.local import run_here, run_processes
 from optnas.run.progress import Progress
 from optnas.run.resources import default_threads, default_workers
 from optnas.run.storage import masked, open_storage
 from optnas.study import Study
 from optnas.train import default_device
+from optnas.train.precision import choose_precision
 
 __all__ = ["run_command"]
 
@@ -27,7 +29,14 @@ _REFRESH_SECONDS = 0.5
 
 
 def run_command(
-    file: str, url: str, *, trials: int, workers: int | None, threads: int | None, console: Console
+    file: str,
+    url: str,
+    *,
+    trials: int,
+    workers: int | None,
+    workers_per_gpu: str | None = None,
+    threads: int | None,
+    console: Console,
 ) -> None:
     """Run the study that ``file`` declares until it has ``trials`` trials.
 
@@ -41,6 +50,10 @@ def run_command(
             raise UserError(f"--{what} {number}: it must be at least 1")
     study = load_study(file)
     _check(study)
+    # An evaluation of the user's own may have no use for GPUs, unless told to have one.
+    gpus = gpus_of(study) if study.task is not None or workers_per_gpu is not None else []
+    if workers_per_gpu is not None:
+        workers = len(gpus) * _on_each_gpu(study, gpus, workers, workers_per_gpu)
     workers = min(workers or default_workers(study), trials)
     threads = threads or default_threads(study, workers)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -50,14 +63,26 @@ def run_command(
         if workers == 1:
             run_here(study, opened, trials, threads=threads, tick=display.update)
         else:
-            run_processes(file, url, trials, workers=workers, threads=threads, tick=display.update)
+            run_processes(file, url, trials, workers=workers, threads=threads, tick=display.update, gpus=gpus)
+
+
+def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: str) -> int:
+    """Return how many workers ``--workers-per-gpu`` stands for."""
+    if per_gpu != "auto" and not (per_gpu.isdecimal() and int(per_gpu)):
+        raise UserError(f"--workers-per-gpu {per_gpu}: give a number of at least 1, or auto")
+    if workers is not None:
+        raise UserError("give --workers or --workers-per-gpu, not both")
+    if not gpus:
+        raise UserError("--workers-per-gpu: this study computes on the CPU here; give --workers")
+    return fitting_workers(study, gpus) if per_gpu == "auto" else int(per_gpu)
 
 
 def _check(study: Study) -> None:
     """Raise whatever would go wrong in every trial, before anything is written."""
-    default_device(study.training.device)
+    device = default_device(study.training.device)
     if study.task is not None:
-        study.task.check()
+        choose_precision(study.training.precision, device)
+        study.shape  # noqa: B018 - it is known once data and training are checked
 
 
 class _Display:

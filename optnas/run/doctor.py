@@ -32,13 +32,21 @@ def examine(url: str) -> list[tuple[str, str, bool]]:
 def _devices() -> list[tuple[str, str, bool]]:
     import torch
 
+    from optnas.run.gpus import mps_is_up
+    from optnas.train.precision import choose_precision
+
     threads = f"1 a worker (PyTorch's own default here: {torch.get_num_threads()})"
     devices = [("threads", threads, True)]
     if not torch.cuda.is_available():
         return [*devices, ("device", "cpu (no CUDA device found)", True)]
     for i in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(i)
-        devices.append((f"cuda:{i}", f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB", True))
+        capability = f"compute capability {facts.major}.{facts.minor}"
+        precision = choose_precision("auto", torch.device("cuda", i))
+        memory = f"{facts.total_memory / 2**30:.0f} GiB"
+        devices.append((f"cuda:{i}", f"{facts.name}, {memory}, {capability} ({precision})", True))
+    without = "not up: workers on one GPU take turns (nvidia-cuda-mps-control -d starts it)"
+    devices.append(("MPS", "up" if mps_is_up() else without, True))
     return devices
 
 

@@ -11,13 +11,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 import optuna
 import torch
 
 from optnas.errors import UserError
+from optnas.run.gpus import gpu_of
 from optnas.run.process import FAILED
 from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
 from optnas.study import Study
@@ -59,7 +60,9 @@ def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int, ti
         use_threads(before)
 
 
-def run_processes(file: str, url: str, total: int, *, workers: int, threads: int, tick: Tick) -> None:
+def run_processes(
+    file: str, url: str, total: int, *, workers: int, threads: int, tick: Tick, gpus: Sequence[int] = ()
+) -> None:
     """Run trials in ``workers`` processes, calling ``tick`` now and then.
 
     A process that dies is replaced; what it was running is taken over by another.
@@ -71,18 +74,19 @@ def run_processes(file: str, url: str, total: int, *, workers: int, threads: int
         workers: How many processes.
         threads: How many threads each computes with.
         tick: Called several times a second.
+        gpus: Over which GPUs to spread them, by number; on the CPU none.
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
         UserError: If a worker cannot even begin, or workers keep dying.
         KeyboardInterrupt: On Ctrl-C or SIGTERM, once every worker has put its trial back.
     """
-    task = json.dumps({"file": file, "storage": url, "total": total, "threads": threads})
+    task = {"file": file, "storage": url, "total": total, "threads": threads}
     running: list[_Process] = []
     deaths = 0
     try:
         with stop_on_signals():
-            running = [_Process(task) for _ in range(workers)]
+            running = [_Process({**task, "gpu": gpu_of(i, gpus)}) for i in range(workers)]
             while running:
                 tick()
                 time.sleep(_TICK_SECONDS)
@@ -97,7 +101,7 @@ def run_processes(file: str, url: str, total: int, *, workers: int, threads: int
                         deaths += 1
                         if deaths > _MOST_DEATHS_PER_WORKER * workers:
                             raise UserError(f"workers keep dying, the last one with {process.message()}")
-                        running.append(_Process(task))
+                        running.append(_Process(process.task))
     finally:
         _stop(running)
 
@@ -105,7 +109,8 @@ def run_processes(file: str, url: str, total: int, *, workers: int, threads: int
 class _Process:
     """A worker process, and what it says when it ends."""
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: Mapping[str, Any]) -> None:
+        self.task = task
         self._errors: IO[Any] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._popen = subprocess.Popen(
             [sys.executable, "-m", "optnas.run.process"],
@@ -119,7 +124,7 @@ class _Process:
         )
         assert self._popen.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._popen.stdin.write(task)
+            json.dump(task, self._popen.stdin)
             self._popen.stdin.close()
 
     def status(self) -> int | None:

@@ -17,6 +17,7 @@ FAILED, INTERRUPTED = 1, 130
 def main() -> int:
     task = json.load(sys.stdin)
     import optuna
+    import torch
 
     from optnas.errors import UserError
     from optnas.run.files import load_study
@@ -26,6 +27,8 @@ def main() -> int:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     use_threads(task["threads"])
+    if task["gpu"] is not None:
+        torch.cuda.set_device(task["gpu"])
     parent = os.getppid()
     try:
         with stop_on_signals():

@@ -10,6 +10,7 @@ import psutil
 import torch
 from torch import Tensor, nn
 
+from optnas.run.gpus import gpus_of, held_bytes
 from optnas.space import SpaceError
 from optnas.study import Study
 from optnas.train import cores, default_device, use_threads
@@ -35,13 +36,13 @@ def default_workers(study: Study) -> int:
     """Return how many workers suit this machine.
 
     On the CPU one for each core, since each computes with one thread, or as many as memory holds with
-    their data. One on a GPU, and one for an evaluation of the user's own, which may hold anything.
+    their data. One on each GPU, and one for an evaluation of the user's own, which may hold anything.
     """
-    if study.task is None or default_device(study.training.device).type != "cpu":
+    if study.task is None:
         return 1
-    parts = study.task.data.splits
-    held = sum(part.x.nbytes for part in (parts.train, parts.validation, parts.test) if hasattr(part, "x"))
-    room = int(psutil.virtual_memory().available * _SHARE / (_WORKER_BYTES + held))
+    if default_device(study.training.device).type != "cpu":
+        return max(1, len(gpus_of(study)))
+    room = int(psutil.virtual_memory().available * _SHARE / (_WORKER_BYTES + held_bytes(study)))
     return max(1, min(cores(), room))
 
 

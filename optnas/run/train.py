@@ -28,7 +28,9 @@ from optnas.space import parse
 from optnas.space.holes import is_open
 from optnas.study import Study
 from optnas.train import Training, default_device, use_threads
+from optnas.train.checks import check_training
 from optnas.train.full import Course, Plan, check_settings, on_test_part, train_seed
+from optnas.train.precision import choose_precision
 from optnas.trained import Trained, check_folder, checkpoint_of, finished, write
 
 __all__ = ["Wanted", "train_command"]
@@ -133,7 +135,8 @@ def _job(study: Study, candidate: Candidate, trial: int | None, folder: Path, wa
             + (" and so on" if len(left) > 1 else "")
             + ", or --trial N as well to train as that trial did"
         )
-    default_device(training.device)
+    choose_precision(training.precision, default_device(training.device))
+    check_training(study.task, training)
     costs = study.costs(dataclasses.replace(candidate, training=training))
     score = _score(study, costs)
     plan = Plan(candidate.architecture, study.task, training, score, costs, wanted.patience)

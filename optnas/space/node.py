@@ -89,6 +89,21 @@ class Node:
         return text_of(self)
 
     @cached_property
+    def _text(self) -> str:
+        # Kept, since the parts of an architecture are shared within it and with others.
+        by_position, by_name = [], []
+        for arg, content in self.args:
+            required, default = self.op.default(arg)
+            if self.op.positional(arg) and (required or self.children):
+                by_position.append(text_of(content))
+            elif required or content != default or type(content) is not type(default):
+                by_name.append(f"{arg}={text_of(content)}")
+        if self.name is not None:
+            by_name.append(f"name={self.name!r}")
+        written = [*by_position, *map(text_of, self.children), *by_name]
+        return f"{self.op.name}({', '.join(written)})" if written else self.op.name
+
+    @cached_property
     def open(self) -> bool:
         """Whether a choice is left open anywhere in the tree."""
         return any(is_open(value) for _, value in self.args) or any(map(is_open, self.children))
@@ -256,18 +271,8 @@ def tree_value(value: Any, where: str) -> Any:
 
 def text_of(value: Any) -> str:
     """Return a tree's value as Python writes it, and as :func:`~optnas.space.parse.parse` reads it."""
-    if not isinstance(value, Node):
-        if isinstance(value, tuple):
-            return f"({', '.join(map(text_of, value))}{',' if len(value) == 1 else ''})"
-        return repr(value)
-    by_position, by_name = [], []
-    for arg, content in value.args:
-        required, default = value.op.default(arg)
-        if value.op.positional(arg) and (required or value.children):
-            by_position.append(text_of(content))
-        elif required or content != default or type(content) is not type(default):
-            by_name.append(f"{arg}={text_of(content)}")
-    if value.name is not None:
-        by_name.append(f"name={value.name!r}")
-    written = [*by_position, *map(text_of, value.children), *by_name]
-    return f"{value.op.name}({', '.join(written)})" if written else value.op.name
+    if isinstance(value, Node):
+        return value._text
+    if isinstance(value, tuple):
+        return f"({', '.join(map(text_of, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)

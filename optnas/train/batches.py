@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from optnas.data import Part, Splits, augment
-from optnas.errors import UserError
+from optnas.train.checks import check_augmentation, check_mixable
 from optnas.train.layout import channels_last
 from optnas.train.training import Training
 
-__all__ = ["batch_sizes", "in_order", "shuffled"]
+__all__ = ["batch_sizes", "block_bytes", "in_order", "shuffled"]
 
 # Of inputs in float32, before they are cut in batches: a small data set's whole epoch is one block,
 # a large one's is never in memory at once.
@@ -38,7 +38,7 @@ def shuffled(
     Raises:
         UserError: If the data cannot be augmented as ``training`` says.
     """
-    _check_augmentation(parts.train, training)
+    check_augmentation(parts.train, training)
     order = torch.randperm(len(parts.train), generator=generator)[: sum(sizes)]
     size = sizes[0]
     for x, y in parts.train.blocks(_block(parts.train, size), order):
@@ -58,6 +58,11 @@ def _block(part: Part, size: int) -> int:
     return max(1, _BLOCK_BYTES // (4 * math.prod(part.shape) * size)) * size
 
 
+def block_bytes(part: Part) -> int:
+    """Return about how many bytes an epoch's block of the part takes, ready for the network."""
+    return min(_BLOCK_BYTES, 4 * math.prod(part.shape) * len(part))
+
+
 def _augmented(
     x: Tensor, y: Tensor, parts: Splits, training: Training, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
@@ -71,19 +76,7 @@ def _augmented(
     if training.cutout:
         x = augment.cutout(x, training.cutout, generator)
     if training.mixup:
-        if not x.is_floating_point():
-            raise UserError("mixup is for inputs of numbers that can be mixed, not for symbols")
+        check_mixable(x)
         targets = y if y.is_floating_point() else one_hot(y, parts.outputs).to(x.dtype)
         x, y = augment.mixup(x, targets, training.mixup, generator)
     return x, y
-
-
-def _check_augmentation(part: Part, training: Training) -> None:
-    if not (training.crop or training.flip or training.cutout):
-        return
-    if len(part.shape) != 3:
-        raise UserError(
-            f"crop, flip and cutout are for images (channels, height, width), not for inputs of {part.shape}"
-        )
-    if training.crop >= min(part.shape[1:]):
-        raise UserError(f"Training(crop={training.crop}): it must be less than the images of {part.shape}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import torch
 
 from optnas.errors import UserError
 
-__all__ = ["cores", "default_device", "training_environment", "use_threads"]
+__all__ = ["cores", "default_device", "forked_random", "training_environment", "use_threads"]
 
 
 def cores() -> int:
@@ -20,18 +21,26 @@ def cores() -> int:
 def default_device(name: str = "auto") -> torch.device:
     """Return the device called ``name``; ``"auto"`` is CUDA where there is one, else the CPU.
 
+    Of several GPUs it is this process's current one, unless the name says which.
+
     Raises:
         UserError: If there is no such device.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"device {name!r} cannot be used: {reason}") from None
-    return device
+    return torch.device("cuda", torch.cuda.current_device()) if device == torch.device("cuda") else device
+
+
+def forked_random() -> AbstractContextManager[None]:
+    """Let what is drawn and seeded while within leave PyTorch's generators as they were."""
+    # Left to itself it takes all GPUs as well, but warns where there are several.
+    return torch.random.fork_rng(list(range(torch.cuda.device_count())))
 
 
 def use_threads(count: int | None = None) -> int:

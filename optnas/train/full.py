@@ -18,7 +18,7 @@ from optnas.metrics import Objective
 from optnas.space import Node
 from optnas.tasks import Task
 from optnas.train.checkpoint import State, read_tensors, write_tensors
-from optnas.train.device import default_device
+from optnas.train.device import default_device, forked_random
 from optnas.train.loop import Diverged, evaluate, fit
 from optnas.train.training import Training
 
@@ -151,7 +151,7 @@ def train_seed(plan: Plan, seed: int, checkpoint: Path, watch: Watch = lambda co
             _write(plan, course, state, checkpoint)
             written = time.perf_counter()
 
-    with torch.random.fork_rng():
+    with forked_random():
         module = plan.build(seed)
         try:
             with contextlib.suppress(_Enough):
@@ -177,7 +177,7 @@ def on_test_part(plan: Plan, course: Course) -> dict[str, float]:
     parts = plan.task.data.on(device)
     if len(parts.test) == 0:
         return {}
-    with torch.random.fork_rng():
+    with forked_random():
         module = plan.build(course.seed)
     module.load_state_dict(course.weights)
     return evaluate(module.to(device), plan.task, parts.test, parts.prepare)

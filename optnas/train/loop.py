@@ -11,11 +11,14 @@ from torch import Tensor, nn
 
 from optnas.data import Part, Splits
 from optnas.errors import UserError
-from optnas.tasks import Step, Task
+from optnas.tasks import Task
 from optnas.train.average import Average
 from optnas.train.batches import batch_sizes, in_order, shuffled
 from optnas.train.checkpoint import State
 from optnas.train.convolutions import faster_convolutions
+from optnas.train.cudnn import benchmarked
+from optnas.train.graph import FEWEST_STEPS, CudaRecorder, GraphedStep, why_not
+from optnas.train.hopeless import check_hope
 from optnas.train.layout import in_channels_last
 from optnas.train.optimizers import make_optimizer
 from optnas.train.precision import choose_precision, in_precision
@@ -23,7 +26,7 @@ from optnas.train.schedule import learning_rate
 from optnas.train.training import Training
 from optnas.train.weights import FlatWeights
 
-__all__ = ["Diverged", "Report", "evaluate", "fit"]
+__all__ = ["Diverged", "Report", "evaluate", "evaluated_at_once", "fit"]
 
 Report = Callable[[int, dict[str, float]], None]
 """Takes the epochs done and the validation metrics after them; may raise to stop the training."""
@@ -49,6 +52,7 @@ def fit(
     state: State | None = None,
     keep: Callable[[State], None] | None = None,
     pieces: int = 1,
+    eager: Callable[[str], None] = lambda reason: None,
 ) -> dict[str, float]:
     """Train ``module`` in place and return its validation metrics.
 
@@ -67,9 +71,12 @@ def fit(
             the last epoch; may raise to stop the training.
         pieces: In how many parts a batch goes through the network, to save memory; a task with a step
             of its own has whole batches always.
+        eager: Called with the reason, in words, if the steps of a training on CUDA, which are to be a
+            graph, are not.
 
     Raises:
         Diverged: If the loss is not finite at the end of an epoch.
+        Hopeless: If nothing is learned until the rung of ``training.hopeless_after``; only with ``report``.
         UserError: If there is one sample only, or the data cannot be augmented as ``training`` says.
     """
     parts = task.data.on(device)
@@ -77,12 +84,14 @@ def fit(
         raise UserError(f"data {task.data.name!r}: one sample is too few to train on")
     module.to(device)
     with contextlib.ExitStack() as faster:
+        if device.type == "cuda":
+            faster.enter_context(torch.cuda.device(device))
         if len(parts.train.shape) == 3:
             faster.enter_context(in_channels_last(module))
             if device.type == "cpu":
                 faster.enter_context(faster_convolutions(module))
-        faster.enter_context(in_precision(module, choose_precision(training.precision, device)))
-        return _fit(module, task, training, parts, seed, report, state, keep, pieces)
+        faster.enter_context(in_precision(module, choose_precision(training.precision, device), device))
+        return _fit(module, task, training, parts, seed, report, state, keep, pieces, eager)
 
 
 def _fit(
@@ -95,22 +104,34 @@ def _fit(
     state: State | None,
     keep: Callable[[State], None] | None,
     pieces: int,
+    eager: Callable[[str], None],
 ) -> dict[str, float]:
     sizes = batch_sizes(len(parts.train), training.batch_size)
     weights = FlatWeights(module)
     average = Average(weights, training.ema)
     optimizer = None
-    step = task.own_step(module, training)
+    step = own_step = task.own_step(module, training)
     if step is None:
         optimizer = make_optimizer(weights.parameters, training)
         step = _usual_step(module, weights, optimizer, task, training, pieces)
     generator = torch.Generator().manual_seed(seed)
-    rungs = set(training.reported)
+    rungs = training.reported
     epochs, metrics = (0, {}) if state is None else (state.epoch, state.metrics)
     done, total = len(sizes) * epochs, len(sizes) * training.epochs
+    losses: list[float] = []
     if state is not None:
+        losses += state.losses
         state.restore(module, optimizer, generator)
         average.restore(done, state.trained)
+    if parts.train.y.is_cuda:
+        full_batches = sizes.count(sizes[0]) * (training.epochs - epochs)
+        if full_batches >= FEWEST_STEPS:
+            step = benchmarked(step, sizes[0])
+        reason = why_not(parts.train, full_batches, pieces, own_step=own_step is not None)
+        if training.cuda_graph and reason is None:
+            step = GraphedStep(step, sizes[0], CudaRecorder(), eager)
+        elif training.cuda_graph:
+            eager(str(reason))
     for epoch in range(epochs + 1, training.epochs + 1):
         module.train()
         lost = torch.zeros((), device=parts.train.y.device)
@@ -123,13 +144,16 @@ def _fit(
         mean_loss = lost.item() / len(sizes)
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {epoch}")
+        losses.append(mean_loss)
         if epoch in rungs or epoch == training.epochs:
             with average.in_place() as trained:
                 metrics = evaluate(module, task, parts.validation, parts.prepare)
                 if keep is not None:
-                    keep(State.of(epoch, module, trained, optimizer, generator, metrics))
+                    keep(State.of(epoch, module, trained, optimizer, generator, metrics, losses))
             if report is not None and epoch in rungs:
                 report(epoch, metrics)
+                if 0 < training.hopeless_after <= rungs.index(epoch) + 1:
+                    check_hope(task, losses, metrics)
     average.keep()
     return metrics
 
@@ -141,8 +165,8 @@ def _usual_step(
     task: Task,
     training: Training,
     pieces: int,
-) -> Step:
-    def step(inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
+) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
+    def step(inputs: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         for group in optimizer.param_groups:
             group["lr"] = training.lr * rate
         weights.zero_grad()
@@ -159,13 +183,18 @@ def _usual_step(
     return step
 
 
+def evaluated_at_once(device: str, shape: tuple[int, ...]) -> int:
+    """Return how many samples of ``shape`` are evaluated at once on that type of device."""
+    numbers = _EVALUATED_NUMBERS.get(device, _MOST_EVALUATED_NUMBERS)
+    return max(1, numbers // max(1, math.prod(shape)))
+
+
 def evaluate(
     module: nn.Module, task: Task, split: Part, prepare: Callable[[Tensor], Tensor]
 ) -> dict[str, float]:
     """Return the task's metrics of ``module`` over ``split``, which must be on its device."""
     module.eval()
     with torch.inference_mode():
-        numbers = _EVALUATED_NUMBERS.get(split.y.device.type, _MOST_EVALUATED_NUMBERS)
-        size = max(1, numbers // max(1, math.prod(split.shape)))
+        size = evaluated_at_once(split.y.device.type, split.shape)
         outputs = [module(x) for x in in_order(split, size, prepare)]
         return task.measure(torch.cat(outputs), split.y)

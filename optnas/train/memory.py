@@ -8,9 +8,15 @@ from typing import TypeVar
 
 import torch
 
+from optnas.train.place import Place
+
 __all__ = ["OutOfMemory", "in_pieces", "is_out_of_memory"]
 
 Result = TypeVar("Result")
+
+# Of memory that ran out elsewhere than in PyTorch's allocator of a GPU: in its allocator of the CPU,
+# where CUDA itself needs some, and in the libraries, as CUBLAS_STATUS_ALLOC_FAILED.
+_SIGNS = ("DefaultCPUAllocator", "CUDA error: out of memory", "_ALLOC_FAILED")
 
 
 class OutOfMemory(MemoryError):
@@ -21,21 +27,23 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether ``error`` says that memory ran out, of a GPU or of the machine."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # PyTorch's allocator of the CPU has no error class of its own.
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
-def in_pieces(train: Callable[[int], Result], batch_size: int, device: torch.device) -> tuple[Result, int]:
+def in_pieces(
+    train: Callable[[int], Result], batch_size: int, device: torch.device, place: Place
+) -> tuple[Result, int]:
     """Train with ever smaller pieces of a batch at a time until memory holds them.
 
-    First once more with whole batches, as the memory may have been another's; then by halves, quarters
-    and so on down to pairs of samples, whose gradients are summed up. (Batch norms then see pieces: their
-    statistics need two samples at least.)
+    First once more with whole batches, alone in the place, as the memory may have been another's; then,
+    still alone, by halves, quarters and so on down to pairs of samples, whose gradients are summed up.
+    (Batch norms then see pieces: their statistics need two samples at least.)
 
     Args:
         train: Trains from the start with batches in so many pieces.
         batch_size: Samples in a batch.
         device: Where.
+        place: The training's place on it.
 
     Returns:
         What ``train`` returned, and in how many pieces the batches were.
@@ -51,6 +59,7 @@ def in_pieces(train: Callable[[int], Result], batch_size: int, device: torch.dev
             if not is_out_of_memory(error):
                 raise
         peak = _free(device)
+        place.alone()
         tries += 1
         if tries > 1:
             if 2 * pieces > batch_size // 2:

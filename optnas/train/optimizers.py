@@ -13,11 +13,18 @@ if TYPE_CHECKING:
 
 __all__ = ["OPTIMIZERS", "make_optimizer"]
 
-# Fused kernels exist for these; one call for all weights instead of several for each.
-_Make = Callable[[Iterable[nn.Parameter], "Training"], torch.optim.Optimizer]
+_Make = Callable[[list[nn.Parameter], "Training"], torch.optim.Optimizer]
 
 
-def _sgd(weights: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+def _capturable(weights: list[nn.Parameter]) -> bool:
+    """Return whether steps may become part of a CUDA graph, and the count of them has to be on the device."""
+    return any(weight.is_cuda for weight in weights)
+
+
+# Fused kernels exist for all but RMSprop: one call for all weights instead of several for each.
+
+
+def _sgd(weights: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
     return torch.optim.SGD(
         weights,
         training.lr,
@@ -28,16 +35,30 @@ def _sgd(weights: Iterable[nn.Parameter], training: Training) -> torch.optim.Opt
     )
 
 
-def _adam(weights: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    return torch.optim.Adam(weights, training.lr, weight_decay=training.weight_decay, fused=True)
+def _adam(weights: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+    return torch.optim.Adam(
+        weights,
+        training.lr,
+        weight_decay=training.weight_decay,
+        fused=True,
+        capturable=_capturable(weights),
+    )
 
 
-def _adamw(weights: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(weights, training.lr, weight_decay=training.weight_decay, fused=True)
+def _adamw(weights: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        weights,
+        training.lr,
+        weight_decay=training.weight_decay,
+        fused=True,
+        capturable=_capturable(weights),
+    )
 
 
-def _rmsprop(weights: Iterable[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    return torch.optim.RMSprop(weights, training.lr, weight_decay=training.weight_decay)
+def _rmsprop(weights: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+    return torch.optim.RMSprop(
+        weights, training.lr, weight_decay=training.weight_decay, capturable=_capturable(weights)
+    )
 
 
 OPTIMIZERS: dict[str, _Make] = {"adam": _adam, "adamw": _adamw, "rmsprop": _rmsprop, "sgd": _sgd}
@@ -45,4 +66,4 @@ OPTIMIZERS: dict[str, _Make] = {"adam": _adam, "adamw": _adamw, "rmsprop": _rmsp
 
 def make_optimizer(weights: Iterable[nn.Parameter], training: Any) -> torch.optim.Optimizer:
     """Return the optimiser that ``training`` names, over ``weights``."""
-    return OPTIMIZERS[training.optimizer](weights, training)
+    return OPTIMIZERS[training.optimizer](list(weights), training)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +13,12 @@ from torch.nn import functional
 
 from optnas.errors import UserError
 
-__all__ = ["PRECISIONS", "choose_precision", "in_precision"]
+__all__ = ["PRECISIONS", "choose_precision", "in_precision", "in_tf32", "of_capability"]
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
+
+# NVIDIA's Ampere: the first tensor cores that take bfloat16 and TF32. Before it bfloat16 is emulated.
+_AMPERE = (8, 0)
 
 # Below so many weights a layer's two conversions cost what its product saves (measured with AMX).
 _FEWEST_WEIGHTS = 4096
@@ -22,35 +26,112 @@ _FEWEST_WEIGHTS = 4096
 
 @cache
 def choose_precision(name: str, device: torch.device) -> str:
-    """Return ``float32`` or ``bfloat16``; ``auto`` is bfloat16 on CPUs with matrix tiles (AMX).
+    """Return ``float32``, ``tf32`` or ``bfloat16``.
 
-    It goes by what the hardware is and not by a timing, so that a machine always computes the same.
+    ``auto`` is bfloat16 on CPUs with matrix tiles (AMX) and on GPUs from compute capability 8.0 on,
+    else float32. It goes by what the hardware is and not by a timing, so that a machine always computes
+    the same.
 
     Raises:
-        UserError: If the name is unknown.
+        UserError: If the name is unknown, or the device has no such thing.
     """
     if name not in PRECISIONS:
         raise UserError(f"precision {name!r}: use one of {', '.join(PRECISIONS)}")
+    if device.type == "cuda":
+        return of_capability(name, torch.cuda.get_device_capability(device))
+    if name == "tf32":
+        raise UserError(f"precision 'tf32' is of NVIDIA GPUs, not of {device}: use 'float32', or 'auto'")
     if name != "auto":
         return name
     tiles = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
     return "bfloat16" if tiles else "float32"
 
 
+def of_capability(name: str, capability: tuple[int, int]) -> str:
+    """Return the precision called ``name`` on a GPU of that compute capability.
+
+    Raises:
+        UserError: If it has no such thing.
+    """
+    if capability >= _AMPERE:
+        return "bfloat16" if name == "auto" else name
+    if name in ("auto", "float32"):
+        return "float32"
+    has = ".".join(map(str, capability))
+    raise UserError(
+        f"precision {name!r} needs compute capability 8.0, and this GPU has {has}: use 'float32', or 'auto'"
+    )
+
+
 @contextlib.contextmanager
-def in_precision(module: nn.Module, precision: str) -> Iterator[None]:
+def in_precision(module: nn.Module, precision: str, device: torch.device) -> Iterator[None]:
     """Let the large products of ``module`` be computed in ``precision`` while within.
 
-    In bfloat16 these are dense convolutions and linear layers: their inputs and weights are rounded,
-    their sums are kept in float32. Weights, norms, activations and everything small stay in float32.
+    On the CPU bfloat16 is for dense convolutions and linear layers: their inputs and weights are
+    rounded, their sums are kept in float32; norms, activations and everything small stay in float32. On
+    CUDA it is PyTorch's autocast, and TF32 for the products that this leaves in float32. Weights and
+    what comes out of ``module`` are in float32 anywhere.
     """
+    with contextlib.ExitStack() as stack:
+        if device.type == "cuda":
+            stack.enter_context(in_tf32(precision != "float32"))
+            if precision == "bfloat16":
+                stack.enter_context(_in_autocast(module, device))
+        elif precision == "bfloat16":
+            stack.enter_context(_in_lowered_layers(module))
+        yield
+
+
+@contextlib.contextmanager
+def in_tf32(allowed: bool) -> Iterator[None]:
+    """Let CUDA compute products of float32 in TF32, or in float32 alone, while within.
+
+    Left to itself PyTorch does convolutions in TF32 and matrix products in float32.
+    """
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    owners: tuple[Any, ...] = (cuda, cudnn)
+    name: str = "allow_tf32"
+    value: str | bool = allowed
+    # PyTorch 2.9 brought other names, warns of the old ones, and raises where both are mixed.
+    if hasattr(cudnn, "conv"):
+        owners = cuda, cudnn.conv, cudnn.rnn
+        name, value = "fp32_precision", "tf32" if allowed else "ieee"
+    before = [getattr(owner, name) for owner in owners]
+    for owner in owners:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for owner, was in zip(owners, before, strict=True):
+            setattr(owner, name, was)
+
+
+@contextlib.contextmanager
+def _in_autocast(module: nn.Module, device: torch.device) -> Iterator[None]:
+    """Let the forward pass of ``module`` be autocast to bfloat16, and its output come in float32."""
+    forward = module.forward
+
+    def autocast(*inputs: Tensor) -> Tensor:
+        # One context a pass: autocast keeps the rounded weights till its end, and they change.
+        with torch.autocast(device.type, torch.bfloat16):
+            out: Tensor = forward(*inputs)
+        return out.float() if out.dtype == torch.bfloat16 else out
+
+    module.forward = autocast
+    try:
+        yield
+    finally:
+        del module.forward
+
+
+@contextlib.contextmanager
+def _in_lowered_layers(module: nn.Module) -> Iterator[None]:
     lowered: list[nn.Module] = []
-    if precision == "bfloat16":
-        for layer in module.modules():
-            forward = _lowered(layer)
-            if forward is not None:
-                layer.forward = forward
-                lowered.append(layer)
+    for layer in module.modules():
+        forward = _lowered(layer)
+        if forward is not None:
+            layer.forward = forward
+            lowered.append(layer)
     try:
         yield
     finally:

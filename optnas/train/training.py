@@ -15,7 +15,7 @@ from optnas.train.optimizers import OPTIMIZERS
 from optnas.train.precision import PRECISIONS
 from optnas.train.schedule import SCHEDULES
 
-__all__ = ["Training"]
+__all__ = ["Training", "possible"]
 
 # By which factor a rung's epochs exceed the one below it (Li et al. 2018, Hyperband's η).
 _RUNG_FACTOR = 3
@@ -23,7 +23,7 @@ _RUNG_FACTOR = 3
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How a candidate is trained. Every value but the last three may be a hole.
+    """How a candidate is trained. Every value but the last five may be a hole.
 
     Attributes:
         epochs: Passes over the training part.
@@ -47,9 +47,13 @@ class Training:
             al. 2018).
         rungs: The epochs after which a candidate is compared with others, and perhaps pruned; by
             default 1, 3, 9, … below ``epochs``.
+        hopeless_after: At which rung, and from then on, a candidate is given up that has learned nothing:
+            its metrics are at chance, or its loss does not move; 0 for never.
         device: ``"auto"`` (CUDA where there is one), or a PyTorch device such as ``"cuda:1"``.
-        precision: Of large convolutions and matrix products: ``"float32"``, ``"bfloat16"``, or
-            ``"auto"`` for what the hardware is fastest in.
+        precision: Of large convolutions and matrix products: ``"float32"``, ``"bfloat16"``, on GPUs
+            ``"tf32"`` as well, or ``"auto"`` for bfloat16 where the hardware has it.
+        cuda_graph: Whether a step on CUDA is recorded once and then launched as a whole, where that can
+            be done; modules that decide something anew in Python at every step need ``False``.
 
     Raises:
         UserError: If a value is out of its range, or an unknown name.
@@ -72,12 +76,14 @@ class Training:
     cutout: Any = 0
     mixup: Any = 0.0
     rungs: tuple[int, ...] | None = None
+    hopeless_after: int = 2
     device: str = "auto"
     precision: str = "auto"
+    cuda_graph: bool = True
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
-            for value in _possible(getattr(self, name)):
+            for value in possible(getattr(self, name)):
                 if value is None and name == "warm_up":
                     continue
                 whole = name in _WHOLE
@@ -86,11 +92,15 @@ class Training:
                 if not low <= value <= high:
                     raise UserError(f"Training({name}={value!r}): it must be {_range(low, high)}")
         for name, known in _NAMED:
-            for value in _possible(getattr(self, name)):
+            for value in possible(getattr(self, name)):
                 if value not in known:
                     raise UserError(f"Training({name}={value!r}): {nearest(str(value), map(str, known))}")
         if self.precision not in PRECISIONS:
             raise UserError(f"Training(precision={self.precision!r}): {nearest(self.precision, PRECISIONS)}")
+        if not isinstance(self.cuda_graph, bool):
+            raise UserError(f"Training(cuda_graph={self.cuda_graph!r}): give True or False")
+        if not isinstance(self.hopeless_after, int) or self.hopeless_after < 0:
+            raise UserError(f"Training(hopeless_after={self.hopeless_after!r}): give a number of rungs, or 0")
         if self.rungs is not None and any(not isinstance(r, int) or r < 1 for r in self.rungs):
             raise UserError(f"Training(rungs={self.rungs!r}): rungs are epochs, at least 1 each")
 
@@ -112,9 +122,8 @@ class Training:
         return tuple(rung for rung in powers if rung < self.epochs)
 
 
-_SEARCHABLE = tuple(
-    field.name for field in dataclasses.fields(Training) if field.name not in ("rungs", "device", "precision")
-)
+_NOT_SEARCHED = ("rungs", "hopeless_after", "device", "precision", "cuda_graph")
+_SEARCHABLE = tuple(field.name for field in dataclasses.fields(Training) if field.name not in _NOT_SEARCHED)
 _TRAINING = Op(
     "training", inspect.Signature([inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in _SEARCHABLE])
 )
@@ -146,10 +155,10 @@ def _range(low: float, high: float) -> str:
     return "above 0" if low == _SMALLEST else f"from {low:g} to {high:g}"
 
 
-def _possible(value: Any) -> list[Any]:
+def possible(value: Any) -> list[Any]:
     """Return the values, or the ends of the range, that a value can be closed to."""
     if isinstance(value, Choose):
-        return [end for option in value.options for end in _possible(option)]
+        return [end for option in value.options for end in possible(option)]
     if isinstance(value, Integer | Real):
         return [value.low, value.high]
     if isinstance(value, Hole):

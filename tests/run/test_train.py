@@ -189,6 +189,10 @@ def test_a_regression_s_network_answers_in_the_unit_of_the_targets() -> None:
         (["small.py", "--trial", 0, "--set", "lrr=1"], "did you mean 'lr'?"),
         (["small.py", "--trial", 0, "--set", "lr"], "write name=value"),
         (["small.py", "--trial", 0, "--set", "lr=-1"], "it must be above 0"),
+        (
+            ["small.py", "--trial", 0, "--set", "crop=99"],
+            "Training(crop=99): it must be less than the images",
+        ),
         (["small.py", "--trial", 0, "--set", "lr=__import__('os')"], "give a number"),
         (["small.py", "--trial", 0, "--seeds", 0], "--seeds 0: it must be at least 1"),
         (["small.py", "--trial", 0, "--patience", 0], "--patience 0"),

@@ -5,7 +5,8 @@ import torch
 
 from optnas import Training, data, parse, tasks
 from optnas.train import fit
-from optnas.train.memory import OutOfMemory, in_pieces
+from optnas.train.memory import OutOfMemory, in_pieces, is_out_of_memory
+from optnas.train.place import Place
 
 CPU = torch.device("cpu")
 
@@ -20,7 +21,7 @@ def test_smaller_pieces_are_tried_until_they_fit(most: int, tried: list[int]) ->
             raise torch.OutOfMemoryError
         return "trained"
 
-    assert in_pieces(train, 64, CPU) == ("trained", tried[-1])
+    assert in_pieces(train, 64, CPU, Place()) == ("trained", tried[-1])
     assert seen == tried
 
 
@@ -28,7 +29,7 @@ def test_the_memory_of_the_machine_can_run_out_too() -> None:
     def train(pieces: int) -> int:
         return torch.empty(2**50).numel() if pieces == 1 else pieces
 
-    assert in_pieces(train, 64, CPU) == (2, 2)
+    assert in_pieces(train, 64, CPU, Place()) == (2, 2)
 
 
 def test_what_never_fits_ends_and_other_errors_are_not_retried() -> None:
@@ -39,10 +40,10 @@ def test_what_never_fits_ends_and_other_errors_are_not_retried() -> None:
         raise torch.OutOfMemoryError
 
     with pytest.raises(OutOfMemory, match="out of memory on cpu, even with batches in 4 pieces"):
-        in_pieces(train, 8, CPU)
+        in_pieces(train, 8, CPU, Place())
     assert seen == [1, 1, 2, 4]
     with pytest.raises(ZeroDivisionError):
-        in_pieces(lambda pieces: 1 // 0, 8, CPU)
+        in_pieces(lambda pieces: 1 // 0, 8, CPU, Place())
 
 
 def test_batches_in_pieces_give_the_gradients_of_whole_ones() -> None:
@@ -56,3 +57,31 @@ def test_batches_in_pieces_give_the_gradients_of_whole_ones() -> None:
         fit(module, task, training, device=CPU, seed=0, pieces=pieces)
         trained.append(torch.cat([p.flatten() for p in module.parameters()]))
     assert torch.allclose(*trained, rtol=1e-9)
+
+
+def test_whatever_is_tried_again_is_tried_alone() -> None:
+    done: list[str] = []
+
+    class Watched(Place):
+        def alone(self) -> None:
+            done.append("alone")
+
+    def train(pieces: int) -> None:
+        done.append(f"in {pieces}")
+        if pieces < 2:
+            raise torch.OutOfMemoryError
+
+    in_pieces(train, 64, CPU, Watched())
+    assert done == ["in 1", "alone", "in 1", "alone", "in 2"]
+
+
+@pytest.mark.parametrize(
+    ("message", "out"),
+    [
+        ("CUDA error: out of memory\nCUDA kernel errors might be …", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+    ],
+)
+def test_cuda_and_its_libraries_run_out_in_words_of_their_own(message: str, out: bool) -> None:
+    assert is_out_of_memory(RuntimeError(message)) == out

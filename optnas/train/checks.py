@@ -1,0 +1,57 @@
+"""Whether data and a task can be trained on as a training says, before a search spends anything on it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from optnas.data import Part
+from optnas.errors import UserError
+from optnas.tasks import Task
+from optnas.train.training import Training, possible
+
+__all__ = ["check_augmentation", "check_mixable", "check_training"]
+
+
+def check_training(task: Task, training: Training) -> None:
+    """Refuse a training with a value, closed or among those to choose from, that ``task`` cannot do.
+
+    Raises:
+        UserError: If there is one.
+    """
+    if not task.smooths_labels and any(possible(training.label_smoothing)):
+        raise UserError(
+            f"Training(label_smoothing=…) is for classes, and {type(task).__name__} has none: leave it at 0"
+        )
+    splits = task.data.splits
+    check_augmentation(splits.train, training)
+    if any(possible(training.mixup)):
+        stored, _ = next(iter(splits.train.blocks(1, torch.arange(1))))
+        check_mixable(splits.prepare(stored))
+
+
+def check_augmentation(part: Part, training: Training) -> None:
+    """Refuse to change samples that are no images, or images that are too small for it.
+
+    Raises:
+        UserError: If that is so.
+    """
+    crops = possible(training.crop)
+    if not any((*crops, *possible(training.flip), *possible(training.cutout))):
+        return
+    if len(part.shape) != 3:
+        raise UserError(
+            f"crop, flip and cutout are for images (channels, height, width), not for inputs of {part.shape}"
+        )
+    if max(crops) >= min(part.shape[1:]):
+        raise UserError(f"Training(crop={max(crops)}): it must be less than the images of {part.shape}")
+
+
+def check_mixable(x: Tensor) -> None:
+    """Refuse to mix inputs, as a network takes them, that are no numbers.
+
+    Raises:
+        UserError: If they are not.
+    """
+    if not x.is_floating_point():
+        raise UserError("mixup is for inputs of numbers that can be mixed, not for symbols")

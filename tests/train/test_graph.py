@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from optnas import Training, UserError, data, parse, tasks
+from optnas.data import Split
+from optnas.data.streamed import Streamed
+from optnas.train import fit
+from optnas.train.cudnn import benchmarked
+from optnas.train.graph import GraphedStep, why_not
+from optnas.train.loop import _usual_step
+from optnas.train.optimizers import OPTIMIZERS, make_optimizer
+from optnas.train.weights import FlatWeights
+
+CUDA = torch.device("cuda")
+needs_cuda = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+SIZE, ODD = 16, 6
+
+
+class Rerun:
+    """Stands in for CUDA's recorder: what it records is the very function, run again."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.done: list[str] = []
+
+    def warm_up(self, step: Callable[[], Tensor]) -> Tensor:
+        self.done.append("warm up")
+        return step()
+
+    def record(self, step: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        self.done.append("record")
+        if self.error is not None:
+            raise self.error
+
+        def replay() -> Tensor:
+            self.done.append("replay")
+            return step()
+
+        return replay
+
+
+def batches() -> list[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    sizes = [SIZE] * 6 + [ODD] + [SIZE] * 2 + [ODD]
+    return [
+        (
+            torch.randn(size, 2, 6, 6, generator=generator).to(memory_format=torch.channels_last),
+            torch.randint(3, (size,), generator=generator),
+        )
+        for size in sizes
+    ]
+
+
+def trained(recorder: Rerun | None, optimizer: str = "sgd") -> tuple[list[Tensor], list[float], list[str]]:
+    """Return the state of a network after some batches, the losses, and why it was not recorded."""
+    torch.manual_seed(0)
+    module = parse("seq(conv(4), norm, relu, head)").build((2, 6, 6), outputs=3)
+    # Halves of powers of two are the same numbers in float32 as in Python's.
+    training = Training(optimizer=optimizer, lr=2**-7, clip=0.5)
+    weights = FlatWeights(module)
+    task = tasks.classification(data.digits())
+    step = _usual_step(module, weights, make_optimizer(weights.parameters, training), task, training, 1)
+    reasons: list[str] = []
+    call = step if recorder is None else GraphedStep(step, SIZE, recorder, reasons.append)
+    losses = [call(x, y, 0.5**i).item() for i, (x, y) in enumerate(batches())]
+    return [value.clone() for value in module.state_dict().values()], losses, reasons
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_a_replayed_step_trains_as_an_eager_one(optimizer: str) -> None:
+    recorder = Rerun()
+    values, losses, reasons = trained(recorder, optimizer)
+    expected, expected_losses, _ = trained(None, optimizer)
+    assert losses == pytest.approx(expected_losses, rel=1e-5)
+    assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(values, expected, strict=True))
+    assert recorder.done == ["warm up"] * 3 + ["record"] + ["replay"] * 5
+    assert reasons == []
+
+
+def test_a_step_that_cannot_be_recorded_trains_on_without_and_says_why() -> None:
+    try:
+        raise ValueError("the cause\nin two lines")
+    except ValueError as cause:
+        error = RuntimeError("what came of it")
+        error.__context__ = cause
+    recorder = Rerun(error)
+    values, losses, reasons = trained(recorder)
+    expected, expected_losses, _ = trained(None)
+    assert losses == expected_losses
+    assert all(torch.equal(one, other) for one, other in zip(values, expected, strict=True))
+    assert reasons == ["it could not be recorded: the cause"]
+    assert recorder.done == ["warm up"] * 3 + ["record"]
+
+
+def test_what_does_not_suit_a_graph_is_told() -> None:
+    held = Split(torch.zeros(2, 1), torch.zeros(2))
+    streamed = Streamed.__new__(Streamed)
+    assert why_not(held, 1000, 1, own_step=False) is None
+    assert why_not(held, 1000, 1, own_step=True) == "the task has a training step of its own"
+    assert why_not(held, 1000, 4, own_step=False) == "batches in 4 pieces"
+    assert why_not(streamed, 1000, 1, own_step=False) == "streamed data"
+    assert why_not(held, 3, 1, own_step=False) == "only 3 full batches, too few to be worth it"
+
+
+def test_cudnn_times_its_algorithms_on_full_batches_alone() -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def step(inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
+        seen.append((len(inputs), torch.backends.cudnn.benchmark))
+        return inputs.sum()
+
+    timed = benchmarked(step, SIZE)
+    for size in (SIZE, ODD):
+        timed(torch.zeros(size), torch.zeros(size), 1.0)
+    assert seen == [(SIZE, True), (ODD, False)]
+    assert not torch.backends.cudnn.benchmark
+
+
+def test_whether_to_record_is_yes_or_no() -> None:
+    with pytest.raises(UserError, match="give True or False"):
+        Training(cuda_graph="auto")  # type: ignore[arg-type]
+
+
+class _Watched(nn.Module):
+    """A head on digits that counts how often it ran on the device, and draws random numbers there."""
+
+    drawn: Tensor
+
+    def __init__(self, act: Callable[[Tensor], object] = lambda x: None) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 10)
+        self.act = act
+        self.register_buffer("drawn", torch.zeros(2))
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.act(x)
+            number = torch.rand((), device=x.device)
+            self.drawn += torch.stack((number, number**2))
+            self.steps += 1
+        return self.linear(x.flatten(1))
+
+
+def watched(act: Callable[[Tensor], object]) -> tuple[_Watched, list[str]]:
+    torch.manual_seed(0)
+    module, reasons = _Watched(act), []
+    task, training = tasks.classification(data.digits()), Training(epochs=5, lr=1e-2)
+    found = fit(module, task, training, device=CUDA, seed=0, eager=reasons.append)
+    assert found["accuracy"] > 0.9
+    return module, reasons
+
+
+def _while_recording(act: Callable[[Tensor], object]) -> Callable[[Tensor], object]:
+    return lambda x: act(x) if torch.cuda.is_current_stream_capturing() else None
+
+
+def _fail(x: Tensor) -> None:
+    raise ValueError("not here")
+
+
+class TestOnCuda:
+    pytestmark = needs_cuda
+
+    @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+    @pytest.mark.parametrize("ema", [0.0, 0.9])
+    def test_a_graph_trains_as_an_eager_step(self, optimizer: str, ema: float) -> None:
+        found, states = [], []
+        for cuda_graph in (True, False):
+            torch.manual_seed(0)
+            module = parse("seq(conv(16), norm, relu, maxpool(2), conv(32), norm, relu, head)").build(
+                (1, 8, 8), outputs=10
+            )
+            training = Training(
+                epochs=4, optimizer=optimizer, lr=3e-3, clip=1.0, ema=ema, precision="float32",
+                cuda_graph=cuda_graph,
+            )  # fmt: skip
+            reasons: list[str] = []
+            task = tasks.classification(data.digits())
+            found.append(fit(module, task, training, device=CUDA, seed=0, eager=reasons.append))
+            states.append(module.state_dict())
+            assert reasons == []
+        assert found[0]["loss"] == pytest.approx(found[1]["loss"], abs=0.05)
+        tracked = [name for name in states[0] if name.endswith("num_batches_tracked")]
+        assert tracked
+        assert all(torch.equal(states[0][name], states[1][name]) for name in tracked)
+
+    def test_every_replay_draws_other_random_numbers(self) -> None:
+        module, reasons = watched(lambda x: None)
+        assert reasons == []
+        steps = 5 * 17
+        assert module.steps.item() == steps
+        mean, square = (module.drawn / steps).tolist()
+        assert mean == pytest.approx(0.5, abs=0.15)
+        assert square - mean**2 == pytest.approx(1 / 12, abs=0.05)
+
+    @pytest.mark.parametrize(
+        ("act", "reason"),
+        [
+            (lambda x: x.sum().item(), "waits for the GPU"),
+            (_while_recording(_fail), "not here"),
+            (_while_recording(lambda x: x.sum().item()), "could not be recorded"),
+        ],
+    )
+    def test_what_cannot_be_recorded_trains_on_eagerly(
+        self, act: Callable[[Tensor], object], reason: str
+    ) -> None:
+        for _ in range(2):  # and neither the generator nor the allocator is spoilt for the next one
+            module, reasons = watched(act)
+            assert len(reasons) == 1
+            assert reason in reasons[0]
+            assert module.steps.item() == 5 * 17
+            torch.cuda.empty_cache()
+        module, reasons = watched(lambda x: None)
+        assert reasons == []
