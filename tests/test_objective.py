@@ -166,9 +166,9 @@ def test_one_s_own_evaluation_gets_the_candidate_with_its_costs_and_seed() -> No
     assert trial.values == [1.0, 2 * 3 * 5 * 9]
 
 
-def test_a_value_that_is_no_number_fails_with_its_name() -> None:
+def test_a_value_that_is_no_number_ends_the_trial_with_its_name() -> None:
     (trial,) = search(evaluated(lambda candidate, report: {"score": float("nan")}))
-    assert trial.state == TrialState.FAIL
+    assert trial.state == TrialState.PRUNED
     assert "score is not a number" in trial.user_attrs["reason"]
 
 
