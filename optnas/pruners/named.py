@@ -14,6 +14,7 @@ from optuna.pruners import (
 
 from optnas.errors import UserError, nearest
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
+from optnas.pruners.pareto_promotion import ParetoPromotionPruner
 from optnas.pruners.rank import RankPruner
 
 __all__ = ["PRUNERS", "make_pruner"]
@@ -25,6 +26,7 @@ PRUNERS: dict[str, _Make] = {
     "median": lambda rungs: RankPruner(MedianPruner()),
     "none": lambda rungs: NopPruner(),
     "pareto-halving": lambda rungs: ParetoHalvingPruner(rungs=rungs),
+    "pareto-promotion": lambda rungs: ParetoPromotionPruner(rungs=rungs),
     "successive-halving": lambda rungs: RankPruner(SuccessiveHalvingPruner(min_resource=1)),
 }
 

@@ -9,6 +9,7 @@ from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import Standings
 
@@ -74,17 +75,23 @@ class ParetoHalvingPruner(BasePruner):
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether ``trial`` ends with what it reported last."""
-        reported = rungs_of(trial)
-        if not reported:
-            return False
-        *before, step = reported
-        rung = self.rung_at(step)
-        if rung is None or any(self.rung_at(earlier) == rung for earlier in before):
+        rung = self.decides_at(trial)
+        if rung is None:
             return False
         ranking = self._standings.read(study, trial)[rung]
-        if len(ranking) <= self.warmup or ranking.rank(trial.number) == 0:
-            return False
-        return not ranking.is_among_first(trial.number, math.ceil(len(ranking) / self.reduction_factor))
+        return len(ranking) > self.warmup and not self.is_among_best(ranking, trial.number)
+
+    def decides_at(self, trial: FrozenTrial) -> int | None:
+        """Return the rung that ``trial`` reached with its last report; none where it reached none then."""
+        *before, step = rungs_of(trial) or [0]
+        rung = self.rung_at(step)
+        return None if any(self.rung_at(earlier) == rung for earlier in before) else rung
+
+    def is_among_best(self, ranking: Ranking, number: int) -> bool:
+        """Return whether that trial is on a rung's front or among its best 1/η."""
+        return ranking.rank(number) == 0 or ranking.is_among_first(
+            number, math.ceil(len(ranking) / self.reduction_factor)
+        )
 
     def rung_at(self, step: int) -> int | None:
         """Return the last rung that a trial of so many steps has reached; none where nothing is decided."""

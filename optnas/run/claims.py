@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
+from collections.abc import Callable
 from typing import Any
 
 import optuna
@@ -37,11 +38,18 @@ class Claims:
     Args:
         study: The study in its storage.
         total: How many trials the study is to have in the end, over all workers.
+        given_up: Called with a trial that will not be tried again, to do away with what it left.
     """
 
-    def __init__(self, study: optuna.Study, total: int) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        total: int,
+        given_up: Callable[[FrozenTrial], None] = lambda trial: None,
+    ) -> None:
         self.study = study
         self.total = total
+        self._given_up = given_up
         self.worker = Worker.here(os.getpid())
 
     def next(self) -> int | Nothing:
@@ -82,6 +90,7 @@ class Claims:
             reason = f"its worker died {_MOST_ATTEMPTS} times"
             storage.set_trial_user_attr(trial._trial_id, "reason", reason)
             storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            self._given_up(trial)
             return None
         storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, self.worker.claim(attempt))
         return trial._trial_id
