@@ -72,6 +72,8 @@ def check_store(store: ArtifactStore) -> None:
         store.write(probe, io.BytesIO(b"optnas"))
         store.remove(probe)
     except Exception as error:
+        with contextlib.suppress(Exception):
+            store.remove(probe)
         raise UserError(
             f"artifacts cannot be kept: {_in_words(error)}; mend that, or give another place by --artifacts"
         ) from None
