@@ -13,11 +13,10 @@ WATCHED = """
 import hashlib
 import os
 import signal
-import time
 from pathlib import Path
 
 import torch
-from optnas import Study, Training, choose, data, maximize, minimize, op, ops, tasks
+from optnas import Study, Training, choose, data, integer, maximize, minimize, op, ops, tasks
 
 HERE = Path(__file__).parent
 done = []
@@ -26,16 +25,24 @@ def note(file, text):
     with (HERE / file).open("a") as lines:
         lines.write(f"{{text}}\\n")
 
+def once():
+    try:
+        (HERE / "ended").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
 @op(name="watched")
 class Watched(torch.nn.Module):
+    step = 0
+
     def forward(self, x):
         if x.device.type == "meta":
             return x
         if self.training:
-            done.append(1)
-            time.sleep({seconds})
-            if len(done) == {after} and not (HERE / "ended").exists():
-                (HERE / "ended").touch()
+            self.step += 1
+            done.append(self.step)
+            if self.step == {at} and len(done) > {after} and once():
                 os.kill(os.getpid(), signal.{by})
             note("steps", x.shape[1])
         else:  # what it is evaluated on comes of the weights before it
@@ -60,9 +67,9 @@ def watched_study(
     folder: Path,
     *,
     width: str = "choose(4, 6)",
+    at: int = 0,
     after: int = 0,
     by: str = "SIGKILL",
-    seconds: float = 0.0,
     more: str = "",
 ) -> Path:
     """Write the study.
@@ -70,14 +77,15 @@ def watched_study(
     Args:
         folder: Where; what its trainings do is written there too.
         width: How wide the network is, by which :func:`steps` tells trainings apart.
-        after: In which training step of a process it sends itself a signal, once ever; 0 for never.
+        at: In which step since its training began, or was gone on with, a process sends itself a signal,
+            once ever; 0 for never.
+        after: After how many steps in all.
         by: The signal's name.
-        seconds: How long a step takes at least.
         more: Further arguments of the study, each with a comma behind it.
     """
     folder.mkdir(exist_ok=True)
     path = folder / "watched.py"
-    path.write_text(WATCHED.format(width=width, after=after, by=by, seconds=seconds, more=more))
+    path.write_text(WATCHED.format(width=width, at=at, after=after, by=by, more=more))
     return path
 
 

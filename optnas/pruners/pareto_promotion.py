@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -53,6 +54,24 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         ValueError: If an argument is out of its range.
     """
 
+    def __init__(
+        self,
+        reduction_factor: int = 3,
+        *,
+        min_resource: int = 1,
+        max_resource: int | None = None,
+        rungs: Sequence[int] | None = None,
+        warmup: int | None = None,
+    ) -> None:
+        super().__init__(
+            reduction_factor,
+            min_resource=min_resource,
+            max_resource=max_resource,
+            rungs=rungs,
+            warmup=warmup,
+        )
+        self._waiting = _Waiting(self.rung_at)
+
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether ``trial`` is to pause; its record says so then, after how much training."""
         rung = self.decides_at(trial)
@@ -67,13 +86,7 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         From the highest rung where there is one; of several the one of the lowest rank, of those the
         oldest.
         """
-        trials = study.get_trials(deepcopy=False)
-        promoted = {trial.user_attrs.get(_PROMOTES) for trial in trials}
-        waiting: dict[int, list[FrozenTrial]] = defaultdict(list)
-        for trial in trials:
-            rung = self.rung_at(trial.user_attrs.get(_PAUSED, 0))
-            if rung is not None and trial.state == TrialState.PRUNED and trial.number not in promoted:
-                waiting[rung].append(trial)
+        waiting = self._waiting.read(study)
         rankings = self._standings.read(study) if waiting else {}
         for rung in sorted(waiting.keys() & rankings.keys(), reverse=True):
             ranks = rankings[rung].ranks()
@@ -87,6 +100,45 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
 
     def _goes_on(self, ranking: Ranking, number: int) -> bool:
         return len(ranking) >= self.warmup and self.is_among_best(ranking, number)
+
+
+class _Waiting:
+    """The paused trials of a study that were not promoted, by rung.
+
+    A fold over the trials in the storage, of which those that ended are looked at only once.
+    """
+
+    def __init__(self, rung_at: Callable[[int], int | None]) -> None:
+        self._rung_at = rung_at
+        self._study: tuple[Any, int] | None = None
+        self._settled: set[int] = set()
+        self._promoted: set[int | None] = set()
+        self._paused: dict[int, dict[int, FrozenTrial]] = {}
+
+    def read(self, study: Study) -> dict[int, list[FrozenTrial]]:
+        """Return those of each rung where there are any, the oldest first."""
+        here = study._storage, study._study_id
+        if self._study != here:
+            self._study, self._settled, self._promoted, self._paused = here, set(), set(), {}
+        going = set()
+        for trial in study.get_trials(deepcopy=False):
+            if trial.number not in self._settled:
+                going.add(trial.user_attrs.get(_PROMOTES))
+                if trial.state.is_finished():
+                    self._settle(trial)
+        waiting = {}
+        for rung, paused in self._paused.items():
+            for number in self._promoted.intersection(paused):
+                del paused[number]
+            waiting[rung] = [trial for number, trial in paused.items() if number not in going]
+        return {rung: trials for rung, trials in waiting.items() if trials}
+
+    def _settle(self, trial: FrozenTrial) -> None:
+        self._settled.add(trial.number)
+        self._promoted.add(trial.user_attrs.get(_PROMOTES))
+        rung = self._rung_at(trial.user_attrs.get(_PAUSED, 0))
+        if rung is not None and trial.state == TrialState.PRUNED:
+            self._paused.setdefault(rung, {})[trial.number] = trial
 
 
 def promote(trial: Trial) -> FrozenTrial | None:

@@ -121,6 +121,17 @@ def test_values_at_a_rung_count_once_however_often_the_trial_is_promoted() -> No
     assert arrive(study, study.ask(), 1, 0.7) is True
 
 
+def test_a_trial_that_was_there_before_the_one_it_promotes_promotes_it_once() -> None:
+    study = study_with([])
+    early = study.ask()
+    for loss in (0.0, 1.0, 2.0):
+        arrive(study, study.ask(), 1, loss)
+    assert promote(early).number == 1
+    arrive(study, early, 3, 5.0)
+    study.pruner = ParetoPromotionPruner(3, rungs=RUNGS)  # of a worker that begins only now
+    assert promote(study.ask()) is None
+
+
 def test_enqueued_trials_and_other_pruners_are_left_alone() -> None:
     study = study_with([0.0, 1.0, 2.0])
     study.enqueue_trial({"x": 7})

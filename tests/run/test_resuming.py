@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import defaultdict
 from pathlib import Path
 
 import optuna
@@ -42,7 +43,7 @@ def test_a_run_that_is_killed_between_rungs_goes_on_from_the_last(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    file = watched_study(tmp_path, after=BETWEEN_RUNGS)
+    file = watched_study(tmp_path, at=BETWEEN_RUNGS)
     run = start("run", file, "--trials", 1, "--workers", 1, "--threads", 1, folder=tmp_path)
     output, _ = run.communicate(timeout=120)
     assert run.returncode == -signal.SIGKILL, output
@@ -58,7 +59,7 @@ def test_a_trial_that_ctrl_c_put_back_goes_on_from_the_last_rung(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    file = watched_study(tmp_path, after=BETWEEN_RUNGS, by="SIGINT")
+    file = watched_study(tmp_path, at=BETWEEN_RUNGS, by="SIGINT")
     with pytest.raises(KeyboardInterrupt):
         run_here(file)
     assert [trial.state for trial in trials(tmp_path)] == [TrialState.WAITING]
@@ -92,35 +93,59 @@ def assert_gone_on(folder: Path, undisturbed: Path) -> None:
     assert not list((folder / "optnas-artifacts").iterdir())
 
 
-def test_a_worker_that_is_killed_is_replaced_by_one_that_goes_on(undisturbed: Path, tmp_path: Path) -> None:
-    file = watched_study(tmp_path, after=BETWEEN_RUNGS)
-    finish(start("run", file, "--trials", 2, "--workers", 2, "--threads", 1, folder=tmp_path))
+def test_workers_of_whom_one_is_killed_promote_trials_and_repeat_no_rung(tmp_path: Path) -> None:
+    # So many widths that no two trials are the same candidate.
+    file = watched_study(
+        tmp_path,
+        width="integer(1, 200, name='width')",
+        at=2,
+        after=5 * STEPS,
+        more="pruner='pareto-promotion',",
+    )
+    finish(start("run", file, "--trials", 16, "--workers", 2, "--threads", 1, folder=tmp_path))
+
     found = trials(tmp_path)
-    assert [trial.state for trial in found] == [TrialState.COMPLETE] * 2
-    again = [trial for trial in found if trial.user_attrs["worker"]["attempt"] == 2]
-    assert [trial.user_attrs["resumed"] for trial in again] == [2]
-    twice = "twin" in found[0].user_attrs or "twin" in found[1].user_attrs
-    assert steps(tmp_path) == (1 if twice else 2) * EPOCHS * STEPS + 1
-    assert not list((tmp_path / "optnas-artifacts").iterdir())
+    assert len(found) == 16
+    assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in found)
+    assert sum(trial.user_attrs["worker"]["attempt"] == 2 for trial in found) == 1
+    promotions = [trial for trial in found if trial.user_attrs.get("promotes") is not None]
+    assert promotions
+    for trial in promotions:
+        paused = found[trial.user_attrs["promotes"]]
+        assert trial.params == paused.params
+        assert trial.user_attrs["resumed"] == paused.user_attrs["paused"]
+        assert trial.user_attrs["run"]["seed"] == paused.user_attrs["run"]["seed"]
+    epochs = defaultdict(int)
+    for trial in found:
+        reached = EPOCHS if trial.state == TrialState.COMPLETE else trial.user_attrs["paused"]
+        epochs[trial.params["width"]] = max(epochs[trial.params["width"]], reached)
+    repeated = {width: steps(tmp_path, width) - STEPS * reached for width, reached in epochs.items()}
+    assert sorted(repeated.values()) == [0] * (len(epochs) - 1) + [1], "but for a step of the lost epoch"
+    promoted = {trial.user_attrs["promotes"] for trial in promotions}
+    paused = [t for t in found if t.state == TrialState.PRUNED and t.number not in promoted]
+    assert len(list((tmp_path / "optnas-artifacts").iterdir())) == len(paused)
 
 
-def test_a_trial_that_is_given_up_leaves_no_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("rungs", "state"), [(2, TrialState.FAIL), (1, TrialState.COMPLETE)], ids=["no further", "a rung further"]
+)
+def test_a_trial_is_given_up_that_kills_its_worker_for_the_third_time_at_the_same_place(
+    rungs: int, state: TrialState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    file = watched_study(tmp_path, after=BETWEEN_RUNGS, by="SIGINT")
+    file = watched_study(tmp_path, at=BETWEEN_RUNGS, by="SIGINT")
     with pytest.raises(KeyboardInterrupt):
         run_here(file)
     assert list((tmp_path / "optnas-artifacts").iterdir())
     (trial,) = trials(tmp_path)
     storage = open_storage("sqlite:///optnas.db")
     storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-    gone = {**trial.user_attrs["worker"], "pid": 2**22 + 1, "attempt": 3}
+    gone = {**trial.user_attrs["worker"], "pid": 2**22 + 1, "attempt": 3, "rungs": rungs}
     storage.set_trial_user_attr(trial._trial_id, "worker", gone)
 
     run_here(file)
 
-    assert trials(tmp_path)[0].state == TrialState.FAIL
+    assert trials(tmp_path)[0].state == state
     assert not list((tmp_path / "optnas-artifacts").iterdir())
 
 
@@ -132,7 +157,7 @@ def test_checkpoints_are_kept_where_they_are_wanted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     more = "artifacts='of the study',"
-    file = watched_study(tmp_path, after=BETWEEN_RUNGS, by="SIGTERM", more=more)
+    file = watched_study(tmp_path, at=BETWEEN_RUNGS, by="SIGTERM", more=more)
     with pytest.raises(KeyboardInterrupt):
         run_here(file, place)
     folders = [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name != "__pycache__"]
