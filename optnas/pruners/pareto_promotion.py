@@ -112,7 +112,7 @@ class _Waiting:
         self._rung_at = rung_at
         self._study: tuple[Any, int] | None = None
         self._settled: set[int] = set()
-        self._promoted: set[int | None] = set()
+        self._promoted: set[int] = set()
         self._paused: dict[int, dict[int, FrozenTrial]] = {}
 
     def read(self, study: Study) -> dict[int, list[FrozenTrial]]:
@@ -128,14 +128,15 @@ class _Waiting:
                     self._settle(trial)
         waiting = {}
         for rung, paused in self._paused.items():
-            for number in self._promoted.intersection(paused):
+            for number in self._promoted & paused.keys():
                 del paused[number]
             waiting[rung] = [trial for number, trial in paused.items() if number not in going]
         return {rung: trials for rung, trials in waiting.items() if trials}
 
     def _settle(self, trial: FrozenTrial) -> None:
         self._settled.add(trial.number)
-        self._promoted.add(trial.user_attrs.get(_PROMOTES))
+        if trial.user_attrs.get(_PROMOTES) is not None:
+            self._promoted.add(trial.user_attrs[_PROMOTES])
         rung = self._rung_at(trial.user_attrs.get(_PAUSED, 0))
         if rung is not None and trial.state == TrialState.PRUNED:
             self._paused.setdefault(rung, {})[trial.number] = trial
