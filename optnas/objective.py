@@ -235,7 +235,7 @@ def _train(
     def train(pieces: int) -> dict[str, float]:
         torch.manual_seed(seed)
         module = _build(study, candidate)
-        state = before.state()
+        state = before.state(device)
         if state is not None:
             report(state.epoch, state.metrics)  # its worker may have died before it could
         return fit(

@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import optuna
+import torch
 from optuna.trial import FrozenTrial, Trial
 
 from optnas.pruners.pareto_promotion import lineage
@@ -54,8 +55,12 @@ class Resumption:
         self._asked = False
         self._checkpoints = _checkpoints(store, line)
 
-    def state(self) -> State | None:
-        """Return where the training is to go on from; ``None`` for its start."""
+    def state(self, device: torch.device) -> State | None:
+        """Return where the training is to go on from; ``None`` for its start.
+
+        What was kept on a GPU is not gone on with on the CPU, nor the other way round: optimisers keep
+        other things there, and it would be neither one's training.
+        """
         from optnas.artifacts import StoreError
 
         first, self._asked = not self._asked, True
@@ -66,7 +71,7 @@ class Resumption:
         except StoreError as error:
             self._trial.set_user_attr("checkpoint", f"could not be read, trained anew: {error}")
             return None
-        if last is None:
+        if last is None or ("cuda" in last.state.generators) != (device.type == "cuda"):
             return None
         if first:
             self.seconds = last.seconds

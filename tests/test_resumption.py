@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,21 @@ def test_a_store_that_cannot_be_read_costs_what_it_held_and_no_more(monkeypatch:
         name: values for name, values in before.items() if name.startswith("rung:")
     }
     assert trial.user_attrs["checkpoint"] == "could not be kept: ConnectionError: no route to host"
+
+
+def test_on_another_kind_of_device_a_trial_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    (undisturbed,) = searched(study())
+    bucket = Bucket()
+    interrupted = study(artifacts=bucket)
+    opened = killed(interrupted, monkeypatch, 2)
+    checkpoints = Checkpoints(bucket, next(iter(bucket.held)).split("-")[1])
+    last = checkpoints.last()
+    assert last is not None
+    on_gpu = {**last.state.generators, "cuda": torch.zeros(16, dtype=torch.uint8)}
+    checkpoints.keep(dataclasses.replace(last.state, generators=on_gpu), last.seconds)
+    trial = gone_on(interrupted, opened)
+    assert trial.values == undisturbed.values
+    assert "resumed" not in trial.user_attrs
 
 
 def test_without_a_store_a_trial_begins_anew_and_tells_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
