@@ -42,16 +42,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Printed
+from volume import Volume
 
 from optnas import UserError, tables
-from optnas.pareto import front, hypervolume
 from optnas.reports.figures import write_figure
 from optnas.samplers import SAMPLERS, make_sampler
 from optnas.samplers.domain import FlatDomain
@@ -104,13 +103,16 @@ class Problem:
     def domain(self) -> FlatDomain:
         return FlatDomain(self.distributions, self.known)
 
-    def row(self, params: Mapping[str, Any]) -> Mapping[str, float] | None:
-        """Return what is recorded of a candidate; none where the table has no such row."""
-        key = [
+    def key(self, params: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return a candidate by its values in the columns of choices."""
+        return tuple(
             params[name] if isinstance(values[0], str) else values[params[name]]
             for name, values in self.table.choices.items()
-        ]
-        return self.table.rows.get(tuple(key))
+        )
+
+    def row(self, params: Mapping[str, Any]) -> Mapping[str, float] | None:
+        """Return what is recorded of a candidate; none where the table has no such row."""
+        return self.table.rows.get(self.key(params))
 
     def known(self, params: Mapping[str, Any]) -> tuple[float | None, ...] | None:
         row = self.row(params)
@@ -127,37 +129,17 @@ class Problem:
         return max(row[self.maximize] for row in self.table.rows.values())
 
     @cached_property
-    def _scaled(self) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-        """Scales values, shape (trials, 2), to what hypervolume is measured in."""
+    def _volume(self) -> Volume:
         points = 30.0 if self._best > 1 else 0.3
         every = np.array([self.values(row) for row in self.table.rows.values()])
-        decades = bool((every[:, 1] > 0).all())
-
-        def raw(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            error = np.minimum(self._best - values[:, 0], points)
-            return np.stack([error, np.log10(values[:, 1]) if decades else values[:, 1]], axis=1)
-
-        low, high = raw(every).min(axis=0), raw(every).max(axis=0)
-        span = np.where(high > low, high - low, 1.0)
-        return lambda values: (raw(values) - low) / span
-
-    @cached_property
-    def _true_volume(self) -> float:
-        points = self._scaled(np.array([self.values(row) for row in self.table.rows.values()]))
-        return hypervolume(points, (1.0, 1.0))
+        return Volume(every * (-1, 1), clip=points)
 
     def curve(self, told: list[tuple[float, ...] | None]) -> list[float]:
         """Return how far the search was after each evaluation: share of hypervolume, or regret."""
         if not self.minimize:
             best = -math.inf
             return [self._best - (best := max(best, values[0] if values else best)) for values in told]
-        shares, found = [], np.zeros((0, 2))
-        for values in told:
-            if values:
-                found = np.concatenate([found, self._scaled(np.array([values]))])
-                found = found[front(found)]
-            shares.append(hypervolume(found, (1.0, 1.0)) / self._true_volume)
-        return shares
+        return self._volume.shares((-values[0], values[1]) if values else None for values in told)
 
 
 def sampler_of(name: str, seed: int, problem: Problem) -> BaseSampler:
