@@ -11,6 +11,7 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import Candidate, Study, Training, choose, data, integer, maximize, minimize, op, ops, real, tasks
+from optnas.pruners.rungs import rungs_of
 
 DIGITS = tasks.classification(data.digits())
 
@@ -141,7 +142,7 @@ def test_the_pruner_ends_a_trial_at_a_rung() -> None:
     assert [trial.state.name for trial in trials[:3]] == ["COMPLETE"] * 3
     assert trials[7].state == TrialState.PRUNED
     assert trials[7].user_attrs["reason"] == "not among the best at rung 1"
-    assert trials[7].intermediate_values == {1: -8.0}
+    assert rungs_of(trials[7]) == {1: [-8.0]}
 
 
 def test_one_s_own_evaluation_gets_the_candidate_with_its_costs_and_seed() -> None:
@@ -166,9 +167,9 @@ def test_one_s_own_evaluation_gets_the_candidate_with_its_costs_and_seed() -> No
     assert trial.values == [1.0, 2 * 3 * 5 * 9]
 
 
-def test_a_value_that_is_no_number_fails_with_its_name() -> None:
+def test_a_value_that_is_no_number_ends_the_trial_with_its_name() -> None:
     (trial,) = search(evaluated(lambda candidate, report: {"score": float("nan")}))
-    assert trial.state == TrialState.FAIL
+    assert trial.state == TrialState.PRUNED
     assert "score is not a number" in trial.user_attrs["reason"]
 
 
