@@ -245,9 +245,13 @@ def searched(
     seeds = range(first, first + arguments.seeds)
     for seed in track(seeds, f"{sampler}, {pruner}", console=Console(stderr=True), transient=True):
         search = Search(
-            recording, sampler_by(sampler, seed, recording), make_pruner(pruner, rungs), rungs,
-            seed=seed, parallel=arguments.parallel,
-        )  # fmt: skip
+            recording,
+            sampler_by(sampler, seed, recording),
+            make_pruner(pruner, rungs, recording.epochs),
+            rungs,
+            seed=seed,
+            parallel=arguments.parallel,
+        )
         search.run(budget)
         searches.append(search)
     return searches
