@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
-from optnas.pruners.standings import Standings
+from optnas.pruners.standings import ONE_AT_A_TIME, Standings
 
 __all__ = ["ParetoHalvingPruner"]
 
@@ -79,8 +79,9 @@ class ParetoHalvingPruner(BasePruner):
         rung = self.decides_at(trial)
         if rung is None:
             return False
-        ranking = self._standings.read(study, trial)[rung]
-        return len(ranking) > self.warmup and not self.is_among_best(ranking, trial.number, rung)
+        with ONE_AT_A_TIME:
+            ranking = self._standings.read(study, trial)[rung]
+            return len(ranking) > self.warmup and not self.is_among_best(ranking, trial.number, rung)
 
     def decides_at(self, trial: FrozenTrial) -> int | None:
         """Return the rung that ``trial`` reached with its last report; none where it reached none then."""
