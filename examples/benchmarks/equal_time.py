@@ -97,7 +97,7 @@ def figures_of(study: Study, searches: dict[str, list[Searched]]) -> dict[str, d
     volume = volume_of(study, [searched for group in searches.values() for searched in group])
     return {
         name: {
-            "hypervolume": [volume.shares(searched.points)[-1] for searched in group],
+            "hypervolume": [volume.share(searched.points) for searched in group],
             "trained": [searched.trained for searched in group],
             "complete": [searched.complete for searched in group],
             "trials": [searched.trials for searched in group],

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from samplers import Problem
+from samplers import TableProblem
 from volume import Volume
 
 from optnas import UserError, tables
@@ -56,7 +56,7 @@ class Recording:
 
     runs: Mapping[Key, Run]
     maximize: bool
-    problem: Problem | None
+    problem: TableProblem | None
 
     @property
     def directions(self) -> list[str]:
@@ -99,7 +99,7 @@ def read_table(
         key: Run(row[cost], {epochs: row[name] for epochs, name in ascending})
         for key, row in table.rows.items()
     }
-    return Recording(runs, maximize, Problem(table, ascending[-1][1], cost))
+    return Recording(runs, maximize, TableProblem(table, ascending[-1][1], cost))
 
 
 def read_curves(path: Path, choices: Sequence[str], metric: str, cost: str, *, maximize: bool) -> Recording:
@@ -139,4 +139,4 @@ def read_curves(path: Path, choices: Sequence[str], metric: str, cost: str, *, m
         return Recording(runs, maximize, None)
     columns = {name: sorted({key[i] for key in runs}) for i, name in enumerate(choices)}
     rows = {key: {cost: run.cost, metric: run.result} for key, run in runs.items()}
-    return Recording(runs, maximize, Problem(tables.Table(rows, columns, [cost]), metric, cost))
+    return Recording(runs, maximize, TableProblem(tables.Table(rows, columns, [cost]), metric, cost))

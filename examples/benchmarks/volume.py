@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +32,13 @@ class Volume:
         self._low = raw.min(axis=0)
         span = raw.max(axis=0) - self._low
         self._span = np.where(span > 0, span, 1.0)
-        self._true = hypervolume(self.scaled(every), REFERENCE)
-
-    def shares(self, found: Iterable[Sequence[float] | None]) -> list[float]:
-        """Return the share reached with each of the points, one after the other; ``None`` adds nothing."""
-        so_far = Found(self)
-        return [so_far.add(point) for point in found]
+        self._true = hypervolume(self._scaled(every), REFERENCE)
 
     def share(self, points: NDArray[np.float64]) -> float:
-        """Return the share that points, which are scaled, have."""
-        return hypervolume(points, REFERENCE) / self._true
+        """Return the share that points, shape (points, 2), have."""
+        return hypervolume(self._scaled(points), REFERENCE) / self._true
 
-    def scaled(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return points, shape (points, 2), such that those of the table are in [0, 1]."""
+    def _scaled(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray((self._raw(points) - self._low) / self._span)
 
     def _raw(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -53,7 +47,11 @@ class Volume:
 
 
 class Found:
-    """What a search has found so far."""
+    """What a search has found so far.
+
+    Attributes:
+        share: Of the volume.
+    """
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
@@ -61,9 +59,9 @@ class Found:
         self.share = 0.0
 
     def add(self, point: Sequence[float] | None) -> float:
-        """Return the share of the hypervolume with one more point; ``None`` adds nothing."""
+        """Return the share with one more point; ``None`` adds nothing."""
         if point is not None:
-            points = np.concatenate([self._front, self._volume.scaled(np.array([point]))])
+            points = np.concatenate([self._front, [point]])
             self._front = points[front(points)]
             self.share = self._volume.share(self._front)
         return self.share
