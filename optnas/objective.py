@@ -63,12 +63,12 @@ def run(study: Study, trial: Trial) -> list[float]:
         trial.set_user_attr("reason", str(paused))
         raise
     except (TrialPruned, Diverged, Hopeless) as given_up:
-        before.remove()
         trial.set_user_attr("reason", str(given_up))
+        before.remove()
         raise TrialPruned(str(given_up)) from given_up
     except Exception as error:
-        before.remove()
         trial.set_user_attr("reason", _in_words(error))
+        before.remove()
         raise
     before.remove()
     return values
@@ -274,14 +274,14 @@ def _values(study: Study, metrics: Mapping[str, float]) -> list[float]:
 
     Raises:
         KeyError: If a metric that an objective needs was not measured.
-        Diverged: If a value is not a number.
+        Diverged: If a value is infinite or not a number.
     """
     values = []
     for objective in study.objectives:
         _require(metrics, objective.metric.names, repr(objective))
         value = objective.metric(metrics)
-        if math.isnan(value):
-            raise Diverged(f"{objective.name} is not a number")
+        if not math.isfinite(value):
+            raise Diverged(f"{objective.name} is {'not a number' if math.isnan(value) else value}")
         values.append(value)
     return values
 

@@ -28,6 +28,7 @@ from optnas.space.closing import Closing, Decide, decide_by, decide_from, holes
 from optnas.tasks import Task
 from optnas.train import Training
 from optnas.train.checks import check_training
+from optnas.train.training import possible
 
 if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore
@@ -294,7 +295,11 @@ class Study:
         """Return the pruner."""
         if self.pruner is None:
             return NopPruner()
-        return make_pruner(self.pruner, self.training.rungs) if isinstance(self.pruner, str) else self.pruner
+        if not isinstance(self.pruner, str):
+            return self.pruner
+        # An evaluation of someone's own may train for longer than this says.
+        full = None if self.task is None else max(possible(self.training.epochs))
+        return make_pruner(self.pruner, self.training.rungs, full)
 
     def open(self, storage: BaseStorage) -> optuna.Study:
         """Return this study in ``storage``, made there if it is new.

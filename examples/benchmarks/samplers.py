@@ -1,6 +1,6 @@
-"""How many evaluations samplers need on a table of recorded architectures.
+"""How many evaluations samplers need on a table of recorded architectures, or on a mixed problem.
 
-Each row of the table is one architecture, told from others by its columns ``--choices``; a column of
+Each row of a table is one architecture, told from others by its columns ``--choices``; a column of
 numbers is an ordered choice, any other an unordered one. What is minimised is known of any candidate
 beforehand, as FLOPs are, and what is maximised only once it has been evaluated. Samplers of optnas are
 told what is known; Optuna's, which have no place for it, are not.
@@ -11,8 +11,13 @@ over the whole table (error clipped at best + 30 points: 30 for percentages, 0.3
 numbers of evaluations to 97 % and 99 % of it, medians over seeds. Without ``--minimize`` it is judged
 by regret: what the best value found lacks to the table's best.
 
-Every proposal counts as an evaluation, repeated ones too. With ``--parallel 8`` eight trials are always
-running: asked, and told only when seven later ones have been asked.
+Instead of a table, ``--problem`` names one of mixed_problems.py: continuous, integer and categorical
+variables together, two objectives, nothing known beforehand.
+
+Every proposal counts as an evaluation, repeated ones too; the table that is printed says how many of a
+search's proposals had been made before, and how far it was after each number of ``--evaluations``. With
+``--parallel 8`` eight trials are always running: asked, and told only when seven later ones have been
+asked.
 
 Optuna's ``random``, ``tpe`` (its default), ``tpe-multivariate``, ``nsga2`` (population 50), ``nsga2-20``
 and ``gp`` go by these names; any other is one of optnas.
@@ -34,7 +39,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +47,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
+from mixed_problems import PROBLEMS, MixedProblem
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
@@ -49,9 +55,10 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Printed
+from volume import Volume
 
 from optnas import UserError, tables
-from optnas.pareto import front, hypervolume
+from optnas.pareto import front
 from optnas.reports.figures import write_figure
 from optnas.samplers import SAMPLERS, make_sampler
 from optnas.samplers.domain import FlatDomain
@@ -73,7 +80,7 @@ OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
 
 
 @dataclass(frozen=True)
-class Problem:
+class TableProblem:
     """The search of a table.
 
     Attributes:
@@ -104,13 +111,21 @@ class Problem:
     def domain(self) -> FlatDomain:
         return FlatDomain(self.distributions, self.known)
 
+    def evaluated(self, params: Mapping[str, Any]) -> tuple[float, ...] | None:
+        """Return the objectives of a candidate; none where the table has no such row."""
+        row = self.row(params)
+        return None if row is None else self.values(row)
+
     def row(self, params: Mapping[str, Any]) -> Mapping[str, float] | None:
         """Return what is recorded of a candidate; none where the table has no such row."""
-        key = [
+        return self.table.rows.get(self.key(params))
+
+    def key(self, params: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return a candidate by its values in the columns of choices."""
+        return tuple(
             params[name] if isinstance(values[0], str) else values[params[name]]
             for name, values in self.table.choices.items()
-        ]
-        return self.table.rows.get(tuple(key))
+        )
 
     def known(self, params: Mapping[str, Any]) -> tuple[float | None, ...] | None:
         row = self.row(params)
@@ -123,41 +138,35 @@ class Problem:
         return (row[self.maximize], row[self.minimize]) if self.minimize else (row[self.maximize],)
 
     @cached_property
-    def _best(self) -> float:
+    def best(self) -> float:
         return max(row[self.maximize] for row in self.table.rows.values())
 
     @cached_property
-    def _scaled(self) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-        """Scales values, shape (trials, 2), to what hypervolume is measured in."""
-        points = 30.0 if self._best > 1 else 0.3
-        every = np.array([self.values(row) for row in self.table.rows.values()])
-        decades = bool((every[:, 1] > 0).all())
+    def _volume(self) -> Volume:
+        points = 30.0 if self.best > 1 else 0.3
+        return Volume(np.array([self.values(row) for row in self.table.rows.values()]) * (-1, 1), clip=points)
 
-        def raw(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            error = np.minimum(self._best - values[:, 0], points)
-            return np.stack([error, np.log10(values[:, 1]) if decades else values[:, 1]], axis=1)
+    def volume(self, values: NDArray[np.float64]) -> float:
+        """Return the hypervolume of values, shape (trials, 2), as a share of the table's."""
+        return self._volume.share(values * (-1, 1))
 
-        low, high = raw(every).min(axis=0), raw(every).max(axis=0)
-        span = np.where(high > low, high - low, 1.0)
-        return lambda values: (raw(values) - low) / span
 
-    @cached_property
-    def _true_volume(self) -> float:
-        points = self._scaled(np.array([self.values(row) for row in self.table.rows.values()]))
-        return hypervolume(points, (1.0, 1.0))
+Problem = TableProblem | MixedProblem
 
-    def curve(self, told: list[tuple[float, ...] | None]) -> list[float]:
-        """Return how far the search was after each evaluation: share of hypervolume, or regret."""
-        if not self.minimize:
-            best = -math.inf
-            return [self._best - (best := max(best, values[0] if values else best)) for values in told]
-        shares, found = [], np.zeros((0, 2))
-        for values in told:
-            if values:
-                found = np.concatenate([found, self._scaled(np.array([values]))])
-                found = found[front(found)]
-            shares.append(hypervolume(found, (1.0, 1.0)) / self._true_volume)
-        return shares
+
+def curve_of(problem: Problem, told: list[tuple[float, ...] | None]) -> list[float]:
+    """Return how far a search was after each evaluation: share of hypervolume, or regret."""
+    if isinstance(problem, TableProblem) and not problem.minimize:
+        best = -math.inf
+        return [problem.best - (best := max(best, values[0] if values else best)) for values in told]
+    signs = [-1.0 if direction == "maximize" else 1.0 for direction in problem.directions]
+    shares, found = [], np.zeros((0, 2))
+    for values in told:
+        if values:
+            found = np.concatenate([found, [values]])
+            found = found[front(found * signs)]
+        shares.append(problem.volume(found))
+    return shares
 
 
 def sampler_of(name: str, seed: int, problem: Problem) -> BaseSampler:
@@ -168,13 +177,26 @@ def sampler_of(name: str, seed: int, problem: Problem) -> BaseSampler:
         return OPTUNA[name](seed)
 
 
-def search(
-    problem: Problem, sampler: BaseSampler, evaluations: int, parallel: int
-) -> tuple[list[tuple[float, ...] | None], float]:
-    """Return what each evaluation found, in the order told, and the mean seconds of a suggestion."""
+@dataclass(frozen=True)
+class Run:
+    """One search.
+
+    Attributes:
+        told: What each evaluation found, in the order told.
+        repeated: How many proposals were of a candidate that had been proposed before.
+        seconds: What a suggestion took on average.
+    """
+
+    told: list[tuple[float, ...] | None]
+    repeated: int
+    seconds: float
+
+
+def search(problem: Problem, sampler: BaseSampler, evaluations: int, parallel: int) -> Run:
     study = optuna.create_study(directions=problem.directions, sampler=sampler)
     running: deque[optuna.Trial] = deque()
     told: list[tuple[float, ...] | None] = []
+    proposed: set[Hashable] = set()
     asked, seconds = 0, 0.0
     while len(told) < evaluations:
         while asked < evaluations and len(running) < parallel:
@@ -182,11 +204,11 @@ def search(
             running.append(study.ask(problem.distributions))
             seconds += time.perf_counter() - started
             asked += 1
+            proposed.add(problem.domain.key(running[-1].params))
         trial = running.popleft()
-        row = problem.row(trial.params)
-        told.append(problem.values(row) if row else None)
-        study.tell(trial, told[-1], None if row else TrialState.FAIL)
-    return told, seconds / evaluations
+        told.append(problem.evaluated(trial.params))
+        study.tell(trial, told[-1], None if told[-1] else TrialState.FAIL)
+    return Run(told, evaluations - len(proposed), seconds / evaluations)
 
 
 def first(curve: list[float], share: float) -> float:
@@ -194,43 +216,57 @@ def first(curve: list[float], share: float) -> float:
     return next((i + 1.0 for i, reached in enumerate(curve) if reached >= share), math.inf)
 
 
-def summary(problem: Problem, curves: list[list[float]], seconds: list[float]) -> dict[str, Any]:
+def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean and its standard error; none of a single value."""
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+    return statistics.mean(values), error
+
+
+def summary(problem: Problem, runs: list[Run], evaluations: list[int]) -> dict[str, Any]:
     """Return the figures of one sampler."""
-    last = [curve[-1] for curve in curves]
-    figures: dict[str, Any] = {
-        "final_mean": statistics.mean(last),
-        "final_standard_error": statistics.stdev(last) / math.sqrt(len(last)) if len(last) > 1 else None,
-        "seconds_per_suggestion": statistics.mean(seconds),
-    }
-    if problem.minimize:
+    curves = [curve_of(problem, run.told) for run in runs]
+    figures: dict[str, Any] = {"at": {}}
+    for count in evaluations:
+        mean, error = mean_and_error([curve[count - 1] for curve in curves])
+        figures["at"][str(count)] = {"mean": mean, "standard_error": error}
+    figures |= {"final_mean": mean, "final_standard_error": error}
+    if len(problem.directions) == 2:
         for share in SHARES:
             each = [first(curve, share) for curve in curves]
             median = statistics.median(each)
             figures[f"to_{share:.0%}"] = median if math.isfinite(median) else None
             figures[f"to_{share:.0%}_each"] = [n if math.isfinite(n) else None for n in each]
+    figures["repeated"] = statistics.mean(run.repeated for run in runs)
+    figures["seconds_per_suggestion"] = statistics.mean(run.seconds for run in runs)
     return {**figures, "curves": curves}
 
 
-def printed(problem: Problem, figures: dict[str, dict[str, Any]], evaluations: int) -> Printed:
-    measured = "hypervolume" if problem.minimize else "regret"
-    table = Printed(title=f"{problem.maximize} against {problem.minimize}" if problem.minimize else None)
+def printed(title: str, figures: dict[str, dict[str, Any]]) -> Printed:
+    some = next(iter(figures.values()))
+    shares = [f"to_{share:.0%}" for share in SHARES if f"to_{share:.0%}" in some]
+    measured = "hypervolume" if shares else "regret"
+    table = Printed(title=title, caption="evaluations to …; ms a suggestion" if shares else "ms a suggestion")
     table.add_column("sampler")
-    shares = [f"to_{share:.0%}" for share in SHARES] if problem.minimize else []
-    for column in (*(f"evaluations {s.replace('_', ' ')}" for s in shares), f"{measured} at {evaluations}"):
-        table.add_column(column, justify="right")
-    table.add_column("ms a suggestion", justify="right")
+    for share in shares:
+        table.add_column(share.replace("_", " "), justify="right")
+    for count in some["at"]:
+        table.add_column(f"{measured} at {count}", justify="right")
+    table.add_column("repeated", justify="right")
+    table.add_column("ms", justify="right")
+    most = max(map(int, some["at"]))
     for name, figure in figures.items():
-        error = figure["final_standard_error"]
+        means = [(found["mean"], found["standard_error"]) for found in figure["at"].values()]
         table.add_row(
             name,
-            *(f"> {evaluations}" if figure[s] is None else f"{figure[s]:g}" for s in shares),
-            f"{figure['final_mean']:.4f}" + (f" ± {error:.4f}" if error is not None else ""),
+            *(f"> {most}" if figure[s] is None else f"{figure[s]:g}" for s in shares),
+            *(f"{mean:.4f}" + (f" ± {error:.4f}" if error is not None else "") for mean, error in means),
+            f"{figure['repeated']:g}",
             f"{1e3 * figure['seconds_per_suggestion']:.0f}",
         )
     return table
 
 
-def figure_of(problem: Problem, figures: dict[str, dict[str, Any]]) -> Figure:
+def figure_of(figures: dict[str, dict[str, Any]]) -> Figure:
     """Return each sampler's median curve, in a band of the middle half of its seeds."""
     import plotly.graph_objects as go
 
@@ -243,13 +279,14 @@ def figure_of(problem: Problem, figures: dict[str, dict[str, Any]]) -> Figure:
             fillcolor=colour, opacity=0.15, line={"width": 0}, hoverinfo="skip", showlegend=False,
         )  # fmt: skip
         figure.add_scatter(x=x, y=median, mode="lines", name=name, line={"color": colour, "width": 2})
-    told = "share of the true hypervolume" if problem.minimize else "regret"
+    volume = "to_99%" in next(iter(figures.values()))
+    told = "share of the true hypervolume" if volume else "regret"
     lowest = max(0.0, min(min(curve[len(curve) // 20] for curve in f["curves"]) for f in figures.values()))
     figure.update_layout(
         template="plotly_white", width=800, height=480, font={"color": "#1f2933", "size": 14},
         title={"text": "Median over seeds; the band holds the middle half"},
         xaxis={"title": {"text": "evaluations"}},
-        yaxis={"title": {"text": told}, **({"range": [lowest, 1.005]} if problem.minimize else {})},
+        yaxis={"title": {"text": told}, **({"range": [lowest, 1.005]} if volume else {})},
     )  # fmt: skip
     return figure
 
@@ -263,49 +300,59 @@ def arguments_of() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="a .csv, or .csv.gz")
-    parser.add_argument("--choices", nargs="+", required=True, metavar="COLUMN")
-    parser.add_argument("--maximize", required=True, metavar="COLUMN")
+    parser.add_argument("--problem", choices=PROBLEMS, help="of mixed_problems.py, in the place of a table")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="a .csv, or .csv.gz")
+    parser.add_argument("--choices", nargs="+", metavar="COLUMN")
+    parser.add_argument("--maximize", metavar="COLUMN")
     parser.add_argument("--minimize", metavar="COLUMN", help="known beforehand; none: one objective")
     known = ", ".join([*OPTUNA, *(name for name in SAMPLERS if name not in OPTUNA)])
     parser.add_argument("--samplers", nargs="+", default=["ehvi", "tpe-multivariate"], help=known)
-    parser.add_argument("--evaluations", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=10, help="how many; they are 0, 1, …")
+    parser.add_argument("--evaluations", type=int, nargs="+", default=[200], metavar="N")
+    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="how many, one after the other")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N")
     parser.add_argument("--parallel", type=int, default=1, metavar="N", help="trials always running")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and curves there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves: .html, .svg, .png, .pdf")
     arguments = parser.parse_args()
+    if bool(arguments.problem) == bool(arguments.table):
+        parser.error("either --problem or --table")
+    if arguments.table and not (arguments.choices and arguments.maximize):
+        parser.error("--table needs --choices and --maximize")
     for option in ("evaluations", "seeds", "parallel"):
-        if getattr(arguments, option) < 1:
+        if np.min(getattr(arguments, option)) < 1:
             parser.error(f"--{option} is at least 1")
     return arguments
+
+
+def problem_of(arguments: argparse.Namespace) -> Problem:
+    if arguments.problem:
+        return PROBLEMS[arguments.problem]
+    cost = [arguments.minimize] if arguments.minimize else []
+    metrics = [arguments.maximize, *cost]
+    table = tables.read(arguments.table, choices=names(arguments.choices), metrics=metrics, known=cost)
+    return TableProblem(table, arguments.maximize, arguments.minimize)
 
 
 def main() -> None:
     arguments = arguments_of()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    cost = [arguments.minimize] if arguments.minimize else []
-    table = tables.read(
-        arguments.table, choices=names(arguments.choices), metrics=[arguments.maximize, *cost], known=cost
-    )
-    problem = Problem(table, arguments.maximize, arguments.minimize)
-    console, figures = Console(), {}
+    problem, figures = problem_of(arguments), {}
+    evaluations = sorted(arguments.evaluations)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     for name in names(arguments.samplers):
-        curves, seconds = [], []
-        for seed in track(
-            range(arguments.seeds), description=name, console=Console(stderr=True), transient=True
-        ):
-            sampler = sampler_of(name, seed, problem)
-            told, took = search(problem, sampler, arguments.evaluations, arguments.parallel)
-            curves.append(problem.curve(told))
-            seconds.append(took)
-        figures[name] = summary(problem, curves, seconds)
-    console.print(printed(problem, figures, arguments.evaluations))
+        progress = track(seeds, description=name, console=Console(stderr=True), transient=True)
+        runs = [
+            search(problem, sampler_of(name, seed, problem), evaluations[-1], arguments.parallel)
+            for seed in progress
+        ]
+        figures[name] = summary(problem, runs, evaluations)
+    title = arguments.problem or " against ".join(filter(None, (arguments.maximize, arguments.minimize)))
+    Console().print(printed(title, figures))
     if arguments.json:
         options = {key: str(value) for key, value in vars(arguments).items()}
         arguments.json.write_text(json.dumps({"options": options, "samplers": figures}, indent=1) + "\n")
     if arguments.plot:
-        write_figure(figure_of(problem, figures), arguments.plot)
+        write_figure(figure_of(figures), arguments.plot)
 
 
 if __name__ == "__main__":

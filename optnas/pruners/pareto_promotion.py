@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
+from optnas.pruners.standings import ONE_AT_A_TIME
 
 __all__ = ["ParetoPromotionPruner", "lineage", "promote", "promoted_by"]
 
@@ -75,8 +76,11 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether ``trial`` is to pause; its record says so then, after how much training."""
         rung = self.decides_at(trial)
-        if rung is None or self._goes_on(self._standings.read(study, trial)[rung], trial.number):
+        if rung is None:
             return False
+        with ONE_AT_A_TIME:
+            if self._goes_on(self._standings.read(study, trial)[rung], trial.number, rung):
+                return False
         study._storage.set_trial_user_attr(trial._trial_id, _PAUSED, max(rungs_of(trial)))
         return True
 
@@ -86,20 +90,21 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         From the highest rung where there is one; of several the one of the lowest rank, of those the
         oldest.
         """
-        waiting = self._waiting.read(study)
-        rankings = self._standings.read(study) if waiting else {}
-        for rung in sorted(waiting.keys() & rankings.keys(), reverse=True):
-            ranks = rankings[rung].ranks()
-            there = [trial for trial in waiting[rung] if trial.number in ranks]
-            best = min((ranks[trial.number] for trial in there), default=None)
-            # Where none of the best rank goes on, none of another does.
-            for trial in there:
-                if ranks[trial.number] == best and self._goes_on(rankings[rung], trial.number):
-                    return trial
+        with ONE_AT_A_TIME:
+            waiting = self._waiting.read(study)
+            rankings = self._standings.read(study) if waiting else {}
+            for rung in sorted(waiting.keys() & rankings.keys(), reverse=True):
+                ranks = rankings[rung].ranks()
+                there = [trial for trial in waiting[rung] if trial.number in ranks]
+                best = min((ranks[trial.number] for trial in there), default=None)
+                # Where none of the best rank goes on, none of another does.
+                for trial in there:
+                    if ranks[trial.number] == best and self._goes_on(rankings[rung], trial.number, rung):
+                        return trial
         return None
 
-    def _goes_on(self, ranking: Ranking, number: int) -> bool:
-        return len(ranking) >= self.warmup and self.is_among_best(ranking, number)
+    def _goes_on(self, ranking: Ranking, number: int, rung: int) -> bool:
+        return len(ranking) >= self.warmup and self.is_among_best(ranking, number, rung)
 
 
 class _Waiting:
@@ -111,7 +116,8 @@ class _Waiting:
     def __init__(self, rung_at: Callable[[int], int | None]) -> None:
         self._rung_at = rung_at
         self._study: tuple[Any, int] | None = None
-        self._settled: set[int] = set()
+        self._looked = 0
+        self._open: list[int] = []
         self._promoted: set[int] = set()
         self._paused: dict[int, dict[int, FrozenTrial]] = {}
 
@@ -119,13 +125,17 @@ class _Waiting:
         """Return those of each rung where there are any, the oldest first."""
         here = study._storage, study._study_id
         if self._study != here:
-            self._study, self._settled, self._promoted, self._paused = here, set(), set(), {}
+            self._study, self._looked, self._open, self._promoted, self._paused = here, 0, [], set(), {}
+        trials = study.get_trials(deepcopy=False)
+        looked_at = [*self._open, *range(self._looked, len(trials))]
+        self._looked, self._open = len(trials), []
         going = set()
-        for trial in study.get_trials(deepcopy=False):
-            if trial.number not in self._settled:
-                going.add(trial.user_attrs.get(_PROMOTES))
-                if trial.state.is_finished():
-                    self._settle(trial)
+        for number in looked_at:
+            going.add(trials[number].user_attrs.get(_PROMOTES))
+            if trials[number].state.is_finished():
+                self._settle(trials[number])
+            else:
+                self._open.append(number)
         waiting = {}
         for rung, paused in self._paused.items():
             for number in self._promoted & paused.keys():
@@ -134,7 +144,6 @@ class _Waiting:
         return {rung: trials for rung, trials in waiting.items() if trials}
 
     def _settle(self, trial: FrozenTrial) -> None:
-        self._settled.add(trial.number)
         if trial.user_attrs.get(_PROMOTES) is not None:
             self._promoted.add(trial.user_attrs[_PROMOTES])
         rung = self._rung_at(trial.user_attrs.get(_PAUSED, 0))
@@ -167,8 +176,8 @@ def promote(trial: Trial) -> FrozenTrial | None:
         number = paused.number
         trial.set_user_attr(_PROMOTES, number)
     trials = study.get_trials(deepcopy=False)
-    others = (t for t in trials if t.number != own.number and t.state != TrialState.FAIL)
-    if any(other.user_attrs.get(_PROMOTES) == number for other in others):
+    claims = [other for other in trials if other.user_attrs.get(_PROMOTES) == number]
+    if any(other.number != own.number and other.state != TrialState.FAIL for other in claims):
         trial.set_user_attr(_PROMOTES, None)
         return None
     _fix(trial, trials[number])

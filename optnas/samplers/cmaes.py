@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
+import math
 import random
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
@@ -15,7 +17,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from optnas.errors import UserError
-from optnas.pareto import front, hypervolume, scaled
+from optnas.pareto import best_first, front, hypervolume, scaled
 from optnas.samplers.domain import Domain, sampled
 from optnas.samplers.fixed_shape import FixedShape
 from optnas.samplers.history import History, Observation, follow
@@ -27,14 +29,16 @@ __all__ = ["CmaEsSampler"]
 _REFERENCE = 1.1
 # How many batches in a row may hold nothing that is not known yet before the search starts anew.
 _KNOWN_BATCHES = 20
-# How wide a kernel is at first, in each number's range, and how much of a category's share is its own.
-_WIDTH = 0.2
+# How wide a kernel is at first around its parents' mean, in each number's range, beside how far they are
+# apart; how narrow at least where kernels begin anew; and how much of a category's share is the parents'.
+_WIDTH = 0.1
+_LEAST_WIDTH = 0.04
 _OWN_SHARE = 0.8
-# After so many batches of each kernel there are twice as many, narrower ones, started from the front: few
-# get there quickly, many cover it.
+_SPREAD = 0.5
+# After so many batches of each kernel there are twice as many, narrower ones: few get to the front quickly,
+# many cover it.
 _GENERATIONS = 6
 _MOST_KERNELS = 24
-_MOST_NARROW = 5
 
 
 class CmaEsSampler(WholeSampler):
@@ -150,7 +154,7 @@ class _Search:
             self._complete.append(observation)
         if self._optimizer is not None:
             self._advance()
-        elif len(self.folded) >= self._starts and self._shape.size:
+        elif len(self.folded) >= self._starts and self._complete and self._shape.size:
             self._begin()
             self._advance()
 
@@ -160,12 +164,15 @@ class _Search:
         rng = np.random.RandomState(np.random.SeedSequence([self._seed, self._begun]).generate_state(1))
         two = self._objectives == 2
         count = min(self._kernels * 2 ** (self._begun - 1), _MOST_KERNELS) if two else 1
-        best = _spread(np.array([o.values for o in self._complete]).reshape(-1, self._objectives), count)
-        starts = [self._complete[i].params for i in best] + [{}] * (count - len(best))
-        width = _WIDTH / min(self._begun, _MOST_NARROW)
-        kernels = [_kernel(self._shape, params, width, rng) for params in starts]
+        space = scaled(np.array([observation.values for observation in self._complete]))
+        width = max(_WIDTH / self._begun, _LEAST_WIDTH)
+        kernels = []
+        for centre in _spread(space, count):
+            # The nearest to dominating the centre come first (Wierzbicki 1980's achievement).
+            near = np.argsort((space - space[centre]).max(axis=1), kind="stable")
+            kernels.append(_kernel(self._shape, [self._complete[i].params for i in near], width, rng))
         self._optimizer = _Two(self._shape, kernels, rng.randint(2**31)) if two else _One(kernels[0])
-        self._until = len(self.folded) + count * (kernels[0].population_size + 1) * _GENERATIONS
+        self._until = len(self.folded) + count * (_population(self._shape) + 1) * _GENERATIONS
         self._ask()
 
     def _ask(self) -> None:
@@ -232,38 +239,56 @@ def _told(observation: Observation) -> NDArray[np.float64] | None:
     return values if observation.violation == 0 and np.isfinite(values).all() else None
 
 
-def _spread(points: NDArray[np.float64], count: int) -> list[int]:
-    """Return which ``count`` points to start from, those that add most hypervolume to the others first."""
-    if points.shape[1] == 1:
-        return list(np.argsort(points[:, 0], kind="stable")[:count])
-    space = scaled(points)
-    left = front(points).tolist()
+def _spread(space: NDArray[np.float64], count: int) -> list[int]:
+    """Return ``count`` points, those of the front that add most hypervolume to the others first.
+
+    Where there are fewer points, some come again.
+    """
+    reference = [_REFERENCE] * space.shape[1]
+    left = front(space).tolist()
     chosen: list[int] = []
     while left and len(chosen) < count:
-        chosen.append(max(left, key=lambda i: hypervolume(space[[*chosen, i]], [_REFERENCE] * 2)))
+        chosen.append(max(left, key=lambda i: hypervolume(space[[*chosen, i]], reference)))
         left.remove(chosen[-1])
-    return chosen
+    others = [i for i in best_first(space).tolist() if i not in chosen]
+    return list(itertools.islice(itertools.cycle([*chosen, *others]), count))
 
 
-def _kernel(shape: FixedShape, params: Mapping[str, Any], width: float, rng: np.random.RandomState) -> Any:
-    """Return a distribution around a candidate."""
+def _kernel(
+    shape: FixedShape, found: Sequence[Mapping[str, Any]], width: float, rng: np.random.RandomState
+) -> Any:
+    """Return a distribution around the mean of the first few of ``found``, the best first.
+
+    They are recombined as CMA-ES does with a population, and their distances from each other tell the
+    distribution its shape (after Nomura et al. 2021, "Warm starting CMA-ES for hyperparameter
+    optimization"). A number that none of them has begins anywhere.
+    """
     from cmaes import CatCMAwM
 
-    places = shape.places(params)
-    places = np.where(np.isnan(places), rng.uniform(size=len(places)), places)
+    parents = found[: _population(shape) // 2]
+    weights = math.log(len(parents) + 0.5) - np.log(np.arange(1, len(parents) + 1))
+    places = np.ma.masked_invalid([shape.places(params) for params in parents])
+    mean = np.ma.average(places, axis=0, weights=weights)
+    variance = np.ma.filled(np.ma.average((places - mean) ** 2, axis=0, weights=weights), 0.0)
     shares = None
     if shape.categories:
-        even = shape.shares({})
-        shares = _OWN_SHARE * shape.shares(params) + (1 - _OWN_SHARE) * even
+        own = np.average([shape.shares(params) for params in parents], axis=0, weights=weights)
+        shares = _OWN_SHARE * own + (1 - _OWN_SHARE) * shape.shares({})
     return CatCMAwM(
         x_space=shape.continuous or None,
         z_space=shape.stepped or None,
         c_space=shape.categories or None,
-        mean=places.copy(),
-        cov=np.eye(len(places)) * width**2,
+        population_size=_population(shape),
+        mean=np.where(np.ma.getmaskarray(mean), rng.uniform(size=mean.shape), np.ma.filled(mean, 0.0)),
+        cov=np.diag(_SPREAD * variance + width**2),
         cat_param=shares,
         seed=rng.randint(2**31),
     )
+
+
+def _population(shape: FixedShape) -> int:
+    """Return CMA-ES's usual size of a batch (Hansen 2016, https://arxiv.org/abs/1604.00772)."""
+    return 4 + int(3 * math.log(shape.size))
 
 
 class _Optimizer(Protocol):
