@@ -45,6 +45,8 @@ def artifact_store(place: str | Path | ArtifactStore | None) -> ArtifactStore | 
     if place is None or place == "none":
         return None
     if not isinstance(place, str | Path):
+        if not hasattr(place, "open_reader"):
+            raise UserError(f"artifacts={place!r}: give an Optuna artifact store, a folder or s3://bucket")
         return place
     scheme, separator, bucket = str(place).partition("://")
     if not separator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState
+from rich.console import Console
 
 from optnas import (
     Candidate,
@@ -28,6 +30,8 @@ from optnas import (
 )
 from optnas.pruners.pareto_promotion import lineage, promoted_by
 from optnas.pruners.rungs import rungs_of
+from optnas.reports.records import as_record
+from optnas.reports.terminal import trial_view
 from optnas.run.storage import open_storage
 
 TWO = ("minimize", "minimize")
@@ -108,6 +112,27 @@ def test_the_record_of_each_says_who_goes_on_with_whom() -> None:
     assert study.trials[0].user_attrs["paused"] == 1
     assert promoted_by(study, study.trials[0]) == trial.number
     assert promoted_by(study, study.trials[1]) is None
+
+
+def test_show_says_so_too() -> None:
+    study = study_with([0.0, 1.0, 2.0])
+    trial = study.ask()
+    promote(trial)
+    trial.set_user_attr("resumed", 1)
+    shown = [shown_of(study, study.trials[number]) for number in (0, 1, trial.number)]
+    assert [("as trial 3" in text, "trial 0, which was paused" in text) for text in shown] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+    assert "after epoch 1" in shown[2]
+    assert as_record(study, study.trials[trial.number])["promotes"] == 0
+
+
+def shown_of(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> str:
+    console = Console(width=100, file=io.StringIO(), record=True)
+    console.print(trial_view(study, trial))
+    return console.export_text()
 
 
 def test_values_at_a_rung_count_once_however_often_the_trial_is_promoted() -> None:
