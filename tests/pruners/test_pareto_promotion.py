@@ -87,21 +87,16 @@ def test_a_paused_trial_is_promoted_once_it_is_among_the_best_third() -> None:
 
 
 def test_the_highest_rung_comes_first() -> None:
-    study = study_with([float(i) for i in range(9)])
-    for number, loss in ((0, 5.0), (1, 4.0), (2, 3.0)):
+    study = study_with([float(i) for i in range(12)])  # of whom four go on
+    for x, loss in enumerate((3.0, 4.0, 5.0)):
         trial = study.ask()
-        assert promote(trial).number == number
-        assert arrive(study, trial, 3, loss) is (number < 2), "the last to come is the best there"
-    arrive(study, study.ask(), 1, -1.0)  # the best of rung 1, and it goes on at once
-    for loss in (6.0, 7.0):
-        trial = study.ask()
-        report(trial, 3, (loss, loss))
-        assert should_prune(trial)
-        study.tell(trial, state=TrialState.PRUNED)
-    higher = study.ask()
-    paused = promote(higher)
-    assert [t.number for t in lineage(study, paused)] == [paused.number, 1]
-    assert rungs_of(paused) == {3: [4.0, 4.0]}, "the second of five there"
+        assert promote(trial).number == x
+        assert arrive(study, trial, 3, loss)
+    paused = [promote(study.ask()) for _ in range(3)]
+    assert rungs_of(paused[0]) == {3: [3.0, 3.0]}, "the best of three there"
+    assert [trial.number for trial in lineage(study, paused[0])] == [12, 0]
+    assert rungs_of(paused[1]) == {1: [3.0, 3.0]}
+    assert paused[2] is None
 
 
 def test_the_record_of_each_says_who_goes_on_with_whom() -> None:
