@@ -11,6 +11,7 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import Candidate, Study, Training, choose, data, integer, maximize, minimize, op, ops, real, tasks
+from optnas.pruners.rungs import rungs_of
 
 DIGITS = tasks.classification(data.digits())
 
@@ -141,7 +142,7 @@ def test_the_pruner_ends_a_trial_at_a_rung() -> None:
     assert [trial.state.name for trial in trials[:3]] == ["COMPLETE"] * 3
     assert trials[7].state == TrialState.PRUNED
     assert trials[7].user_attrs["reason"] == "not among the best at rung 1"
-    assert trials[7].user_attrs["rung:1"] == [-8.0]
+    assert rungs_of(trials[7]) == {1: [-8.0]}
 
 
 def test_one_s_own_evaluation_gets_the_candidate_with_its_costs_and_seed() -> None:

@@ -55,9 +55,10 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Printed
+from volume import Volume
 
 from optnas import UserError, tables
-from optnas.pareto import front, hypervolume
+from optnas.pareto import front
 from optnas.reports.figures import write_figure
 from optnas.samplers import SAMPLERS, make_sampler
 from optnas.samplers.domain import FlatDomain
@@ -117,11 +118,14 @@ class TableProblem:
 
     def row(self, params: Mapping[str, Any]) -> Mapping[str, float] | None:
         """Return what is recorded of a candidate; none where the table has no such row."""
-        key = [
+        return self.table.rows.get(self.key(params))
+
+    def key(self, params: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return a candidate by its values in the columns of choices."""
+        return tuple(
             params[name] if isinstance(values[0], str) else values[params[name]]
             for name, values in self.table.choices.items()
-        ]
-        return self.table.rows.get(tuple(key))
+        )
 
     def known(self, params: Mapping[str, Any]) -> tuple[float | None, ...] | None:
         row = self.row(params)
@@ -138,28 +142,13 @@ class TableProblem:
         return max(row[self.maximize] for row in self.table.rows.values())
 
     @cached_property
-    def _scaled(self) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-        """Scales values, shape (trials, 2), to what hypervolume is measured in."""
+    def _volume(self) -> Volume:
         points = 30.0 if self.best > 1 else 0.3
-        every = np.array([self.values(row) for row in self.table.rows.values()])
-        decades = bool((every[:, 1] > 0).all())
-
-        def raw(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            error = np.minimum(self.best - values[:, 0], points)
-            return np.stack([error, np.log10(values[:, 1]) if decades else values[:, 1]], axis=1)
-
-        low, high = raw(every).min(axis=0), raw(every).max(axis=0)
-        span = np.where(high > low, high - low, 1.0)
-        return lambda values: (raw(values) - low) / span
-
-    @cached_property
-    def _true_volume(self) -> float:
-        points = self._scaled(np.array([self.values(row) for row in self.table.rows.values()]))
-        return hypervolume(points, (1.0, 1.0))
+        return Volume(np.array([self.values(row) for row in self.table.rows.values()]) * (-1, 1), clip=points)
 
     def volume(self, values: NDArray[np.float64]) -> float:
         """Return the hypervolume of values, shape (trials, 2), as a share of the table's."""
-        return hypervolume(self._scaled(values), (1.0, 1.0)) / self._true_volume
+        return self._volume.share(values * (-1, 1))
 
 
 Problem = TableProblem | MixedProblem

@@ -14,31 +14,39 @@ from optuna.pruners import (
 
 from optnas.errors import UserError, nearest
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
+from optnas.pruners.pareto_promotion import ParetoPromotionPruner
 from optnas.pruners.rank import RankPruner
 
 __all__ = ["PRUNERS", "make_pruner"]
 
-_Make = Callable[[Sequence[int] | None], BasePruner]
+_Make = Callable[[Sequence[int] | None, int | None], BasePruner]
+
+
+def _halving(kind: type[ParetoHalvingPruner]) -> _Make:
+    return lambda rungs, full: kind(rungs=rungs, max_resource=full if full is not None and full > 1 else None)
+
 
 PRUNERS: dict[str, _Make] = {
-    "hyperband": lambda rungs: RankPruner(HyperbandPruner()),
-    "median": lambda rungs: RankPruner(MedianPruner()),
-    "none": lambda rungs: NopPruner(),
-    "pareto-halving": lambda rungs: ParetoHalvingPruner(rungs=rungs),
-    "successive-halving": lambda rungs: RankPruner(SuccessiveHalvingPruner(min_resource=1)),
+    "hyperband": lambda rungs, full: RankPruner(HyperbandPruner()),
+    "median": lambda rungs, full: RankPruner(MedianPruner()),
+    "none": lambda rungs, full: NopPruner(),
+    "pareto-halving": _halving(ParetoHalvingPruner),
+    "pareto-promotion": _halving(ParetoPromotionPruner),
+    "successive-halving": lambda rungs, full: RankPruner(SuccessiveHalvingPruner(min_resource=1)),
 }
 
 
-def make_pruner(name: str, rungs: Sequence[int] | None = None) -> BasePruner:
+def make_pruner(name: str, rungs: Sequence[int] | None = None, full: int | None = None) -> BasePruner:
     """Return the pruner called ``name``.
 
     Args:
         name: A key of :data:`PRUNERS`. Optuna's go by the non-domination rank.
         rungs: At which steps trials are compared, for those that do not go by each report.
+        full: The step at which a trial is trained in full, where that is known.
 
     Raises:
         UserError: If there is none of that name.
     """
     if name not in PRUNERS:
         raise UserError(f"no pruner is called {name!r}: {nearest(name, PRUNERS)}")
-    return PRUNERS[name](rungs)
+    return PRUNERS[name](rungs, full)

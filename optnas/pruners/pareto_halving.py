@@ -9,8 +9,9 @@ from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
-from optnas.pruners.standings import Standings
+from optnas.pruners.standings import ONE_AT_A_TIME, Standings
 
 __all__ = ["ParetoHalvingPruner"]
 
@@ -32,12 +33,13 @@ class ParetoHalvingPruner(BasePruner):
     first report at a rung or between it and the next is what counts there, and when it is decided.
 
     Args:
-        reduction_factor: η: which share of a rung's trials goes on, and by which factor rungs grow. At
-            least 2.
+        reduction_factor: η: 1/η of a rung's trials go on, and by this factor rungs grow. At least 2. Where
+            the next rung, or ``max_resource``, is further than η times this one, fewer go on: as many
+            as make that part of the training cost no more than the one before.
         min_resource: The first rung, in the unit of the reported steps. The others are this times η,
             η², ….
         max_resource: What a trial is trained in full: nothing is stopped there or later. By default
-            there is no last rung.
+            nobody knows.
         rungs: The rungs, in place of those of ``min_resource`` and ``reduction_factor``.
         warmup: How many trials a rung lets through before it stops any: by default η, so that the first
             arrivals are treated the same whatever their order.
@@ -74,17 +76,32 @@ class ParetoHalvingPruner(BasePruner):
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether ``trial`` ends with what it reported last."""
-        reported = rungs_of(trial)
-        if not reported:
+        rung = self.decides_at(trial)
+        if rung is None:
             return False
-        *before, step = reported
+        with ONE_AT_A_TIME:
+            ranking = self._standings.read(study, trial)[rung]
+            return len(ranking) > self.warmup and not self.is_among_best(ranking, trial.number, rung)
+
+    def decides_at(self, trial: FrozenTrial) -> int | None:
+        """Return the rung that ``trial`` reached with its last report; none where it reached none then."""
+        *before, step = rungs_of(trial) or [0]
         rung = self.rung_at(step)
-        if rung is None or any(self.rung_at(earlier) == rung for earlier in before):
-            return False
-        ranking = self._standings.read(study, trial)[rung]
-        if len(ranking) <= self.warmup or ranking.rank(trial.number) == 0:
-            return False
-        return not ranking.is_among_first(trial.number, math.ceil(len(ranking) / self.reduction_factor))
+        return None if any(self.rung_at(earlier) == rung for earlier in before) else rung
+
+    def is_among_best(self, ranking: Ranking, number: int, rung: int) -> bool:
+        """Return whether that trial is on a rung's front or among the share that goes on from there."""
+        return ranking.rank(number) == 0 or ranking.is_among_first(
+            number, math.ceil(len(ranking) * self.share_at(rung))
+        )
+
+    def share_at(self, rung: int) -> float:
+        """Return which share of a rung's trials goes on."""
+        further = rung * self.reduction_factor
+        ahead = [further] if self.rungs is None else [other for other in self.rungs if other > rung]
+        if self.max_resource is not None:
+            ahead.append(self.max_resource)
+        return min(1 / self.reduction_factor, rung / min(ahead, default=further))
 
     def rung_at(self, step: int) -> int | None:
         """Return the last rung that a trial of so many steps has reached; none where nothing is decided."""

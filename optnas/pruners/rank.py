@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
-from optnas.pruners.standings import Standings
+from optnas.pruners.standings import ONE_AT_A_TIME, Standings
 
 __all__ = ["RankPruner"]
 
@@ -45,9 +45,10 @@ class RankPruner(BasePruner):
         """Return whether the pruner would end ``trial``, were its rank the value that it reported."""
         if len(study.directions) == 1:
             return self.pruner.prune(study, trial)
-        ranked = _RankedStorage(study, trial, self._standings.read(study, trial))
-        view = Study(study_name=study.study_name, storage=ranked, sampler=study.sampler, pruner=self.pruner)  # type: ignore[arg-type]
-        return self.pruner.prune(view, ranked.get_trial(trial._trial_id))
+        with ONE_AT_A_TIME:
+            ranked = _RankedStorage(study, trial, self._standings.read(study, trial))
+            view = Study(study.study_name, ranked, study.sampler, self.pruner)  # type: ignore[arg-type]
+            return self.pruner.prune(view, ranked.get_trial(trial._trial_id))
 
 
 class _RankedStorage:

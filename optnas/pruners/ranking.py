@@ -11,17 +11,16 @@ from optnas.pareto import contributions, crowding, ranks
 
 __all__ = ["Ranking"]
 
-# Up to two objectives are ranked anew in O(n log n); with more, as many new points at once are ranked
-# faster together with all others than one by one.
-_SORTED, _TOGETHER = 2, 50
+# So many new points at once are ranked faster together with all others than one by one.
+_TOGETHER = 50
 
 
 class Ranking:
     """Points with their non-domination ranks, kept up to date as points come.
 
-    With three objectives and more a new point takes the rank after the worst that dominates it, and
-    pushes those that it dominates one rank further, which push others (Li et al. 2017, "Efficient
-    nondomination level update"): linear time, where ranking all anew takes quadratic time.
+    A new point takes the rank after the worst that dominates it, and pushes those that it dominates one
+    rank further, which push others (Li et al. 2017, "Efficient nondomination level update"): linear time,
+    where ranking all anew takes n log n for two objectives and quadratic time for more.
     """
 
     def __init__(self) -> None:
@@ -96,7 +95,7 @@ class Ranking:
             self._places, self._points = {}, self._points[:0]
             self._new = list(self._values)
         points = np.array([self._values[key] for key in self._new], dtype=float)
-        one_by_one = points.shape[1] > _SORTED and len(points) <= _TOGETHER and self._whole
+        one_by_one = len(self._places) > 0 and len(points) <= _TOGETHER and self._whole
         for key, point in zip(self._new, points, strict=True):
             self._places[key] = len(self._places)
             if one_by_one:

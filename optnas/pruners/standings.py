@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +14,11 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
 
-__all__ = ["Standings"]
+__all__ = ["ONE_AT_A_TIME", "Standings"]
+
+# Threads of ``study.optimize(n_jobs=…)`` share a pruner and its standings: whoever reads them holds this
+# until it has decided.
+ONE_AT_A_TIME = threading.Lock()
 
 Choose = Callable[[Mapping[int, list[float]]], Mapping[int, list[float]]]
 """Takes what a trial reported by step, and returns what of it counts, by rung."""
@@ -32,7 +37,8 @@ class Standings:
     def __init__(self, choose: Choose) -> None:
         self._choose = choose
         self._study: tuple[Any, int] | None = None
-        self._settled: set[int] = set()
+        self._looked = 0
+        self._open: list[int] = []
         self._rankings: dict[int, Ranking] = {}
 
     def read(self, study: Study, trial: FrozenTrial | None = None) -> Mapping[int, Ranking]:
@@ -44,16 +50,19 @@ class Standings:
         """
         here = study._storage, study._study_id
         if self._study != here:
-            self._study, self._settled, self._rankings = here, set(), defaultdict(Ranking)
+            self._study, self._looked, self._open, self._rankings = here, 0, [], defaultdict(Ranking)
         signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
-        for other in study.get_trials(deepcopy=False):
-            if other.number not in self._settled:
-                self._take(trial if trial is not None and trial.number == other.number else other, signs)
+        trials = study.get_trials(deepcopy=False)
+        looked_at = [*self._open, *range(self._looked, len(trials))]
+        self._looked, self._open = len(trials), []
+        for number in looked_at:
+            other = trials[number]
+            if not other.state.is_finished():
+                self._open.append(number)
+            self._take(trial if trial is not None and trial.number == number else other, signs)
         return self._rankings
 
     def _take(self, trial: FrozenTrial, signs: list[float]) -> None:
-        if trial.state.is_finished():
-            self._settled.add(trial.number)
         counts = self._choose(rungs_of(trial))
         if trial.state == TrialState.FAIL or any(broken > 0 for broken in trial.constraints.values()):
             counts = {}

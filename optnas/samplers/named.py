@@ -12,6 +12,7 @@ from optnas.errors import UserError, nearest
 from optnas.samplers.cmaes import CmaEsSampler
 from optnas.samplers.domain import Domain
 from optnas.samplers.evolution import EvolutionSampler
+from optnas.samplers.informed import InformedSampler
 from optnas.samplers.local import LocalSampler
 from optnas.samplers.reinforce import ReinforceSampler
 from optnas.samplers.seeded import SeededSampler
@@ -42,7 +43,7 @@ def _optuna(make: Callable[[int], BaseSampler]) -> _Make:
             warnings.simplefilter("ignore", ExperimentalWarning)  # multivariate and group, on purpose
             return make(seed)
 
-    return lambda seed, domain: SeededSampler(quietly, seed)
+    return lambda seed, domain: InformedSampler(SeededSampler(quietly, seed))
 
 
 SAMPLERS: dict[str, _Make] = {

@@ -8,8 +8,8 @@ from optnas.tasks import Task
 
 __all__ = ["Hopeless", "check_hope"]
 
-# A loss that fell by less than this share since the first epoch has not moved; one that fell by more
-# than the second is still on its way, even if the metrics are at chance yet.
+# A loss that stays within this share of the first epoch's does not move; one that fell by more than the
+# second is still on its way, even if the metrics are at chance yet.
 _UNMOVED, _FALLING = 1e-3, 0.1
 
 
@@ -30,7 +30,7 @@ def check_hope(task: Task, losses: Sequence[float], metrics: Mapping[str, float]
     """
     first, last = losses[0], losses[-1]
     fallen = (first - last) / abs(first) if first else 0.0
-    if len(losses) > 1 and abs(fallen) < _UNMOVED:
+    if len(losses) > 1 and max(losses) - min(losses) < _UNMOVED * abs(first):
         raise Hopeless(f"the loss does not move: {first:.4g} in epoch 1, {last:.4g} in epoch {len(losses)}")
     at_chance = task.at_chance(metrics)
     if at_chance is not None and fallen < _FALLING:

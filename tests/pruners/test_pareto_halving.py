@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.pruners import BasePruner, MedianPruner
 from optuna.trial import TrialState
 
-from optnas import ParetoHalvingPruner, report, should_prune
+from optnas import ParetoHalvingPruner, RankPruner, report, should_prune
 from optnas.pruners.rungs import rungs_of
 
 Values = list[tuple[float, ...]]
@@ -133,6 +134,45 @@ def test_rungs_lie_between_the_resources() -> None:
     assert [pruner.rung_at(step) for step in (1, 2, 7, 8, 31, 32, 99)] == [None, 2, 2, 8, 8, None, None]
 
 
+@pytest.mark.parametrize(
+    ("settings", "rung", "share"),
+    [
+        ({}, 9, 1 / 3),
+        ({"reduction_factor": 4}, 4, 1 / 4),
+        ({"max_resource": 10}, 9, 1 / 3),
+        ({"rungs": [12]}, 12, 1 / 3),
+        ({"rungs": [12], "max_resource": 200}, 12, 12 / 200),
+        ({"rungs": [1, 10, 20], "max_resource": 200}, 1, 1 / 10),
+        ({"rungs": [1, 10, 20], "max_resource": 200}, 10, 1 / 3),
+    ],
+)
+def test_fewer_go_on_where_it_is_far_to_the_next_rung(
+    settings: dict[str, Any], rung: int, share: float
+) -> None:
+    assert ParetoHalvingPruner(**settings).share_at(rung) == pytest.approx(share)
+
+
+def test_threads_share_a_pruner() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        x = trial.suggest_float("x", 0, 1)
+        for epoch in (1, 3):
+            report(trial, epoch, (x + 1 / epoch, x))
+            if should_prune(trial):
+                raise optuna.TrialPruned
+        return x, x
+
+    pruner = ParetoHalvingPruner(3)
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = optuna.create_study(directions=["minimize"] * 2, pruner=pruner, sampler=sampler)
+    study.optimize(objective, n_trials=120, n_jobs=8)
+    assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
+    anew = ParetoHalvingPruner(3)
+    reached = [trial for trial in study.trials if 3 in rungs_of(trial)]
+    assert [anew.prune(study, trial) for trial in reached] == [
+        pruner.prune(study, trial) for trial in reached
+    ]
+
+
 def test_failed_and_infeasible_trials_stand_nowhere() -> None:
     study = optuna.create_study(directions=["minimize"] * 2, pruner=ParetoHalvingPruner(3, warmup=0))
     for state in (TrialState.FAIL, TrialState.PRUNED):
@@ -146,26 +186,47 @@ def test_failed_and_infeasible_trials_stand_nowhere() -> None:
 
 numbers = st.integers(-5, 5).map(float)
 objectives = st.sampled_from([2, 3])
+scales = st.sampled_from([-1e6, -2.0, 1e-3, 1.0, 7.0])
+shifts = st.sampled_from([-100.0, 0.0, 6.0, 1e5])
 
 
-@settings(max_examples=40)
-@given(st.data(), objectives, st.randoms(use_true_random=False))
+def decisions(pruner: BasePruner, trials: list[list[tuple[float, ...]]], directions: list[str]) -> list[bool]:
+    """Return what is decided on the last of some trials at each of its rungs, the others being there."""
+    study = optuna.create_study(directions=directions, pruner=pruner)
+    begun = [study.ask() for _ in trials]
+    for trial, reports in zip(begun[:-1], trials[:-1], strict=True):
+        for rung, values in zip((1, 3, 9), reports, strict=False):
+            report(trial, rung, values)
+    found = []
+    for rung, values in zip((1, 3, 9), trials[-1], strict=False):
+        report(begun[-1], rung, values)
+        found.append(should_prune(begun[-1]))
+    return found
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: ParetoHalvingPruner(3, warmup=0), lambda: RankPruner(MedianPruner(n_startup_trials=0))]
+)
+@settings(max_examples=60)
+@given(data=st.data(), count=objectives, rng=st.randoms(use_true_random=False))
 def test_decisions_depend_on_neither_order_nor_direction_nor_unit_nor_zero(
-    data: st.DataObject, count: int, rng: random.Random
+    make: Callable[[], BasePruner], data: st.DataObject, count: int, rng: random.Random
 ) -> None:
-    point = st.tuples(*[numbers] * count)
-    values, mine = data.draw(st.lists(point, min_size=1, max_size=20)), data.draw(point)
-    scales = [data.draw(st.sampled_from([-1e6, -2.0, 1e-3, 1.0, 7.0])) for _ in range(count)]
-    shifts = [data.draw(st.sampled_from([-100.0, 0.0, 6.0, 1e5])) for _ in range(count)]
+    reports = st.lists(st.tuples(*[numbers] * count), min_size=1, max_size=3)
+    others, mine = data.draw(st.lists(reports, min_size=1, max_size=16)), data.draw(reports)
+    units = [(data.draw(scales), data.draw(shifts)) for _ in range(count)]
 
-    def changed(point: tuple[float, ...]) -> tuple[float, ...]:
-        return tuple(a * x + b for x, a, b in zip(point, scales, shifts, strict=True))
+    def changed(trial: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+        return [tuple(a * x + b for x, (a, b) in zip(point, units, strict=True)) for point in trial]
 
-    decision = stops(study_with(values, directions=["minimize"] * count), mine)
-    shuffled = rng.sample(values, len(values))
-    assert stops(study_with(shuffled, directions=["minimize"] * count), mine) == decision
-    directions = ["minimize" if scale > 0 else "maximize" for scale in scales]
-    assert stops(study_with([*map(changed, shuffled)], directions=directions), changed(mine)) == decision
+    down = ["minimize"] * count
+    expected = decisions(make(), [*others, mine], down)
+    shuffled = rng.sample(others, len(others))
+    assert decisions(make(), [*shuffled, mine], down) == expected
+    flipped = [[tuple(-x for x in point) for point in trial] for trial in [*others, mine]]
+    assert decisions(make(), flipped, ["maximize"] * count) == expected
+    directions = ["minimize" if scale > 0 else "maximize" for scale, _ in units]
+    assert decisions(make(), [changed(trial) for trial in [*shuffled, mine]], directions) == expected
 
 
 def test_a_decision_needs_one_write_a_rung() -> None:

@@ -62,9 +62,16 @@ def test_the_order_within_a_rank_goes_by_what_would_be_lost() -> None:
         ranking.put(name, values)
     for i in range(5):  # which crowd the places around b
         ranking.put(i, (1.1 + i / 10, 7.9 - i / 10))
-    among = [name for name in ("best", "a", "b", "c", "d") if ranking.is_among_first(name, 4)]
-    assert among == ["best", "a", "d"]
-    assert not ranking.is_among_first(2, 4)
+    for i in range(9):  # of a worse rank, with places beyond all and a few between c and d
+        ranking.put(f"worse{i}", (8.7 + i / 10, 20 + i))
+
+    def among(count: int) -> list[object]:
+        return [name for name in ranking.ranks() if ranking.is_among_first(name, count)]
+
+    assert among(1) == ["best"]
+    assert among(3) == ["best", "a", "d"], "the ends reach to the reference point"
+    assert among(4) == ["best", "a", "c", "d"]
+    assert among(5) == ["best", "a", "b", "c", "d", *range(5)], "which would be lost alike"
 
 
 def test_a_front_of_pairs_loses_what_each_alone_dominates() -> None:

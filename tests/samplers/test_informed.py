@@ -1,0 +1,106 @@
+"""Optuna's samplers in studies most of whose trials are pruned."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
+)
+from optuna.trial import TrialState
+
+from optnas import report
+from optnas.samplers import make_sampler
+from optnas.samplers.informed import InformedSampler
+
+
+class TestConformance(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
+    @pytest.fixture(params=[TPESampler, NSGAIISampler])
+    def sampler(self, request: pytest.FixtureRequest) -> Callable[[], BaseSampler]:
+        return lambda: InformedSampler(request.param(seed=0))
+
+
+def pruned_study(sampler: BaseSampler, *, trials: int = 100, complete: int = 4) -> optuna.Study:
+    """Return a study whose first trials are bad and complete, and the others pruned.
+
+    The first objective is best at 0.8 and lower after training; the second is always the same.
+    """
+    study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    for number in range(trials):
+        x = 0.2 if number < complete else (7 * number % trials) / trials
+        study.enqueue_trial({"x": x})
+        trial = study.ask({"x": FloatDistribution(0, 1)})
+        report(trial, 1, (1 + abs(x - 0.8), 5.0))
+        if number < complete:
+            study.tell(trial, (abs(x - 0.8), 5.0))
+        else:
+            study.tell(trial, state=TrialState.PRUNED)
+    return study
+
+
+def proposed(study: optuna.Study, count: int) -> list[float]:
+    """Return what is proposed next, each as if the others had not been."""
+    found = []
+    for _ in range(count):
+        trial = study.ask({"x": FloatDistribution(0, 1)})
+        found.append(trial.params["x"])
+        study.tell(trial, state=TrialState.FAIL)
+    return found
+
+
+def test_tpe_goes_where_pruned_trials_were_best() -> None:
+    informed = proposed(pruned_study(make_sampler("tpe", seed=0)), 20)
+    assert sum(abs(x - 0.8) < 0.15 for x in informed) >= 15
+
+
+def test_nsga2_has_parents_though_all_but_a_few_trials_are_pruned() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        away = [abs(trial.suggest_float(name, 0, 1) - 0.8) for name in "abcd"]
+        report(trial, 1, (1 + sum(away), 5.0))
+        if trial.number >= 4:
+            raise optuna.TrialPruned
+        return sum(away), 5.0
+
+    def late(sampler: BaseSampler) -> float:
+        study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+        study.optimize(objective, n_trials=150)
+        return statistics.mean(trial.user_attrs["rung:1"][0] for trial in study.trials[100:])
+
+    assert late(InformedSampler(NSGAIISampler(seed=0, population_size=20))) < 1.8
+    assert late(NSGAIISampler(seed=0, population_size=20)) > 2, "all of them at random"
+
+
+def test_the_storage_says_what_happened() -> None:
+    study = pruned_study(make_sampler("tpe", seed=0))
+    proposed(study, 2)
+    assert [trial.state for trial in study.trials[:100]] == [TrialState.COMPLETE] * 4 + [
+        TrialState.PRUNED
+    ] * 96
+    assert all(trial.values is None for trial in study.trials[4:])
+    assert len(study.best_trials) == 4
+
+
+@pytest.mark.parametrize("sampler", [TPESampler(seed=0, multivariate=True), NSGAIISampler(seed=0)])
+def test_optuna_s_own_samplers_are_not_disturbed_by_values_at_rungs(sampler: BaseSampler) -> None:
+    assert len(proposed(pruned_study(sampler), 3)) == 3
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "gp"])
+def test_trials_that_broke_a_constraint_or_reported_nothing_stay_pruned(name: str) -> None:
+    study = optuna.create_study(directions=["minimize", "minimize"], sampler=make_sampler(name, seed=0))
+    for number in range(12):
+        trial = study.ask({"x": FloatDistribution(0, 1)})
+        if number % 3 == 1:
+            report(trial, 1, (0.0, 0.0))
+            trial.set_constraint("too large", 1.0)
+        if number % 3:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, (trial.params["x"], 1.0))
+    assert len(study.trials) == 12
