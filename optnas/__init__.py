@@ -7,7 +7,14 @@ from optnas.cost.measuring import Measuring
 from optnas.errors import UserError
 from optnas.metrics import maximize, minimize
 from optnas.ops import op
-from optnas.pruners import ParetoHalvingPruner, RankPruner, report, should_prune
+from optnas.pruners import (
+    ParetoHalvingPruner,
+    ParetoPromotionPruner,
+    RankPruner,
+    promote,
+    report,
+    should_prune,
+)
 from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared, stage
 from optnas.study import Study
 from optnas.train import Training
@@ -20,6 +27,7 @@ __all__ = [
     "Measuring",
     "Node",
     "ParetoHalvingPruner",
+    "ParetoPromotionPruner",
     "RankPruner",
     "SpaceError",
     "Study",
@@ -34,6 +42,7 @@ __all__ = [
     "op",
     "ops",
     "parse",
+    "promote",
     "pruners",
     "real",
     "repeat",

@@ -138,6 +138,16 @@ def run(
             " a second of trying shows to be fastest."
         ),
     ] = None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            envvar="OPTNAS_ARTIFACTS",
+            help="Where running and paused trials keep checkpoints, for whoever goes on with them: a folder,"
+            " s3://bucket, gs://bucket or none. By default where the study says, or a folder beside the"
+            " storage. Several machines need one that all of them reach.",
+        ),
+    ] = None,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
     """Search: run trials until the study has as many as asked for.
@@ -166,6 +176,7 @@ def run(
             workers=workers,
             workers_per_gpu=workers_per_gpu,
             threads=threads,
+            artifacts=artifacts,
             console=out,
         )
     except EveryTrialFailed as error:

@@ -1,8 +1,8 @@
 """The way of one trial.
 
-suggest → same candidate finished before? reuse its values : costs → constraints → what only the built
-network tells → constraints → evaluate by rungs ⇄ pruner → values. Whatever happens leaves its reason in
-words in the trial's record.
+promote a paused trial? go on with it : suggest → same candidate finished before? reuse its values : costs →
+constraints → what only the built network tells → constraints → evaluate by rungs ⇄ pruner → values.
+Whatever happens leaves its reason in words in the trial's record.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import dataclasses
 import math
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +25,10 @@ from optnas import pruners
 from optnas.candidate import Candidate
 from optnas.cost.measuring import measure
 from optnas.diversity import diversity
+from optnas.pruners import ParetoPromotionPruner
+from optnas.resumption import Resumption
 from optnas.space import SpaceError
-from optnas.train import Diverged, Report, default_device, fit
+from optnas.train import Diverged, Report, State, default_device, fit
 from optnas.train.device import forked_random
 from optnas.train.hopeless import Hopeless
 from optnas.train.memory import OutOfMemory, in_pieces
@@ -38,42 +40,63 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
+class _Paused(TrialPruned):
+    """A trial waits at a rung to be promoted."""
+
+
 def run(study: Study, trial: Trial) -> list[float]:
     """Evaluate one trial of ``study`` and return the objectives' values.
 
+    A trial whose worker died, or that was put back, goes on from its last rung where the study keeps
+    checkpoints, and so does one that promotes a paused trial. Nothing is reported twice.
+
     Raises:
-        TrialPruned: If the pruner gives it up, a constraint is broken, the architecture cannot be
-            built, the training diverges, or the same candidate was pruned before.
+        TrialPruned: If the pruner gives it up or pauses it, a constraint is broken, the architecture
+            cannot be built, the training diverges, or the same candidate was pruned before.
     """
-    candidate = study.suggest(trial)
+    pruners.promote(trial)
+    before = Resumption(trial, study.store)
+    candidate = dataclasses.replace(study.suggest(trial), seed=study.seed + before.number)
     try:
-        trial.set_user_attr("architecture", str(candidate.architecture))
-        trial.set_user_attr("key", candidate.key)
-        twin = _finished_twin(trial, candidate.key)
-        if twin is not None:
-            return _lend(twin, trial)
-        candidate = dataclasses.replace(candidate, costs=_known_costs(study, trial, candidate))
-        _check_constraints(study, trial, candidate)
-        if study.measured:
-            candidate = dataclasses.replace(candidate, costs=_measured_costs(study, trial, candidate))
-            _check_constraints(study, trial, candidate)
-        metrics = _evaluate(study, trial, candidate)
-        _record_late_constraints(study, trial, metrics)
-        return _values(study, metrics)
+        values = _run(study, trial, candidate, before)
+    except _Paused as paused:
+        trial.set_user_attr("reason", str(paused))
+        raise
     except (TrialPruned, Diverged, Hopeless) as given_up:
+        before.remove()
         trial.set_user_attr("reason", str(given_up))
         raise TrialPruned(str(given_up)) from given_up
     except Exception as error:
+        before.remove()
         trial.set_user_attr("reason", _in_words(error))
         raise
+    before.remove()
+    return values
+
+
+def _run(study: Study, trial: Trial, candidate: Candidate, before: Resumption) -> list[float]:
+    trial.set_user_attr("architecture", str(candidate.architecture))
+    trial.set_user_attr("key", candidate.key)
+    twin = None if before.begun else _finished_twin(trial, candidate.key)
+    if twin is not None:
+        return _lend(twin, trial)
+    candidate = dataclasses.replace(candidate, costs=_known_costs(study, trial, candidate))
+    _check_constraints(study, trial, candidate)
+    if study.measured:
+        costs = _measured_costs(study, trial, candidate, before)
+        candidate = dataclasses.replace(candidate, costs=costs)
+        _check_constraints(study, trial, candidate)
+    metrics = _evaluate(study, trial, candidate, before)
+    _record_late_constraints(study, trial, metrics)
+    return _values(study, metrics)
 
 
 def _finished_twin(trial: Trial, key: str) -> FrozenTrial | None:
-    """Return the trial that trained the same candidate to its end, if there is one."""
-    for other in _trials(trial, TrialState.COMPLETE, TrialState.PRUNED):
-        if other.user_attrs.get("key") == key and "twin" not in other.user_attrs:
-            return other
-    return None
+    """Return the trial that trained the same candidate to its end, or else as far as it was to go."""
+    others = _trials(trial, TrialState.COMPLETE, TrialState.PRUNED)
+    twins = [t for t in others if t.user_attrs.get("key") == key and "twin" not in t.user_attrs]
+    # Of a candidate that was promoted there are several.
+    return min(twins, key=lambda twin: (twin.state != TrialState.COMPLETE, -twin.number), default=None)
 
 
 def _trials(trial: Trial, *states: TrialState) -> list[FrozenTrial]:
@@ -106,15 +129,16 @@ def _known_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[str, 
     return costs
 
 
-def _measured_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[str, float]:
+def _measured_costs(study: Study, trial: Trial, candidate: Candidate, before: Resumption) -> dict[str, float]:
     """Return the known costs and what else can be found out before any training."""
-    costs = dict(candidate.costs)
+    # What was measured before stays: values at rungs that it is part of are there already.
+    costs = {**before.costs, **candidate.costs}
     unknown = [name for name in study.measured if name not in costs]
     if "diversity" in unknown:
         unknown.remove("diversity")
         finished = _trials(trial, TrialState.COMPLETE)
-        before = [other.params for other in finished if other.number < trial.number]
-        found = diversity(study.space.distributions(), candidate.params, before)
+        others = [other.params for other in finished if other.number < trial.number]
+        found = diversity(study.space.distributions(), candidate.params, others)
         costs["diversity"] = round(found, 6)
     if unknown:
         assert study.task is not None
@@ -158,16 +182,26 @@ def _constrain(trial: Trial, name: str, violation: float) -> None:
         trial.set_constraint(name, violation)
 
 
-def _evaluate(study: Study, trial: Trial, candidate: Candidate) -> dict[str, float]:
+def _evaluate(study: Study, trial: Trial, candidate: Candidate, before: Resumption) -> dict[str, float]:
     """Return every metric of the candidate, its known costs included."""
 
     def report(step: int, metrics: Mapping[str, float]) -> None:
+        if step in before.steps:  # an evaluation that cannot be gone on with passes it again
+            return
+        before.steps.add(step)
         pruners.report(trial, step, _values(study, {**candidate.costs, "seconds": spent(), **metrics}))
         if pruners.should_prune(trial):
+            if isinstance(trial.study.pruner, ParetoPromotionPruner):
+                raise _Paused(f"paused at rung {step}: not among the best so far")
             raise TrialPruned(f"not among the best at rung {step}")
 
     def spent() -> float:
-        return time.perf_counter() - started - place.waited
+        return before.seconds + time.perf_counter() - started - place.waited
+
+    def keep(state: State) -> None:
+        # A training step of someone's own has a state of its own: it begins anew.
+        if state.optimizer is not None and state.epoch < candidate.training.epochs:
+            before.keep(state, spent())
 
     if study.evaluate is not None:
         place, started = Place(), time.perf_counter()
@@ -178,14 +212,21 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate) -> dict[str, flo
         trial.set_user_attr("run", {"device": str(device), "threads": threads, "seed": candidate.seed})
         with place_on(device) as place:
             started = time.perf_counter()
-            found = _train(study, trial, candidate, device, place, report)
+            found = _train(study, trial, candidate, device, place, before, report, keep)
     metrics = {**candidate.costs, "seconds": round(spent(), 4), **found}
     trial.set_user_attr("metrics", {name: metrics[name] for name in ("seconds", *found)})
     return metrics
 
 
 def _train(
-    study: Study, trial: Trial, candidate: Candidate, device: torch.device, place: Place, report: Report
+    study: Study,
+    trial: Trial,
+    candidate: Candidate,
+    device: torch.device,
+    place: Place,
+    before: Resumption,
+    report: Report,
+    keep: Callable[[State], None],
 ) -> dict[str, float]:
     assert study.task is not None
     task, training, seed = study.task, candidate.training, candidate.seed
@@ -194,8 +235,20 @@ def _train(
     def train(pieces: int) -> dict[str, float]:
         torch.manual_seed(seed)
         module = _build(study, candidate)
+        state = before.state()
+        if state is not None:
+            report(state.epoch, state.metrics)  # its worker may have died before it could
         return fit(
-            module, task, training, device=device, seed=seed, report=report, pieces=pieces, eager=eager
+            module,
+            task,
+            training,
+            device=device,
+            seed=seed,
+            report=report,
+            state=state,
+            keep=keep,
+            pieces=pieces,
+            eager=eager,
         )
 
     try:

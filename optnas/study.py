@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -28,6 +29,9 @@ from optnas.tasks import Task
 from optnas.train import Training
 from optnas.train.checks import check_training
 from optnas.train.training import possible
+
+if TYPE_CHECKING:
+    from optuna.artifacts._protocol import ArtifactStore
 
 __all__ = ["Evaluate", "Study"]
 
@@ -59,14 +63,18 @@ class Study:
         constraints: Limits, as texts (``"params <= 200_000"``) or functions of the candidate.
         training: How candidates are trained; its values may be holes.
         sampler: A name (``random``, ``tpe``, ``nsga2``, ``gp``) or any Optuna sampler.
-        pruner: A name (``pareto-halving``, ``median``, ``successive-halving``, ``hyperband``, ``none``), any
-            Optuna pruner, or ``None``.
+        pruner: A name (``pareto-halving``, ``pareto-promotion``, ``median``, ``successive-halving``,
+            ``hyperband``, ``none``), any Optuna pruner, or ``None``.
         measuring: How latency, energy and peak memory are measured where an objective or a constraint
             asks for them; by default of one sample with one thread, on the device of the training.
         costs: Takes a candidate and returns exactly known values by name. By default the tree's
             own costs where ``task`` or ``shape`` tell the input's shape.
         shape: The input's shape without the batch, where there is no task to tell it.
         context: What ops take from their surroundings where there is no task, e.g. ``{"outputs": 10}``.
+        artifacts: Where checkpoints of trials are kept at their rungs, so that a trial goes on where its
+            worker died: an Optuna artifact store, a folder, ``"s3://bucket"`` or ``"gs://bucket"``.
+            Workers on several machines need one that all of them reach. By default ``optnas run`` has
+            a folder beside its storage and :attr:`objective` keeps none; ``"none"`` is for none at all.
         seed: Of everything random. Trial ``n`` is trained with the seed ``seed + n``.
 
     Raises:
@@ -89,6 +97,7 @@ class Study:
         costs: Callable[[Candidate], Mapping[str, float]] | None = None,
         shape: tuple[int, ...] | None = None,
         context: Mapping[str, Any] | None = None,
+        artifacts: str | Path | ArtifactStore | None = None,
         seed: int = 0,
     ) -> None:
         if not isinstance(name, str) or not name.strip():
@@ -115,6 +124,7 @@ class Study:
         self.measuring = measuring or Measuring()
         self.sampler = sampler
         self.pruner = pruner
+        self.artifacts = artifacts
         self.seed = seed
         self._costs = costs
         self._shape = shape
@@ -246,6 +256,19 @@ class Study:
                 )
 
     # The bridge to Optuna.
+
+    @cached_property
+    def store(self) -> ArtifactStore | None:
+        """Where checkpoints are kept; ``None`` for nowhere.
+
+        Raises:
+            UserError: If there can be nothing of that kind.
+        """
+        if self.artifacts is None or self.task is None:
+            return None
+        from optnas.artifacts import artifact_store
+
+        return artifact_store(self.artifacts)
 
     @property
     def objective(self) -> Callable[[optuna.Trial], list[float]]:

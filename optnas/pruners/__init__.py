@@ -2,7 +2,17 @@
 
 from optnas.pruners.named import PRUNERS, make_pruner
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
+from optnas.pruners.pareto_promotion import ParetoPromotionPruner, promote
 from optnas.pruners.rank import RankPruner
 from optnas.pruners.rungs import report, should_prune
 
-__all__ = ["PRUNERS", "ParetoHalvingPruner", "RankPruner", "make_pruner", "report", "should_prune"]
+__all__ = [
+    "PRUNERS",
+    "ParetoHalvingPruner",
+    "ParetoPromotionPruner",
+    "RankPruner",
+    "make_pruner",
+    "promote",
+    "report",
+    "should_prune",
+]

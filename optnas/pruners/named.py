@@ -14,6 +14,7 @@ from optuna.pruners import (
 
 from optnas.errors import UserError, nearest
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
+from optnas.pruners.pareto_promotion import ParetoPromotionPruner
 from optnas.pruners.rank import RankPruner
 
 __all__ = ["PRUNERS", "make_pruner"]
@@ -21,15 +22,16 @@ __all__ = ["PRUNERS", "make_pruner"]
 _Make = Callable[[Sequence[int] | None, int | None], BasePruner]
 
 
-def _pareto_halving(rungs: Sequence[int] | None, full: int | None) -> BasePruner:
-    return ParetoHalvingPruner(rungs=rungs, max_resource=full if full is not None and full > 1 else None)
+def _halving(kind: type[ParetoHalvingPruner]) -> _Make:
+    return lambda rungs, full: kind(rungs=rungs, max_resource=full if full != 1 else None)
 
 
 PRUNERS: dict[str, _Make] = {
     "hyperband": lambda rungs, full: RankPruner(HyperbandPruner()),
     "median": lambda rungs, full: RankPruner(MedianPruner()),
     "none": lambda rungs, full: NopPruner(),
-    "pareto-halving": _pareto_halving,
+    "pareto-halving": _halving(ParetoHalvingPruner),
+    "pareto-promotion": _halving(ParetoPromotionPruner),
     "successive-halving": lambda rungs, full: RankPruner(SuccessiveHalvingPruner(min_resource=1)),
 }
 

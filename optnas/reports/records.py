@@ -13,6 +13,8 @@ from optnas.reports.terminal import objective_names
 
 __all__ = ["as_csv", "as_record"]
 
+_SOMETIMES = ("reason", "pieces", "eager", "paused", "promotes", "resumed", "checkpoint")
+
 
 def as_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
     """Return a trial as data that JSON can hold."""
@@ -26,7 +28,7 @@ def as_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "params": trial.params,
         "costs": attributes.get("costs", {}),
         "metrics": attributes.get("metrics", {}),
-        **{name: attributes[name] for name in ("reason", "pieces", "eager") if name in attributes},
+        **{name: attributes[name] for name in _SOMETIMES if attributes.get(name) is not None},
     }
 
 

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from optnas.pruners.pareto_promotion import promoted_by
 from optnas.pruners.rungs import rungs_of
 from optnas.reports.numbers import duration, rounded, short
 from optnas.run.progress import Progress, front
@@ -115,6 +116,10 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
     row("state", trial.state.name.lower() + (f": {attributes['reason']}" if "reason" in attributes else ""))
     if "twin" in attributes:
         row("values of", f"trial {attributes['twin']}, the same candidate")
+    if attributes.get("promotes") is not None:
+        row("promotes", f"trial {attributes['promotes']}, which was paused")
+    if "paused" in attributes and (successor := promoted_by(study, trial)) is not None:
+        row("promoted", f"as trial {successor}")
     if trial.values is not None:
         for name, value in zip(objective_names(study), trial.values, strict=True):
             row(name, f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}")
@@ -131,6 +136,10 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
         row(f"rung {rung}", told)
     for name, value in attributes.get("run", {}).items():
         row(name, value)
+    if "resumed" in attributes:
+        row("resumed", f"after epoch {attributes['resumed']}")
+    if "checkpoint" in attributes:
+        row("checkpoint", attributes["checkpoint"])
     if "pieces" in attributes:
         row("pieces", f"{attributes['pieces']} a batch, as whole ones did not fit in memory")
     if "eager" in attributes:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
+from collections.abc import Callable
 from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from optnas.pruners.rungs import rungs_of
 from optnas.run.liveness import ATTRIBUTE, Worker, holder, is_lost
 from optnas.run.lock import study_lock
 
 __all__ = ["Claims", "Nothing"]
 
-# A trial that took its worker down with it this often is not tried again.
+# A trial that took its worker down with it this often, and came to no rung, is not tried again.
 _MOST_ATTEMPTS = 3
 
 
@@ -37,11 +39,18 @@ class Claims:
     Args:
         study: The study in its storage.
         total: How many trials the study is to have in the end, over all workers.
+        given_up: Called with a trial that will not be tried again, to do away with what it left.
     """
 
-    def __init__(self, study: optuna.Study, total: int) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        total: int,
+        given_up: Callable[[FrozenTrial], None] = lambda trial: None,
+    ) -> None:
         self.study = study
         self.total = total
+        self._given_up = given_up
         self.worker = Worker.here(os.getpid())
 
     def next(self) -> int | Nothing:
@@ -68,7 +77,9 @@ class Claims:
         storage = self.study._storage
         claim = storage.get_trial(trial_id).user_attrs[ATTRIBUTE]
         with contextlib.suppress(UpdateFinishedTrialError):  # it ended just now
-            storage.set_trial_user_attr(trial_id, ATTRIBUTE, self.worker.claim(claim["attempt"]))
+            storage.set_trial_user_attr(
+                trial_id, ATTRIBUTE, self.worker.claim(claim["attempt"], claim.get("rungs", 0))
+            )
 
     def release(self, trial_id: int) -> None:
         """Put a trial back, unless it is finished, to be run with the same parameters later."""
@@ -76,14 +87,18 @@ class Claims:
             self.study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
     def _take_over(self, trial: FrozenTrial, claim: dict[str, Any]) -> int | None:
-        attempt = claim.get("attempt", 1) + 1
+        # What came to another rung meanwhile is not what takes its workers down: machines that are
+        # lent for an hour at a time bring a training of a day to its end.
+        rungs = len(rungs_of(trial))
+        attempt = 1 if rungs > claim.get("rungs", 0) else claim.get("attempt", 1) + 1
         storage = self.study._storage
         if attempt > _MOST_ATTEMPTS:
             reason = f"its worker died {_MOST_ATTEMPTS} times"
             storage.set_trial_user_attr(trial._trial_id, "reason", reason)
             storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            self._given_up(trial)
             return None
-        storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, self.worker.claim(attempt))
+        storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, self.worker.claim(attempt, rungs))
         return trial._trial_id
 
     def _waiting(self) -> int | None:

@@ -8,6 +8,7 @@ import optuna
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from optnas.artifacts import check_store
 from optnas.errors import UserError
 from optnas.reports.numbers import duration
 from optnas.reports.terminal import live_view
@@ -16,7 +17,7 @@ from optnas.run.gpus import fitting_workers, gpus_of
 from optnas.run.local import run_here, run_processes
 from optnas.run.progress import Progress
 from optnas.run.resources import default_threads, default_workers
-from optnas.run.storage import masked, open_storage
+from optnas.run.storage import default_artifacts, masked, open_storage
 from optnas.study import Study
 from optnas.train import default_device
 from optnas.train.precision import choose_precision
@@ -36,9 +37,12 @@ def run_command(
     workers: int | None,
     workers_per_gpu: str | None = None,
     threads: int | None,
+    artifacts: str | None = None,
     console: Console,
 ) -> None:
     """Run the study that ``file`` declares until it has ``trials`` trials.
+
+    Checkpoints are kept in ``artifacts``, by default where the study says, or else beside the storage.
 
     Raises:
         UserError: If anything given does not fit; nothing has been written then.
@@ -57,13 +61,29 @@ def run_command(
     workers = min(workers or default_workers(study), trials)
     threads = threads or default_threads(study, workers)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    opened = study.open(open_storage(url))
+    storage = open_storage(url)
+    if artifacts is None and study.artifacts is None:
+        artifacts = default_artifacts(url)
+    if artifacts is not None:
+        study.artifacts = artifacts
+    if study.store is not None:
+        check_store(study.store)
+    opened = study.open(storage)
     title = f"{study.name} · {masked(url)} · {workers} {'worker' if workers == 1 else 'workers'}"
     with _Display(opened, trials, title, console) as display:
         if workers == 1:
             run_here(study, opened, trials, threads=threads, tick=display.update)
         else:
-            run_processes(file, url, trials, workers=workers, threads=threads, tick=display.update, gpus=gpus)
+            run_processes(
+                file,
+                url,
+                trials,
+                workers=workers,
+                threads=threads,
+                tick=display.update,
+                gpus=gpus,
+                artifacts=artifacts,
+            )
 
 
 def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: str) -> int:

@@ -43,9 +43,15 @@ class Worker:
         """Return the worker that this process, whose number is ``pid``, is."""
         return cls(_host(), pid, round(psutil.Process(pid).create_time(), 2))
 
-    def claim(self, attempt: int) -> dict[str, Any]:
-        """Return what a trial's record says while this worker runs it."""
-        return {**dataclasses.asdict(self), "attempt": attempt, "seen": round(time.time(), 1)}
+    def claim(self, attempt: int, rungs: int = 0) -> dict[str, Any]:
+        """Return what a trial's record says while this worker runs it.
+
+        Args:
+            attempt: Which attempt it is since the trial last came to another rung, from 1.
+            rungs: At how many rungs it has been.
+        """
+        seen = round(time.time(), 1)
+        return {**dataclasses.asdict(self), "attempt": attempt, "rungs": rungs, "seen": seen}
 
 
 def holder(trial: FrozenTrial) -> dict[str, Any] | None:

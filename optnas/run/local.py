@@ -61,7 +61,15 @@ def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int, ti
 
 
 def run_processes(
-    file: str, url: str, total: int, *, workers: int, threads: int, tick: Tick, gpus: Sequence[int] = ()
+    file: str,
+    url: str,
+    total: int,
+    *,
+    workers: int,
+    threads: int,
+    tick: Tick,
+    gpus: Sequence[int] = (),
+    artifacts: str | None = None,
 ) -> None:
     """Run trials in ``workers`` processes, calling ``tick`` now and then.
 
@@ -75,13 +83,14 @@ def run_processes(
         threads: How many threads each computes with.
         tick: Called several times a second.
         gpus: Over which GPUs to spread them, by number; on the CPU none.
+        artifacts: Where they keep checkpoints; by default where the study says.
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
         UserError: If a worker cannot even begin, or workers keep dying.
         KeyboardInterrupt: On Ctrl-C or SIGTERM, once every worker has put its trial back.
     """
-    task = {"file": file, "storage": url, "total": total, "threads": threads}
+    task = {"file": file, "storage": url, "total": total, "threads": threads, "artifacts": artifacts}
     running: list[_Process] = []
     deaths = 0
     try:

@@ -33,6 +33,7 @@ def main() -> int:
     try:
         with stop_on_signals():
             study = load_study(task["file"])
+            study.artifacts = study.artifacts if task["artifacts"] is None else task["artifacts"]
             opened = study.open(open_storage(task["storage"]))
             # When whoever started this worker is gone, so is the wish for more trials.
             work(study, opened, task["total"], goes_on=lambda: os.getppid() == parent)

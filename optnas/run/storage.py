@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLA
 
 from optnas.errors import UserError
 
-__all__ = ["DEFAULT_STORAGE", "masked", "open_storage", "sqlite_file"]
+__all__ = ["DEFAULT_STORAGE", "default_artifacts", "masked", "open_storage", "sqlite_file"]
 
 DEFAULT_STORAGE = "sqlite:///optnas.db"
 
@@ -92,6 +92,15 @@ def sqlite_file(url: str | URL) -> Path | None:
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return None
     return Path(url.database)
+
+
+def default_artifacts(url: str) -> str:
+    """Return the folder beside a storage's file in which trials keep checkpoints.
+
+    ``optnas-artifacts`` for ``optnas.db``; of a server's storage, in the working directory.
+    """
+    path = Path(url) if "://" not in url else sqlite_file(url)
+    return "optnas-artifacts" if path is None else str(path.with_name(f"{path.stem}-artifacts"))
 
 
 def _check_file(path: Path, create: bool) -> None:

@@ -14,6 +14,7 @@ from optuna import TrialPruned
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optnas.resumption import remove_checkpoint
 from optnas.run.claims import Claims, Nothing
 from optnas.run.liveness import Heart
 from optnas.study import Study
@@ -47,7 +48,7 @@ def work(
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
     """
-    claims = Claims(opened, total)
+    claims = Claims(opened, total, lambda trial: remove_checkpoint(opened, trial, study.store))
     current: list[int] = []
 
     def beat() -> None:
