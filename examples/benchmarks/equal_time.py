@@ -3,11 +3,12 @@
     python examples/benchmarks/equal_time.py studies/digits.py --seconds 25 --seeds 10
 
 takes twice the seconds for each seed (8 minutes). Each search is one worker on a new SQLite storage;
-which of the two comes first alternates. Only trials that ended within the seconds count. On a machine
-with other work ``--processor-time`` counts the seconds that this process was computing, which for one
-worker with one thread is the wall time of an idle machine. Hypervolume is
+which of the two comes first alternates. Only trials that ended within the seconds count. Hypervolume is
 judged as in samplers.py, over what the searches of all seeds found together, and of complete trials only.
 Architectures are the different candidates that were trained at least to the first rung.
+
+On a machine with other work ``--processor-time`` counts the seconds that this process was computing, which
+for one worker with one thread is the wall time of an idle machine.
 """
 
 from __future__ import annotations
