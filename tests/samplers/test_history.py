@@ -23,7 +23,7 @@ def told(study: optuna.Study) -> History:
 def tell(
     study: optuna.Study,
     rungs: dict[int, float],
-    value: float | None,
+    value: float | None = None,
     *,
     op: str = "bad",
     violation: float = 0,
@@ -34,9 +34,10 @@ def tell(
         report(trial, rung, (loss, 1.0))
     if violation:
         trial.set_constraint("too large", violation)
-    study.tell(
-        trial, None if value is None else (value, 1.0), None if value is not None else TrialState.PRUNED
-    )
+    if value is None:
+        study.tell(trial, state=TrialState.PRUNED)
+    else:
+        study.tell(trial, (value, 1.0))
 
 
 def test_complete_trials_come_first_and_pruned_ones_from_the_last_rung_down() -> None:
