@@ -12,11 +12,12 @@ from scipy.special import ndtr
 
 from optnas import pareto
 from optnas.samplers.encoding import Encoding
+from optnas.samplers.fidelity import Evidence
 from optnas.samplers.gaussian_process import GaussianProcess
 from optnas.samplers.history import History, Observation
 from optnas.samplers.improvement import Belief, Known, Normal, expected_improvement, log_distance
 
-__all__ = ["Look", "Surrogate", "told"]
+__all__ = ["Look", "Surrogate"]
 
 Array = NDArray[np.float64]
 
@@ -33,18 +34,6 @@ _FITTED = 150
 _BEYOND = 0.1
 
 
-def told(history: History) -> list[Observation]:
-    """Return the trials that say what a candidate's values are."""
-    return [o for o in history.finished if np.isfinite(_values(o)).all()]
-
-
-def _values(observation: Observation) -> Array:
-    """Return what a trial found; of one that was pruned what it had by then."""
-    if observation.state == TrialState.PRUNED and observation.rungs:
-        return observation.rungs[max(observation.rungs)]
-    return observation.values
-
-
 def _failed(observation: Observation) -> bool:
     return observation.violation > 0 or observation.state == TrialState.FAIL
 
@@ -54,28 +43,32 @@ class Surrogate:
 
     Args:
         encoding: Of the candidates.
-        history: What the trials say; at least two of them tell values.
+        history: What the trials say.
+        told: What they say of values; at least two of them.
         look: Returns what is known of a candidate.
         known: What is known of candidates that stand for all, shape (candidates, objectives).
     """
 
-    def __init__(self, encoding: Encoding, history: History, look: Look, known: Array) -> None:
+    def __init__(
+        self, encoding: Encoding, history: History, told: Evidence, look: Look, known: Array
+    ) -> None:
         self._encoding = encoding
         self._look = look
-        observed = told(history)
-        values = np.array([_values(o) for o in observed])
+        values, deviations = told.values, told.deviations
         self._modelled = np.flatnonzero(~np.isfinite(known).all(axis=0))
         self._known = np.flatnonzero(np.isfinite(known).all(axis=0))
         self._scales = _scales(np.concatenate([values, known]), self._modelled)
+        # Upwards, where a scale of logarithms is the tamer.
+        beyond = self._scaled(values + deviations)
         values, known = self._scaled(values), self._scaled(known)
         every = np.concatenate([values, known])[:, self._known]
         self._low, self._span = every.min(axis=0), np.ptp(every, axis=0)
         self._groups = _with_more(encoding.groups, len(self._known))
 
-        counts = np.array([o.complete for o in observed])
+        counts = np.array([o.complete for o in told.observations])
         front = values[counts][pareto.front(values[counts])]
         self._reference = _reference(front if len(front) else values, every, self._known)
-        self._processes = self._fitted([o.params for o in observed], values)
+        self._processes = self._fitted([o.params for o in told.observations], values, beyond - values)
         self._success = self._fitted_success(history.finished)
         self._front = self._believing(history.running, front)
 
@@ -104,10 +97,15 @@ class Surrogate:
             beliefs[objective] = Normal(*process.predict(X))
         return beliefs
 
-    def _fitted(self, params: Sequence[Mapping[str, Any]], values: Array) -> list[GaussianProcess]:
+    def _fitted(
+        self, params: Sequence[Mapping[str, Any]], values: Array, deviations: Array
+    ) -> list[GaussianProcess]:
         some = _some(values)
         X = self._points([params[i] for i in some], values[some])
-        return [GaussianProcess.fit(X, values[some, j], self._groups, _FITTED) for j in self._modelled]
+        return [
+            GaussianProcess.fit(X, values[some, j], self._groups, _FITTED, deviations[some, j])
+            for j in self._modelled
+        ]
 
     def _fitted_success(self, finished: Sequence[Observation]) -> GaussianProcess | None:
         """Return a model of 1 for what succeeded and -1 for what did not; none where all succeeded.
