@@ -15,9 +15,9 @@ __all__ = ["Evidence", "evidence"]
 
 Array = NDArray[np.float64]
 
-# Before any trial went on, differences are taken to stay as they are, and what becomes of a value to be
-# as uncertain as values at that rung differ: so many trials' worth of that is believed.
-_BELIEVED = 3
+# Before any trial went on, differences are taken to stay as they are, but for a quarter of how much
+# values at that rung differ. So many trials' worth of that is believed.
+_BELIEVED, _DOUBT = 3, 0.25
 # The last so many trials that went on from a rung tell how values change from there.
 _WENT_ON = 100
 # Standard deviations in a median absolute deviation, of a normal distribution.
@@ -92,7 +92,7 @@ def _lines(finished: Sequence[Observation], rung: int) -> list[_Line]:
 def _line(here: Array, first: Array, last: Array) -> _Line:
     """Return the line through ``first`` and ``last``, given all the values that there are at the rung."""
     here = here[np.isfinite(here)]
-    spread = float(np.median(np.abs(here - np.median(here)))) if len(here) else 0.0
+    spread = _DOUBT * float(np.median(np.abs(here - np.median(here)))) if len(here) else 0.0
     i, j = np.triu_indices(len(first), 1)
     i, j = i[first[i] != first[j]], j[first[i] != first[j]]
     slopes = (last[i] - last[j]) / (first[i] - first[j])

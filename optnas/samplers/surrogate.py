@@ -15,7 +15,7 @@ from optnas.samplers.encoding import Encoding
 from optnas.samplers.fidelity import Evidence
 from optnas.samplers.gaussian_process import GaussianProcess
 from optnas.samplers.history import History, Observation
-from optnas.samplers.improvement import Belief, Known, Normal, expected_improvement, log_distance
+from optnas.samplers.improvement import Belief, Known, LogDistance, LogNormal, expected_improvement
 
 __all__ = ["Look", "Surrogate"]
 
@@ -57,18 +57,20 @@ class Surrogate:
         values, deviations = told.values, told.deviations
         self._modelled = np.flatnonzero(~np.isfinite(known).all(axis=0))
         self._known = np.flatnonzero(np.isfinite(known).all(axis=0))
-        self._scales = _scales(np.concatenate([values, known]), self._modelled)
-        # Upwards, where a scale of logarithms is the tamer.
+        self._scales = _scales(np.concatenate([values, known]))
+        # Upwards, where logarithms are tamer.
         beyond = self._scaled(values + deviations)
         values, known = self._scaled(values), self._scaled(known)
         every = np.concatenate([values, known])[:, self._known]
         self._low, self._span = every.min(axis=0), np.ptp(every, axis=0)
         self._groups = _with_more(encoding.groups, len(self._known))
 
-        counts = np.array([o.complete for o in told.observations])
+        # A stopped trial's candidate counts as found: one just like it would be stopped again.
+        counts = np.array([o.violation == 0 for o in told.observations])
         front = values[counts][pareto.front(values[counts])]
         self._reference = _reference(front if len(front) else values, every, self._known)
-        self._processes = self._fitted([o.params for o in told.observations], values, beyond - values)
+        self._distances = [LogDistance.of(values[:, j], self._reference[j]) for j in self._modelled]
+        self._processes = self._fitted([o.params for o in told.observations], values, beyond)
         self._success = self._fitted_success(history.finished)
         self._front = self._believing(history.running, front)
 
@@ -93,19 +95,28 @@ class Surrogate:
 
     def _beliefs(self, X: Array, known: Array) -> list[Belief]:
         beliefs: list[Belief] = [Known(column) for column in known.T]
-        for objective, process in zip(self._modelled, self._processes, strict=True):
-            beliefs[objective] = Normal(*process.predict(X))
+        for j, process, distance in zip(self._modelled, self._processes, self._distances, strict=True):
+            beliefs[j] = LogNormal(*process.predict(X), distance.floor)
         return beliefs
 
     def _fitted(
-        self, params: Sequence[Mapping[str, Any]], values: Array, deviations: Array
+        self, params: Sequence[Mapping[str, Any]], values: Array, beyond: Array
     ) -> list[GaussianProcess]:
+        """Return a model of each modelled objective's log distance.
+
+        Args:
+            params: Of the observations.
+            values: What was observed.
+            beyond: That plus its standard deviation.
+        """
         some = _some(values)
         X = self._points([params[i] for i in some], values[some])
-        return [
-            GaussianProcess.fit(X, values[some, j], self._groups, _FITTED, deviations[some, j])
-            for j in self._modelled
-        ]
+        processes = []
+        for j, distance in zip(self._modelled, self._distances, strict=True):
+            y = distance(values[some, j])
+            doubts = distance(beyond[some, j]) - y
+            processes.append(GaussianProcess.fit(X, y, self._groups, _FITTED, doubts))
+        return processes
 
     def _fitted_success(self, finished: Sequence[Observation]) -> GaussianProcess | None:
         """Return a model of 1 for what succeeded and -1 for what did not; none where all succeeded.
@@ -127,7 +138,7 @@ class Surrogate:
         if not of_use:
             return front
         for i, objective in enumerate(self._modelled):
-            values[:, objective] = self._processes[i].predict(X)[0]
+            values[:, objective] = self._distances[i].inverse(self._processes[i].predict(X)[0])
             self._processes[i] = self._processes[i].believing(X)
         values = np.concatenate([front, values])
         return values[pareto.front(values)]
@@ -146,24 +157,13 @@ class Surrogate:
         return np.concatenate([self._encoding(params), costs], axis=1)
 
     def _scaled(self, values: Array) -> Array:
-        """Return each objective on the scale that it is compared and modelled on."""
+        """Return each objective on the scale that it is compared on."""
         return np.stack([scale(column) for scale, column in zip(self._scales, values.T, strict=True)], axis=1)
 
 
-def _scales(values: Array, modelled: NDArray[np.intp]) -> list[Scale]:
-    """Return decades for what spans a factor of ten, as costs do, and for what is modelled log distances."""
-    scales: list[Scale] = []
-    for objective, column in enumerate(values.T):
-        column = column[np.isfinite(column)]
-        scale: Scale = _decades if _wide(column) else _unchanged
-        if objective in modelled:
-            scale = _chained(scale, log_distance(scale(column)))
-        scales.append(scale)
-    return scales
-
-
-def _chained(first: Scale, second: Scale) -> Scale:
-    return lambda values: second(first(values))
+def _scales(values: Array) -> list[Scale]:
+    """Return the scale that each objective is compared on: decades for what spans a factor of ten."""
+    return [_decades if _wide(column[np.isfinite(column)]) else _unchanged for column in values.T]
 
 
 def _wide(column: Array) -> bool:
