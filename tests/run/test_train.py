@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -54,9 +57,21 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("small.py").write_text(STUDY)
 
 
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a database with three trials of the small study."""
+    folder = tmp_path_factory.mktemp("searched")
+    with contextlib.chdir(folder):
+        Path("small.py").write_text(STUDY)
+        assert call("run", "small.py", "--trials", 3, "--workers", 1).exit_code == 0
+        with contextlib.closing(sqlite3.connect("optnas.db")) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return folder / "optnas.db"
+
+
 @pytest.fixture
-def _searched() -> None:
-    assert call("run", "small.py", "--trials", 3, "--workers", 1).exit_code == 0
+def _searched(database: Path) -> None:
+    shutil.copy(database, "optnas.db")
 
 
 def record(folder: str) -> dict[str, object]:
