@@ -27,7 +27,7 @@ _NOISE_MEAN, _NOISE_DEVIATION = -6.0, 2.0
 _VARIANCE_DEVIATION = 1.0
 _JITTER = 1e-8
 _STEPS = 30
-_ROOT5 = math.sqrt(5)
+_ROOT3 = math.sqrt(3)
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ def _fitted(X: Array, y: Array, doubts: Array, groups: NDArray[np.intp]) -> Arra
         scales, variance, noise = _unpacked(theta, groups)
         Z = X / scales
         squares = _distances(Z, Z)
-        root5 = _ROOT5 * np.sqrt(squares)
-        decay = variance * np.exp(-root5)
-        kernel = (1 + root5 + 5 / 3 * squares) * decay
+        root3 = _ROOT3 * np.sqrt(squares)
+        decay = variance * np.exp(-root3)
+        kernel = (1 + root3) * decay
         covariance = kernel.copy()
         covariance[diagonal] += noise + doubts + _JITTER
         root = cholesky(covariance, lower=True, check_finite=False)
@@ -131,7 +131,7 @@ def _fitted(X: Array, y: Array, doubts: Array, groups: NDArray[np.intp]) -> Arra
         inverse = cho_solve((root, True), np.eye(len(y)), check_finite=False)
         outer = 0.5 * (inverse - np.outer(weights, weights))
         # The kernel's derivative by the squared distance, summed over pairs for each column.
-        slope = outer * (-5 / 6) * (1 + root5) * decay
+        slope = outer * (-3 / 2) * decay
         by_column = 2 * (slope.sum(axis=1) @ Z**2 - np.einsum("ic,ic->c", Z, slope @ Z))
         gradient = np.zeros_like(theta)
         np.add.at(gradient, groups + 1, -2 * by_column)
@@ -155,6 +155,10 @@ def _distances(A: Array, B: Array) -> Array:
 
 
 def _matern(squares: Array) -> Array:
-    """Return the Matérn 5/2 correlation at squared distances."""
-    root5 = _ROOT5 * np.sqrt(squares)
-    return (1 + root5 + 5 / 3 * squares) * np.exp(-root5)
+    """Return the Matérn 3/2 correlation at squared distances.
+
+    On five tables of architectures, ordinal and mixed choices among them, the density of what was not
+    yet seen was higher than with the smoother 5/2 on all, and than with the rougher 1/2 on three.
+    """
+    root3 = _ROOT3 * np.sqrt(squares)
+    return (1 + root3) * np.exp(-root3)

@@ -30,8 +30,9 @@ Look = Callable[[Mapping[str, Any]], Array | None]
 _OBSERVED = 1_000
 # The fit of the length scales looks at so many.
 _FITTED = 150
-# How far beyond the worst that counts the reference point lies, in shares of the range.
-_BEYOND = 0.1
+# How far beyond the worst that counts the reference point lies, in shares of the range. What is known has
+# a worst that is known: just so far beyond that the very dearest is of use.
+_BEYOND, _BEYOND_KNOWN = 0.1, 0.01
 
 
 def _failed(observation: Observation) -> bool:
@@ -189,7 +190,9 @@ def _reference(front: Array, every: Array, known: NDArray[np.intp]) -> list[floa
     """Return a point beyond all that is worth having: the front's worst, and any candidate's known."""
     low, high = front.min(axis=0), front.max(axis=0)
     low[known], high[known] = every.min(axis=0), every.max(axis=0)
-    return list(high + _BEYOND * np.where(high > low, high - low, 1.0))
+    beyond = np.full(len(low), _BEYOND)
+    beyond[known] = _BEYOND_KNOWN
+    return list(high + beyond * np.where(high > low, high - low, 1.0))
 
 
 def _some(values: Array) -> NDArray[np.intp]:
