@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 from collections.abc import Container, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from optnas.samplers.outlook import outlook
 __all__ = ["InformedSampler"]
 
 Array = NDArray[np.float64]
+
+# Threads of ``study.optimize(n_jobs=…)`` share a sampler and what it keeps of the trials.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class InformedSampler(BaseSampler):
@@ -36,7 +40,8 @@ class InformedSampler(BaseSampler):
 
     def __init__(self, sampler: BaseSampler) -> None:
         self._sampler = sampler
-        self._showing: _ShownStudy | None = None
+        self._ended: _Ended | None = None
+        self._showing: dict[int, _ShownStudy] = {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._sampler.before_trial(self._shown(study, trial), trial)
@@ -66,31 +71,28 @@ class InformedSampler(BaseSampler):
     def _shown(self, study: Study, trial: FrozenTrial) -> Study:
         if len(study.directions) == 1:
             return study
-        # What is known of the others stays as it was when the trial began.
-        showing = self._showing
-        if showing is None or showing.trial_id != trial._trial_id or showing._storage is not study._storage:
-            rungs = showing.rungs if showing is not None and showing.is_of(study) else {}
-            self._showing = showing = _ShownStudy(study, trial, rungs)
-        return showing
+        with _ONE_AT_A_TIME:
+            # What is known of the others stays as it was when the thread's trial began.
+            showing = self._showing.get(threading.get_ident())
+            if showing is None or not showing.is_for(study, trial):
+                if self._ended is None or not self._ended.is_of(study):
+                    self._ended = _Ended(study)
+                showing = _ShownStudy(study, trial, self._ended)
+                self._showing[threading.get_ident()] = showing
+            return showing
 
 
 class _ShownStudy(Study):
-    """A study as it is shown for one trial: others that were pruned have values.
+    """A study as it is shown for one trial: others that were pruned have values."""
 
-    Args:
-        study: The study.
-        trial: For which trial.
-        rungs: What finished trials reported, by their ids; more are added.
-    """
-
-    def __init__(self, study: Study, trial: FrozenTrial, rungs: dict[int, dict[int, Array]]) -> None:
+    def __init__(self, study: Study, trial: FrozenTrial, ended: _Ended) -> None:
         self.__dict__.update(study.__dict__)
-        self.trial_id = trial._trial_id
-        self.rungs = rungs
-        self._completed: dict[int, FrozenTrial] | None = None
+        self._for = trial._trial_id
+        self._pruned = ended.pruned(study._get_trials(deepcopy=False, use_cache=True))
 
-    def is_of(self, study: Study) -> bool:
-        return (self._storage, self._study_id) == (study._storage, study._study_id)
+    def is_for(self, study: Study, trial: FrozenTrial) -> bool:
+        mine = self._storage, self._study_id, self._for
+        return mine == (study._storage, study._study_id, trial._trial_id)
 
     def _get_trials(
         self,
@@ -99,46 +101,66 @@ class _ShownStudy(Study):
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
         trials = super()._get_trials(deepcopy=False, use_cache=use_cache)
-        if self._completed is None:
-            self._completed = self._complete(trials)
-        shown = [self._completed.get(trial._trial_id, trial) for trial in trials]
+        shown = [self._pruned.get(trial.number, trial) for trial in trials]
         if states is not None:
             shown = [trial for trial in shown if trial.state in states]
         return copy.deepcopy(shown) if deepcopy else shown
 
-    def _complete(self, trials: list[FrozenTrial]) -> dict[int, FrozenTrial]:
-        """Return the pruned trials that have values at a rung, with those they promise at the end."""
-        trials = [trial for trial in trials if _tells(trial)]
-        if all(trial.state == TrialState.COMPLETE for trial in trials):
-            return {}
-        none = [math.nan] * len(self.directions)
-        values = np.array([none if trial.values is None else trial.values for trial in trials])
-        expected = outlook([self._rungs(trial) for trial in trials], values)
-        return {
-            trial._trial_id: _completed(trial, found)
-            for trial, found in zip(trials, expected, strict=True)
-            if trial.state == TrialState.PRUNED and np.isfinite(found).all()
-        }
 
-    def _rungs(self, trial: FrozenTrial) -> dict[int, Array]:
+class _Ended:
+    """The finished trials of a study, each of which is looked at once.
+
+    Args:
+        study: The study.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study._storage, study._study_id
+        self._objectives = len(study.directions)
+        self._looked = 0
+        self._running: list[int] = []
+        self._rungs: list[dict[int, Array]] = []
+        self._values: list[list[float]] = []
+        self._shown: list[FrozenTrial | None] = []
+
+    def is_of(self, study: Study) -> bool:
+        return self._study == (study._storage, study._study_id)
+
+    def pruned(self, trials: list[FrozenTrial]) -> dict[int, FrozenTrial]:
+        """Return those that were pruned and have values at a rung, as complete with what these promise."""
+        numbers = [*self._running, *range(self._looked, len(trials))]
+        self._looked, self._running = max(self._looked, len(trials)), []
+        for number in numbers:
+            if number < len(trials) and trials[number].state.is_finished():
+                self._take(trials[number])
+            else:  # another thread may have seen more than this one
+                self._running.append(number)
+        if not self._values:
+            return {}
+        expected = outlook(self._rungs, np.array(self._values)).tolist()
+        shown = {}
+        for trial, values in zip(self._shown, expected, strict=True):
+            if trial is not None and all(map(math.isfinite, values)):
+                trial._values = values
+                shown[trial.number] = trial
+        return shown
+
+    def _take(self, trial: FrozenTrial) -> None:
         from optnas.pruners.rungs import rungs_of
 
-        if trial._trial_id not in self.rungs:
-            self.rungs[trial._trial_id] = {
-                rung: np.array(values)
-                for rung, values in rungs_of(trial).items()
-                if len(values) == len(self.directions) and np.isfinite(values).all()
-            }
-        return self.rungs[trial._trial_id]
-
-
-def _tells(trial: FrozenTrial) -> bool:
-    feasible = all(violation <= 0 for violation in trial.constraints.values())
-    return feasible and trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-
-
-def _completed(trial: FrozenTrial, values: Array) -> FrozenTrial:
-    shown = copy.copy(trial)
-    shown.state = TrialState.COMPLETE
-    shown.values = values.tolist()
-    return shown
+        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
+            return
+        rungs = {
+            rung: np.array(values)
+            for rung, values in rungs_of(trial).items()
+            if len(values) == self._objectives and np.isfinite(values).all()
+        }
+        if not rungs or any(violation > 0 for violation in trial.constraints.values()):
+            return
+        shown = None
+        if trial.state == TrialState.PRUNED:
+            shown = copy.copy(trial)
+            shown.state = TrialState.COMPLETE
+        self._rungs.append(rungs)
+        self._values.append([math.nan] * self._objectives if shown is not None else trial.values)
+        self._shown.append(shown)

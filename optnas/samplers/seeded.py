@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,11 +29,17 @@ class SeededSampler(BaseSampler):
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
         self._make = make
         self._seed = seed
-        self._sampler = make(seed)
+        self._before = make(seed)
+        self._by_thread: dict[int, BaseSampler] = {}
+
+    @property
+    def _sampler(self) -> BaseSampler:
+        # Threads of ``study.optimize(n_jobs=…)`` are at a trial each.
+        return self._by_thread.get(threading.get_ident(), self._before)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         seed = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0]
-        self._sampler = self._make(int(seed))
+        self._by_thread[threading.get_ident()] = self._make(int(seed))
         self._sampler.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:

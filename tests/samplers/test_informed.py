@@ -86,6 +86,19 @@ def test_the_storage_says_what_happened() -> None:
     assert len(study.best_trials) == 4
 
 
+def test_threads_share_a_sampler() -> None:
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        x = trial.suggest_float("x", 0, 1)
+        report(trial, 1, (x, 1.0))
+        if trial.number % 3:
+            raise optuna.TrialPruned
+        return x, 1.0
+
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=make_sampler("tpe", seed=0))
+    study.optimize(objective, n_trials=60, n_jobs=6)
+    assert sum(trial.state == TrialState.PRUNED for trial in study.trials) == 40
+
+
 @pytest.mark.parametrize("sampler", [TPESampler(seed=0, multivariate=True), NSGAIISampler(seed=0)])
 def test_optuna_s_own_samplers_are_not_disturbed_by_values_at_rungs(sampler: BaseSampler) -> None:
     assert len(proposed(pruned_study(sampler), 3)) == 3
