@@ -170,6 +170,22 @@ def test_on_another_kind_of_device_a_trial_begins_anew(monkeypatch: pytest.Monke
     assert "resumed" not in trial.user_attrs
 
 
+def test_a_trial_that_was_paused_as_its_worker_died_stays_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = Bucket()
+    interrupted = study(artifacts=bucket, pruner="pareto-promotion")
+    opened = interrupted.open(optuna.storages.InMemoryStorage())
+    trial = opened.ask()
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "_Paused", Killed)  # where the pruner has decided and nothing is told
+        with pytest.raises(Killed):
+            interrupted.objective(trial)
+    seen = reports(monkeypatch)
+    with pytest.raises(optuna.TrialPruned, match="paused at rung 1"):
+        interrupted.objective(optuna.Trial(opened, 0))
+    assert not seen
+    assert len(bucket.held) == 1
+
+
 def test_without_a_store_a_trial_begins_anew_and_tells_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted = study()
     opened = killed(interrupted, monkeypatch, 2)
