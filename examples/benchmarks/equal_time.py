@@ -6,6 +6,9 @@ takes twice the seconds for each seed (8 minutes). Each search is one worker on 
 which of the two comes first alternates. Only trials that ended within the seconds count. Hypervolume is
 judged as in samplers.py, over what the searches of all seeds found together, and of complete trials only.
 Architectures are the different candidates that were trained at least to the first rung.
+
+On a machine with other work ``--processor-time`` counts the seconds that this process was computing, which
+for one worker with one thread is the wall time of an idle machine.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,20 +61,16 @@ class Searched:
     trials: int
 
 
-def search(study: Study, seed: int, seconds: float, *, pruned: bool) -> Searched:
+def search(study: Study, seed: int, seconds: float, clock: Callable[[], float], *, pruned: bool) -> Searched:
     study = copy.copy(study)
     study.seed = seed
     if not pruned:
         study.pruner = None
     with tempfile.TemporaryDirectory() as folder:
         opened = study.open(open_storage(f"sqlite:///{folder}/study.db"))
-        started = time.time()
-        work(study, opened, NEVER, goes_on=lambda: time.time() < started + seconds)
-        in_time = [
-            trial
-            for trial in opened.get_trials(deepcopy=False)
-            if trial.datetime_complete and trial.datetime_complete.timestamp() <= started + seconds
-        ]
+        end = clock() + seconds
+        work(study, opened, NEVER, goes_on=lambda: clock() < end)
+        in_time = opened.get_trials(deepcopy=False)[:-1]  # the last one ended too late
     complete = [trial for trial in in_time if trial.state == TrialState.COMPLETE and feasible(trial)]
     signs = [-1 if direction == "maximize" else 1 for direction in study.directions]
     points = np.array([trial.values for trial in complete]).reshape(-1, 2) * signs
@@ -137,6 +136,7 @@ def arguments_of() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=25, help="of each search")
     parser.add_argument("--seeds", type=int, default=10, help="how many; they are 0, 1, …")
     parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="begin with another than 0")
+    parser.add_argument("--processor-time", action="store_true", help="in place of wall time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     arguments = parser.parse_args()
     if arguments.seeds < 1 or arguments.seconds <= 0:
@@ -151,12 +151,14 @@ def main() -> None:
     study = load_study(arguments.study)
     if len(study.objectives) != 2:
         raise UserError(f"study {study.name!r}: hypervolume is measured of two objectives")
-    search(study, arguments.first_seed, 1.0, pruned=True)  # data and libraries are loaded by now
+    clock = time.process_time if arguments.processor_time else time.perf_counter
+    search(study, arguments.first_seed, 1.0, clock, pruned=True)  # data and libraries are loaded by now
     searches: dict[str, list[Searched]] = {"pruned": [], "unpruned": []}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     for seed in track(seeds, "searching", console=Console(stderr=True), transient=True):
         for name in sorted(searches, reverse=bool(seed % 2)):
-            searches[name].append(search(study, seed, arguments.seconds, pruned=name == "pruned"))
+            found = search(study, seed, arguments.seconds, clock, pruned=name == "pruned")
+            searches[name].append(found)
     figures = figures_of(study, searches)
     Console().print(printed(figures, arguments.seconds, arguments.seeds))
     if arguments.json:

@@ -16,7 +16,8 @@ from optuna.trial import TrialState
 from recorded import Key, Recording, Run
 from volume import Found
 
-from optnas import report, should_prune
+from optnas import promote, report, should_prune
+from optnas.pruners.rungs import rungs_of
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,11 @@ class Search:
         self._rungs = rungs
         self._parallel = parallel
         self._problem = None if sampler is None else recording.problem
-        self._order = random.Random(seed).sample(list(recording.runs), len(recording.runs))
+        self._order = iter(random.Random(seed).sample(list(recording.runs), len(recording.runs)))
         self._study = optuna.create_study(
             directions=recording.directions, sampler=sampler or RandomSampler(seed=seed), pruner=pruner
         )
+        self._keys: dict[int, Key] = {}
         self._ended: dict[Key, TrialState] = {}
         self._found = Found(recording.volume)
         self.spent: list[int] = []
@@ -94,9 +96,11 @@ class Search:
                 and self.epochs < budget.epochs
                 and begun < budget.trials
                 and self._found.share < budget.share
-                and (self._problem is not None or begun < len(self._order))
             ):
-                go_on(begun, self._trial(begun))
+                way = self._next_trial()
+                if way is None:
+                    break
+                go_on(begun, way)
                 begun += 1
             if not working:
                 return
@@ -109,26 +113,43 @@ class Search:
         reached = zip(self.spent, self.shares, strict=True)
         return next((float(epochs) for epochs, found in reached if found >= share), math.inf)
 
-    def _trial(self, number: int) -> Iterator[int]:
+    def _next_trial(self) -> Iterator[int] | None:
+        """Return the way of a new trial, or of one that promotes a paused one; none where all are done."""
+        trial = self._study.ask()
+        paused = promote(trial)
+        if self._problem is not None:
+            for name, distribution in self._problem.distributions.items():
+                trial._suggest(name, distribution)  # as study.ask does
+        if paused is not None:
+            key = self._keys[paused.number]
+        elif self._problem is not None:
+            key = self._problem.key(trial.params)
+        else:
+            key = next(self._order, ())
+        if key == ():
+            self._study.tell(trial, state=TrialState.FAIL)
+            return None
+        self._keys[trial.number] = key
+        return self._way(trial, key, 0 if paused is None else max(rungs_of(paused)))
+
+    def _way(self, trial: optuna.Trial, key: Key, before: int) -> Iterator[int]:
         """Yield the epochs that a trial takes to whatever happens next to it, until it ends."""
-        trial = self._study.ask(self._problem.distributions if self._problem else {})
-        key = self._problem.key(trial.params) if self._problem else self._order[number]
         run = self._recording.runs.get(key)
         if run is None:
             state = TrialState.FAIL
-        elif key in self._ended:
+        elif key in self._ended and not before:
             state = self._ended[key]
         else:
-            state = yield from self._training(trial, run)
+            state = yield from self._training(trial, run, before)
             self._ended[key] = state
         complete = run if state == TrialState.COMPLETE else None
         self._study.tell(trial, (complete.result, complete.cost) if complete else None, state)
         self.shares.append(self._found.add(self._recording.point(complete) if complete else None))
         self.spent.append(self.epochs)
 
-    def _training(self, trial: optuna.Trial, run: Run) -> Iterator[int]:
-        before = 0
-        for epoch in sorted({*(rung for rung in self._rungs if rung in run.curve), run.epochs}):
+    def _training(self, trial: optuna.Trial, run: Run, before: int) -> Iterator[int]:
+        looked_at = {*(rung for rung in self._rungs if rung in run.curve), run.epochs}
+        for epoch in sorted(epoch for epoch in looked_at if epoch > before):
             yield epoch - before
             before = epoch
             if not math.isfinite(run.curve[epoch]):

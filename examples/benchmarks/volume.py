@@ -32,7 +32,7 @@ class Volume:
         self._low = raw.min(axis=0)
         span = raw.max(axis=0) - self._low
         self._span = np.where(span > 0, span, 1.0)
-        self._true = hypervolume(self._scaled(every), REFERENCE)
+        self._true = hypervolume(self._scaled(every), REFERENCE) or 1.0  # of a single point
 
     def share(self, points: NDArray[np.float64]) -> float:
         """Return the share that points, shape (points, 2), have."""

@@ -23,7 +23,7 @@ _Make = Callable[[Sequence[int] | None, int | None], BasePruner]
 
 
 def _halving(kind: type[ParetoHalvingPruner]) -> _Make:
-    return lambda rungs, full: kind(rungs=rungs, max_resource=full if full is not None and full > 1 else None)
+    return lambda rungs, full: kind(rungs=rungs, max_resource=full if full != 1 else None)
 
 
 PRUNERS: dict[str, _Make] = {

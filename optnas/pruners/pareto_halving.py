@@ -27,7 +27,8 @@ class ParetoHalvingPruner(BasePruner):
 
     A trial on the rung's front is never stopped: with several objectives the front can be more than
     1/η of the trials, and it is what the search is for. So what dominates everything goes on always.
-    Equal values share a place, and equal costs do dominate where the rest is better.
+    Equal values share a place, and equal costs do dominate where the rest is better. What a noisy first rung
+    misjudges is lost, though; where trainings take turns late, begin with a later rung.
 
     Values at rungs are those given to :func:`optnas.report`; trials without any are never stopped. The
     first report at a rung or between it and the next is what counts there, and when it is decided.

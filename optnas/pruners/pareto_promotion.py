@@ -189,7 +189,9 @@ def _fix(trial: Trial, paused: FrozenTrial) -> None:
     trial.storage.set_trial_system_attr(trial._trial_id, "fixed_params", paused.params)
     trial._fixed_params = paused.params
     # NSGA-II looks for parents among the trials of a generation, which it gives to those it proposes.
-    sampler = getattr(trial.study.sampler, "_sampler", trial.study.sampler)
+    sampler = trial.study.sampler
+    while hasattr(sampler, "_sampler"):
+        sampler = sampler._sampler
     if hasattr(sampler, "get_trial_generation"):
         sampler.get_trial_generation(trial.study, trial._cached_frozen_trial)
 

@@ -6,13 +6,11 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from optuna.study import Study
 
 from optnas.errors import UserError
-from optnas.pareto import best_first
 from optnas.samplers.domain import Domain, crossed, mutated, sampled
-from optnas.samplers.history import History, Observation
+from optnas.samplers.history import History, Observation, in_order
 from optnas.samplers.whole import WholeSampler
 
 __all__ = ["EvolutionSampler"]
@@ -22,14 +20,15 @@ class EvolutionSampler(WholeSampler):
     """Mutates and crosses what did well so far.
 
     For one objective this is regularised evolution (Real et al. 2019, https://arxiv.org/abs/1802.01548):
-    the population is the trials completed last, so that every candidate dies of age, however lucky its
+    the population is the trials that ended last, so that every candidate dies of age, however lucky its
     training was; the best of a random few of it is the parent. For several objectives the population is
     the best of all trials in the order of NSGA-II (Deb et al. 2002): non-domination rank, then crowding
     distance with each objective brought to [0, 1], costs by their logarithms.
 
     A child is its parent with one decision changed, or two parents' subtrees exchanged at matching places.
-    There are no generations: each trial has its parents among those completed by then, so that no worker
-    waits for another.
+    Where there are too few complete trials, pruned ones are parents as well, after them: those of the last
+    rung first. There are no generations: each trial has its parents among those ended by then, so that no
+    worker waits for another.
 
     Example:
 
@@ -77,11 +76,10 @@ class EvolutionSampler(WholeSampler):
 
     def population(self, history: History) -> list[Observation]:
         """Return the candidates that may have children, the fittest first."""
-        complete = history.complete
+        told = [observation for observation in history.finished if observation.reached is not None]
         if history.objectives == 1:
-            complete = complete[-self._population :]
-        values = np.array([observation.values for observation in complete])
-        return [complete[i] for i in best_first(values)[: self._population]] if complete else []
+            told = told[-self._population :]
+        return in_order(told)[: self._population]
 
     def _parent(self, alive: Sequence[Observation], rng: random.Random) -> Observation:
         """Return the fittest of a random few."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.pareto import best_first
 from optnas.samplers.domain import Domain
 
-__all__ = ["Fold", "History", "Observation", "Reader", "follow"]
+__all__ = ["Fold", "History", "Observation", "Reader", "follow", "in_order"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,15 @@ class Observation:
     def complete(self) -> bool:
         """Whether it has values and breaks no constraint."""
         return self.state == TrialState.COMPLETE and self.violation == 0
+
+    @property
+    def reached(self) -> float | None:
+        """After how much training it ended: infinite where it is complete, its last rung where it was
+        pruned; ``None`` where it failed, broke a constraint or reached no rung."""
+        if self.complete:
+            return math.inf
+        pruned = self.state == TrialState.PRUNED and self.violation == 0
+        return max(self.rungs) if pruned and self.rungs else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +87,24 @@ class History:
     def values(self) -> NDArray[np.float64]:
         """The values of :attr:`complete`, shape (trials, objectives), to be minimised."""
         return np.array([o.values for o in self.complete]).reshape(-1, self.objectives)
+
+
+def in_order(observations: Iterable[Observation]) -> list[Observation]:
+    """Return the trials that tell how good they are, the best first.
+
+    Complete ones in the order of NSGA-II, then those that were pruned at the last rung in the same order
+    by what they had there, then those of the rung before, and so on: each is compared with those
+    that were trained as much.
+    """
+    groups: dict[float, list[Observation]] = {}
+    for observation in observations:
+        if observation.reached is not None:
+            groups.setdefault(observation.reached, []).append(observation)
+    ordered: list[Observation] = []
+    for reached, group in sorted(groups.items(), reverse=True):
+        values = [o.values if reached == math.inf else o.rungs[int(reached)] for o in group]
+        ordered += [group[i] for i in best_first(np.array(values))]
+    return ordered
 
 
 class Reader:

@@ -12,9 +12,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import Study
 
 from optnas.errors import UserError
-from optnas.pareto import best_first
 from optnas.samplers.domain import Domain, fits
-from optnas.samplers.history import History, Observation, follow
+from optnas.samplers.history import History, Observation, follow, in_order
 from optnas.samplers.whole import WholeSampler
 from optnas.space.closing import draw
 
@@ -95,7 +94,7 @@ class _Policy:
         self._entropy = entropy
         self._memory = memory
         self._logits = {name: np.zeros(_options(d)) for name, d in domain.distributions.items()}
-        self._values: list[NDArray[np.float64]] = []
+        self._told: list[Observation] = []
         self._baseline = 0.5
 
     def probabilities(self, name: str) -> NDArray[np.float64]:
@@ -135,14 +134,14 @@ class _Policy:
             self._logits[name] = self._logits[name] + self._learning_rate * step
 
     def _reward(self, observation: Observation) -> float:
-        """Return the share of the complete trials that this one is better than; 0 where it failed."""
-        if not observation.complete:
+        """Return the share of the trials so far that this one is better than; 0 where it failed."""
+        if observation.reached is None:
             return 0.0
-        self._values.append(observation.values)
-        count = len(self._values)
+        self._told.append(observation)
+        count = len(self._told)
         if count == 1:
             return self._baseline
-        place = int(np.flatnonzero(best_first(np.array(self._values)) == count - 1)[0])
+        place = [told.number for told in in_order(self._told)].index(observation.number)
         return 1 - place / (count - 1)
 
 

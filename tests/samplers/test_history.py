@@ -1,0 +1,66 @@
+"""What the trials say to samplers."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState
+
+from optnas import report
+from optnas.samplers.domain import FlatDomain
+from optnas.samplers.evolution import EvolutionSampler
+from optnas.samplers.history import History, Reader, in_order
+from optnas.samplers.reinforce import ReinforceSampler
+
+SPACE = {"op": CategoricalDistribution(["good", "bad"])}
+
+
+def told(study: optuna.Study) -> History:
+    return Reader().read(study, FlatDomain(SPACE), -1)
+
+
+def tell(
+    study: optuna.Study,
+    rungs: dict[int, float],
+    value: float | None = None,
+    *,
+    op: str = "bad",
+    violation: float = 0,
+) -> None:
+    study.enqueue_trial({"op": op})
+    trial = study.ask(SPACE)
+    for rung, loss in rungs.items():
+        report(trial, rung, (loss, 1.0))
+    if violation:
+        trial.set_constraint("too large", violation)
+    if value is None:
+        study.tell(trial, state=TrialState.PRUNED)
+    else:
+        study.tell(trial, (value, 1.0))
+
+
+def test_complete_trials_come_first_and_pruned_ones_from_the_last_rung_down() -> None:
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    tell(study, {1: 5.0})
+    tell(study, {1: 4.0, 3: 3.0})
+    tell(study, {})
+    tell(study, {1: 9.0, 3: 9.0}, 2.5)
+    tell(study, {1: 0.0}, violation=1.0)
+    tell(study, {1: 1.0})
+    tell(study, {1: 1.0, 3: 1.0}, 1.5)
+    assert [observation.number for observation in in_order(told(study).finished)] == [6, 3, 1, 5, 0]
+
+
+@pytest.mark.parametrize("sampler", [EvolutionSampler(seed=0), ReinforceSampler(seed=0, learning_rate=0.5)])
+def test_pruned_trials_tell_good_from_bad(sampler: optuna.samplers.BaseSampler) -> None:
+    study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    for _ in range(20):
+        for op, loss in (("good", 1.0), ("bad", 2.0)):
+            tell(study, {1: loss}, op=op)
+    proposed = []
+    for _ in range(20):
+        trial = study.ask()
+        proposed.append(trial.suggest_categorical("op", ["good", "bad"]))
+        study.tell(trial, state=TrialState.FAIL)
+    assert proposed.count("good") >= 13
