@@ -91,6 +91,21 @@ def test_a_trial_goes_on_with_its_next_rung(told: bool, monkeypatch: pytest.Monk
     assert not interrupted.store.held
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_a_trial_goes_on_with_its_next_rung(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So many steps that they are recorded as a graph, before and after.
+    training = Training(epochs=4, rungs=RUNGS, batch_size=16, lr=1e-2, hopeless_after=0, device="cuda")
+    (undisturbed,) = searched(study(training=training))
+    interrupted = study(training=training, artifacts=Bucket())
+    opened = killed(interrupted, monkeypatch, 2)
+    seen = reports(monkeypatch)
+    trial = gone_on(interrupted, opened)
+    assert seen == [3]
+    assert trial.user_attrs["resumed"] == 2
+    assert trial.values == pytest.approx(undisturbed.values, abs=0.05)
+
+
 def test_seconds_count_what_a_dead_worker_had_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = Bucket()
     interrupted = study(artifacts=bucket, objectives=[maximize("accuracy"), minimize("seconds")])
