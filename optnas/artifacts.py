@@ -77,7 +77,8 @@ def check_store(store: ArtifactStore) -> None:
         with contextlib.suppress(Exception):
             store.remove(probe)
         raise UserError(
-            f"artifacts cannot be kept: {_in_words(error)}; mend that, or give another place by --artifacts"
+            f"artifacts cannot be kept: {_in_words(error)}; mend that, or give --artifacts another place, or"
+            " none"
         ) from None
 
 

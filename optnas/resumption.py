@@ -9,7 +9,7 @@ import optuna
 import torch
 from optuna.trial import FrozenTrial, Trial
 
-from optnas.pruners.pareto_promotion import lineage
+from optnas.pruners.pareto_promotion import lineage, paused_at
 from optnas.pruners.rungs import rungs_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Resumption:
         number: Of the trial in which it began, whose seed all that go on with it have.
         steps: What was reported so far.
         costs: What was known and measured of it, by name.
+        paused: After how much training its worker paused it, and died before it could end it.
         seconds: What those before had spent until the checkpoint that :meth:`state` returned first.
     """
 
@@ -48,6 +49,7 @@ class Resumption:
         self.costs: dict[str, float] = next(
             (each.user_attrs["costs"] for each in line if "costs" in each.user_attrs), {}
         )
+        self.paused = paused_at(line[0])
         self.seconds = 0.0
         self.begun = len(line) > 1 or bool(self.steps)
         self._trial = trial

@@ -13,7 +13,7 @@ from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import ONE_AT_A_TIME
 
-__all__ = ["ParetoPromotionPruner", "lineage", "promote", "promoted_by"]
+__all__ = ["ParetoPromotionPruner", "lineage", "paused_at", "promote", "promoted_by"]
 
 # Of a trial that waits: after how much training. Of one that goes on with it: the number of the first.
 _PAUSED, _PROMOTES = "paused", "promotes"
@@ -35,8 +35,8 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
     dashboard know how to take it, and it waits beyond the end of a run, for a larger one. What goes on
     with it is a new trial of the same parameters, whose record says whom it ``promotes``; the values of
     each rung are in the record of the trial that reached it. (Had the paused trial stayed running or
-    waiting, samplers would be blind to it, any ``study.ask`` would take it up, and no run would end.) A
-    promotion therefore counts as a trial: of 100 some 70 are new candidates and 30 promotions.
+    waiting, samplers would be blind to it, any ``study.ask`` would take it up, and no run would end.) So a
+    promotion counts as a trial of the study; as most that go on do so at once, it is one trial in ten.
 
     Promotions are what :attr:`optnas.Study.objective` begins with, and anyone's own objective that calls
     :func:`promote` first. It goes on from its last checkpoint where ``Study(artifacts=…)`` keeps those; a
@@ -146,7 +146,7 @@ class _Waiting:
     def _settle(self, trial: FrozenTrial) -> None:
         if trial.user_attrs.get(_PROMOTES) is not None:
             self._promoted.add(trial.user_attrs[_PROMOTES])
-        rung = self._rung_at(trial.user_attrs.get(_PAUSED, 0))
+        rung = self._rung_at(paused_at(trial) or 0)
         if rung is not None and trial.state == TrialState.PRUNED:
             self._paused.setdefault(rung, {})[trial.number] = trial
 
@@ -194,6 +194,12 @@ def _fix(trial: Trial, paused: FrozenTrial) -> None:
         sampler = sampler._sampler
     if hasattr(sampler, "get_trial_generation"):
         sampler.get_trial_generation(trial.study, trial._cached_frozen_trial)
+
+
+def paused_at(trial: FrozenTrial) -> int | None:
+    """Return after how much training ``trial`` was paused; none where it was not, or has gone on since."""
+    step: int | None = trial.user_attrs.get(_PAUSED)
+    return step if step is None or step == max(rungs_of(trial), default=None) else None
 
 
 def lineage(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:

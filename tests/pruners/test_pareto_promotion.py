@@ -152,6 +152,20 @@ def test_a_trial_that_was_there_before_the_one_it_promotes_promotes_it_once() ->
     assert promote(study.ask()) is None
 
 
+def test_a_trial_that_went_on_after_all_does_not_wait_where_it_was_paused() -> None:
+    study = study_with([1.0, 2.0])
+    ignoring = study.ask()
+    report(ignoring, 1, (3.0, 3.0))
+    assert should_prune(ignoring)
+    report(ignoring, 3, (3.0, 3.0))
+    study.tell(ignoring, state=TrialState.PRUNED)
+    assert promote(study.ask()).number == 0
+    for loss in (4.0, 5.0, 6.0, 7.0, 8.0):
+        arrive(study, study.ask(), 1, loss)
+    assert promote(study.ask()).number == 1
+    assert promote(study.ask()) is None, "the third of eight is no longer there"
+
+
 def test_enqueued_trials_and_other_pruners_are_left_alone() -> None:
     study = study_with([0.0, 1.0, 2.0])
     study.enqueue_trial({"x": 7})
