@@ -165,7 +165,7 @@ class Surrogate:
 def _scales(values: Array, modelled: NDArray[np.intp]) -> list[Scale]:
     """Return the scale that each objective is compared on: decades for what spans a factor of ten.
 
-    Not for what is modelled and maximised, as accuracy is: there it is the worst values that differ by factors.
+    Not for what is modelled and maximised, as accuracy is: there it is the worst that differ by factors.
     """
     scales: list[Scale] = []
     for objective, column in enumerate(values.T):
