@@ -71,8 +71,9 @@ class _Candidates:
 class EHVISampler(WholeSampler):
     """Proposes the candidate that is expected to add most hypervolume to the front.
 
-    A Gaussian process models only what a trial has to tell, on a logarithmic scale of the distance to
-    the best; what is known of a candidate beforehand, as FLOPs are, is taken as it is. With that the
+    A Gaussian process models only what a trial has to tell, by the logarithm of its distance to a floor
+    below the best; what is known of a candidate beforehand, as FLOPs are, is taken as it is. Hypervolume
+    is that of the values themselves, or of their decades where they span a factor of ten. With that the
     expected improvement is a closed form, for any number of objectives: a sum over the boxes that the
     front leaves undominated, in each a product of one-dimensional expected improvements. With one
     objective this is expected improvement.

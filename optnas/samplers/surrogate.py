@@ -58,7 +58,7 @@ class Surrogate:
         values, deviations = told.values, told.deviations
         self._modelled = np.flatnonzero(~np.isfinite(known).all(axis=0))
         self._known = np.flatnonzero(np.isfinite(known).all(axis=0))
-        self._scales = _scales(np.concatenate([values, known]))
+        self._scales = _scales(np.concatenate([values, known]), self._modelled)
         # Upwards, where logarithms are tamer.
         beyond = self._scaled(values + deviations)
         values, known = self._scaled(values), self._scaled(known)
@@ -162,9 +162,17 @@ class Surrogate:
         return np.stack([scale(column) for scale, column in zip(self._scales, values.T, strict=True)], axis=1)
 
 
-def _scales(values: Array) -> list[Scale]:
-    """Return the scale that each objective is compared on: decades for what spans a factor of ten."""
-    return [_decades if _wide(column[np.isfinite(column)]) else _unchanged for column in values.T]
+def _scales(values: Array, modelled: NDArray[np.intp]) -> list[Scale]:
+    """Return the scale that each objective is compared on: decades for what spans a factor of ten.
+
+    Not for what is modelled and maximised, as accuracy is: there it is the worst that differ by factors.
+    """
+    scales: list[Scale] = []
+    for objective, column in enumerate(values.T):
+        column = column[np.isfinite(column)]
+        accuracy = objective in modelled and column.min() < 0
+        scales.append(_decades if _wide(column) and not accuracy else _unchanged)
+    return scales
 
 
 def _wide(column: Array) -> bool:
