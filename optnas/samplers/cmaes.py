@@ -38,10 +38,11 @@ _SPREAD = 0.5
 _WIDTH = 0.1
 _LEAST_WIDTH = 0.04
 _OWN_SHARE = 0.8
-# After so many batches of each kernel there are twice as many, narrower ones: few get to the front quickly,
-# many cover it.
-_GENERATIONS = 6
+# After so many rounds there are twice as many kernels, and a round is a batch of each kernel longer: few
+# kernels, often recombined, get to the front quickly; many that adapt at length cover it.
+_ROUNDS = 3
 _MOST_KERNELS = 24
+_MOST_BATCHES = 6
 
 
 class CmaEsSampler(WholeSampler):
@@ -52,8 +53,9 @@ class CmaEsSampler(WholeSampler):
     categorical distribution, take turns to move to where they add most hypervolume to the others. Costs
     that span decades are taken by their logarithms, and each objective is brought to [0, 1].
 
-    A kernel starts where the best trials so far for its part of the front have their mean. After some batches
-    there are twice as many kernels, each started anew from all that was found.
+    A kernel starts where the best trials so far for its part of the front have their mean. With two
+    objectives the search goes in rounds: in each of them all kernels start anew from everything that was
+    found, later on more of them and for more batches.
 
     A batch of candidates is evaluated by as many trials. What was known already is not evaluated
     again; what was pruned is told what it had reached, what failed the worst seen. A worker that finds all
@@ -170,7 +172,8 @@ class _Search:
         self._begun += 1
         rng = np.random.RandomState(np.random.SeedSequence([self._seed, self._begun]).generate_state(1))
         two = self._objectives == 2
-        count = min(self._kernels * 2 ** (self._begun - 1), _MOST_KERNELS) if two else 1
+        stage = (self._begun - 1) // _ROUNDS
+        count = min(self._kernels * 2**stage, _MOST_KERNELS) if two else 1
         space = scaled(np.array([observation.values for observation in self._complete]))
         width = max(_WIDTH / self._begun, _LEAST_WIDTH)
         kernels = []
@@ -179,7 +182,8 @@ class _Search:
             near = np.argsort((space - space[centre]).max(axis=1), kind="stable")
             kernels.append(_kernel(self._shape, [self._complete[i].params for i in near], width, rng))
         self._optimizer = _Two(self._shape, kernels, rng.randint(2**31)) if two else _One(kernels[0])
-        self._until = len(self.folded) + count * (_population(self._shape) + 1) * _GENERATIONS
+        batches = min(1 + stage, _MOST_BATCHES)
+        self._until = len(self.folded) + count * (_population(self._shape) + 1) * batches
         self._ask()
 
     def _ask(self) -> None:
