@@ -109,10 +109,12 @@ class Ranking:
         points, rank_of = self._points.reshape(-1, len(point)), self._ranks
         dominators = rank_of[_dominate(points, point)]
         rank = 0 if len(dominators) == 0 else int(dominators.max()) + 1
+        by_rank = np.argsort(rank_of, kind="stable")
+        ends = np.cumsum(np.bincount(rank_of))
         pushing, level = point[None], rank
-        while len(pushing):
-            there = np.flatnonzero(rank_of == level)
-            pushed = there[_dominate(pushing[:, None], points[there]).any(axis=0)]
+        while len(pushing) and level < len(ends):
+            there = by_rank[ends[level - 1] if level else 0 : ends[level]]
+            pushed = there[_dominated_by(pushing, points[there])]
             rank_of[pushed] += 1
             pushing, level = points[pushed], level + 1
         self._points = np.concatenate([points, point[None]])
@@ -122,6 +124,16 @@ class Ranking:
 def _dominate(points: NDArray[np.float64], point: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return for each of ``points`` whether it dominates ``point``, shapes (…, objectives) broadcast."""
     return np.asarray((points <= point).all(axis=-1) & (points < point).any(axis=-1))
+
+
+def _dominated_by(front: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which of ``points`` are dominated by any of ``front``, none of which dominates another."""
+    if points.shape[1] != 2:
+        return np.asarray(_dominate(front[:, None], points).any(axis=0))
+    # Of those no worse in the first objective the nearest is the best in the second.
+    front = front[np.argsort(front[:, 0])]
+    nearest = np.searchsorted(front[:, 0], points[:, 0], side="right") - 1
+    return np.asarray((nearest >= 0) & _dominate(front[nearest], points))
 
 
 def _in_places(points: NDArray[np.float64]) -> NDArray[np.float64]:
