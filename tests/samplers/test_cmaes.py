@@ -36,7 +36,7 @@ def test_one_objective_converges_on_numbers_and_categories_together() -> None:
 
 def test_two_objectives_reach_a_front_that_nsga2_does_not() -> None:
     def volume(sampler: optuna.samplers.BaseSampler) -> float:
-        study = run(sampler, spheres, trials=500, directions=PAIR)
+        study = run(sampler, spheres, trials=250, directions=PAIR)
         return hypervolume(values_of(study.trials), [3, 3])  # type: ignore[arg-type]
 
     assert volume(CmaEsSampler(seed=0)) > volume(NSGAIISampler(population_size=20, seed=0))
@@ -48,7 +48,7 @@ def test_lost_failed_and_pruned_trials_hold_nobody_up(workers: int) -> None:
     study = run(CmaEsSampler(seed=0), spheres, trials=1, directions=PAIR)
     running = []
     finished = 0
-    while finished < 300:
+    while finished < 200:
         running.append(study.ask())
         values = spheres(running[-1])
         if rng.random() < 0.02:
@@ -61,7 +61,7 @@ def test_lost_failed_and_pruned_trials_hold_nobody_up(workers: int) -> None:
         state = TrialState.FAIL if fate < 0.15 else TrialState.PRUNED if fate < 0.3 else None
         study.tell(trial, None if state else values, state=state)
         finished += 1
-    at_random = run(RandomSampler(seed=0), spheres, trials=210, directions=PAIR)
+    at_random = run(RandomSampler(seed=0), spheres, trials=140, directions=PAIR)
     found = hypervolume(values_of(study.trials), [3, 3])  # type: ignore[arg-type]
     assert found > hypervolume(values_of(at_random.trials), [3, 3])  # type: ignore[arg-type]
 

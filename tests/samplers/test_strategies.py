@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import optuna
 import pytest
@@ -30,15 +31,15 @@ class TestConformance(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObject
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A storage of studies whose process was killed in the middle of trial 28."""
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal of studies whose process was killed in the middle of trial 28."""
     return killed_after(28, STRATEGIES, tmp_path_factory.mktemp("killed"))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("objectives", [1, 2])
 def test_a_study_killed_in_mid_trial_goes_on_as_if_it_had_not_been(
-    name: str, objectives: int, killed: str
+    name: str, objectives: int, killed: Path
 ) -> None:
     objective = mixed if objectives == 1 else mixed_pair
     whole = run(make_sampler(name, seed=1), objective, trials=40, directions=["minimize"] * objectives)
