@@ -134,3 +134,14 @@ def test_the_samplers_benchmark_searches_any_table(tmp_path: Path) -> None:
     python(script, *options, folder=tmp_path)
     regret = json.loads((tmp_path / "figures.json").read_text())["samplers"]["ehvi"]["curves"]
     assert all(curve[-1] == 0 and len(curve) == 15 for curve in regret)
+
+
+def test_the_samplers_benchmark_searches_a_mixed_problem(tmp_path: Path) -> None:
+    script = REPOSITORY / "examples" / "benchmarks" / "samplers.py"
+    options = ["--problem", "dsintlftl", "--samplers", "cmaes,nsga2-20", "--evaluations", 20, 40]
+    options += ["--seeds", 2, "--first-seed", 3, "--json", "figures.json"]
+    python(script, *options, folder=tmp_path)
+    figures = json.loads((tmp_path / "figures.json").read_text())["samplers"]
+    for figure in figures.values():
+        assert 0 < figure["at"]["20"]["mean"] <= figure["at"]["40"]["mean"] < 1
+    assert figures["cmaes"]["repeated"] == 0

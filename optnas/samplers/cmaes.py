@@ -8,6 +8,7 @@ import itertools
 import math
 import random
 import warnings
+from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -29,16 +30,19 @@ __all__ = ["CmaEsSampler"]
 _REFERENCE = 1.1
 # How many batches in a row may hold nothing that is not known yet before the search starts anew.
 _KNOWN_BATCHES = 20
-# How wide a kernel is at first around its parents' mean, in each number's range, beside how far they are
-# apart; how narrow at least where kernels begin anew; and how much of a category's share is the parents'.
+# How many batches' worth of other trials may end before what a batch still misses is given up.
+_PATIENCE = 3
+# A kernel's variance at first is a share of its parents' and a width of its own, in each number's range,
+# which is narrower where kernels begin anew; and so much of a category's share is the parents'.
+_SPREAD = 0.5
 _WIDTH = 0.1
 _LEAST_WIDTH = 0.04
 _OWN_SHARE = 0.8
-_SPREAD = 0.5
-# After so many batches of each kernel there are twice as many, narrower ones: few get to the front quickly,
-# many cover it.
-_GENERATIONS = 6
+# After so many rounds there are twice as many kernels, and a round is a batch of each kernel longer: few
+# kernels, often recombined, get to the front quickly; many that adapt at length cover it.
+_ROUNDS = 3
 _MOST_KERNELS = 24
+_MOST_BATCHES = 6
 
 
 class CmaEsSampler(WholeSampler):
@@ -49,10 +53,14 @@ class CmaEsSampler(WholeSampler):
     categorical distribution, take turns to move to where they add most hypervolume to the others. Costs
     that span decades are taken by their logarithms, and each objective is brought to [0, 1].
 
-    A kernel's batch of candidates is evaluated by as many trials. What was known already is not evaluated
+    A kernel starts where the best trials so far for its part of the front have their mean. With two
+    objectives the search goes in rounds: in each of them all kernels start anew from everything that was
+    found, later on more of them and for more batches.
+
+    A batch of candidates is evaluated by as many trials. What was known already is not evaluated
     again; what was pruned is told what it had reached, what failed the worst seen. A worker that finds all
     of the batch under way draws from the same distribution, and what it finds stands in for whatever is
-    still missing: nobody waits, and no lost trial holds the others up.
+    still missing; and what never ends is given up: nobody waits, and no lost trial holds the others up.
 
     Example:
 
@@ -62,7 +70,7 @@ class CmaEsSampler(WholeSampler):
 
     Args:
         domain: What may be proposed; by default the parameters that the study's trials had so far.
-        starts: How many trials at random come first; the kernels start from the best of them.
+        starts: How many trials at random come first.
         kernels: How many kernels there are for two objectives at first.
         seed: Of everything random; by default a new one for each sampler.
 
@@ -129,6 +137,7 @@ class _Search:
         # Drawn in addition to the batch from the same distribution, and what was known when it was asked.
         self._stand_ins: list[_Asked] = []
         self._known: frozenset[Hashable] = frozenset()
+        self._asked_after = 0
 
     def proposal(self, running: frozenset[Hashable], seed: int) -> dict[str, Any] | None:
         """Return what to try next, or nothing as long as the search has not started."""
@@ -159,11 +168,12 @@ class _Search:
             self._advance()
 
     def _begin(self) -> None:
-        """Start from the best so far."""
+        """Start from what was found so far, with more kernels each time."""
         self._begun += 1
         rng = np.random.RandomState(np.random.SeedSequence([self._seed, self._begun]).generate_state(1))
         two = self._objectives == 2
-        count = min(self._kernels * 2 ** (self._begun - 1), _MOST_KERNELS) if two else 1
+        stage = (self._begun - 1) // _ROUNDS
+        count = min(self._kernels * 2**stage, _MOST_KERNELS) if two else 1
         space = scaled(np.array([observation.values for observation in self._complete]))
         width = max(_WIDTH / self._begun, _LEAST_WIDTH)
         kernels = []
@@ -172,7 +182,8 @@ class _Search:
             near = np.argsort((space - space[centre]).max(axis=1), kind="stable")
             kernels.append(_kernel(self._shape, [self._complete[i].params for i in near], width, rng))
         self._optimizer = _Two(self._shape, kernels, rng.randint(2**31)) if two else _One(kernels[0])
-        self._until = len(self.folded) + count * (_population(self._shape) + 1) * _GENERATIONS
+        batches = min(1 + stage, _MOST_BATCHES)
+        self._until = len(self.folded) + count * (_population(self._shape) + 1) * batches
         self._ask()
 
     def _ask(self) -> None:
@@ -180,6 +191,7 @@ class _Search:
         self._batch = [self._asked(solution) for solution in self._optimizer.batch()]
         self._stand_ins = []
         self._known = frozenset(self._found)
+        self._asked_after = len(self.folded)
 
     def _asked(self, solution: Any) -> _Asked:
         params = self._shape.decoded(solution.x, solution.z, solution.c)
@@ -204,7 +216,8 @@ class _Search:
                 if asked.key not in self._found and self.domain.known(asked.params) is None:
                     self._found[asked.key] = None  # known to be of no use without a trial
             missing = sum(asked.key not in self._found for asked in self._batch)
-            if missing > len(self._stand_ins):
+            waited = len(self.folded) - self._asked_after
+            if missing > len(self._stand_ins) and waited < _PATIENCE * len(self._batch):
                 return
             self._tell()
             if self._objectives == 2 and len(self.folded) >= self._until:
@@ -215,16 +228,16 @@ class _Search:
     def _tell(self) -> None:
         assert self._optimizer is not None
         stand_ins = iter(self._stand_ins)
-        told = dict.fromkeys(self._found, np.ones(self._objectives))
+        told: dict[Hashable, NDArray[np.float64]] = defaultdict(lambda: np.ones(self._objectives))
         values = {key: value for key, value in self._found.items() if value is not None}
         if values:
-            told |= dict(zip(values, scaled(np.array(list(values.values()))), strict=True))
+            told.update(zip(values, scaled(np.array(list(values.values()))), strict=True))
         pairs = []
         for asked in self._batch:
-            if asked.key in told:
+            other = None if asked.key in self._found else next(stand_ins, None)
+            if other is None:
                 pairs.append((asked.solution, asked.key))
             else:
-                other = next(stand_ins)
                 pairs.append((self._optimizer.instead(asked.solution, other.solution), other.key))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of a batch whose values are all the same

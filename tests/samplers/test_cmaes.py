@@ -66,6 +66,23 @@ def test_lost_failed_and_pruned_trials_hold_nobody_up(workers: int) -> None:
     assert found > hypervolume(values_of(at_random.trials), [3, 3])  # type: ignore[arg-type]
 
 
+def test_a_trial_that_never_ends_is_given_up_where_nothing_stands_in_for_it() -> None:
+    sampler = CmaEsSampler(starts=5, seed=0)
+    study = run(sampler, mixed, trials=6)
+    mixed(study.ask())
+    search = sampler._search
+    assert search is not None
+    batch = search._batch
+    others = run(RandomSampler(seed=0), mixed, trials=4 * len(batch)).trials
+    batches = []
+    for trial in others:  # of another sampler, that stand in for nothing
+        study.add_trial(trial)
+        mixed(study.ask())
+        batches.append(search._batch)
+    assert batches[len(batch)] is batch
+    assert batches[-1] is not batch
+
+
 def test_every_worker_beyond_the_batch_has_something_of_its_own_to_try() -> None:
     study = run(CmaEsSampler(starts=5, seed=0), spheres, trials=6, directions=PAIR)
     trials = [study.ask() for _ in range(40)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import optuna
 import pytest
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import (
@@ -13,6 +14,7 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import Trial, TrialState
 
+from optnas.domain import StudyDomain
 from optnas.samplers import make_sampler
 from optnas.samplers.domain import FlatDomain
 from tests.samplers.studies import continued, killed_after, mixed, mixed_pair, params_of, run
@@ -29,8 +31,8 @@ class TestConformance(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObject
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A storage of studies whose process was killed in the middle of trial 35."""
-    return killed_after(35, STRATEGIES, tmp_path_factory.mktemp("killed"))
+    """A storage of studies whose process was killed in the middle of trial 28."""
+    return killed_after(28, STRATEGIES, tmp_path_factory.mktemp("killed"))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -39,8 +41,8 @@ def test_a_study_killed_in_mid_trial_goes_on_as_if_it_had_not_been(
     name: str, objectives: int, killed: str
 ) -> None:
     objective = mixed if objectives == 1 else mixed_pair
-    whole = run(make_sampler(name, seed=1), objective, trials=50, directions=["minimize"] * objectives)
-    assert params_of(continued(killed, name, objectives, trials=50)) == params_of(whole)
+    whole = run(make_sampler(name, seed=1), objective, trials=40, directions=["minimize"] * objectives)
+    assert params_of(continued(killed, name, objectives, trials=40)) == params_of(whole)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -115,3 +117,24 @@ def test_conditional_parameters_are_proposed_with_what_needs_them(name: str) -> 
         closed = space.suggest(trial)
         study.tell(trial, float(len(str(closed))))
     assert len({tuple(params.items()) for params in params_of(study)}) == 9
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_an_architecture_by_another_name_is_not_proposed_while_others_are_left(name: str) -> None:
+    """Layers that do nothing leave five architectures of thirty sets of parameters."""
+    import optnas
+    from optnas import choose, ops, repeat
+
+    study = optnas.Study(
+        name="layers",
+        space=ops.seq(repeat(choose(ops.identity(), ops.conv(8), name="op"), 1, 4, name="layer"), ops.head()),
+        evaluate=lambda candidate, report: {"accuracy": 0.5},
+        objectives=[optnas.maximize("accuracy"), optnas.minimize("flops")],
+        shape=(1, 8, 8),
+        context={"outputs": 2},
+    )
+    searched = optuna.create_study(
+        directions=["maximize", "minimize"], sampler=make_sampler(name, 0, StudyDomain(study))
+    )
+    searched.optimize(study.objective, n_trials=5)
+    assert len({trial.user_attrs["key"] for trial in searched.trials}) == 5
