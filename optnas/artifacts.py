@@ -45,6 +45,8 @@ def artifact_store(place: str | Path | ArtifactStore | None) -> ArtifactStore | 
     if place is None or place == "none":
         return None
     if not isinstance(place, str | Path):
+        if not hasattr(place, "open_reader"):
+            raise UserError(f"artifacts={place!r}: give an Optuna artifact store, a folder or s3://bucket")
         return place
     scheme, separator, bucket = str(place).partition("://")
     if not separator:
@@ -75,7 +77,8 @@ def check_store(store: ArtifactStore) -> None:
         with contextlib.suppress(Exception):
             store.remove(probe)
         raise UserError(
-            f"artifacts cannot be kept: {_in_words(error)}; mend that, or give another place by --artifacts"
+            f"artifacts cannot be kept: {_in_words(error)}; mend that, or give --artifacts another place, or"
+            " none"
         ) from None
 
 

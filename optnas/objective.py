@@ -43,6 +43,9 @@ __all__ = ["run"]
 class _Paused(TrialPruned):
     """A trial waits at a rung to be promoted."""
 
+    def __init__(self, step: int) -> None:
+        super().__init__(f"paused at rung {step}: not among the best so far")
+
 
 def run(study: Study, trial: Trial) -> list[float]:
     """Evaluate one trial of ``study`` and return the objectives' values.
@@ -63,12 +66,12 @@ def run(study: Study, trial: Trial) -> list[float]:
         trial.set_user_attr("reason", str(paused))
         raise
     except (TrialPruned, Diverged, Hopeless) as given_up:
-        before.remove()
         trial.set_user_attr("reason", str(given_up))
+        before.remove()
         raise TrialPruned(str(given_up)) from given_up
     except Exception as error:
-        before.remove()
         trial.set_user_attr("reason", _in_words(error))
+        before.remove()
         raise
     before.remove()
     return values
@@ -77,6 +80,8 @@ def run(study: Study, trial: Trial) -> list[float]:
 def _run(study: Study, trial: Trial, candidate: Candidate, before: Resumption) -> list[float]:
     trial.set_user_attr("architecture", str(candidate.architecture))
     trial.set_user_attr("key", candidate.key)
+    if before.paused is not None:
+        raise _Paused(before.paused)
     twin = None if before.begun else _finished_twin(trial, candidate.key)
     if twin is not None:
         return _lend(twin, trial)
@@ -192,7 +197,7 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate, before: Resumpti
         pruners.report(trial, step, _values(study, {**candidate.costs, "seconds": spent(), **metrics}))
         if pruners.should_prune(trial):
             if isinstance(trial.study.pruner, ParetoPromotionPruner):
-                raise _Paused(f"paused at rung {step}: not among the best so far")
+                raise _Paused(step)
             raise TrialPruned(f"not among the best at rung {step}")
 
     def spent() -> float:
@@ -235,7 +240,7 @@ def _train(
     def train(pieces: int) -> dict[str, float]:
         torch.manual_seed(seed)
         module = _build(study, candidate)
-        state = before.state()
+        state = before.state(device)
         if state is not None:
             report(state.epoch, state.metrics)  # its worker may have died before it could
         return fit(

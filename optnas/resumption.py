@@ -6,9 +6,10 @@ import uuid
 from typing import TYPE_CHECKING
 
 import optuna
+import torch
 from optuna.trial import FrozenTrial, Trial
 
-from optnas.pruners.pareto_promotion import lineage
+from optnas.pruners.pareto_promotion import lineage, paused_at
 from optnas.pruners.rungs import rungs_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Resumption:
         number: Of the trial in which it began, whose seed all that go on with it have.
         steps: What was reported so far.
         costs: What was known and measured of it, by name.
+        paused: After how much training its worker paused it, and died before it could end it.
         seconds: What those before had spent until the checkpoint that :meth:`state` returned first.
     """
 
@@ -47,6 +49,7 @@ class Resumption:
         self.costs: dict[str, float] = next(
             (each.user_attrs["costs"] for each in line if "costs" in each.user_attrs), {}
         )
+        self.paused = paused_at(line[0])
         self.seconds = 0.0
         self.begun = len(line) > 1 or bool(self.steps)
         self._trial = trial
@@ -54,8 +57,12 @@ class Resumption:
         self._asked = False
         self._checkpoints = _checkpoints(store, line)
 
-    def state(self) -> State | None:
-        """Return where the training is to go on from; ``None`` for its start."""
+    def state(self, device: torch.device) -> State | None:
+        """Return where the training is to go on from; ``None`` for its start.
+
+        What was kept on a GPU is not gone on with on the CPU, nor the other way round: optimisers keep
+        other things there, and it would be neither one's training.
+        """
         from optnas.artifacts import StoreError
 
         first, self._asked = not self._asked, True
@@ -66,7 +73,7 @@ class Resumption:
         except StoreError as error:
             self._trial.set_user_attr("checkpoint", f"could not be read, trained anew: {error}")
             return None
-        if last is None:
+        if last is None or ("cuda" in last.state.generators) != (device.type == "cuda"):
             return None
         if first:
             self.seconds = last.seconds

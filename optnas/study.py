@@ -43,6 +43,10 @@ class Evaluate(Protocol):
 
     It may have an attribute ``metrics``, the names of what it returns: then an objective that
     nobody measures is an error before the first trial, not in it.
+
+    It is called anew for a trial whose worker died, and for one that promotes a paused trial: with a
+    candidate of the same key and seed, by which it may keep and find what it can go on from. What it
+    reports at steps that were reported before is passed over.
     """
 
     def __call__(self, candidate: Candidate, report: Rungs) -> Mapping[str, float]:
@@ -75,6 +79,7 @@ class Study:
             worker died: an Optuna artifact store, a folder, ``"s3://bucket"`` or ``"gs://bucket"``.
             Workers on several machines need one that all of them reach. By default ``optnas run`` has
             a folder beside its storage and :attr:`objective` keeps none; ``"none"`` is for none at all.
+            Of no use to ``evaluate``.
         seed: Of everything random. Trial ``n`` is trained with the seed ``seed + n``.
 
     Raises:

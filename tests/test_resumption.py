@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,21 @@ def test_a_trial_goes_on_with_its_next_rung(told: bool, monkeypatch: pytest.Monk
     assert not interrupted.store.held
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_a_trial_goes_on_with_its_next_rung(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So many steps that they are recorded as a graph, before and after.
+    training = Training(epochs=4, rungs=RUNGS, batch_size=16, lr=1e-2, hopeless_after=0, device="cuda")
+    (undisturbed,) = searched(study(training=training))
+    interrupted = study(training=training, artifacts=Bucket())
+    opened = killed(interrupted, monkeypatch, 2)
+    seen = reports(monkeypatch)
+    trial = gone_on(interrupted, opened)
+    assert seen == [3]
+    assert trial.user_attrs["resumed"] == 2
+    assert trial.values == pytest.approx(undisturbed.values, abs=0.05)
+
+
 def test_seconds_count_what_a_dead_worker_had_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = Bucket()
     interrupted = study(artifacts=bucket, objectives=[maximize("accuracy"), minimize("seconds")])
@@ -152,6 +168,37 @@ def test_a_store_that_cannot_be_read_costs_what_it_held_and_no_more(monkeypatch:
         name: values for name, values in before.items() if name.startswith("rung:")
     }
     assert trial.user_attrs["checkpoint"] == "could not be kept: ConnectionError: no route to host"
+
+
+def test_on_another_kind_of_device_a_trial_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    (undisturbed,) = searched(study())
+    bucket = Bucket()
+    interrupted = study(artifacts=bucket)
+    opened = killed(interrupted, monkeypatch, 2)
+    checkpoints = Checkpoints(bucket, next(iter(bucket.held)).split("-")[1])
+    last = checkpoints.last()
+    assert last is not None
+    on_gpu = {**last.state.generators, "cuda": torch.zeros(16, dtype=torch.uint8)}
+    checkpoints.keep(dataclasses.replace(last.state, generators=on_gpu), last.seconds)
+    trial = gone_on(interrupted, opened)
+    assert trial.values == undisturbed.values
+    assert "resumed" not in trial.user_attrs
+
+
+def test_a_trial_that_was_paused_as_its_worker_died_stays_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = Bucket()
+    interrupted = study(artifacts=bucket, pruner="pareto-promotion")
+    opened = interrupted.open(optuna.storages.InMemoryStorage())
+    trial = opened.ask()
+    with monkeypatch.context() as patch:
+        patch.setattr(objective, "_Paused", Killed)  # where the pruner has decided and nothing is told
+        with pytest.raises(Killed):
+            interrupted.objective(trial)
+    seen = reports(monkeypatch)
+    with pytest.raises(optuna.TrialPruned, match="paused at rung 1"):
+        interrupted.objective(optuna.Trial(opened, 0))
+    assert not seen
+    assert len(bucket.held) == 1
 
 
 def test_without_a_store_a_trial_begins_anew_and_tells_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:

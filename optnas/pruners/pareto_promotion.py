@@ -13,7 +13,7 @@ from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import ONE_AT_A_TIME
 
-__all__ = ["ParetoPromotionPruner", "lineage", "promote", "promoted_by"]
+__all__ = ["ParetoPromotionPruner", "lineage", "paused_at", "promote", "promoted_by"]
 
 # Of a trial that waits: after how much training. Of one that goes on with it: the number of the first.
 _PAUSED, _PROMOTES = "paused", "promotes"
@@ -35,8 +35,8 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
     dashboard know how to take it, and it waits beyond the end of a run, for a larger one. What goes on
     with it is a new trial of the same parameters, whose record says whom it ``promotes``; the values of
     each rung are in the record of the trial that reached it. (Had the paused trial stayed running or
-    waiting, samplers would be blind to it, any ``study.ask`` would take it up, and no run would end.) A
-    promotion therefore counts as a trial: of 100 some 70 are new candidates and 30 promotions.
+    waiting, samplers would be blind to it, any ``study.ask`` would take it up, and no run would end.) So a
+    promotion counts as a trial of the study; as most that go on do so at once, it is one trial in ten.
 
     Promotions are what :attr:`optnas.Study.objective` begins with, and anyone's own objective that calls
     :func:`promote` first. It goes on from its last checkpoint where ``Study(artifacts=…)`` keeps those; a
@@ -90,8 +90,8 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         From the highest rung where there is one; of several the one of the lowest rank, of those the
         oldest.
         """
-        waiting = self._waiting.read(study)
         with ONE_AT_A_TIME:
+            waiting = self._waiting.read(study)
             rankings = self._standings.read(study) if waiting else {}
             for rung in sorted(waiting.keys() & rankings.keys(), reverse=True):
                 ranks = rankings[rung].ranks()
@@ -116,7 +116,8 @@ class _Waiting:
     def __init__(self, rung_at: Callable[[int], int | None]) -> None:
         self._rung_at = rung_at
         self._study: tuple[Any, int] | None = None
-        self._settled: set[int] = set()
+        self._looked = 0
+        self._open: list[int] = []
         self._promoted: set[int] = set()
         self._paused: dict[int, dict[int, FrozenTrial]] = {}
 
@@ -124,13 +125,17 @@ class _Waiting:
         """Return those of each rung where there are any, the oldest first."""
         here = study._storage, study._study_id
         if self._study != here:
-            self._study, self._settled, self._promoted, self._paused = here, set(), set(), {}
+            self._study, self._looked, self._open, self._promoted, self._paused = here, 0, [], set(), {}
+        trials = study.get_trials(deepcopy=False)
+        looked_at = [*self._open, *range(self._looked, len(trials))]
+        self._looked, self._open = len(trials), []
         going = set()
-        for trial in study.get_trials(deepcopy=False):
-            if trial.number not in self._settled:
-                going.add(trial.user_attrs.get(_PROMOTES))
-                if trial.state.is_finished():
-                    self._settle(trial)
+        for number in looked_at:
+            going.add(trials[number].user_attrs.get(_PROMOTES))
+            if trials[number].state.is_finished():
+                self._settle(trials[number])
+            else:
+                self._open.append(number)
         waiting = {}
         for rung, paused in self._paused.items():
             for number in self._promoted & paused.keys():
@@ -139,10 +144,9 @@ class _Waiting:
         return {rung: trials for rung, trials in waiting.items() if trials}
 
     def _settle(self, trial: FrozenTrial) -> None:
-        self._settled.add(trial.number)
         if trial.user_attrs.get(_PROMOTES) is not None:
             self._promoted.add(trial.user_attrs[_PROMOTES])
-        rung = self._rung_at(trial.user_attrs.get(_PAUSED, 0))
+        rung = self._rung_at(paused_at(trial) or 0)
         if rung is not None and trial.state == TrialState.PRUNED:
             self._paused.setdefault(rung, {})[trial.number] = trial
 
@@ -172,8 +176,8 @@ def promote(trial: Trial) -> FrozenTrial | None:
         number = paused.number
         trial.set_user_attr(_PROMOTES, number)
     trials = study.get_trials(deepcopy=False)
-    others = (t for t in trials if t.number != own.number and t.state != TrialState.FAIL)
-    if any(other.user_attrs.get(_PROMOTES) == number for other in others):
+    claims = [other for other in trials if other.user_attrs.get(_PROMOTES) == number]
+    if any(other.number != own.number and other.state != TrialState.FAIL for other in claims):
         trial.set_user_attr(_PROMOTES, None)
         return None
     _fix(trial, trials[number])
@@ -190,6 +194,12 @@ def _fix(trial: Trial, paused: FrozenTrial) -> None:
         sampler = sampler._sampler
     if hasattr(sampler, "get_trial_generation"):
         sampler.get_trial_generation(trial.study, trial._cached_frozen_trial)
+
+
+def paused_at(trial: FrozenTrial) -> int | None:
+    """Return after how much training ``trial`` was paused; none where it was not, or has gone on since."""
+    step: int | None = trial.user_attrs.get(_PAUSED)
+    return step if step is None or step == max(rungs_of(trial), default=None) else None
 
 
 def lineage(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState
+from rich.console import Console
 
 from optnas import (
     Candidate,
@@ -28,6 +30,8 @@ from optnas import (
 )
 from optnas.pruners.pareto_promotion import lineage, promoted_by
 from optnas.pruners.rungs import rungs_of
+from optnas.reports.records import as_record
+from optnas.reports.terminal import trial_view
 from optnas.run.storage import open_storage
 
 TWO = ("minimize", "minimize")
@@ -83,21 +87,16 @@ def test_a_paused_trial_is_promoted_once_it_is_among_the_best_third() -> None:
 
 
 def test_the_highest_rung_comes_first() -> None:
-    study = study_with([float(i) for i in range(9)])
-    for number, loss in ((0, 5.0), (1, 4.0), (2, 3.0)):
+    study = study_with([float(i) for i in range(12)])  # of whom four go on
+    for x, loss in enumerate((3.0, 4.0, 5.0)):
         trial = study.ask()
-        assert promote(trial).number == number
-        assert arrive(study, trial, 3, loss) is (number < 2), "the last to come is the best there"
-    arrive(study, study.ask(), 1, -1.0)  # the best of rung 1, and it goes on at once
-    for loss in (6.0, 7.0):
-        trial = study.ask()
-        report(trial, 3, (loss, loss))
-        assert should_prune(trial)
-        study.tell(trial, state=TrialState.PRUNED)
-    higher = study.ask()
-    paused = promote(higher)
-    assert [t.number for t in lineage(study, paused)] == [paused.number, 1]
-    assert rungs_of(paused) == {3: [4.0, 4.0]}, "the second of five there"
+        assert promote(trial).number == x
+        assert arrive(study, trial, 3, loss)
+    paused = [promote(study.ask()) for _ in range(3)]
+    assert rungs_of(paused[0]) == {3: [3.0, 3.0]}, "the best of three there"
+    assert [trial.number for trial in lineage(study, paused[0])] == [12, 0]
+    assert rungs_of(paused[1]) == {1: [3.0, 3.0]}
+    assert paused[2] is None
 
 
 def test_the_record_of_each_says_who_goes_on_with_whom() -> None:
@@ -108,6 +107,27 @@ def test_the_record_of_each_says_who_goes_on_with_whom() -> None:
     assert study.trials[0].user_attrs["paused"] == 1
     assert promoted_by(study, study.trials[0]) == trial.number
     assert promoted_by(study, study.trials[1]) is None
+
+
+def test_show_says_so_too() -> None:
+    study = study_with([0.0, 1.0, 2.0])
+    trial = study.ask()
+    promote(trial)
+    trial.set_user_attr("resumed", 1)
+    shown = [shown_of(study, study.trials[number]) for number in (0, 1, trial.number)]
+    assert [("as trial 3" in text, "trial 0, which was paused" in text) for text in shown] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+    assert "after epoch 1" in shown[2]
+    assert as_record(study, study.trials[trial.number])["promotes"] == 0
+
+
+def shown_of(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> str:
+    console = Console(width=100, file=io.StringIO(), record=True)
+    console.print(trial_view(study, trial))
+    return console.export_text()
 
 
 def test_values_at_a_rung_count_once_however_often_the_trial_is_promoted() -> None:
@@ -130,6 +150,20 @@ def test_a_trial_that_was_there_before_the_one_it_promotes_promotes_it_once() ->
     arrive(study, early, 3, 5.0)
     study.pruner = ParetoPromotionPruner(3, rungs=RUNGS)  # of a worker that begins only now
     assert promote(study.ask()) is None
+
+
+def test_a_trial_that_went_on_after_all_does_not_wait_where_it_was_paused() -> None:
+    study = study_with([1.0, 2.0])
+    ignoring = study.ask()
+    report(ignoring, 1, (3.0, 3.0))
+    assert should_prune(ignoring)
+    report(ignoring, 3, (3.0, 3.0))
+    study.tell(ignoring, state=TrialState.PRUNED)
+    assert promote(study.ask()).number == 0
+    for loss in (4.0, 5.0, 6.0, 7.0, 8.0):
+        arrive(study, study.ask(), 1, loss)
+    assert promote(study.ask()).number == 1
+    assert promote(study.ask()) is None, "the third of eight is no longer there"
 
 
 def test_enqueued_trials_and_other_pruners_are_left_alone() -> None:

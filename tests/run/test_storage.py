@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from optnas import UserError
-from optnas.run.storage import masked, open_storage
+from optnas.run.storage import default_artifacts, masked, open_storage
 from tests.files import finish, quick_study, start
 
 
@@ -50,6 +50,19 @@ def test_an_unreachable_database_is_told_without_its_password() -> None:
 def test_a_url_that_is_wrong_says_so(url: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         open_storage(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [
+        ("sqlite:///optnas.db", "optnas-artifacts"),
+        ("sqlite:////data/a.b.db", "/data/a.b-artifacts"),
+        ("data/journal.log", "data/journal-artifacts"),
+        ("postgresql+psycopg://me:s3cret@host/none", "optnas-artifacts"),
+    ],
+)
+def test_checkpoints_lie_beside_the_storage_s_file(url: str, folder: str) -> None:
+    assert default_artifacts(url) == folder
 
 
 def test_a_storage_that_is_only_read_is_not_made(tmp_path: Path) -> None:

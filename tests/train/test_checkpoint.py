@@ -42,7 +42,7 @@ def test_a_killed_training_ends_with_the_very_values_of_an_undisturbed_one(
     training: dict[str, object], tmp_path: Path
 ) -> None:
     task = tasks.classification(data.digits())
-    setting = Training(epochs=4, rungs=(1, 2, 3), **training)
+    setting = Training(epochs=4, rungs=(1, 2, 3), hopeless_after=0, **training)
     path = tmp_path / "checkpoint.safetensors"
     undisturbed, resumed = network(), network()
     expected = fit(undisturbed, task, setting, device=CPU, seed=3)
