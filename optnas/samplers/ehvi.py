@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ from optuna.study import Study
 from optnas import pareto
 from optnas.samplers.domain import Domain, everything, mutated, neighbours, sampled
 from optnas.samplers.encoding import Encoding
-from optnas.samplers.history import History, Observation, signs_of
-from optnas.samplers.surrogate import Surrogate, told
+from optnas.samplers.fidelity import Evidence, evidence
+from optnas.samplers.history import History, signs_of
+from optnas.samplers.surrogate import Surrogate
 from optnas.samplers.whole import WholeSampler
 
 __all__ = ["EHVISampler"]
@@ -23,7 +24,7 @@ __all__ = ["EHVISampler"]
 Array = NDArray[np.float64]
 
 # Trials before the first model: the cheapest, the dearest, and the rest far from all others.
-_START = 8
+_START = 4
 _FAR_OF = 100
 # A space with no more candidates is enumerated; of a larger one so many are drawn, and drawn anew
 # after so many trials. (On NAS-Bench-201 all 15,625 at every trial took more evaluations to 97 %.)
@@ -70,16 +71,17 @@ class _Candidates:
 class EHVISampler(WholeSampler):
     """Proposes the candidate that is expected to add most hypervolume to the front.
 
-    A Gaussian process models only what a trial has to tell, on a logarithmic scale of the distance to
-    the best; what is known of a candidate beforehand, as FLOPs are, is taken as it is. With that the
+    A Gaussian process models only what a trial has to tell, by the logarithm of its distance to a floor
+    below the best; what is known of a candidate beforehand, as FLOPs are, is taken as it is. Hypervolume
+    is that of the values themselves, or of their decades where they span a factor of ten. With that the
     expected improvement is a closed form, for any number of objectives: a sum over the boxes that the
     front leaves undominated, in each a product of one-dimensional expected improvements. With one
     objective this is expected improvement.
 
     Candidates are all of a small space; of others random ones, and the front's with one or two
     decisions changed. What breaks a constraint on known costs is never proposed; other constraints, and
-    failures, are weighed in by their probability. Running trials are believed at their prediction, and
-    pruned ones at what they last had.
+    failures, are weighed in by their probability. Running trials are believed at their prediction;
+    pruned ones at what they would have had, as far as trials that went on tell (:mod:`.fidelity`).
 
     Emmerich et al. (2011), "Hypervolume-based expected improvement: monotonicity properties and exact
     computation", and Ginsbourger et al. (2010), "Kriging is well-suited to parallelize optimization".
@@ -98,19 +100,19 @@ class EHVISampler(WholeSampler):
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
         signs = signs_of(study)
         drawn = self._drawn(domain, history, signs)
-        observed = told(history)
+        told = evidence(history.finished)
         if not drawn.params:
             return sampled(domain, rng)
-        if len(observed) < 2 or len(observed) + len(history.running) < _START:
+        if len(told.values) < 2 or len(told.values) + len(history.running) < _START:
             return self._first(domain, drawn, history, rng)
 
         def look(params: Mapping[str, Any]) -> Array | None:
             return _known(domain, params, signs)
 
-        surrogate = Surrogate(self._encoding(domain), history, look, drawn.known)
-        most = max(_FEWEST, int(_WORK / len(observed) ** 2))
+        surrogate = Surrogate(self._encoding(domain), history, told, look, drawn.known)
+        most = max(_FEWEST, int(_WORK / len(told.values) ** 2))
         best = _best(surrogate, drawn.but(history.seen).some(most, rng))
-        near = list(_changed(domain, observed, rng))
+        near = list(_changed(domain, told, rng))
         for _ in range(_CLIMBED):
             beside = _looked(domain, near, signs).but(history.seen)
             better = _best(surrogate, beside)
@@ -188,11 +190,12 @@ def _known(domain: Domain, params: Mapping[str, Any], signs: Array) -> Array | N
     return None if known is None else np.array(known or [None] * len(signs), dtype=float) * signs
 
 
-def _changed(domain: Domain, observed: Sequence[Observation], rng: random.Random) -> Iterator[dict[str, Any]]:
+def _changed(domain: Domain, told: Evidence, rng: random.Random) -> Iterator[dict[str, Any]]:
     """Yield what the front's candidates are with one or two decisions changed."""
-    complete = [o for o in observed if o.complete] or list(observed)
-    front = [complete[i] for i in pareto.front(np.array([o.values for o in complete]))]
+    complete = [i for i, observation in enumerate(told.observations) if observation.complete]
+    places = np.array(complete or range(len(told.observations)))
+    front = places[pareto.front(told.values[places])]
     each = min(_CHANGED_OF_EACH, -(-_CHANGED // len(front)))
-    for observation in front:
+    for place in front:
         for i in range(each):
-            yield mutated(domain, observation.params, rng, steps=1 + i % 2)
+            yield mutated(domain, told.observations[place].params, rng, steps=1 + i % 2)

@@ -27,7 +27,7 @@ _NOISE_MEAN, _NOISE_DEVIATION = -6.0, 2.0
 _VARIANCE_DEVIATION = 1.0
 _JITTER = 1e-8
 _STEPS = 30
-_ROOT5 = math.sqrt(5)
+_ROOT3 = math.sqrt(3)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class GaussianProcess:
             length scale.
         values: What was observed there, scaled to a mean of 0 and a variance of 1.
         scales: The length scale of each column.
-        variance, noise: Of the function before anything was observed, and of each observation.
+        variance: Of the function before anything was observed.
+        noise: The variance of each observation's noise, shape (observations,).
         mean, deviation: What the values were scaled by.
         root: Lower Cholesky factor of the observations' covariance.
         weights: The covariance's inverse times the values.
@@ -49,14 +50,16 @@ class GaussianProcess:
     values: Array
     scales: Array
     variance: float
-    noise: float
+    noise: Array
     mean: float
     deviation: float
     root: Array
     weights: Array
 
     @classmethod
-    def fit(cls, X: Array, y: Array, groups: NDArray[np.intp], most: int) -> GaussianProcess:
+    def fit(
+        cls, X: Array, y: Array, groups: NDArray[np.intp], most: int, deviations: Array | float = 0.0
+    ) -> GaussianProcess:
         """Fit length scales, variance and noise by their most probable values, and condition on ``y``.
 
         Args:
@@ -64,15 +67,18 @@ class GaussianProcess:
             y: Shape (observations,).
             groups: Which length scale each column has, from 0 on.
             most: How many observations, spread evenly, the fit looks at; the posterior looks at all.
+            deviations: What is known of each observation's noise beside what all have, shape
+                (observations,).
         """
         mean, deviation = float(y.mean()), float(y.std()) or 1.0
         scaled = (y - mean) / deviation
         some = np.unique(np.linspace(0, len(y) - 1, min(len(y), most)).astype(int))
-        scales, variance, noise = _unpacked(_fitted(X[some], scaled[some], groups), groups)
-        return cls._of(X / scales, scaled, scales, variance, noise, mean, deviation)
+        doubts = np.broadcast_to(np.square(deviations / deviation), y.shape)
+        scales, variance, noise = _unpacked(_fitted(X[some], scaled[some], doubts[some], groups), groups)
+        return cls._of(X / scales, scaled, scales, variance, noise + doubts, mean, deviation)
 
     @classmethod
-    def _of(cls, points: Array, scaled: Array, scales: Array, variance: float, noise: float,
+    def _of(cls, points: Array, scaled: Array, scales: Array, variance: float, noise: Array,
             mean: float, deviation: float) -> GaussianProcess:  # fmt: skip
         covariance = variance * _matern(_distances(points, points))
         covariance[np.diag_indices(len(points))] += noise + _JITTER
@@ -85,7 +91,8 @@ class GaussianProcess:
         scaled = (self.predict(X)[0] - self.mean) / self.deviation
         return self._of(
             np.concatenate([self.points, X / self.scales]), np.concatenate([self.values, scaled]),
-            self.scales, self.variance, self.noise, self.mean, self.deviation,
+            self.scales, self.variance, np.append(self.noise, np.full(len(X), self.noise.min())),
+            self.mean, self.deviation,
         )  # fmt: skip
 
     def predict(self, X: Array) -> tuple[Array, Array]:
@@ -101,7 +108,7 @@ def _unpacked(theta: Array, groups: NDArray[np.intp]) -> tuple[Array, float, flo
     return np.exp(theta[0] + theta[1:-2])[groups], math.exp(theta[-2]), math.exp(theta[-1])
 
 
-def _fitted(X: Array, y: Array, groups: NDArray[np.intp]) -> Array:
+def _fitted(X: Array, y: Array, doubts: Array, groups: NDArray[np.intp]) -> Array:
     """Return the most probable logs: of a common length scale, of each group's share of it, and so on."""
     count = int(groups.max()) + 1
     middle = np.concatenate([[_SCALE_MEAN + 0.5 * math.log(count)], np.zeros(count + 1), [_NOISE_MEAN]])
@@ -114,17 +121,17 @@ def _fitted(X: Array, y: Array, groups: NDArray[np.intp]) -> Array:
         scales, variance, noise = _unpacked(theta, groups)
         Z = X / scales
         squares = _distances(Z, Z)
-        root5 = _ROOT5 * np.sqrt(squares)
-        decay = variance * np.exp(-root5)
-        kernel = (1 + root5 + 5 / 3 * squares) * decay
+        root3 = _ROOT3 * np.sqrt(squares)
+        decay = variance * np.exp(-root3)
+        kernel = (1 + root3) * decay
         covariance = kernel.copy()
-        covariance[diagonal] += noise + _JITTER
+        covariance[diagonal] += noise + doubts + _JITTER
         root = cholesky(covariance, lower=True, check_finite=False)
         weights = cho_solve((root, True), y, check_finite=False)
         inverse = cho_solve((root, True), np.eye(len(y)), check_finite=False)
         outer = 0.5 * (inverse - np.outer(weights, weights))
         # The kernel's derivative by the squared distance, summed over pairs for each column.
-        slope = outer * (-5 / 6) * (1 + root5) * decay
+        slope = outer * (-3 / 2) * decay
         by_column = 2 * (slope.sum(axis=1) @ Z**2 - np.einsum("ic,ic->c", Z, slope @ Z))
         gradient = np.zeros_like(theta)
         np.add.at(gradient, groups + 1, -2 * by_column)
@@ -148,6 +155,10 @@ def _distances(A: Array, B: Array) -> Array:
 
 
 def _matern(squares: Array) -> Array:
-    """Return the Matérn 5/2 correlation at squared distances."""
-    root5 = _ROOT5 * np.sqrt(squares)
-    return (1 + root5 + 5 / 3 * squares) * np.exp(-root5)
+    """Return the Matérn 3/2 correlation at squared distances.
+
+    On five tables of architectures, ordinal and mixed choices among them, the density of what was not
+    yet seen was higher than with the smoother 5/2 on all, and than with the rougher 1/2 on three.
+    """
+    root3 = _ROOT3 * np.sqrt(squares)
+    return (1 + root3) * np.exp(-root3)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,9 +12,12 @@ from scipy.special import ndtr
 
 from optnas import pareto
 
-__all__ = ["Belief", "Known", "Normal", "expected_improvement", "log_distance"]
+__all__ = ["Belief", "Known", "LogDistance", "LogNormal", "expected_improvement"]
 
 Array = NDArray[np.float64]
+
+# How far above the best value the ceiling lies, in distances of the median from the best.
+_CEILING = 4
 
 
 class Belief(Protocol):
@@ -39,36 +41,67 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Normal:
-    """Values that are normally distributed.
+class LogNormal:
+    """Values whose distance to a floor has a normally distributed logarithm.
 
     Attributes:
-        mean, deviation: Shape (candidates,).
+        mean, deviation: Of that logarithm, shape (candidates,).
+        floor: What no value is below.
     """
 
     mean: Array
     deviation: Array
+    floor: float
 
     def below(self, edges: Array) -> Array:
-        short = np.maximum(edges, -1e100)[None, :] - self.mean[:, None]
-        deviation = self.deviation[:, None]
-        z = short / deviation
-        density = np.exp(-0.5 * np.square(z)) / math.sqrt(2 * math.pi)
-        found: Array = np.maximum(short * ndtr(z) + deviation * density, 0.0)
+        # The price of a put option (Black & Scholes 1973), which is this expectation.
+        distance = np.maximum(edges - self.floor, 1e-300)[None, :]
+        mean, deviation = self.mean[:, None], self.deviation[:, None]
+        z = (np.log(distance) - mean) / deviation
+        middle = np.exp(np.minimum(mean + 0.5 * np.square(deviation), 700.0))
+        found: Array = np.maximum(distance * ndtr(z) - middle * ndtr(z - deviation), 0.0)
         return found
 
 
-def log_distance(values: Array) -> Callable[[Array], Array]:
-    """Return the logarithm of the distance to a floor, as a scale for values like these.
+@dataclass(frozen=True)
+class LogDistance:
+    """The logarithm of the distance to a floor, as a scale to model values on.
 
-    The floor lies as far below the best value as the median lies above it: the better half of the
-    values spans a factor of two, however far off the worst of them are. That scale is monotone, does
-    not depend on the values' unit or sign, and tells the good from the better, as the log of an error
-    does.
+    It does not depend on the values' unit or sign, and tells the good from the better, as the log of an
+    error does. What is worse than a ceiling is taken to lie there: by how much networks failed would
+    else be most of what there is to model.
+
+    Attributes:
+        floor: Where the distance is 0.
+        least, most: The distances that are told apart.
     """
-    best, middle = float(values.min()), float(np.median(values))
-    distance = (middle - best) or float(values.max() - best) or 1.0
-    return lambda found: np.log(np.maximum(found - (best - distance), 1e-9 * distance))
+
+    floor: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Array, counts: float) -> LogDistance:
+        """Return the scale for values like these.
+
+        The floor lies as far below the best value as the median lies above it: the better half of the
+        values spans a factor of two. The ceiling lies four times as far above the best.
+
+        Args:
+            values: Shape (values,), at least one.
+            counts: Up to what a value makes a difference: the ceiling is no lower.
+        """
+        best, middle = float(values.min()), float(np.median(values))
+        unit = (middle - best) or float(values.max() - best) or 1.0
+        return cls(best - unit, 1e-9 * unit, max(_CEILING * unit, counts - best) + unit)
+
+    def __call__(self, values: Array) -> Array:
+        found: Array = np.log(np.clip(values - self.floor, self.least, self.most))
+        return found
+
+    def inverse(self, logs: Array) -> Array:
+        """Return the values of these logarithms."""
+        return self.floor + np.exp(logs)
 
 
 def expected_improvement(front: Array, reference: Sequence[float], beliefs: Sequence[Belief]) -> Array:

@@ -12,11 +12,12 @@ from scipy.special import ndtr
 
 from optnas import pareto
 from optnas.samplers.encoding import Encoding
+from optnas.samplers.fidelity import Evidence
 from optnas.samplers.gaussian_process import GaussianProcess
 from optnas.samplers.history import History, Observation
-from optnas.samplers.improvement import Belief, Known, Normal, expected_improvement, log_distance
+from optnas.samplers.improvement import Belief, Known, LogDistance, LogNormal, expected_improvement
 
-__all__ = ["Look", "Surrogate", "told"]
+__all__ = ["Look", "Surrogate"]
 
 Array = NDArray[np.float64]
 
@@ -29,20 +30,9 @@ Look = Callable[[Mapping[str, Any]], Array | None]
 _OBSERVED = 1_000
 # The fit of the length scales looks at so many.
 _FITTED = 150
-# How far beyond the worst that counts the reference point lies, in shares of the range.
-_BEYOND = 0.1
-
-
-def told(history: History) -> list[Observation]:
-    """Return the trials that say what a candidate's values are."""
-    return [o for o in history.finished if np.isfinite(_values(o)).all()]
-
-
-def _values(observation: Observation) -> Array:
-    """Return what a trial found; of one that was pruned what it had by then."""
-    if observation.state == TrialState.PRUNED and observation.rungs:
-        return observation.rungs[max(observation.rungs)]
-    return observation.values
+# How far beyond the worst that counts the reference point lies, in shares of the range. What is known has
+# a worst that is known: just so far beyond that the very dearest is of use.
+_BEYOND, _BEYOND_KNOWN = 0.1, 0.01
 
 
 def _failed(observation: Observation) -> bool:
@@ -54,28 +44,34 @@ class Surrogate:
 
     Args:
         encoding: Of the candidates.
-        history: What the trials say; at least two of them tell values.
+        history: What the trials say.
+        told: What they say of values; at least two of them.
         look: Returns what is known of a candidate.
         known: What is known of candidates that stand for all, shape (candidates, objectives).
     """
 
-    def __init__(self, encoding: Encoding, history: History, look: Look, known: Array) -> None:
+    def __init__(
+        self, encoding: Encoding, history: History, told: Evidence, look: Look, known: Array
+    ) -> None:
         self._encoding = encoding
         self._look = look
-        observed = told(history)
-        values = np.array([_values(o) for o in observed])
+        values, deviations = told.values, told.deviations
         self._modelled = np.flatnonzero(~np.isfinite(known).all(axis=0))
         self._known = np.flatnonzero(np.isfinite(known).all(axis=0))
         self._scales = _scales(np.concatenate([values, known]), self._modelled)
+        # Upwards, where logarithms are tamer.
+        beyond = self._scaled(values + deviations)
         values, known = self._scaled(values), self._scaled(known)
         every = np.concatenate([values, known])[:, self._known]
         self._low, self._span = every.min(axis=0), np.ptp(every, axis=0)
         self._groups = _with_more(encoding.groups, len(self._known))
 
-        counts = np.array([o.complete for o in observed])
+        # A stopped trial's candidate counts as found: one just like it would be stopped again.
+        counts = np.array([o.violation == 0 for o in told.observations])
         front = values[counts][pareto.front(values[counts])]
         self._reference = _reference(front if len(front) else values, every, self._known)
-        self._processes = self._fitted([o.params for o in observed], values)
+        self._distances = [LogDistance.of(values[:, j], self._reference[j]) for j in self._modelled]
+        self._processes = self._fitted([o.params for o in told.observations], values, beyond)
         self._success = self._fitted_success(history.finished)
         self._front = self._believing(history.running, front)
 
@@ -100,14 +96,28 @@ class Surrogate:
 
     def _beliefs(self, X: Array, known: Array) -> list[Belief]:
         beliefs: list[Belief] = [Known(column) for column in known.T]
-        for objective, process in zip(self._modelled, self._processes, strict=True):
-            beliefs[objective] = Normal(*process.predict(X))
+        for j, process, distance in zip(self._modelled, self._processes, self._distances, strict=True):
+            beliefs[j] = LogNormal(*process.predict(X), distance.floor)
         return beliefs
 
-    def _fitted(self, params: Sequence[Mapping[str, Any]], values: Array) -> list[GaussianProcess]:
+    def _fitted(
+        self, params: Sequence[Mapping[str, Any]], values: Array, beyond: Array
+    ) -> list[GaussianProcess]:
+        """Return a model of each modelled objective's log distance.
+
+        Args:
+            params: Of the observations.
+            values: What was observed.
+            beyond: That plus its standard deviation.
+        """
         some = _some(values)
         X = self._points([params[i] for i in some], values[some])
-        return [GaussianProcess.fit(X, values[some, j], self._groups, _FITTED) for j in self._modelled]
+        processes = []
+        for j, distance in zip(self._modelled, self._distances, strict=True):
+            y = distance(values[some, j])
+            doubts = distance(beyond[some, j]) - y
+            processes.append(GaussianProcess.fit(X, y, self._groups, _FITTED, doubts))
+        return processes
 
     def _fitted_success(self, finished: Sequence[Observation]) -> GaussianProcess | None:
         """Return a model of 1 for what succeeded and -1 for what did not; none where all succeeded.
@@ -129,7 +139,7 @@ class Surrogate:
         if not of_use:
             return front
         for i, objective in enumerate(self._modelled):
-            values[:, objective] = self._processes[i].predict(X)[0]
+            values[:, objective] = self._distances[i].inverse(self._processes[i].predict(X)[0])
             self._processes[i] = self._processes[i].believing(X)
         values = np.concatenate([front, values])
         return values[pareto.front(values)]
@@ -148,24 +158,21 @@ class Surrogate:
         return np.concatenate([self._encoding(params), costs], axis=1)
 
     def _scaled(self, values: Array) -> Array:
-        """Return each objective on the scale that it is compared and modelled on."""
+        """Return each objective on the scale that it is compared on."""
         return np.stack([scale(column) for scale, column in zip(self._scales, values.T, strict=True)], axis=1)
 
 
 def _scales(values: Array, modelled: NDArray[np.intp]) -> list[Scale]:
-    """Return decades for what spans a factor of ten, as costs do, and for what is modelled log distances."""
+    """Return the scale that each objective is compared on: decades for what spans a factor of ten.
+
+    Not for what is modelled and maximised, as accuracy is: there it is the worst that differ by factors.
+    """
     scales: list[Scale] = []
     for objective, column in enumerate(values.T):
         column = column[np.isfinite(column)]
-        scale: Scale = _decades if _wide(column) else _unchanged
-        if objective in modelled:
-            scale = _chained(scale, log_distance(scale(column)))
-        scales.append(scale)
+        accuracy = objective in modelled and column.min() < 0
+        scales.append(_decades if _wide(column) and not accuracy else _unchanged)
     return scales
-
-
-def _chained(first: Scale, second: Scale) -> Scale:
-    return lambda values: second(first(values))
 
 
 def _wide(column: Array) -> bool:
@@ -191,7 +198,9 @@ def _reference(front: Array, every: Array, known: NDArray[np.intp]) -> list[floa
     """Return a point beyond all that is worth having: the front's worst, and any candidate's known."""
     low, high = front.min(axis=0), front.max(axis=0)
     low[known], high[known] = every.min(axis=0), every.max(axis=0)
-    return list(high + _BEYOND * np.where(high > low, high - low, 1.0))
+    beyond = np.full(len(low), _BEYOND)
+    beyond[known] = _BEYOND_KNOWN
+    return list(high + beyond * np.where(high > low, high - low, 1.0))
 
 
 def _some(values: Array) -> NDArray[np.intp]:

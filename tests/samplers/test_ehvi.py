@@ -19,6 +19,7 @@ from optuna.testing.pytest_samplers import (
 from optuna.trial import TrialState
 
 from optnas.pareto import hypervolume
+from optnas.pruners.rungs import report
 from optnas.samplers import make_sampler
 from optnas.samplers.domain import FlatDomain
 from optnas.samplers.ehvi import EHVISampler
@@ -159,6 +160,27 @@ def test_a_small_space_is_searched_to_its_end_without_repeats() -> None:
         trial = study.ask(space)
         study.tell(trial, trial.params["width"] / 64)
     assert len({tuple(trial.params.values()) for trial in study.trials}) == 12
+
+
+def test_it_finds_the_front_where_most_trials_are_stopped_at_a_value_that_is_not_their_last() -> None:
+    """The best error goes on whatever it costs: all that is cheap is stopped."""
+
+    def volume_of(sampler: BaseSampler) -> float:
+        study, best = two(sampler), np.inf
+        for _ in range(30):
+            trial = study.ask(LAYERS)
+            found = error(trial.params), flops(trial.params)
+            report(trial, 1, (2 + 3 * found[0], found[1]))
+            stop = found[0] > best
+            study.tell(trial, None if stop else found, TrialState.PRUNED if stop else None)
+            best = min(best, found[0])
+        assert sum(trial.state == TrialState.PRUNED for trial in study.trials) >= 20
+        found = np.array([(error(t.params), np.log10(flops(t.params))) for t in study.trials])
+        return hypervolume(found, (1.0, 4.0))
+
+    domain = FlatDomain(LAYERS, known)
+    guessed = np.mean([volume_of(make_sampler("random", seed)) for seed in range(3)])
+    assert volume_of(EHVISampler(domain, seed=0)) > guessed
 
 
 STARTED = """

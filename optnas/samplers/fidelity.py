@@ -1,0 +1,103 @@
+"""What trials that stopped early tell of full training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.trial import TrialState
+
+from optnas.samplers.history import Observation
+
+__all__ = ["Evidence", "evidence"]
+
+Array = NDArray[np.float64]
+
+# Before any trial went on, differences are taken to stay as they are, but for a quarter of how much
+# values at that rung differ. So many trials' worth of that is believed.
+_BELIEVED, _DOUBT = 3, 0.25
+# The last so many trials that went on from a rung tell how values change from there.
+_WENT_ON = 100
+# Standard deviations in a median absolute deviation, of a normal distribution.
+_DEVIATIONS = 1.4826
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What trials say of the values of their candidates at full training.
+
+    Attributes:
+        observations: The trials.
+        values: What each found, or is expected to have found had it gone on; shape (trials, objectives).
+        deviations: The standard deviation of what is expected, 0 of what was found; of the same shape.
+    """
+
+    observations: list[Observation]
+    values: Array
+    deviations: Array
+
+
+def evidence(finished: Sequence[Observation]) -> Evidence:
+    """Return what trials that completed or were pruned tell.
+
+    What a pruned trial had at its last rung is carried on to full training by a line, with a slope and
+    a deviation that are medians over the trials that have both (Theil 1950; Sen 1968): networks that
+    failed altogether do not bend it. That is the autoregressive model of Kennedy & O'Hagan (2000),
+    "Predicting the output from a complex computer code when fast approximations are available", with
+    one line for each rung. Which trials went on was decided by the rung's value, and a line that
+    predicts from that value is not biased by it.
+    """
+    told: list[Observation] = []
+    values: list[Array] = []
+    deviations: list[Array] = []
+    lines: dict[int, list[_Line]] = {}
+    for observation in finished:
+        found, deviation = observation.values, np.zeros_like(observation.values)
+        if observation.state == TrialState.PRUNED and observation.rungs:
+            rung = max(observation.rungs)
+            if rung not in lines:
+                lines[rung] = _lines(finished, rung)
+            ends = [line.end(value) for line, value in zip(lines[rung], observation.rungs[rung], strict=True)]
+            found, deviation = np.array(ends).T
+        if np.isfinite(found).all():
+            told.append(observation)
+            values.append(found)
+            deviations.append(deviation)
+    shape = (len(told), len(values[0]) if values else 0)
+    return Evidence(told, np.array(values).reshape(shape), np.array(deviations).reshape(shape))
+
+
+@dataclass(frozen=True)
+class _Line:
+    slope: float
+    shift: float
+    deviation: float
+
+    def end(self, value: float) -> tuple[float, float]:
+        """Return what to expect at full training of a value at the rung, and its standard deviation."""
+        return self.shift + self.slope * value, self.deviation
+
+
+def _lines(finished: Sequence[Observation], rung: int) -> list[_Line]:
+    """Return for each objective how values at a rung become values at full training."""
+    here = np.array([o.rungs[rung] for o in finished if rung in o.rungs])
+    both = np.array([(o.rungs[rung], o.values) for o in finished if rung in o.rungs])
+    both = both[np.isfinite(both).all(axis=(1, 2))][-_WENT_ON:]
+    first, last = both.transpose(1, 0, 2)
+    return [_line(*columns) for columns in zip(here.T, first.T, last.T, strict=True)]
+
+
+def _line(here: Array, first: Array, last: Array) -> _Line:
+    """Return the line through ``first`` and ``last``, given all the values that there are at the rung."""
+    here = here[np.isfinite(here)]
+    spread = _DOUBT * float(np.median(np.abs(here - np.median(here)))) if len(here) else 0.0
+    i, j = np.triu_indices(len(first), 1)
+    i, j = i[first[i] != first[j]], j[first[i] != first[j]]
+    slopes = (last[i] - last[j]) / (first[i] - first[j])
+    slope = max(0.0, float(np.median([*slopes, *[1.0] * _BELIEVED])))
+    left = last - slope * first
+    shift = float(np.median(left)) if len(left) else 0.0
+    off = [*np.abs(left - shift), *[spread] * _BELIEVED]
+    return _Line(slope, shift, _DEVIATIONS * float(np.median(off)))

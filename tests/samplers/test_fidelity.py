@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import datetime
+import math
+
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+
+from optnas.samplers.fidelity import evidence
+from optnas.samplers.history import Observation
+
+RNG = np.random.default_rng(0)
+
+
+def went_on(rung: float, end: float, cost: float = 7.0) -> Observation:
+    rungs = {3: np.array([rung, cost])}
+    return observed(np.array([end, cost]), rungs, TrialState.COMPLETE)
+
+
+def stopped(rung: float, cost: float = 7.0, step: int = 3) -> Observation:
+    rungs = {1: np.array([0.9, cost]), step: np.array([rung, cost])}
+    return observed(np.full(2, math.nan), rungs, TrialState.PRUNED)
+
+
+def observed(values: np.ndarray, rungs: dict[int, np.ndarray], state: TrialState) -> Observation:
+    return Observation(0, {}, values, 0.0, rungs, state, datetime.datetime.max)
+
+
+def test_what_was_found_is_what_was_found() -> None:
+    told = evidence([went_on(0.5, 0.2), went_on(0.6, 0.5)])
+    assert told.values.tolist() == [[0.2, 7.0], [0.5, 7.0]]
+    assert (told.deviations == 0).all()
+
+
+def test_a_stopped_trial_is_carried_on_as_those_that_went_on_went() -> None:
+    rungs = RNG.random(30)
+    finished = [went_on(rung, 0.1 + 0.4 * rung + 0.01 * RNG.standard_normal()) for rung in rungs]
+    told = evidence([*finished, stopped(1.5, cost=9.0)])
+    assert told.values[-1] == pytest.approx([0.1 + 0.4 * 1.5, 9.0], abs=0.03)
+    assert 0.005 < told.deviations[-1, 0] < 0.02
+    assert told.deviations[-1, 1] < 1e-9
+
+
+def test_networks_that_failed_altogether_do_not_bend_the_line() -> None:
+    finished = [went_on(rung, 0.1 + 0.4 * rung) for rung in np.linspace(0.1, 0.5, 20)]
+    finished += [went_on(0.9, 0.9), went_on(0.9, 0.9)]
+    told = evidence([*finished, stopped(0.6)])
+    assert told.values[-1, 0] == pytest.approx(0.34, abs=0.01)
+
+
+def test_before_any_trial_went_on_the_rungs_values_stand_and_are_doubted() -> None:
+    told = evidence([stopped(0.3), stopped(0.5), stopped(0.8), stopped(0.6, step=9)])
+    assert told.values[:, 0].tolist() == [0.3, 0.5, 0.8, 0.6]
+    assert (told.deviations[:3, 0] > 0.05).all()
+
+
+def test_a_few_trials_that_went_on_leave_more_doubt_than_many() -> None:
+    others = [stopped(rung) for rung in np.linspace(0.1, 0.9, 9)]
+    doubts = []
+    for count in (1, 3, 20):
+        finished = [went_on(rung, 0.3 + 0.5 * rung) for rung in np.linspace(0.2, 0.4, count)]
+        doubts.append(evidence([*others, *finished]).deviations[0, 0])
+    assert doubts[0] >= doubts[1] > doubts[2]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_diverged_tells_no_value_and_spoils_none(value: float) -> None:
+    told = evidence([went_on(value, 0.5), went_on(0.4, 0.3), stopped(value), stopped(0.6)])
+    assert len(told.observations) == 3
+    assert np.isfinite(told.values).all()
+    assert np.isfinite(told.deviations).all()
+
+
+def test_trials_without_rungs_that_were_pruned_tell_nothing() -> None:
+    assert evidence([observed(np.full(2, math.nan), {}, TrialState.PRUNED)]).observations == []
