@@ -81,7 +81,7 @@ class ParetoHalvingPruner(BasePruner):
         if rung is None:
             return False
         with ONE_AT_A_TIME:
-            ranking = self._standings.read(study, trial)[rung]
+            ranking = self._standings.read(study)[rung]
             return len(ranking) > self.warmup and not self.is_among_best(ranking, trial.number, rung)
 
     def decides_at(self, trial: FrozenTrial) -> int | None:

@@ -79,7 +79,7 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         if rung is None:
             return False
         with ONE_AT_A_TIME:
-            if self._goes_on(self._standings.read(study, trial)[rung], trial.number, rung):
+            if self._goes_on(self._standings.read(study)[rung], trial.number, rung):
                 return False
         study._storage.set_trial_user_attr(trial._trial_id, _PAUSED, max(rungs_of(trial)))
         return True

@@ -46,7 +46,7 @@ class RankPruner(BasePruner):
         if len(study.directions) == 1:
             return self.pruner.prune(study, trial)
         with ONE_AT_A_TIME:
-            ranked = _RankedStorage(study, trial, self._standings.read(study, trial))
+            ranked = _RankedStorage(study, trial, self._standings.read(study))
             view = Study(study.study_name, ranked, study.sampler, self.pruner)  # type: ignore[arg-type]
             return self.pruner.prune(view, ranked.get_trial(trial._trial_id))
 

@@ -51,8 +51,8 @@ def should_prune(trial: Trial) -> bool:
     pruner = trial.study.pruner
     if isinstance(pruner, NopPruner):
         return False
-    frozen = trial.storage.get_trial(trial._trial_id)
-    return pruner.prune(trial.study, frozen)
+    # As Optuna's own should_prune does: what this process knows of the trial is not read again.
+    return pruner.prune(trial.study, trial._get_latest_trial())
 
 
 def rungs_of(trial: FrozenTrial) -> dict[int, list[float]]:

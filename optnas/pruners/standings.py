@@ -41,13 +41,8 @@ class Standings:
         self._open: list[int] = []
         self._rankings: dict[int, Ranking] = {}
 
-    def read(self, study: Study, trial: FrozenTrial | None = None) -> Mapping[int, Ranking]:
-        """Return the ranking at each rung, its keys the trials' numbers.
-
-        Args:
-            study: The study.
-            trial: One of its trials, which may have reported since the storage was last read.
-        """
+    def read(self, study: Study) -> Mapping[int, Ranking]:
+        """Return the ranking at each rung, its keys the trials' numbers."""
         here = study._storage, study._study_id
         if self._study != here:
             self._study, self._looked, self._open, self._rankings = here, 0, [], defaultdict(Ranking)
@@ -56,10 +51,9 @@ class Standings:
         looked_at = [*self._open, *range(self._looked, len(trials))]
         self._looked, self._open = len(trials), []
         for number in looked_at:
-            other = trials[number]
-            if not other.state.is_finished():
+            if not trials[number].state.is_finished():
                 self._open.append(number)
-            self._take(trial if trial is not None and trial.number == number else other, signs)
+            self._take(trials[number], signs)
         return self._rankings
 
     def _take(self, trial: FrozenTrial, signs: list[float]) -> None:
