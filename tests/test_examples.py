@@ -70,7 +70,7 @@ def test_a_study_without_its_data_says_what_to_put_where(
 
 
 def test_plain_optuna_searches_with_its_own_loop(tmp_path: Path) -> None:
-    output = python(REPOSITORY / "examples" / "plain_optuna.py", "--trials", 4, folder=tmp_path)
+    output = python(REPOSITORY / "examples" / "plain_optuna.py", "--trials", 2, folder=tmp_path)
     assert "FLOPs  seq(" in output
 
 

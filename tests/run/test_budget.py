@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import optuna
@@ -23,20 +24,26 @@ def stored(folder: Path, name: str = "quick") -> optuna.Study:
 
 
 def states(folder: Path) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for trial in stored(folder).get_trials(deepcopy=False):
-        found[trial.state.name] = found.get(trial.state.name, 0) + 1
-    return found
+    return counted(stored(folder))
+
+
+def counted(study: optuna.Study) -> dict[str, int]:
+    return dict(Counter(trial.state.name for trial in study.get_trials(deepcopy=False)))
 
 
 def wait_for_trials(folder: Path, count: int) -> None:
     """Wait until ``count`` trials are complete and another one is running."""
+    study: optuna.Study | None = None
     for _ in range(600):
         time.sleep(0.1)
+        if not (folder / "optnas.db").exists():
+            continue
         try:
-            found = states(folder)
+            # Once: opening a database again and again takes the time of those that are waited for.
+            study = study or stored(folder)
         except (KeyError, optuna.exceptions.StorageInternalError, ValueError):
             continue
+        found = counted(study)
         if found.get("COMPLETE", 0) >= count and found.get("RUNNING", 0):
             return
     pytest.fail("the run did not begin")
