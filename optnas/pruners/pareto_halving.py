@@ -31,7 +31,8 @@ class ParetoHalvingPruner(BasePruner):
     misjudges is lost, though; where trainings take turns late, begin with a later rung.
 
     Values at rungs are those given to :func:`optnas.report`; trials without any are never stopped. The
-    first report at a rung or between it and the next is what counts there, and when it is decided.
+    first report at a rung or between it and the next is what counts there, and when it is decided. A
+    trial that broke a constraint stands nowhere: it is worse than all that did not.
 
     Args:
         reduction_factor: η: 1/η of a rung's trials go on, and by this factor rungs grow. At least 2. Where
@@ -92,9 +93,10 @@ class ParetoHalvingPruner(BasePruner):
 
     def is_among_best(self, ranking: Ranking, number: int, rung: int) -> bool:
         """Return whether that trial is on a rung's front or among the share that goes on from there."""
-        return ranking.rank(number) == 0 or ranking.is_among_first(
-            number, math.ceil(len(ranking) * self.share_at(rung))
-        )
+        if number not in ranking:  # it broke a constraint
+            return False
+        count = math.ceil(len(ranking) * self.share_at(rung))
+        return ranking.rank(number) == 0 or ranking.is_among_first(number, count)
 
     def share_at(self, rung: int) -> float:
         """Return which share of a rung's trials goes on."""
