@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from optuna.pruners import BasePruner
 from optuna.study import Study
@@ -119,10 +119,10 @@ class ParetoHalvingPruner(BasePruner):
             rung *= self.reduction_factor
         return rung
 
-    def _at_rungs(self, reported: Mapping[int, list[float]]) -> dict[int, list[float]]:
+    def _at_rungs(self, trial: FrozenTrial) -> dict[int, list[float]]:
         """Return the first of a trial's reports at each rung."""
         found: dict[int, list[float]] = {}
-        for step, values in reported.items():
+        for step, values in rungs_of(trial).items():
             rung = self.rung_at(step)
             if rung is not None:
                 found.setdefault(rung, values)

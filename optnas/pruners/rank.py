@@ -39,7 +39,7 @@ class RankPruner(BasePruner):
         if not isinstance(pruner, BasePruner):
             raise TypeError(f"RankPruner takes an Optuna pruner, not {pruner!r}")
         self.pruner = pruner
-        self._standings = Standings(lambda reported: reported)
+        self._standings = Standings(rungs_of)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether the pruner would end ``trial``, were its rank the value that it reported."""
