@@ -67,6 +67,9 @@ def run(study: Study, trial: Trial) -> list[float]:
         raise
     except (TrialPruned, Diverged, Hopeless) as given_up:
         trial.set_user_attr("reason", str(given_up))
+        if isinstance(given_up, Diverged):
+            # Infeasible, or samplers would believe what it promised at its rungs.
+            _constrain(trial, "finite", 1.0)
         before.remove()
         raise TrialPruned(str(given_up)) from given_up
     except Exception as error:

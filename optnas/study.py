@@ -66,7 +66,8 @@ class Study:
             and returns metrics by name; replaces building, training and measuring.
         constraints: Limits, as texts (``"params <= 200_000"``) or functions of the candidate.
         training: How candidates are trained; its values may be holes.
-        sampler: A name (``random``, ``tpe``, ``nsga2``, ``gp``) or any Optuna sampler.
+        sampler: A name (``random``, ``tpe``, ``nsga2``, ``gp``, ``ehvi``, ``cmaes``, ``evolution``,
+            ``local``, ``reinforce``) or any Optuna sampler.
         pruner: A name (``pareto-halving``, ``pareto-promotion``, ``median``, ``successive-halving``,
             ``hyperband``, ``none``), any Optuna pruner, or ``None``.
         measuring: How latency, energy and peak memory are measured where an objective or a constraint

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas import Candidate, Study, Training, choose, data, integer, maximize, minimize, op, ops, real, tasks
 from optnas.pruners.rungs import rungs_of
+from optnas.samplers.history import Reader
 
 DIGITS = tasks.classification(data.digits())
 
@@ -116,6 +117,17 @@ def test_a_training_that_diverges_is_pruned_with_the_reason() -> None:
     (trial,) = search(trained(space=space, training=Training(epochs=2, optimizer="sgd", lr=1e6)))
     assert trial.state == TrialState.PRUNED
     assert "the loss became nan in epoch 2" in trial.user_attrs["reason"]
+
+
+def test_what_a_training_promised_before_it_diverged_is_not_believed() -> None:
+    space = ops.seq(ops.flatten(), ops.linear(choose(32, 33)), ops.relu(), ops.head())
+    diverging = trained(space=space, training=Training(epochs=2, optimizer="sgd", lr=1e6))
+    opened = diverging.open(optuna.storages.InMemoryStorage())
+    opened.optimize(diverging.objective, n_trials=1)
+    assert opened.trials[0].constraints == {"finite": 1.0}
+    assert len(rungs_of(opened.trials[0])) == 1
+    (told,) = Reader().read(opened, diverging.domain, -1).finished
+    assert told.reached is None
 
 
 def test_a_bug_in_a_user_s_op_fails_the_trial_with_its_place() -> None:

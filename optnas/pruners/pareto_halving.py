@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from optuna.pruners import BasePruner
 from optuna.study import Study
@@ -31,7 +31,8 @@ class ParetoHalvingPruner(BasePruner):
     misjudges is lost, though; where trainings take turns late, begin with a later rung.
 
     Values at rungs are those given to :func:`optnas.report`; trials without any are never stopped. The
-    first report at a rung or between it and the next is what counts there, and when it is decided.
+    first report at a rung or between it and the next is what counts there, and when it is decided. A
+    trial that broke a constraint stands nowhere: it is worse than all that did not.
 
     Args:
         reduction_factor: η: 1/η of a rung's trials go on, and by this factor rungs grow. At least 2. Where
@@ -92,9 +93,10 @@ class ParetoHalvingPruner(BasePruner):
 
     def is_among_best(self, ranking: Ranking, number: int, rung: int) -> bool:
         """Return whether that trial is on a rung's front or among the share that goes on from there."""
-        return ranking.rank(number) == 0 or ranking.is_among_first(
-            number, math.ceil(len(ranking) * self.share_at(rung))
-        )
+        if number not in ranking:  # it broke a constraint
+            return False
+        count = math.ceil(len(ranking) * self.share_at(rung))
+        return ranking.rank(number) == 0 or ranking.is_among_first(number, count)
 
     def share_at(self, rung: int) -> float:
         """Return which share of a rung's trials goes on."""
@@ -117,10 +119,10 @@ class ParetoHalvingPruner(BasePruner):
             rung *= self.reduction_factor
         return rung
 
-    def _at_rungs(self, reported: Mapping[int, list[float]]) -> dict[int, list[float]]:
+    def _at_rungs(self, trial: FrozenTrial) -> dict[int, list[float]]:
         """Return the first of a trial's reports at each rung."""
         found: dict[int, list[float]] = {}
-        for step, values in reported.items():
+        for step, values in rungs_of(trial).items():
             rung = self.rung_at(step)
             if rung is not None:
                 found.setdefault(rung, values)

@@ -17,6 +17,8 @@ __all__ = ["ParetoPromotionPruner", "lineage", "paused_at", "promote", "promoted
 
 # Of a trial that waits: after how much training. Of one that goes on with it: the number of the first.
 _PAUSED, _PROMOTES = "paused", "promotes"
+# Of one that goes on with another, for programs alone: after how much training that one waited.
+_FROM = "optnas:from"
 
 
 class ParetoPromotionPruner(ParetoHalvingPruner):
@@ -103,6 +105,19 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
                         return trial
         return None
 
+    def decides_at(self, trial: FrozenTrial) -> int | None:
+        """Return the rung that ``trial`` reached with its last report, other than the one it came from."""
+        rung = super().decides_at(trial)
+        return None if rung == self._left(trial) else rung
+
+    def _at_rungs(self, trial: FrozenTrial) -> dict[int, list[float]]:
+        found = super()._at_rungs(trial)
+        return {rung: values for rung, values in found.items() if rung != self._left(trial)}
+
+    def _left(self, trial: FrozenTrial) -> int | None:
+        """Return the rung where the paused trial is that ``trial`` goes on with."""
+        return self.rung_at(trial.system_attrs.get(_FROM, 0))
+
     def _goes_on(self, ranking: Ranking, number: int, rung: int) -> bool:
         return len(ranking) >= self.warmup and self.is_among_best(ranking, number, rung)
 
@@ -186,6 +201,7 @@ def promote(trial: Trial) -> FrozenTrial | None:
 
 def _fix(trial: Trial, paused: FrozenTrial) -> None:
     """Let all parameters of ``trial`` be those of ``paused``, as ``study.enqueue_trial`` does."""
+    trial.storage.set_trial_system_attr(trial._trial_id, _FROM, paused_at(paused))
     trial.storage.set_trial_system_attr(trial._trial_id, "fixed_params", paused.params)
     trial._fixed_params = paused.params
     # NSGA-II looks for parents among the trials of a generation, which it gives to those it proposes.

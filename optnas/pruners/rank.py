@@ -10,6 +10,7 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import ONE_AT_A_TIME, Standings
@@ -32,14 +33,16 @@ class RankPruner(BasePruner):
         pruner: Any Optuna pruner that goes by the trials' intermediate values.
 
     Raises:
-        TypeError: If it is no pruner.
+        TypeError: If it is no pruner, or one that goes by several objectives itself.
     """
 
     def __init__(self, pruner: BasePruner) -> None:
         if not isinstance(pruner, BasePruner):
             raise TypeError(f"RankPruner takes an Optuna pruner, not {pruner!r}")
+        if isinstance(pruner, ParetoHalvingPruner | RankPruner):
+            raise TypeError(f"{type(pruner).__name__} goes by all objectives as it is: leave RankPruner away")
         self.pruner = pruner
-        self._standings = Standings(lambda reported: reported)
+        self._standings = Standings(rungs_of)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether the pruner would end ``trial``, were its rank the value that it reported."""

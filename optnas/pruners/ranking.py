@@ -92,8 +92,11 @@ class Ranking:
         if self._whole and not self._new:
             return
         if not self._whole:
-            self._places, self._points = {}, self._points[:0]
+            self._places, self._points, self._ranks = {}, self._points[:0], self._ranks[:0]
             self._new = list(self._values)
+            if not self._new:
+                self._whole = True
+                return
         points = np.array([self._values[key] for key in self._new], dtype=float)
         one_by_one = len(self._places) > 0 and len(points) <= _TOGETHER and self._whole
         for key, point in zip(self._new, points, strict=True):

@@ -12,7 +12,6 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pruners.ranking import Ranking
-from optnas.pruners.rungs import rungs_of
 
 __all__ = ["ONE_AT_A_TIME", "Standings"]
 
@@ -20,8 +19,8 @@ __all__ = ["ONE_AT_A_TIME", "Standings"]
 # until it has decided.
 ONE_AT_A_TIME = threading.Lock()
 
-Choose = Callable[[Mapping[int, list[float]]], Mapping[int, list[float]]]
-"""Takes what a trial reported by step, and returns what of it counts, by rung."""
+Choose = Callable[[FrozenTrial], Mapping[int, list[float]]]
+"""Returns what of a trial's reports counts, by rung."""
 
 
 class Standings:
@@ -57,7 +56,7 @@ class Standings:
         return self._rankings
 
     def _take(self, trial: FrozenTrial, signs: list[float]) -> None:
-        counts = self._choose(rungs_of(trial))
+        counts = self._choose(trial)
         if trial.state == TrialState.FAIL or any(broken > 0 for broken in trial.constraints.values()):
             counts = {}
         for rung, values in counts.items():

@@ -102,8 +102,9 @@ def in_order(observations: Iterable[Observation]) -> list[Observation]:
             groups.setdefault(observation.reached, []).append(observation)
     ordered: list[Observation] = []
     for reached, group in sorted(groups.items(), reverse=True):
-        values = [o.values if reached == math.inf else o.rungs[int(reached)] for o in group]
-        ordered += [group[i] for i in best_first(np.array(values))]
+        values = np.array([o.values if reached == math.inf else o.rungs[int(reached)] for o in group])
+        values[np.isnan(values)] = np.inf  # what is not a number is worse than everything
+        ordered += [group[i] for i in best_first(values)]
     return ordered
 
 

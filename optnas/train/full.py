@@ -131,7 +131,7 @@ def train_seed(plan: Plan, seed: int, checkpoint: Path, watch: Watch = lambda co
 
     Raises:
         UserError: If the training diverges before it has one good epoch, or runs out of memory; if the
-            checkpoint is damaged, of other settings, or cannot be written.
+            checkpoint is damaged, of another version or other settings, or cannot be written.
     """
     course, state = _resumed(plan, seed, checkpoint)
     watch(course)
@@ -190,7 +190,10 @@ def _resumed(plan: Plan, seed: int, checkpoint: Path) -> tuple[Course, State | N
     content = read_tensors(checkpoint)
     check_settings(content["settings"], plan.settings, checkpoint.parent.parent)
     state = content["state"]
-    return Course(**content["course"]), None if state is None else State(**state)
+    try:
+        return Course(**content["course"]), None if state is None else State(**state)
+    except TypeError:
+        raise UserError(f"{checkpoint} is of another version: remove it to begin anew") from None
 
 
 def _write(plan: Plan, course: Course, state: State | None, checkpoint: Path) -> None:

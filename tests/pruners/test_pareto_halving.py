@@ -184,6 +184,16 @@ def test_failed_and_infeasible_trials_stand_nowhere() -> None:
     assert not stops(study, (1.0, 1.0))
 
 
+def test_a_trial_that_broke_a_constraint_is_no_better_than_any_that_did_not() -> None:
+    study = optuna.create_study(directions=["minimize"] * 2, pruner=ParetoHalvingPruner(3, warmup=1))
+    for others in range(3):
+        trial = study.ask()
+        trial.set_constraint("too large", 1.0)
+        report(trial, 1, (0.0, 0.0))
+        assert should_prune(trial) == (others > 1)
+        assert not stops(study, (1.0, 1.0))
+
+
 numbers = st.integers(-5, 5).map(float)
 objectives = st.sampled_from([2, 3])
 scales = st.sampled_from([-1e6, -2.0, 1e-3, 1.0, 7.0])

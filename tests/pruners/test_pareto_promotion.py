@@ -141,6 +141,15 @@ def test_values_at_a_rung_count_once_however_often_the_trial_is_promoted() -> No
     assert arrive(study, study.ask(), 1, 0.7) is True
 
 
+def test_what_is_promoted_does_not_stand_at_the_rung_it_left_a_second_time() -> None:
+    study = study_with([0.0, 1.0, 2.0, 3.0, 4.0])
+    trial = study.ask()
+    promote(trial)
+    assert not arrive(study, trial, 2, 9.0), "nothing is decided between rungs"
+    assert arrive(study, study.ask(), 1, 1.5), "which is the third of six there: of seven it would go on"
+    assert arrive(study, trial, 3, 0.0), "which is the first to come there"
+
+
 def test_a_trial_that_was_there_before_the_one_it_promotes_promotes_it_once() -> None:
     study = study_with([])
     early = study.ask()

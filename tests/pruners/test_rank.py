@@ -13,7 +13,7 @@ from optuna.pruners import (
     ThresholdPruner,
 )
 
-from optnas import RankPruner, report, should_prune
+from optnas import ParetoPromotionPruner, RankPruner, report, should_prune
 from optnas.pruners import PRUNERS, make_pruner
 
 PRUNED = [
@@ -84,3 +84,6 @@ def test_every_pruner_with_a_name_works_on_two_objectives(name: str) -> None:
 def test_what_is_no_pruner_is_refused() -> None:
     with pytest.raises(TypeError, match="RankPruner takes an Optuna pruner"):
         RankPruner("median")  # type: ignore[arg-type]
+    for pruner in (ParetoPromotionPruner(), RankPruner(MedianPruner())):
+        with pytest.raises(TypeError, match="goes by all objectives as it is"):
+            RankPruner(pruner)

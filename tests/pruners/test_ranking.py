@@ -45,6 +45,12 @@ def test_ranks_are_the_same_however_the_points_come(points: list[tuple[int, ...]
     for i in dropped:
         apart.drop(i)
     assert [apart.ranks()[i] for i in left] == peeled(values[left])
+    for i in left:
+        apart.drop(i)
+    assert apart.ranks() == {}
+    for i, each in enumerate(points):
+        apart.put(i, each)
+    assert list(apart.ranks().values()) == expected
 
 
 @given(point)

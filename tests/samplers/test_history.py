@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
@@ -50,6 +52,17 @@ def test_complete_trials_come_first_and_pruned_ones_from_the_last_rung_down() ->
     tell(study, {1: 1.0})
     tell(study, {1: 1.0, 3: 1.0}, 1.5)
     assert [observation.number for observation in in_order(told(study).finished)] == [6, 3, 1, 5, 0]
+
+
+def test_what_was_not_a_number_at_its_rung_is_worst_and_leaves_the_others_in_their_order() -> None:
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    for values in ((1.0, 5.0), (2.0, math.nan), (2.5, 6.0), (3.0, 3.0), (4.0, 2.0)):
+        trial = study.ask(SPACE)
+        report(trial, 1, values)
+        study.tell(trial, state=TrialState.PRUNED)
+    numbers = [observation.number for observation in in_order(told(study).finished)]
+    assert set(numbers[:3]) == {0, 3, 4}
+    assert set(numbers[3:]) == {1, 2}
 
 
 @pytest.mark.parametrize("sampler", [EvolutionSampler(seed=0), ReinforceSampler(seed=0, learning_rate=0.5)])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from optnas import Training, UserError, data, maximize, minimize, parse, tasks
 from optnas.tasks import Step
 from optnas.train import full
+from optnas.train.checkpoint import read_tensors, write_tensors
 from optnas.train.full import Course, Plan, on_test_part, train_seed
 from optnas.train.loop import evaluate
 from tests.train.test_checkpoint import full_disk
@@ -119,6 +120,16 @@ def test_a_checkpoint_of_other_settings_is_refused(
         train_seed(plan(), 0, tmp_path / "seed", killed_at(2))
     with pytest.raises(UserError, match=said):
         train_seed(plan(**changes), 0, tmp_path / "seed")
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train_seed(plan(), 0, tmp_path / "seed", killed_at(2))
+    content = read_tensors(tmp_path / "seed")
+    del content["state"]["losses"]  # there were none at first
+    write_tensors(tmp_path / "seed", content)
+    with pytest.raises(UserError, match="of another version: remove it"):
+        train_seed(plan(), 0, tmp_path / "seed")
 
 
 def test_a_training_that_diverges_at_once_is_told_and_a_later_one_keeps_its_best(tmp_path: Path) -> None:
