@@ -81,10 +81,14 @@ class Claims:
                 trial_id, ATTRIBUTE, self.worker.claim(claim["attempt"], claim.get("rungs", 0))
             )
 
-    def release(self, trial_id: int) -> None:
-        """Put a trial back, unless it is finished, to be run with the same parameters later."""
-        with contextlib.suppress(UpdateFinishedTrialError):
-            self.study._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+    def release(self) -> None:
+        """Put back what this worker runs, to be run with the same parameters later."""
+        # By the storage, not by what the worker remembers: an interrupt may come as it claims a trial.
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            claim = holder(trial)
+            if claim is not None and self.worker.made(claim):
+                with contextlib.suppress(UpdateFinishedTrialError):
+                    self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def _take_over(self, trial: FrozenTrial, claim: dict[str, Any]) -> int | None:
         # What came to another rung meanwhile is not what takes its workers down: machines that are

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -52,6 +52,10 @@ class Worker:
         """
         seen = round(time.time(), 1)
         return {**dataclasses.asdict(self), "attempt": attempt, "rungs": rungs, "seen": seen}
+
+    def made(self, claim: Mapping[str, Any]) -> bool:
+        """Return whether that claim is this worker's."""
+        return all(claim.get(name) == value for name, value in dataclasses.asdict(self).items())
 
 
 def holder(trial: FrozenTrial) -> dict[str, Any] | None:

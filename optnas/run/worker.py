@@ -70,8 +70,7 @@ def work(
                 current.clear()
                 hopeful = hopeful or _is_hopeful(opened)
     except KeyboardInterrupt:
-        for trial_id in current:
-            claims.release(trial_id)
+        claims.release()
         raise
 
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
+from optnas.run.claims import Claims
 from optnas.run.files import load_study
 from optnas.run.storage import open_storage
 from optnas.run.worker import EveryTrialFailed, work
@@ -100,6 +101,23 @@ def test_ctrl_c_loses_nothing_and_leaves_nothing_running(tmp_path: Path, workers
 
     finish(start("run", file, "--trials", 9, folder=tmp_path))
     assert states(tmp_path) == {"COMPLETE": 9}
+
+
+def test_an_interrupt_as_a_trial_is_claimed_puts_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = load_study(str(quick_study(tmp_path)))
+    opened = study.open(open_storage(f"sqlite:///{tmp_path}/optnas.db"))
+    make = Claims._new
+
+    def interrupted(claims: Claims) -> int:
+        make(claims)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Claims, "_new", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        work(study, opened, 3)
+    assert states(tmp_path) == {"WAITING": 1}
 
 
 def test_a_run_whose_total_is_reached_adds_nothing(tmp_path: Path) -> None:
