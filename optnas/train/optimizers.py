@@ -35,18 +35,8 @@ def _sgd(weights: list[nn.Parameter], training: Training) -> torch.optim.Optimiz
     )
 
 
-def _adam(weights: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    return torch.optim.Adam(
-        weights,
-        training.lr,
-        weight_decay=training.weight_decay,
-        fused=True,
-        capturable=_capturable(weights),
-    )
-
-
-def _adamw(weights: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
+def _adam(kind: type[torch.optim.Adam]) -> _Make:
+    return lambda weights, training: kind(
         weights,
         training.lr,
         weight_decay=training.weight_decay,
@@ -61,7 +51,12 @@ def _rmsprop(weights: list[nn.Parameter], training: Training) -> torch.optim.Opt
     )
 
 
-OPTIMIZERS: dict[str, _Make] = {"adam": _adam, "adamw": _adamw, "rmsprop": _rmsprop, "sgd": _sgd}
+OPTIMIZERS: dict[str, _Make] = {
+    "adam": _adam(torch.optim.Adam),
+    "adamw": _adam(torch.optim.AdamW),
+    "rmsprop": _rmsprop,
+    "sgd": _sgd,
+}
 
 
 def make_optimizer(weights: Iterable[nn.Parameter], training: Any) -> torch.optim.Optimizer:
