@@ -101,15 +101,16 @@ def _run(study: Study, trial: Trial, candidate: Candidate, before: Resumption) -
 
 def _finished_twin(trial: Trial, key: str) -> FrozenTrial | None:
     """Return the trial that trained the same candidate to its end, or else as far as it was to go."""
-    others = _trials(trial, TrialState.COMPLETE, TrialState.PRUNED)
-    twins = [t for t in others if t.user_attrs.get("key") == key and "twin" not in t.user_attrs]
+    ended = TrialState.COMPLETE, TrialState.PRUNED
+    alike = [other for other in _trials(trial) if other.user_attrs.get("key") == key]
+    twins = [other for other in alike if other.state in ended and "twin" not in other.user_attrs]
     # Of a candidate that was promoted there are several.
     return min(twins, key=lambda twin: (twin.state != TrialState.COMPLETE, -twin.number), default=None)
 
 
 def _trials(trial: Trial, *states: TrialState) -> list[FrozenTrial]:
     # What the sampler has just read of the storage will do.
-    return trial.study._get_trials(deepcopy=False, states=states, use_cache=True)
+    return trial.study._get_trials(deepcopy=False, states=states or None, use_cache=True)
 
 
 def _lend(twin: FrozenTrial, trial: Trial) -> list[float]:

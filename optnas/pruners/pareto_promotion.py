@@ -13,7 +13,7 @@ from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import ONE_AT_A_TIME
 
-__all__ = ["ParetoPromotionPruner", "lineage", "paused_at", "promote", "promoted_by"]
+__all__ = ["ParetoPromotionPruner", "lineage", "paused_at", "promote", "promoted", "promoted_by"]
 
 # Of a trial that waits: after how much training. Of one that goes on with it: the number of the first.
 _PAUSED, _PROMOTES = "paused", "promotes"
@@ -146,7 +146,7 @@ class _Waiting:
         self._looked, self._open = len(trials), []
         going = set()
         for number in looked_at:
-            going.add(trials[number].user_attrs.get(_PROMOTES))
+            going.add(promoted(trials[number]))
             if trials[number].state.is_finished():
                 self._settle(trials[number])
             else:
@@ -159,8 +159,9 @@ class _Waiting:
         return {rung: trials for rung, trials in waiting.items() if trials}
 
     def _settle(self, trial: FrozenTrial) -> None:
-        if trial.user_attrs.get(_PROMOTES) is not None:
-            self._promoted.add(trial.user_attrs[_PROMOTES])
+        number = promoted(trial)
+        if number is not None:
+            self._promoted.add(number)
         rung = self._rung_at(paused_at(trial) or 0)
         if rung is not None and trial.state == TrialState.PRUNED:
             self._paused.setdefault(rung, {})[trial.number] = trial
@@ -179,7 +180,7 @@ def promote(trial: Trial) -> FrozenTrial | None:
         pruner is no :class:`ParetoPromotionPruner`, and for trials that someone enqueued.
     """
     study, own = trial.study, trial._cached_frozen_trial
-    number: int | None = own.user_attrs.get(_PROMOTES)  # of a trial whose worker died
+    number = promoted(own)  # of a trial whose worker died
     if number is not None and own.params:
         return lineage(study, own)[1]
     if number is None:
@@ -191,7 +192,7 @@ def promote(trial: Trial) -> FrozenTrial | None:
         number = paused.number
         trial.set_user_attr(_PROMOTES, number)
     trials = study.get_trials(deepcopy=False)
-    claims = [other for other in trials if other.user_attrs.get(_PROMOTES) == number]
+    claims = [other for other in trials if promoted(other) == number]
     if any(other.number != own.number and other.state != TrialState.FAIL for other in claims):
         trial.set_user_attr(_PROMOTES, None)
         return None
@@ -218,10 +219,16 @@ def paused_at(trial: FrozenTrial) -> int | None:
     return step if step is None or step == max(rungs_of(trial), default=None) else None
 
 
+def promoted(trial: FrozenTrial) -> int | None:
+    """Return the number of the paused trial that ``trial`` goes on with; none where it is of its own."""
+    number: int | None = trial.user_attrs.get(_PROMOTES)
+    return number
+
+
 def lineage(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
     """Return ``trial``, the paused one that it promotes, the one that this one promotes, and so on."""
     line = [trial]
-    while (number := line[-1].user_attrs.get(_PROMOTES)) is not None:
+    while (number := promoted(line[-1])) is not None:
         line.append(study.get_trials(deepcopy=False)[number])
     return line
 
@@ -229,4 +236,4 @@ def lineage(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
 def promoted_by(study: Study, trial: FrozenTrial) -> int | None:
     """Return the number of the trial that goes on with ``trial``; none where it was not promoted."""
     trials = study.get_trials(deepcopy=False)
-    return next((t.number for t in trials if t.user_attrs.get(_PROMOTES) == trial.number), None)
+    return next((t.number for t in trials if promoted(t) == trial.number), None)

@@ -57,17 +57,20 @@ class Claims:
         """Claim a trial and return its id, or why there is none."""
         with study_lock(self.study._storage, self.study.study_name):
             trials = self.study.get_trials(deepcopy=False)
-            started = [trial for trial in trials if trial.state != TrialState.WAITING]
-            running = [trial for trial in started if trial.state == TrialState.RUNNING]
+            # Sampling need not read again what was read just now.
+            self.study._thread_local.cached_all_trials = trials
+            states = [trial.state for trial in trials]
+            started = len(trials) - states.count(TrialState.WAITING)
+            running = [trials[i] for i, state in enumerate(states) if state == TrialState.RUNNING]
             for trial in running:
                 claim = holder(trial)
                 if claim is not None and is_lost(claim):
                     taken = self._take_over(trial, claim)
                     if taken is not None:
                         return taken
-            if len(started) < self.total:
+            if started < self.total:
                 # Only a look at the list, not another one at the storage, where nothing waits.
-                return (len(started) < len(trials) and self._waiting()) or self._new()
+                return (started < len(trials) and self._waiting()) or self._new()
             if any(holder(trial) for trial in running):
                 return Nothing.WAIT
             return Nothing.DONE

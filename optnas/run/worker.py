@@ -76,8 +76,6 @@ def work(
 
 def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
     state, values = TrialState.FAIL, None
-    # What Study.ask does after it has made a trial.
-    opened._thread_local.cached_all_trials = None
     try:
         trial = Trial(opened, trial_id)
         values = study.objective(trial)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import TrialState
 
-from optnas.samplers.history import Observation
+from optnas.samplers.history import Observation, merged
 
 __all__ = ["Evidence", "evidence"]
 
@@ -40,7 +40,7 @@ class Evidence:
 
 
 def evidence(finished: Sequence[Observation]) -> Evidence:
-    """Return what trials that completed or were pruned tell.
+    """Return what trials that completed or were pruned tell, a paused one and its promotion as one trial.
 
     What a pruned trial had at its last rung is carried on to full training by a line, with a slope and
     a deviation that are medians over the trials that have both (Theil 1950; Sen 1968): networks that
@@ -49,6 +49,7 @@ def evidence(finished: Sequence[Observation]) -> Evidence:
     one line for each rung. Which trials went on was decided by the rung's value, and a line that
     predicts from that value is not biased by it.
     """
+    finished = merged(finished)
     told: list[Observation] = []
     values: list[Array] = []
     deviations: list[Array] = []

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pareto import best_first
 from optnas.samplers.domain import Domain
 
-__all__ = ["Fold", "History", "Observation", "Reader", "follow", "in_order"]
+__all__ = ["Fold", "History", "Observation", "Reader", "follow", "in_order", "merged"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Observation:
         rungs: The values it had after so much training, to be minimised, by that, ascending.
         state: How it ended.
         ended: When, for those that follow the trials in the order in which they ended.
+        promotes: The number of the paused trial that it went on with, if it did.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Observation:
     rungs: Mapping[int, NDArray[np.float64]]
     state: TrialState
     ended: datetime.datetime
+    promotes: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -106,6 +108,24 @@ def in_order(observations: Iterable[Observation]) -> list[Observation]:
         values[np.isnan(values)] = np.inf  # what is not a number is worse than everything
         ordered += [group[i] for i in best_first(values)]
     return ordered
+
+
+def merged(observations: Iterable[Observation]) -> list[Observation]:
+    """Return each trial that went on with a paused one as one with it: its rungs are those of both.
+
+    What a paused trial would have come to need not be guessed once another has gone on with it.
+    """
+    observations = list(observations)
+    by_number = {observation.number: observation for observation in observations}
+    lines, earlier = [], set()
+    for observation in observations:
+        rungs, paused = dict(observation.rungs), observation.promotes
+        while paused in by_number and observation.state != TrialState.FAIL:
+            earlier.add(paused)
+            rungs = {**by_number[paused].rungs, **rungs}
+            paused = by_number[paused].promotes
+        lines.append(dataclasses.replace(observation, rungs=rungs))
+    return [observation for observation in lines if observation.number not in earlier]
 
 
 class Reader:
@@ -183,6 +203,7 @@ def signs_of(study: Study) -> NDArray[np.float64]:
 
 
 def _observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) -> Observation:
+    from optnas.pruners.pareto_promotion import promoted
     from optnas.pruners.rungs import rungs_of
 
     values = np.full(len(signs), math.nan)
@@ -193,7 +214,8 @@ def _observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) ->
     }
     violation = sum(max(0.0, broken) for broken in trial.constraints.values())
     ended = trial.datetime_complete or datetime.datetime.max
-    return Observation(trial.number, _of_domain(trial, domain), values, violation, rungs, trial.state, ended)
+    params = _of_domain(trial, domain)
+    return Observation(trial.number, params, values, violation, rungs, trial.state, ended, promoted(trial))
 
 
 def _of_domain(trial: FrozenTrial, domain: Domain) -> dict[str, Any]:

@@ -30,9 +30,10 @@ class InformedSampler(BaseSampler):
 
     To Optuna's samplers all pruned trials of several objectives are alike: TPE takes each for worse than
     any other, and any for good once there are few others; NSGA-II and Gaussian processes do not look at
-    them. Here each has what its last rung promises (:func:`~optnas.samplers.outlook.outlook`). Nothing
-    in the storage is changed. Trials that broke a constraint, failed or reported nothing are shown as
-    they are, and so is a study of one objective, for which Optuna has means of its own.
+    them. Here each has what its last rung promises (:func:`~optnas.samplers.outlook.outlook`), a paused one
+    what the trial that went on with it has, and one that was not trained again what its twin has. Nothing
+    in the storage is changed. Trials that broke a constraint, failed or reported nothing are shown as they
+    are, and so is a study of one objective, for which Optuna has means of its own.
 
     Args:
         sampler: Any sampler that goes by the study's trials.
@@ -83,12 +84,16 @@ class InformedSampler(BaseSampler):
 
 
 class _ShownStudy(Study):
-    """A study as it is shown for one trial: others that were pruned have values."""
+    """A study as it is shown for one trial: others that were pruned have values.
+
+    Trials are looked at when the sampler asks for them: a random one never does.
+    """
 
     def __init__(self, study: Study, trial: FrozenTrial, ended: _Ended) -> None:
         self.__dict__.update(study.__dict__)
         self._for = trial._trial_id
-        self._pruned = ended.pruned(study._get_trials(deepcopy=False, use_cache=True))
+        self._ended = ended
+        self._pruned: dict[int, FrozenTrial] | None = None
 
     def is_for(self, study: Study, trial: FrozenTrial) -> bool:
         mine = self._storage, self._study_id, self._for
@@ -101,6 +106,9 @@ class _ShownStudy(Study):
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
         trials = super()._get_trials(deepcopy=False, use_cache=use_cache)
+        if self._pruned is None:
+            with _ONE_AT_A_TIME:
+                self._pruned = self._ended.pruned(trials)
         shown = [self._pruned.get(trial.number, trial) for trial in trials]
         if states is not None:
             shown = [trial for trial in shown if trial.state in states]
@@ -122,6 +130,9 @@ class _Ended:
         self._rungs: list[dict[int, Array]] = []
         self._values: list[list[float]] = []
         self._shown: list[FrozenTrial | None] = []
+        # Where a trial is in the lists, by its number, and the number of another whose values are its own.
+        self._places: dict[int, int] = {}
+        self._same: dict[int, int] = {}
 
     def is_of(self, study: Study) -> bool:
         return self._study == (study._storage, study._study_id)
@@ -138,6 +149,11 @@ class _Ended:
         if not self._values:
             return {}
         expected = outlook(self._rungs, np.array(self._values)).tolist()
+        for number, other in self._same.items():
+            while other in self._same:
+                other = self._same[other]
+            if number in self._places and other in self._places:
+                expected[self._places[number]] = expected[self._places[other]]
         shown = {}
         for trial, values in zip(self._shown, expected, strict=True):
             if trial is not None and all(map(math.isfinite, values)):
@@ -146,6 +162,7 @@ class _Ended:
         return shown
 
     def _take(self, trial: FrozenTrial) -> None:
+        from optnas.pruners.pareto_promotion import promoted
         from optnas.pruners.rungs import rungs_of
 
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
@@ -155,12 +172,24 @@ class _Ended:
             for rung, values in rungs_of(trial).items()
             if len(values) == self._objectives and np.isfinite(values).all()
         }
-        if not rungs or any(violation > 0 for violation in trial.constraints.values()):
+        paused, twin = promoted(trial), trial.user_attrs.get("twin")
+        if paused in self._places:
+            rungs = {**self._rungs[self._places[paused]], **rungs}
+        was_pruned = trial.state == TrialState.PRUNED
+        if not rungs and not (was_pruned and twin is not None):
             return
+        values = [math.nan] * self._objectives if was_pruned else trial.values
         shown = None
-        if trial.state == TrialState.PRUNED:
+        if any(violation > 0 for violation in trial.constraints.values()):
+            rungs, values = {}, [math.nan] * self._objectives
+        elif was_pruned:
             shown = copy.copy(trial)
             shown.state = TrialState.COMPLETE
+            if twin is not None:
+                self._same[trial.number] = twin
+        if paused is not None:
+            self._same[paused] = trial.number
+        self._places[trial.number] = len(self._rungs)
         self._rungs.append(rungs)
-        self._values.append([math.nan] * self._objectives if shown is not None else trial.values)
+        self._values.append(values)
         self._shown.append(shown)

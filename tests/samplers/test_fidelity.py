@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import math
 
@@ -74,3 +75,17 @@ def test_what_diverged_tells_no_value_and_spoils_none(value: float) -> None:
 
 def test_trials_without_rungs_that_were_pruned_tell_nothing() -> None:
     assert evidence([observed(np.full(2, math.nan), {}, TrialState.PRUNED)]).observations == []
+
+
+def test_a_paused_trial_and_those_that_went_on_with_it_are_one() -> None:
+    paused = stopped(0.5, step=3)
+    further = dataclasses.replace(stopped(0.4, step=9), number=4, promotes=0)
+    end = observed(np.array([0.1, 7.0]), {}, TrialState.COMPLETE)
+    end = dataclasses.replace(end, number=7, promotes=4)
+    failed = dataclasses.replace(paused, number=8, promotes=0, rungs={}, state=TrialState.FAIL)
+    for order in ([paused, further, end, failed], [failed, further, end, paused]):
+        told = evidence(order)
+        (only,) = told.observations
+        assert (only.number, list(only.rungs)) == (7, [1, 3, 9])
+        assert told.values.tolist() == [[0.1, 7.0]]
+    assert evidence([paused, failed]).observations[0].number == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import optuna
 import pytest
@@ -117,3 +118,45 @@ def test_trials_that_broke_a_constraint_or_reported_nothing_stay_pruned(name: st
         else:
             study.tell(trial, (trial.params["x"], 1.0))
     assert len(study.trials) == 12
+
+
+class Looking(optuna.samplers.RandomSampler):
+    """Notes what it is shown of the trials."""
+
+    def before_trial(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        others = study.get_trials(deepcopy=False)[: trial.number]
+        self.shown = [(other.state.name, other.values) for other in others]
+
+
+def shown(study: optuna.Study) -> list[tuple[str, Any]]:
+    """Return the state and the values of each trial that did not fail, as a sampler sees them."""
+    looking = Looking()
+    study.sampler = InformedSampler(looking)
+    study.tell(study.ask(), state=TrialState.FAIL)
+    return [seen for seen in looking.shown if seen[0] != "FAIL"]
+
+
+def trial_of(study: optuna.Study, rung: float | None, end: float | None = None, **attributes: Any) -> None:
+    trial = study.ask({"x": FloatDistribution(0, 1)})
+    for name, value in attributes.items():
+        trial.set_user_attr(name, value)
+    if rung is not None:
+        report(trial, 1, (rung, 5.0))
+    study.tell(trial, None if end is None else (end, 5.0), TrialState.PRUNED if end is None else None)
+
+
+def test_a_paused_trial_has_what_the_one_that_went_on_with_it_found() -> None:
+    study = optuna.create_study(directions=["minimize"] * 2)
+    trial_of(study, 0.5)
+    assert shown(study)[0] == ("COMPLETE", [0.5, 5.0])
+    trial_of(study, None, 0.2, promotes=0)
+    assert shown(study) == [("COMPLETE", [0.2, 5.0])] * 2
+    trial_of(study, 0.7)
+    assert shown(study)[-1] == ("COMPLETE", [pytest.approx(0.4), 5.0]), "it gained as much"
+
+
+def test_a_trial_that_was_not_trained_again_has_what_its_twin_has() -> None:
+    study = optuna.create_study(directions=["minimize"] * 2)
+    trial_of(study, 0.5)
+    trial_of(study, None, twin=0)
+    assert shown(study) == [("COMPLETE", [0.5, 5.0])] * 2
