@@ -9,9 +9,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
-from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import ONE_AT_A_TIME
+from optnas.ranking import Ranking
 
 __all__ = ["ParetoPromotionPruner", "lineage", "paused_at", "promote", "promoted", "promoted_by"]
 

@@ -11,9 +11,9 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
-from optnas.pruners.ranking import Ranking
 from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import ONE_AT_A_TIME, Standings
+from optnas.ranking import Ranking
 
 __all__ = ["RankPruner"]
 

@@ -11,7 +11,7 @@ from typing import Any
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.pruners.ranking import Ranking
+from optnas.ranking import Ranking
 
 __all__ = ["ONE_AT_A_TIME", "Standings"]
 

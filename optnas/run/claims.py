@@ -69,8 +69,9 @@ class Claims:
                     if taken is not None:
                         return taken
             if started < self.total:
-                # Only a look at the list, not another one at the storage, where nothing waits.
-                return (started < len(trials) and self._waiting()) or self._new()
+                waiting = [trials[i] for i, state in enumerate(states) if state == TrialState.WAITING]
+                taken = self._waiting(waiting)
+                return self._new() if taken is None else taken
             if any(holder(trial) for trial in running):
                 return Nothing.WAIT
             return Nothing.DONE
@@ -108,12 +109,19 @@ class Claims:
         storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, self.worker.claim(attempt, rungs))
         return trial._trial_id
 
-    def _waiting(self) -> int | None:
+    def _waiting(self, trials: list[FrozenTrial]) -> int | None:
         """Claim a trial that someone enqueued or put back."""
-        trial_id = self.study._pop_waiting_trial_id()
-        if trial_id is not None:
-            self.study._storage.set_trial_user_attr(trial_id, ATTRIBUTE, self.worker.claim(1))
-        return trial_id
+        storage = self.study._storage
+        for trial in trials:
+            # Signed before it runs: a worker that dies in between leaves one that waits, not one that
+            # nobody runs.
+            with contextlib.suppress(UpdateFinishedTrialError):
+                storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, self.worker.claim(1))
+                if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                    return trial._trial_id
+                # A program with a loop of its own, which knows no lock, was faster.
+                storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, None)
+        return None
 
     def _new(self) -> int:
         # Claimed in the same transaction that makes it: a worker that dies leaves no orphan.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import Study
 
 from optnas.errors import UserError
+from optnas.ranking import Ranking
 from optnas.samplers.domain import Domain, fits
-from optnas.samplers.history import History, Observation, follow, in_order
+from optnas.samplers.history import History, Observation, follow
 from optnas.samplers.whole import WholeSampler
 from optnas.space.closing import draw
 
@@ -30,7 +32,7 @@ class ReinforceSampler(WholeSampler):
     After Zoph & Le 2016 (https://arxiv.org/abs/1611.01578), with a table of logits in the place of their
     recurrent network, as a search of some hundred trials has no more to learn from. A hole below a choice
     is asked for, and learned, only where that choice opened it. Rewards are ranks: the share of the trials
-    so far that a trial is better than, in the order of NSGA-II for several objectives; so neither the
+    so far that a trial is better than, by non-domination rank for several objectives; so neither the
     objectives' scales nor outliers matter. The baseline is a moving average of the rewards, and an entropy
     bonus keeps the policy from closing early.
 
@@ -94,7 +96,8 @@ class _Policy:
         self._entropy = entropy
         self._memory = memory
         self._logits = {name: np.zeros(_options(d)) for name, d in domain.distributions.items()}
-        self._told: list[Observation] = []
+        # Those that were trained as much, by that.
+        self._told: defaultdict[float, Ranking] = defaultdict(Ranking)
         self._baseline = 0.5
 
     def probabilities(self, name: str) -> NDArray[np.float64]:
@@ -135,14 +138,16 @@ class _Policy:
 
     def _reward(self, observation: Observation) -> float:
         """Return the share of the trials so far that this one is better than; 0 where it failed."""
-        if observation.reached is None:
+        reached = observation.reached
+        if reached is None:
             return 0.0
-        self._told.append(observation)
-        count = len(self._told)
+        values = observation.values if reached == math.inf else observation.rungs[int(reached)]
+        self._told[reached].put(observation.number, values)
+        count = sum(map(len, self._told.values()))
         if count == 1:
             return self._baseline
-        place = [told.number for told in in_order(self._told)].index(observation.number)
-        return 1 - place / (count - 1)
+        less = sum(len(told) for other, told in self._told.items() if other < reached)
+        return (less + self._told[reached].behind(observation.number)) / (count - 1)
 
 
 def _options(distribution: BaseDistribution) -> int:

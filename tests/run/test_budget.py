@@ -137,6 +137,39 @@ def test_a_trial_that_someone_enqueued_is_run_and_counts(tmp_path: Path) -> None
     assert opened.trials[0].values == [0, 40]
 
 
+def test_a_worker_that_dies_as_it_takes_up_a_waiting_trial_leaves_it_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dies(*_: object) -> None:
+        raise SystemExit
+
+    study = optuna.create_study()
+    study.enqueue_trial({})
+    storage = study._storage
+    for write in ("set_trial_user_attr", "set_trial_state_values"):
+        with monkeypatch.context() as patched:
+            patched.setattr(storage, write, dies)
+            with pytest.raises(SystemExit):
+                Claims(study, 1).next()
+        assert counted(study) == {"WAITING": 1}
+    assert Claims(study, 1).next() == study.trials[0]._trial_id
+    assert counted(study) == {"RUNNING": 1}
+
+
+def test_a_waiting_trial_that_another_program_took_up_stays_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = optuna.create_study()
+    study.enqueue_trial({})
+    claims = Claims(study, 2)
+    seen = study.get_trials(deepcopy=True)
+    theirs = study.ask()
+    with monkeypatch.context() as patched:
+        patched.setattr(study, "get_trials", lambda **_: seen)
+        mine = claims.next()
+    assert mine != theirs._trial_id
+    claims.release()
+    assert [trial.state.name for trial in study.trials] == ["RUNNING", "WAITING"]
+
+
 def test_a_trial_that_kills_its_worker_every_time_is_given_up(tmp_path: Path) -> None:
     file = quick_study(tmp_path, name="deadly")
     text = file.read_text().replace("time.sleep(0.0)", "import os; os._exit(9)")

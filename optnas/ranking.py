@@ -64,6 +64,11 @@ class Ranking:
         self._settle()
         return int(self._ranks[self._places[key]])
 
+    def behind(self, key: Hashable) -> int:
+        """Return how many points have a higher rank than one."""
+        self._settle()
+        return int(np.count_nonzero(self._ranks > self._ranks[self._places[key]]))
+
     def is_among_first(self, key: Hashable, count: int) -> bool:
         """Return whether ``key`` is among the first ``count`` points, in the order of NSGA-II.
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from optnas.pareto import contributions, ranks
-from optnas.pruners.ranking import Ranking
+from optnas.ranking import Ranking
 
 point = st.integers(1, 4).flatmap(lambda m: st.lists(st.tuples(*[st.integers(0, 5)] * m), max_size=25))
 
@@ -83,3 +83,12 @@ def test_the_order_within_a_rank_goes_by_what_would_be_lost() -> None:
 def test_a_front_of_pairs_loses_what_each_alone_dominates() -> None:
     front = np.array([[0.0, 3.0], [1.0, 1.0], [3.0, 0.0], [3.0, 0.0]])
     assert contributions(front, (4.0, 4.0)).tolist() == [1.0, 4.0, 0.0, 0.0]
+
+
+@given(point.filter(bool))
+def test_behind_are_those_of_a_higher_rank(points: list[tuple[int, ...]]) -> None:
+    ranking, ranked = Ranking(), ranks(np.array(points, dtype=float)).tolist()
+    for i, each in enumerate(points):
+        ranking.put(i, each)
+    for i, rank in enumerate(ranked):
+        assert ranking.behind(i) == sum(other > rank for other in ranked)
