@@ -19,6 +19,9 @@ __all__ = ["Classification", "classification"]
 _ALWAYS = ("accuracy", "error", "loss")
 _TOP = {f"top{k}": k for k in (2, 3, 5, 10)}
 
+# From this share of one class on, a classifier that answers nothing else may yet be on its way.
+_MOSTLY = 0.75
+
 
 @dataclasses.dataclass(frozen=True)
 class Classification(Task):
@@ -76,7 +79,8 @@ class Classification(Task):
         return float(accuracy(outputs, targets, classes, **top))
 
     def at_chance(self, metrics: Mapping[str, float]) -> str | None:
-        if metrics["accuracy"] > self._largest_share:
+        # Of what is mostly one class a network learns that first, and the others only then.
+        if self._largest_share > _MOSTLY or metrics["accuracy"] > self._largest_share:
             return None
         share = f"{self._largest_share:.3f}"
         return f"accuracy {metrics['accuracy']:.3f} is at chance: one class alone makes up {share}"

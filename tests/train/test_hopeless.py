@@ -47,6 +47,14 @@ def test_every_task_knows_what_chance_is() -> None:
     assert "accuracy 0.050 is at chance" in str(DIGITS.at_chance(CHANCE))
 
 
+def test_a_network_may_first_learn_that_most_samples_are_of_one_class() -> None:
+    x, y = torch.randn(100, 4).numpy(), torch.zeros(100, dtype=torch.long).numpy()
+    for rare, stays in ((10, True), (40, False)):
+        y[:rare] = 1
+        task = tasks.classification(data.tensors(x, y))
+        assert (task.at_chance({"accuracy": (100 - rare) / 100}) is None) == stays
+
+
 @op
 def blind(x: torch.Tensor) -> torch.Tensor:
     """See nothing."""
