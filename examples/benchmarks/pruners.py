@@ -170,7 +170,7 @@ def figure_of(searches: dict[tuple[str, str], list[Search]]) -> Figure:
     figure.update_layout(
         template="plotly_white", width=800, height=480, font={"color": "#1f2933", "size": 14},
         title={"text": "Median over seeds; the band holds the middle half"},
-        xaxis={"title": {"text": "epochs spent"}, "type": "log"},
+        xaxis={"title": {"text": "epochs spent"}, "type": "log", "dtick": 1},
         yaxis={"title": {"text": "share of the true hypervolume"}, "range": [0.5, 1.005]},
     )  # fmt: skip
     return figure
