@@ -221,6 +221,8 @@ class Constraint:
 def _of_function(function: Callable[[Any], float | bool]) -> Callable[[Any], float]:
     def violation(candidate: Any) -> float:
         answer = function(candidate)
+        if hasattr(answer, "item"):  # a tensor, or NumPy's: its bool is no bool of Python
+            answer = answer.item()
         if isinstance(answer, bool):
             return 0.0 if answer else 1.0
         return float(answer)

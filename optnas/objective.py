@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from optuna import TrialPruned
@@ -128,7 +128,7 @@ def _lend(twin: FrozenTrial, trial: Trial) -> list[float]:
 
 def _known_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[str, float]:
     try:
-        costs = study.costs(candidate)
+        costs = _numbers(study.costs(candidate))
     except SpaceError as error:
         # Infeasible rather than failed: samplers learn from that to look elsewhere.
         _constrain(trial, "buildable", 1.0)
@@ -198,7 +198,8 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate, before: Resumpti
         if step in before.steps:  # an evaluation that cannot be gone on with passes it again
             return
         before.steps.add(step)
-        pruners.report(trial, step, _values(study, {**candidate.costs, "seconds": spent(), **metrics}))
+        found = {**candidate.costs, "seconds": spent(), **_numbers(metrics)}
+        pruners.report(trial, step, _values(study, found))
         if pruners.should_prune(trial):
             if isinstance(trial.study.pruner, ParetoPromotionPruner):
                 raise _Paused(step)
@@ -214,17 +215,37 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate, before: Resumpti
 
     if study.evaluate is not None:
         place, started = Place(), time.perf_counter()
-        found = dict(study.evaluate(candidate, report))
+        found = _numbers(study.evaluate(candidate, report))
     else:
         device = default_device(candidate.training.device)
         threads = torch.get_num_threads()
         trial.set_user_attr("run", {"device": str(device), "threads": threads, "seed": candidate.seed})
         with place_on(device) as place:
             started = time.perf_counter()
-            found = _train(study, trial, candidate, device, place, before, report, keep)
+            found = _numbers(_train(study, trial, candidate, device, place, before, report, keep))
     metrics = {**candidate.costs, "seconds": round(spent(), 4), **found}
     trial.set_user_attr("metrics", {name: metrics[name] for name in ("seconds", *found)})
     return metrics
+
+
+def _numbers(metrics: Any) -> dict[str, float]:
+    """Return metrics as any storage keeps them: tensors and NumPy's numbers become those of Python.
+
+    Raises:
+        TypeError: If they are no metrics by name.
+    """
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"what is measured is a dict such as {{'accuracy': 0.9}}, not {metrics!r:.60}")
+    return {name: _number(name, value) for name, value in metrics.items()}
+
+
+def _number(name: str, value: Any) -> Any:
+    if not hasattr(value, "item"):
+        return value
+    try:
+        return value.item()
+    except (ValueError, RuntimeError):
+        raise TypeError(f"{name} is not one number, but {value!r:.60}") from None
 
 
 def _train(
@@ -300,6 +321,8 @@ def _require(metrics: Mapping[str, float], names: frozenset[str], user: str) -> 
         if name not in metrics:
             measured = ", ".join(sorted(metrics))
             raise LookupError(f"{user} needs {name!r}, which was not measured; measured: {measured}")
+        if not isinstance(metrics[name], int | float):
+            raise TypeError(f"{user} needs a number, but {name} is {metrics[name]!r:.60}")
 
 
 def _in_words(error: Exception) -> str:

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +79,12 @@ def test_a_function_may_say_whether_or_how_far() -> None:
     assert Constraint.of(lambda candidate: candidate > 3).violation(2) == 1.0
     assert Constraint.of(lambda candidate: candidate > 3).violation(4) == 0.0
     assert Constraint.of(lambda candidate: candidate - 3).violation(5) == 2.0
+
+
+@pytest.mark.parametrize("kept", [np.bool_, torch.tensor])
+def test_a_function_may_say_it_with_numpy_or_a_tensor(kept: Callable[[bool], Any]) -> None:
+    assert Constraint.of(lambda candidate: kept(True)).violation(None) == 0.0
+    assert Constraint.of(lambda candidate: kept(False)).violation(None) == 1.0
 
 
 @pytest.mark.parametrize("limit", ["params", "params == 3", "params <=", 5, "f(params) < 2"])

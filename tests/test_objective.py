@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import torch
@@ -12,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas import Candidate, Study, Training, choose, data, integer, maximize, minimize, op, ops, real, tasks
 from optnas.pruners.rungs import rungs_of
+from optnas.run.storage import open_storage
 from optnas.samplers.history import Reader
 
 DIGITS = tasks.classification(data.digits())
@@ -177,6 +180,45 @@ def test_one_s_own_evaluation_gets_the_candidate_with_its_costs_and_seed() -> No
     assert candidate.costs["params"] == 3 * 5 * 9
     assert (candidate.training.lr, candidate.seed) == (0.2, 100)
     assert trial.values == [1.0, 2 * 3 * 5 * 9]
+
+
+def test_tensors_and_numpy_s_numbers_are_numbers_in_any_storage(tmp_path: Path) -> None:
+    def evaluate(candidate: Candidate, report: Callable[..., None]) -> dict[str, Any]:
+        report(1, {"score": torch.tensor(0.25), "n": np.int64(3)})
+        return {"score": torch.tensor(0.5, requires_grad=True), "n": np.float32(2), "note": "as it is"}
+
+    study = evaluated(evaluate, objectives=[maximize("score"), minimize("n"), minimize("macs")], costs=macs)
+    opened = study.open(open_storage(f"sqlite:///{tmp_path}/a.db"))
+    opened.optimize(study.objective, n_trials=1)
+    (trial,) = opened.trials
+    assert trial.values == [0.5, 2, 7]
+    assert rungs_of(trial) == {1: [0.25, 3, 7]}
+    assert {**trial.user_attrs["metrics"], "seconds": 0} == {
+        "score": 0.5,
+        "n": 2,
+        "note": "as it is",
+        "seconds": 0,
+    }
+
+
+def macs(candidate: Candidate) -> dict[str, Any]:
+    return {"macs": torch.tensor(7)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (0.5, "what is measured is a dict such as {'accuracy': 0.9}, not 0.5"),
+        (None, "not None"),
+        ({"score": None}, "maximize('score') needs a number, but score is None"),
+        ({"score": "good"}, "score is 'good'"),
+        ({"score": torch.ones(2)}, "score is not one number, but tensor([1., 1.])"),
+    ],
+)
+def test_an_evaluation_that_returns_no_metrics_is_told_so(answer: Any, said: str) -> None:
+    (trial,) = search(evaluated(lambda candidate, report: answer))
+    assert trial.state == TrialState.FAIL
+    assert said in trial.user_attrs["reason"]
 
 
 def test_a_value_that_is_no_number_ends_the_trial_with_its_name() -> None:

@@ -166,13 +166,16 @@ def _usual_step(
     training: Training,
     pieces: int,
 ) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
+    # Only where it is asked for: a loss of someone's own need not know of it.
+    smoothing = {"label_smoothing": training.label_smoothing} if training.label_smoothing else {}
+
     def step(inputs: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
         for group in optimizer.param_groups:
             group["lr"] = training.lr * rate
         weights.zero_grad()
         lost = torch.zeros((), device=targets.device)
         for x, y in zip(inputs.chunk(pieces), targets.chunk(pieces), strict=True):
-            loss = task.loss(module(x), y, label_smoothing=training.label_smoothing) * (len(x) / len(inputs))
+            loss = task.loss(module(x), y, **smoothing) * (len(x) / len(inputs))
             loss.backward()  # type: ignore[no-untyped-call]
             lost += loss.detach()
         if training.clip:

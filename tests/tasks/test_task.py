@@ -67,6 +67,16 @@ def test_a_task_may_own_the_training_step() -> None:
     assert all(map(torch.equal, before, module.parameters()))
 
 
+def test_a_loss_that_smooths_no_labels_need_not_know_of_it() -> None:
+    class Plain(Ranked):
+        def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:  # type: ignore[override]
+            return super().loss(outputs, targets)
+
+    module = parse("seq(flatten, head)").build((1, 8, 8), outputs=10)
+    training = Training(epochs=1)
+    assert fit(module, Plain(data.digits()), training, device=torch.device("cpu"), seed=0)["distance"] > 0
+
+
 def test_without_a_loss_or_a_step_a_task_says_so() -> None:
     class Idle(Ranked):
         loss = tasks.Task.loss
