@@ -22,7 +22,7 @@ from optnas.domain import StudyDomain
 from optnas.errors import UserError, nearest
 from optnas.metrics import Constraint, Objective
 from optnas.pruners import make_pruner
-from optnas.samplers import make_sampler
+from optnas.samplers import CmaEsSampler, make_sampler
 from optnas.space import Node, SpaceError
 from optnas.space.closing import Closing, Decide, decide_by, decide_from, holes
 from optnas.tasks import Task
@@ -135,10 +135,11 @@ class Study:
         self._costs = costs
         self._shape = shape
         self._context = context
-        if isinstance(sampler, str):
-            make_sampler(sampler, seed)
-        elif not isinstance(sampler, BaseSampler):
+        made = make_sampler(sampler, seed) if isinstance(sampler, str) else sampler
+        if not isinstance(made, BaseSampler):
             raise UserError(f"study {name!r}: the sampler must be a name or an Optuna sampler")
+        if isinstance(made, CmaEsSampler):
+            made.check_objectives(len(self.objectives))
         if isinstance(pruner, str):
             make_pruner(pruner)
         elif not (pruner is None or isinstance(pruner, BasePruner)):

@@ -93,11 +93,18 @@ class CmaEsSampler(WholeSampler):
         self._kernels = kernels
         self._search: _Search | None = None
 
+    @staticmethod
+    def check_objectives(count: int) -> None:
+        """Refuse a study of so many objectives, if this sampler cannot search it.
+
+        Raises:
+            UserError: If there are more than two.
+        """
+        if count > 2:
+            raise UserError(f"cmaes takes one or two objectives, not {count}: use ehvi or evolution")
+
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
-        if history.objectives > 2:
-            raise UserError(
-                f"cmaes takes one or two objectives, not {history.objectives}: use ehvi or evolution"
-            )
+        self.check_objectives(history.objectives)
         seed = rng.getrandbits(32)
         self._search = follow(self._search, self._begin, domain, history)
         running = frozenset(map(domain.key, history.running))

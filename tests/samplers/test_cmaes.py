@@ -8,6 +8,7 @@ import pytest
 from optuna.samplers import NSGAIISampler, RandomSampler
 from optuna.trial import Trial, TrialState, create_trial
 
+from optnas import Study, minimize, ops
 from optnas.errors import UserError
 from optnas.pareto import hypervolume
 from optnas.samplers.cmaes import CmaEsSampler
@@ -120,6 +121,8 @@ def test_three_objectives_are_refused() -> None:
     study.add_trial(create_trial(params={"x": 0.5}, distributions={"x": x}, values=[1, 2, 3]))
     with pytest.raises(UserError, match="one or two objectives"):
         study.ask({"x": x})
+    with pytest.raises(UserError, match="one or two objectives"):
+        Study("s", ops.head(), evaluate=dict, objectives=list(map(minimize, "abc")), sampler="cmaes")
 
 
 @pytest.mark.parametrize("wrong", [{"starts": 0}, {"kernels": 1}])
