@@ -55,12 +55,12 @@ class StudyDomain(Domain):
             return items, None
         try:
             costs = self._study.costs(candidate)
-        except SpaceError:
+            for limit in self._study.constraints:
+                if limit.needs is not None and limit.needs <= costs.keys() and limit.violation(costs) > 0:
+                    return candidate.key, None
+            return candidate.key, tuple(
+                objective.metric(costs) if objective.metric.names <= costs.keys() else None
+                for objective in self._study.objectives
+            )
+        except (SpaceError, ArithmeticError):  # it cannot be, or what is asked of it has no value
             return candidate.key, None
-        for limit in self._study.constraints:
-            if limit.needs is not None and limit.needs <= costs.keys() and limit.violation(costs) > 0:
-                return candidate.key, None
-        return candidate.key, tuple(
-            objective.metric(costs) if objective.metric.names <= costs.keys() else None
-            for objective in self._study.objectives
-        )

@@ -225,6 +225,12 @@ def _of_function(function: Callable[[Any], float | bool]) -> Callable[[Any], flo
             answer = answer.item()
         if isinstance(answer, bool):
             return 0.0 if answer else 1.0
+        if not isinstance(answer, int | float) or math.isnan(answer):
+            name = getattr(function, "__name__", "a function")
+            raise TypeError(
+                f"constraint {name!r} answered {answer!r}: return whether a candidate is kept, or how far"
+                " it breaks the limit"
+            )
         return float(answer)
 
     return violation

@@ -130,12 +130,16 @@ def _known_costs(study: Study, trial: Trial, candidate: Candidate) -> dict[str, 
     try:
         costs = _numbers(study.costs(candidate))
     except SpaceError as error:
-        # Infeasible rather than failed: samplers learn from that to look elsewhere.
-        _constrain(trial, "buildable", 1.0)
-        raise TrialPruned(str(error)) from error
+        raise _infeasible(trial, error) from error
     if costs:
         trial.set_user_attr("costs", costs)
     return costs
+
+
+def _infeasible(trial: Trial, error: SpaceError) -> TrialPruned:
+    # Rather than failed: samplers learn from that to look elsewhere.
+    _constrain(trial, "buildable", 1.0)
+    return TrialPruned(str(error))
 
 
 def _measured_costs(study: Study, trial: Trial, candidate: Candidate, before: Resumption) -> dict[str, float]:
@@ -215,7 +219,10 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate, before: Resumpti
 
     if study.evaluate is not None:
         place, started = Place(), time.perf_counter()
-        found = _numbers(study.evaluate(candidate, report))
+        try:
+            found = _numbers(study.evaluate(candidate, report))
+        except SpaceError as error:
+            raise _infeasible(trial, error) from error
     else:
         device = default_device(candidate.training.device)
         threads = torch.get_num_threads()

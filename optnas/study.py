@@ -23,7 +23,7 @@ from optnas.errors import UserError, nearest
 from optnas.metrics import Constraint, Objective
 from optnas.pruners import make_pruner
 from optnas.samplers import CmaEsSampler, make_sampler
-from optnas.space import Node, SpaceError
+from optnas.space import Node, Site, SpaceError
 from optnas.space.closing import Closing, Decide, decide_by, decide_from, holes
 from optnas.tasks import Task
 from optnas.train import Training
@@ -63,7 +63,9 @@ class Study:
         objectives: One or more of :func:`~optnas.maximize` and :func:`~optnas.minimize`.
         task: What the networks learn. Either this or ``evaluate``.
         evaluate: Takes a :class:`~optnas.candidate.Candidate` and a function ``report(step, metrics)``
-            and returns metrics by name; replaces building, training and measuring.
+            and returns metrics by name; replaces building, training and measuring. Where it reports at
+            steps, say by ``training=Training(epochs=…)`` which is its last, or a trial may be pruned
+            there, just before it ends.
         constraints: Limits, as texts (``"params <= 200_000"``) or functions of the candidate.
         training: How candidates are trained; its values may be holes.
         sampler: A name (``random``, ``tpe``, ``nsga2``, ``gp``, ``ehvi``, ``cmaes``, ``evolution``,
@@ -114,10 +116,26 @@ class Study:
             raise UserError(f"study {name!r}: give either a task or evaluate=")
         if measuring is not None and task is None:
             raise UserError(f"study {name!r}: measuring= is for a task; evaluate= measures by itself")
-        if not objectives or not all(isinstance(objective, Objective) for objective in objectives):
+        if isinstance(objectives, Objective) or not (
+            objectives and all(isinstance(objective, Objective) for objective in objectives)
+        ):
             raise UserError(
                 f"study {name!r}: objectives are a list such as [maximize('accuracy'), minimize('flops')]"
             )
+        called = [objective.name for objective in objectives]
+        if len(set(called)) < len(called):
+            twice = next(each for each in called if called.count(each) > 1)
+            raise UserError(f"study {name!r}: two objectives are called {twice!r}")
+        if isinstance(constraints, str) or callable(constraints):
+            raise UserError(f"study {name!r}: constraints are a list such as ['params <= 200_000']")
+        for argument, function in (("evaluate", evaluate), ("costs", costs)):
+            if function is not None and not callable(function):
+                raise UserError(f"study {name!r}: {argument}= takes a function, not {function!r:.60}")
+        if shape is not None:
+            try:
+                Site.of(shape, {})
+            except SpaceError as error:
+                raise UserError(f"study {name!r}: {error}") from None
         if not isinstance(seed, int) or seed < 0:
             raise UserError(f"study {name!r}: the seed {seed!r} must be a whole number of at least 0")
         self.name = name
@@ -127,6 +145,8 @@ class Study:
         self.objectives = tuple(objectives)
         self.constraints = tuple(Constraint.of(limit) for limit in constraints)
         self.training = training or Training()
+        # An evaluation of someone's own trains for as long as it likes, unless this says for how long.
+        self._has_full = task is not None or training is not None
         self.measuring = measuring or Measuring()
         self.sampler = sampler
         self.pruner = pruner
@@ -304,8 +324,7 @@ class Study:
             return NopPruner()
         if not isinstance(self.pruner, str):
             return self.pruner
-        # An evaluation of someone's own may train for longer than this says.
-        full = None if self.task is None else max(possible(self.training.epochs))
+        full = max(possible(self.training.epochs)) if self._has_full else None
         return make_pruner(self.pruner, self.training.rungs, full)
 
     def open(self, storage: BaseStorage) -> optuna.Study:

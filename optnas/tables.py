@@ -13,7 +13,7 @@ from typing import Any
 
 from optnas.candidate import Candidate
 from optnas.errors import UserError, nearest
-from optnas.space import Node, Op, choose, register
+from optnas.space import Node, Op, SpaceError, choose, register
 
 __all__ = ["Table", "read"]
 
@@ -58,13 +58,13 @@ class Table:
         """Return what was recorded of an architecture of :attr:`space`.
 
         Raises:
-            LookupError: If the table has no such row.
+            SpaceError: If the table has no such row: a trial of it is pruned as one that cannot be.
         """
         chosen = architecture.arguments
         try:
             return self.rows[tuple(chosen[name] for name in self.choices)]
         except KeyError:
-            raise LookupError(f"the table has no row {architecture}") from None
+            raise SpaceError(f"the table has no row {architecture}") from None
 
     def __call__(self, candidate: Candidate, report: Callable[..., None]) -> Mapping[str, float]:
         """Return the recorded metrics: what ``Study(evaluate=table)`` calls."""
@@ -89,8 +89,8 @@ def read(
         known: Those of ``metrics`` that are known of any architecture before it is evaluated.
 
     Raises:
-        UserError: If there is no such file or column, a metric is not a number, or two rows have the
-            same choices.
+        UserError: If there is no such file or column, a metric is not a number, a choice among numbers
+            is empty, or two rows have the same choices.
     """
     path = Path(path)
     if not path.is_file():
@@ -109,9 +109,15 @@ def read(
         raise UserError(f"table {path}: name at least one column of choices and one of metrics")
     if not records:
         raise UserError(f"table {path} has no rows")
+    for line, record in enumerate(records, start=2):
+        if None in record.values():
+            raise UserError(f"table {path}, line {line}: it is shorter than the first line")
     read_value = {name: _reader([record[name] for record in records]) for name in choices}
     rows: dict[tuple[Any, ...], dict[str, float]] = {}
     for line, record in enumerate(records, start=2):
+        for name in choices:
+            if read_value[name] is not str and not record[name]:
+                raise UserError(f"table {path}, line {line}: {name} is empty")
         key = tuple(read_value[name](record[name]) for name in choices)
         if key in rows:
             raise UserError(f"table {path}, line {line}: a row with these choices is already there")
@@ -122,9 +128,10 @@ def read(
 
 def _reader(texts: Sequence[str]) -> Callable[[str], Any]:
     """Return how a column of choices is read: as whole numbers, as numbers, or as it is."""
+    texts = [text for text in texts if text]
     for kind in (int, float):
         try:
-            if all(math.isfinite(kind(text)) for text in texts):
+            if texts and all(math.isfinite(kind(text)) for text in texts):
                 return kind
         except ValueError:
             pass

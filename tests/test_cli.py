@@ -67,6 +67,13 @@ GOOD = {"data": "data.digits()", "objectives": "maximize('accuracy'), minimize('
         ({"data": TABLE, "more": "training=Training(cutout=choose(0, 2)),"}, "cutout are for images"),
         ({"objectives": "maximize('accurracy')"}, "did you mean 'accuracy'?"),
         ({"objectives": ""}, "objectives are a list"),
+        (
+            {"objectives": "maximize('accuracy'), minimize('accuracy')"},
+            "two objectives are called 'accuracy'",
+        ),
+        ({"more": "constraints='params <= 9',"}, "constraints are a list"),
+        ({"more": "costs={'flops': 3},"}, "costs= takes a function"),
+        ({"more": "shape=8,"}, "8 is not a shape"),
         ({"objectives": "maximize('__import__(1)')"}, "not understood"),
         ({"data": "data.tensors(np.zeros((9, 1, 8, 8)), np.zeros(8))"}, "do not fit 9 inputs"),
         ({"data": "data.tensors(np.zeros((9, 1, 8, 8)), np.full(9, -1))"}, "is negative"),
@@ -168,6 +175,16 @@ def test_an_objective_that_evaluate_does_not_return_is_told(tmp_path: Path) -> N
     result = call("run", file, "--trials", 30)
     assert result.exit_code == 1
     assert "needs 'sore', which was not measured; measured: " in result.output
+
+
+def test_a_run_in_which_nothing_came_to_its_end_says_why(tmp_path: Path) -> None:
+    file = quick_study(tmp_path)
+    file.write_text(
+        file.read_text().replace("    return {", "    raise SpaceError('no such row')\n    return {")
+    )
+    file.write_text("from optnas.space import SpaceError\n" + file.read_text())
+    result = call("run", file, "--trials", 2)
+    assert "No trial came to its end. Trial 1: no such row" in result.output
 
 
 def test_init_writes_a_study_that_runs(tmp_path: Path) -> None:

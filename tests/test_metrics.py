@@ -87,6 +87,12 @@ def test_a_function_may_say_it_with_numpy_or_a_tensor(kept: Callable[[bool], Any
     assert Constraint.of(lambda candidate: kept(False)).violation(None) == 1.0
 
 
+@pytest.mark.parametrize("answer", [None, math.nan, "yes"])
+def test_a_function_that_answers_neither_is_told(answer: object) -> None:
+    with pytest.raises(TypeError, match="return whether a candidate is kept"):
+        Constraint.of(lambda candidate: answer).violation(None)
+
+
 @pytest.mark.parametrize("limit", ["params", "params == 3", "params <=", 5, "f(params) < 2"])
 def test_what_is_no_limit_is_refused(limit: object) -> None:
     with pytest.raises(UserError):

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from optnas import Study, UserError, maximize, minimize, tables
 from optnas.run.storage import open_storage
 from optnas.run.worker import work
+from optnas.samplers import SAMPLERS
 from tests.tables import data_folder
 
 ROWS = "op,depth,rate,accuracy,flops\n" + "".join(
@@ -66,6 +68,8 @@ def test_a_compressed_table_is_read_alike(tmp_path: Path) -> None:
         (ROWS, {"metrics": ["acuracy"]}, "did you mean 'accuracy'?"),
         (ROWS, {"choices": ["op", "depth"]}, "line 3: a row with these choices is already there"),
         (ROWS.replace("0.35", "high"), {}, "accuracy = 'high' is not a number"),
+        (ROWS + "conv,,0.25,0.3,9\n", {}, "line 14: depth is empty"),
+        (ROWS + "conv,3\n", {}, "line 14: it is shorter than the first line"),
         ("op,depth,rate,accuracy,flops\n", {}, "has no rows"),
         (ROWS, {"metrics": []}, "at least one column"),
     ],
@@ -94,3 +98,21 @@ def test_nasbench201_is_searched_as_recorded(tmp_path: Path) -> None:
     for trial in opened.trials:
         row = table.rows[tuple(trial.params.values())]
         assert trial.values == [row["val200"], row["macs"]]
+
+
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+def test_what_the_table_lacks_is_pruned_or_not_proposed(tmp_path: Path, sampler: str) -> None:
+    header, *lines = ROWS.splitlines(keepends=True)
+    table = read(header + "".join(lines[::2]), tmp_path)
+    objectives = [maximize("accuracy"), minimize("flops")]
+    for costs in (table.costs, None):
+        study = Study(
+            "table", table.space, evaluate=table, costs=costs, objectives=objectives, sampler=sampler
+        )
+        opened = study.open(optuna.storages.InMemoryStorage())
+        opened.optimize(study.objective, n_trials=12)
+        assert all(
+            trial.state == TrialState.COMPLETE or "the table has no row" in trial.user_attrs["reason"]
+            for trial in opened.trials
+        )
+        assert any(trial.state == TrialState.COMPLETE for trial in opened.trials)

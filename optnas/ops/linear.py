@@ -48,7 +48,9 @@ def identity() -> nn.Module:
 
 def _head_cost(shape: Shape, outputs: int | None = None) -> Cost:
     if outputs is None:
-        raise ValueError("how many outputs? write head(10), or give outputs=10 to build and cost")
+        raise ValueError(
+            "how many outputs? write head(10), or give outputs=10 (a study: context={'outputs': 10})"
+        )
     if len(shape) == 1:
         return _linear_cost(shape, outputs)
     features = shape[channel_axis(shape)]

@@ -41,7 +41,7 @@ class ParetoHalvingPruner(BasePruner):
         min_resource: The first rung, in the unit of the reported steps. The others are this times η,
             η², ….
         max_resource: What a trial is trained in full: nothing is stopped there or later. By default
-            nobody knows.
+            nobody knows, and a trial that reports at its very end may be stopped there.
         rungs: The rungs, in place of those of ``min_resource`` and ``reduction_factor``.
         warmup: How many trials a rung lets through before it stops any: by default η, so that the first
             arrivals are treated the same whatever their order.

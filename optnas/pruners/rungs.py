@@ -7,6 +7,7 @@ rung. With one objective they are Optuna's own intermediate values.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
 
 from optuna.pruners import NopPruner
@@ -28,22 +29,26 @@ def report(trial: Trial, step: int, values: Mapping[str, float] | Sequence[float
             may be in any order.
 
     Raises:
+        TypeError: If the step is no whole number.
         ValueError: If there are more or fewer values than objectives, or other names.
     """
     study = trial.study
+    if not isinstance(step, numbers.Real) or step != int(step):
+        raise TypeError(f"report: the step is a whole number such as an epoch, not {step!r}")
+    step = int(step)
     if isinstance(values, Mapping):
         names = study.metric_names
         if names is not None:
             if set(names) != set(values):
                 raise ValueError(f"report: the study's objectives are {names}, not {list(values)}")
             values = {name: values[name] for name in names}
-    numbers = [float(value) for value in (values.values() if isinstance(values, Mapping) else values)]
-    if len(numbers) != len(study.directions):
-        raise ValueError(f"report: the study has {len(study.directions)} objectives, not {len(numbers)}")
-    if len(numbers) == 1:
-        trial.report(numbers[0], step)
+    found = [float(value) for value in (values.values() if isinstance(values, Mapping) else values)]
+    if len(found) != len(study.directions):
+        raise ValueError(f"report: the study has {len(study.directions)} objectives, not {len(found)}")
+    if len(found) == 1:
+        trial.report(found[0], step)
     else:
-        trial.set_user_attr(f"{PREFIX}{step}", numbers)
+        trial.set_user_attr(f"{PREFIX}{step}", found)
 
 
 def should_prune(trial: Trial) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import optuna
+from optuna.trial import TrialState
 from rich.console import Console, RenderableType
 from rich.live import Live
 
@@ -141,3 +142,7 @@ class _Display:
         self._live.stop()
         self._console.print(self._view())
         self._console.print(f"Took {duration(time.monotonic() - self._since)}.", style="dim")
+        finished = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        if finished and not any(trial.state == TrialState.COMPLETE for trial in finished):
+            reason = finished[-1].user_attrs.get("reason", "its record says no more")
+            self._console.print(f"No trial came to its end. Trial {finished[-1].number}: {reason}")

@@ -106,6 +106,15 @@ def test_the_first_arrivals_go_on_whatever_their_order(kept: int) -> None:
     assert stops(study, LINE[8])
 
 
+@pytest.mark.parametrize("step", ["one", 1.5, None])
+def test_a_step_that_is_no_whole_number_is_refused_before_it_is_kept(step: object) -> None:
+    trial = optuna.create_study(directions=["minimize"] * 2).ask()
+    with pytest.raises(TypeError, match="the step is a whole number"):
+        report(trial, step, (1.0, 2.0))  # type: ignore[arg-type]
+    report(trial, 3.0, (1.0, 2.0))  # type: ignore[arg-type]
+    assert list(trial.user_attrs) == ["rung:3"]
+
+
 def test_reports_between_rungs_decide_nothing() -> None:
     study = optuna.create_study(directions=["minimize"] * 2, pruner=ParetoHalvingPruner(3, warmup=0))
     for i in range(1, 9):
