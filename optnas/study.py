@@ -231,9 +231,13 @@ class Study:
 
         Raises:
             BuildError: If it cannot be built on the task's input.
+            TypeError: If the study's own function returns no values by name.
         """
         if self._costs is not None:
-            return dict(self._costs(candidate))
+            found = self._costs(candidate)
+            if not isinstance(found, Mapping):
+                raise TypeError(f"costs= returns a dict such as {{'flops': 1e6}}, not {found!r:.60}")
+            return dict(found)
         if self.shape is None:
             return {}
         cost = candidate.architecture.cost(self.shape, **self.context)

@@ -240,7 +240,7 @@ def test_show_tells_everything_of_a_trial(searched: Path) -> None:
 
 
 def test_status_lists_studies_and_several_need_a_name(searched: Path) -> None:
-    assert "score 0, size 20" in " ".join(call("status").output.split())
+    assert "score 0 size 20" in " ".join(call("status").output.split())
     quick_study(searched, name="other")
     assert call("run", "other.py", "--trials", 1).exit_code == 0
     assert_refused(call("pareto"), "name one of: quick, other")

@@ -99,7 +99,7 @@ def _best_values(study: optuna.Study, trials: list[FrozenTrial]) -> str:
     for i, (name, direction) in enumerate(zip(objective_names(study), study.directions, strict=True)):
         choose = max if direction == optuna.study.StudyDirection.MAXIMIZE else min
         told.append(f"{name} {short(choose(trial.values[i] for trial in trials))}")
-    return ", ".join(told)
+    return "\n".join(told)
 
 
 def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
