@@ -146,7 +146,7 @@ def test_a_text_is_trained_without_any_storage() -> None:
 
 
 def test_a_training_that_was_stopped_goes_on_and_ends_with_the_very_same(tmp_path: Path) -> None:
-    arguments = ("train", "small.py", "-a", QUICK, "--set", "lr=0.001", "--epochs", 120, "--seeds", 2)
+    arguments = ("train", "small.py", "-a", QUICK, "--set", "lr=0.001", "--epochs", 40, "--seeds", 2)
     assert call(*arguments, "--out", "undisturbed").exit_code == 0
     stopped = stop_at("seed-0.safetensors", signal.SIGKILL, *arguments)
     assert stopped.returncode == -signal.SIGKILL
