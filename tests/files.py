@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from typer.testing import CliRunner, Result
+
+from optnas.cli import app
+
 REPOSITORY = Path(__file__).parent.parent
 
 QUICK = """
@@ -33,6 +37,11 @@ def quick_study(folder: Path, *, name: str = "quick", seconds: float = 0.0) -> P
     path = folder / f"{name}.py"
     path.write_text(QUICK.format(name=name, seconds=seconds))
     return path
+
+
+def call(*arguments: object) -> Result:
+    """Run ``optnas`` in this process, in the current folder."""
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def start(*arguments: object, folder: Path) -> subprocess.Popen[str]:

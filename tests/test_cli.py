@@ -9,12 +9,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from optnas.cli import app
 from optnas.run.storage import open_storage
 from optnas.run.worker import work
-from tests.files import quick_study, start
+from tests.files import call, quick_study, start
 
 
 @pytest.fixture(autouse=True)
@@ -22,10 +21,6 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.delenv("OPTNAS_STORAGE", raising=False)
-
-
-def call(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 STUDY = """

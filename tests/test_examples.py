@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.images import fashion_mnist
-from tests.files import REPOSITORY, finish, start
+from tests.files import REPOSITORY, call
 from tests.tables import data_folder
 
 STUDIES = [
@@ -42,9 +42,11 @@ def prepare_data(file: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_ready_study_runs_as_it_is(study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare_data(study.partition(":")[0], tmp_path, monkeypatch)
-    output = finish(start("run", REPOSITORY / "studies" / study, "--trials", 1, folder=tmp_path), seconds=300)
-    assert "1/1 trials" in output
-    assert "0 failed" in output
+    monkeypatch.chdir(tmp_path)
+    result = call("run", REPOSITORY / "studies" / study, "--trials", 1)
+    assert "1/1 trials" in result.output
+    assert "0 failed" in result.output
+    assert result.exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -58,15 +60,16 @@ def test_a_study_without_its_data_says_what_to_put_where(
     study: str, where: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(where, str(tmp_path / "nowhere"))
+    monkeypatch.setattr("urllib.request._opener", None)  # which remembers the proxies of its first use
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no network
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    process = start("run", REPOSITORY / "studies" / study, "--trials", 3, folder=tmp_path)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 2, output
-    assert "error: " in output
-    assert said in output
-    assert str(tmp_path / "nowhere") in output
-    assert "Traceback" not in output
+    monkeypatch.chdir(tmp_path)
+    result = call("run", REPOSITORY / "studies" / study, "--trials", 3)
+    assert result.exit_code == 2, result.output
+    assert "error: " in result.output
+    assert said in result.output
+    assert str(tmp_path / "nowhere") in result.output
+    assert "Traceback" not in result.output
 
 
 def test_plain_optuna_searches_with_its_own_loop(tmp_path: Path) -> None:

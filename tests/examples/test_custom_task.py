@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from optnas import Training, parse
 from optnas.run.files import load_study
 from optnas.train import fit
-from tests.files import REPOSITORY, finish, start
+from tests.files import REPOSITORY, call
 
 
 def test_two_losses_and_two_optimisers_bring_noise_near_to_digits() -> None:
@@ -24,8 +25,8 @@ def test_two_losses_and_two_optimisers_bring_noise_near_to_digits() -> None:
     assert after < before / 2
 
 
-def test_it_is_searched_as_any_study(tmp_path: Path) -> None:
-    study = REPOSITORY / "examples" / "custom_task.py"
-    output = finish(start("run", study, "--trials", 1, folder=tmp_path))
-    assert "1/1 trials" in output
-    assert "0 failed" in output
+def test_it_is_searched_as_any_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call("run", REPOSITORY / "examples" / "custom_task.py", "--trials", 1)
+    assert "1/1 trials" in result.output
+    assert "0 failed" in result.output

@@ -17,7 +17,7 @@ from optnas.run.claims import Claims
 from optnas.run.files import load_study
 from optnas.run.storage import open_storage
 from optnas.run.worker import EveryTrialFailed, work
-from tests.files import finish, quick_study, start
+from tests.files import call, finish, quick_study, start
 
 
 def stored(folder: Path, name: str = "quick") -> optuna.Study:
@@ -120,10 +120,11 @@ def test_an_interrupt_as_a_trial_is_claimed_puts_it_back(
     assert states(tmp_path) == {"WAITING": 1}
 
 
-def test_a_run_whose_total_is_reached_adds_nothing(tmp_path: Path) -> None:
+def test_a_run_whose_total_is_reached_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     file = quick_study(tmp_path)
     for _ in range(2):
-        finish(start("run", file, "--trials", 5, folder=tmp_path))
+        assert call("run", file, "--trials", 5, "--workers", 1).exit_code == 0
     assert states(tmp_path) == {"COMPLETE": 5}
 
 

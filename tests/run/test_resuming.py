@@ -10,15 +10,13 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
-from typer.testing import CliRunner
 
-from optnas.cli import app
 from optnas.pruners.rungs import rungs_of
 from optnas.run.command import run_command
 from optnas.run.files import load_study
 from optnas.run.storage import open_storage
 from optnas.run.worker import work
-from tests.files import finish, start
+from tests.files import call, finish, start
 from tests.watched import EPOCHS, STEPS, evaluations, steps, watched_study
 
 # In the middle of the third epoch, which the rung of two epochs is before and that of four behind.
@@ -170,7 +168,7 @@ def test_a_place_where_nothing_can_be_kept_is_told_before_the_first_trial(
     monkeypatch.chdir(tmp_path)
     file = watched_study(tmp_path)
     (tmp_path / "taken").touch()
-    said = CliRunner().invoke(app, ["run", str(file), "--artifacts", "taken"])
+    said = call("run", file, "--artifacts", "taken")
     assert said.exit_code == 2
     assert said.stderr.startswith("error: artifacts cannot be kept: File exists: taken; ")
     assert said.stderr.count("\n") == 1

@@ -20,8 +20,8 @@ from torch import nn
 import optnas
 from optnas import UserError, data
 from optnas.data.normalize import Normalized
-from tests.files import finish, quick_study, start
-from tests.test_cli import assert_refused, call
+from tests.files import call, finish, quick_study, start
+from tests.test_cli import assert_refused
 
 STUDY = """
 from optnas import *
