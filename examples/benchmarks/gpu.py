@@ -1,4 +1,4 @@
-"""How busy a GPU is, by ``nvidia-smi``, and how fast it multiplies matrices."""
+"""How busy a GPU is, by ``nvidia-smi``, and how fast it multiplies matrices and copies memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import contextlib
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
 _SAMPLE_MILLISECONDS = 200
 _MATRIX = 8192
-_PRODUCTS = 30
+_COPIED_BYTES = 2**31
+_REPETITIONS = 30
 
 
 @contextlib.contextmanager
@@ -49,19 +50,32 @@ def uuid(device: torch.device) -> str:
     return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
 
 
-def matrix_rate(device: torch.device, size: int = _MATRIX) -> float:
-    """Return the FLOP/s of the product of two square matrices of that size in bfloat16, the median of 30."""
-    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+def matrix_rate(device: torch.device, size: int = _MATRIX, dtype: torch.dtype = torch.bfloat16) -> float:
+    """Return the FLOP/s of the product of two square matrices of that size, the median of 30."""
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    return 2 * size**3 / _seconds(lambda: a @ b, device)
+
+
+def memory_rate(device: torch.device, size: int = _COPIED_BYTES) -> float:
+    """Return the bytes a second, read and written, of copying ``size`` bytes, the median of 30."""
+    source = torch.randint(0, 256, (size,), dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * size / _seconds(lambda: target.copy_(source), device)
+
+
+def _seconds(call: Callable[[], object], device: torch.device) -> float:
+    """Return the median time of a call that computes on ``device``."""
     seconds = []
-    for _ in range(3 + _PRODUCTS):
-        _wait(device)
+    for _ in range(3 + _REPETITIONS):
+        wait(device)
         started = time.perf_counter()
-        a @ b
-        _wait(device)
+        call()
+        wait(device)
         seconds.append(time.perf_counter() - started)
-    return 2 * size**3 / statistics.median(seconds[3:])
+    return statistics.median(seconds[3:])
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Wait until all that was asked of ``device`` is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -35,6 +35,7 @@ from typing import Any
 import optuna
 import torch
 from gpu import matrix_rate, uuid, watched
+from optuna.trial import FrozenTrial
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ RATE, BATCH = 1e-2, 64
 def dataset(name: str, root: str, samples: int | None) -> data.Data:
     """Return the data called ``name``."""
     if name == "fashion-mnist":
-        return data.torchvision("FashionMNIST", root=root, samples=samples)
+        return data.torchvision("FashionMNIST", root=root, download=True, samples=samples)
     if name == "synthetic":
         generator = torch.Generator().manual_seed(0)
         labels = torch.arange(samples or 10_000) % 10
@@ -140,30 +141,37 @@ class OptnasPool:
 
 
 def searched(
-    architectures: list[str], train: Callable[[nn.Module], float], shape: tuple[int, ...]
-) -> list[float]:
-    """Let Optuna call ``train`` for each architecture."""
+    architectures: list[str], train: Callable[[nn.Module], float], parts: data.Splits, seconds: float | None
+) -> list[FrozenTrial]:
+    """Let Optuna call ``train`` for each architecture, and begin none after ``seconds``."""
 
     def objective(trial: optuna.Trial) -> float:
         torch.manual_seed(trial.number)
-        model = parse(architectures[trial.number]).build(shape)
+        model = parse(architectures[trial.number]).build(parts.train.shape, outputs=parts.outputs)
         for part in model.modules():
             if isinstance(part, nn.Mish):
                 part.__class__ = nn.Mish  # PyTorch's own, which people write
         return train(model)
 
     study = optuna.create_study(direction="maximize")
-    study.optimize(objective, n_trials=len(architectures))
-    return [trial.value for trial in study.trials]  # type: ignore[misc]
+    study.optimize(objective, n_trials=len(architectures), timeout=seconds)
+    return study.trials
 
 
 def todays_loop(
-    architectures: list[str], parts: data.Splits, epochs: int, device: torch.device, threads: int
-) -> list[float]:
-    """Train by a ``DataLoader`` and a plain loop, in fp32."""
+    architectures: list[str],
+    parts: data.Splits,
+    epochs: int,
+    device: torch.device,
+    threads: int,
+    *,
+    batch: int = BATCH,
+    seconds: float | None = None,
+) -> list[FrozenTrial]:
+    """Train by a ``DataLoader`` and a plain loop, in fp32; begin no architecture after ``seconds``."""
     torch.set_num_threads(threads)
     sets = [TensorDataset(parts.prepare(part.x), part.y) for part in (parts.train, parts.validation)]
-    train, valid = DataLoader(sets[0], batch_size=BATCH, shuffle=True), DataLoader(sets[1], batch_size=BATCH)
+    train, valid = DataLoader(sets[0], batch_size=batch, shuffle=True), DataLoader(sets[1], batch_size=batch)
 
     def trained(model: nn.Module) -> float:
         model.to(device)
@@ -183,12 +191,19 @@ def todays_loop(
                     correct += int((model(inputs.to(device)).argmax(dim=1) == targets.to(device)).sum())
         return correct / len(parts.validation)
 
-    return searched(architectures, trained, parts.train.shape)
+    return searched(architectures, trained, parts, seconds)
 
 
 def tuned_loop(
-    architectures: list[str], parts: data.Splits, epochs: int, device: torch.device, threads: int
-) -> list[float]:
+    architectures: list[str],
+    parts: data.Splits,
+    epochs: int,
+    device: torch.device,
+    threads: int,
+    *,
+    batch: int = BATCH,
+    seconds: float | None = None,
+) -> list[FrozenTrial]:
     """Train from tensors on the device, in channels last, in bf16 where the hardware has it."""
     torch.set_num_threads(threads)
     x, y, held_out_x, held_out_y = (
@@ -199,13 +214,13 @@ def tuned_loop(
     bf16 = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        for chosen in torch.randperm(len(x), device=device).split(BATCH):
+        for chosen in torch.randperm(len(x), device=device).split(batch):
             yield channels_last(x[chosen]), y[chosen]
 
     def trained(model: nn.Module) -> float:
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.Adam(model.parameters(), lr=RATE, fused=True)
-        steps = epochs * -(-len(x) // BATCH)
+        steps = epochs * -(-len(x) // batch)
         scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             for _ in range(epochs):
@@ -220,7 +235,11 @@ def tuned_loop(
                 right = [model(part).argmax(dim=1) for part in held_out_x.split(1024)]
         return (torch.cat(right) == held_out_y).float().mean().item()
 
-    return searched(architectures, trained, parts.train.shape)
+    return searched(architectures, trained, parts, seconds)
+
+
+def accuracies_of(trials: list[FrozenTrial]) -> list[float]:
+    return [trial.values[0] for trial in trials]
 
 
 def main() -> None:
@@ -252,16 +271,18 @@ def main() -> None:
     pool = OptnasPool(arguments)
     contestants: dict[str, Callable[[list[str]], list[float]]] = {
         "optnas": pool.train,
-        f"today's loop, {threads} threads": lambda texts: todays_loop(
-            texts, parts, arguments.epochs, device, threads
+        f"today's loop, {threads} threads": lambda texts: accuracies_of(
+            todays_loop(texts, parts, arguments.epochs, device, threads)
         ),
     }
     if arguments.best_threads:
-        contestants["today's loop, 1 thread"] = lambda texts: todays_loop(
-            texts, parts, arguments.epochs, device, 1
+        contestants["today's loop, 1 thread"] = lambda texts: accuracies_of(
+            todays_loop(texts, parts, arguments.epochs, device, 1)
         )
     if arguments.tuned:
-        contestants["tuned loop"] = lambda texts: tuned_loop(texts, parts, arguments.epochs, device, threads)
+        contestants["tuned loop"] = lambda texts: accuracies_of(
+            tuned_loop(texts, parts, arguments.epochs, device, threads)
+        )
 
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     accuracies: dict[str, list[float]] = {name: [] for name in contestants}

@@ -69,8 +69,8 @@ def fit(
         state: Where to go on from: what ``keep`` was given in a training with the same arguments.
         keep: Called with all that a training can go on from, at the rungs (before ``report``) and after
             the last epoch; may raise to stop the training.
-        pieces: In how many parts a batch goes through the network, to save memory; a task with a step
-            of its own has whole batches always.
+        pieces: In how many parts a batch goes through the network, in training and in evaluation, to
+            save memory; a task with a step of its own is trained on whole batches always.
         eager: Called with the reason, in words, if the steps of a training on CUDA, which are to be a
             graph, are not.
 
@@ -147,7 +147,7 @@ def _fit(
         losses.append(mean_loss)
         if epoch in rungs or epoch == training.epochs:
             with average.in_place() as trained:
-                metrics = evaluate(module, task, parts.validation, parts.prepare)
+                metrics = evaluate(module, task, parts.validation, parts.prepare, pieces)
                 if keep is not None:
                     keep(State.of(epoch, module, trained, optimizer, generator, metrics, losses))
             if report is not None and epoch in rungs:
@@ -193,11 +193,19 @@ def evaluated_at_once(device: str, shape: tuple[int, ...]) -> int:
 
 
 def evaluate(
-    module: nn.Module, task: Task, split: Part, prepare: Callable[[Tensor], Tensor]
+    module: nn.Module, task: Task, split: Part, prepare: Callable[[Tensor], Tensor], pieces: int = 1
 ) -> dict[str, float]:
-    """Return the task's metrics of ``module`` over ``split``, which must be on its device."""
+    """Return the task's metrics of ``module`` over ``split``, which must be on its device.
+
+    Args:
+        module: What is evaluated.
+        task: What it is to do.
+        split: On which samples.
+        prepare: Makes inputs of what is stored.
+        pieces: In how many parts goes what is otherwise evaluated at once, to save memory.
+    """
     module.eval()
     with torch.inference_mode():
-        size = evaluated_at_once(split.y.device.type, split.shape)
+        size = max(1, evaluated_at_once(split.y.device.type, split.shape) // pieces)
         outputs = [module(x) for x in in_order(split, size, prepare)]
         return task.measure(torch.cat(outputs), split.y)

@@ -1,0 +1,256 @@
+"""Parts of gpu_report.py about single networks: steps, graphs, memory, latency, energy, repeated runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from gpu import matrix_rate, memory_rate, wait
+from gpu_workload import NETWORKS, Row, Setting, network, study_of, task
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+from optnas import Measuring, UserError
+from optnas.cost.measuring import measure
+from optnas.run.gpus import fitting_workers, mps_is_up
+from optnas.space import Node
+from optnas.train import fit, use_threads
+
+
+def _fit(setting: Setting, architecture: Node, seed: int = 0, **training: Any) -> dict[str, float]:
+    device = torch.device(setting.device, 0)
+    module = network(setting, architecture, seed)
+    few = task(setting, setting.few)
+    return fit(module, few, setting.training(**training), device=device, seed=seed)
+
+
+def machine(setting: Setting) -> Iterator[Row]:
+    """What the machine can do at best."""
+    device = torch.device(setting.device, 0)
+    size = 256 if setting.small else 8192
+    yield {"": "PyTorch", "is": torch.__version__}
+    if setting.device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        yield {"": "GPU", "is": properties.name}
+        yield {"": "its memory", "is": f"{properties.total_memory / 2**30:.0f} GiB"}
+        yield {"": "CUDA, cuDNN", "is": f"{torch.version.cuda}, {torch.backends.cudnn.version()}"}
+        yield {"": "MPS", "is": "up" if mps_is_up() else "not up"}
+    for dtype in (torch.bfloat16, torch.float32):
+        rate = matrix_rate(device, size, dtype)
+        yield {"": f"product of matrices in {str(dtype)[6:]}", "is": f"{rate / 1e12:.3g} TFLOP/s"}
+    rate = memory_rate(device, 2**20 if setting.small else 2**31)
+    yield {"": "copying memory, read and written", "is": f"{rate / 1e9:,.0f} GB/s"}
+    x = torch.zeros(8, device=device)
+    yield {"": "a launch", "is": f"{1e6 * _each(lambda: x.add_(1), device, 2_000):.1f} µs"}
+    if setting.device == "cuda":
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            for _ in range(100):
+                x.add_(1)
+        each = _each(graph.replay, device, 200)
+        yield {"": "a kernel in a graph of 100", "is": f"{1e4 * each:.1f} µs"}
+
+
+def _each(call: Callable[[], object], device: torch.device, times: int) -> float:
+    """Return the seconds that each of so many calls takes."""
+    call()
+    wait(device)
+    started = time.perf_counter()
+    for _ in range(times):
+        call()
+    wait(device)
+    return (time.perf_counter() - started) / times
+
+
+def steps(setting: Setting) -> Iterator[Row]:
+    """A training step, eager and as a graph: its time and launches, and what the graph costs beforehand."""
+    use_threads()
+    device = torch.device(setting.device, 0)
+    parts = task(setting, setting.few).data.splits
+    each = len(parts.train) // setting.batch
+    few, many = (1, 2) if setting.small else (1, 6)
+    for name, architecture in setting.networks().items():
+        cost = architecture.cost(parts.train.shape, outputs=parts.outputs)
+        fixed = {}
+        for graph in (False, True):
+            seconds = {}
+            _fit(setting, architecture, epochs=few, cuda_graph=graph)  # starts up
+            for epochs in (few, many):
+                wait(device)
+                started = time.perf_counter()
+                _fit(setting, architecture, epochs=epochs, cuda_graph=graph)
+                wait(device)
+                seconds[epochs] = time.perf_counter() - started
+            epoch = (seconds[many] - seconds[few]) / (many - few)
+            fixed[graph] = seconds[few] - few * epoch
+            yield {
+                "network": name,
+                "MFLOPs": cost.flops / 1e6,
+                "params": cost.params,
+                "step": "graph" if graph else "eager",
+                "ms": 1e3 * epoch / each,
+                "launches": _launches(setting, architecture, graph, each),
+                "GFLOP/s": 3 * cost.flops * setting.batch * each / epoch / 1e9,
+                "ms before and after": 1e3 * fixed[graph],
+                "of these for the graph": 1e3 * (fixed[True] - fixed[False]) if graph else None,
+            }
+
+
+def _launches(setting: Setting, architecture: Node, graph: bool, each: int) -> float | None:
+    """Return how often a step asks the GPU for something."""
+    if setting.device != "cuda":
+        return None
+    counts = []
+    for epochs in (1, 2):
+        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
+            _fit(setting, architecture, epochs=epochs, cuda_graph=graph)
+        asked = [event.count for event in profiled.key_averages() if _asks(event.key)]
+        counts.append(sum(asked))
+    return (counts[1] - counts[0]) / each
+
+
+def _asks(name: str) -> bool:
+    return name.startswith(("cudaLaunch", "cuLaunch", "cudaGraphLaunch", "cudaMemcpy", "cudaMemset"))
+
+
+def packing(setting: Setting) -> Iterator[Row]:
+    """Steps a second of several trainings at once in one process: a thread, a stream and a graph each."""
+    use_threads()
+    device = torch.device(setting.device, 0)
+    for name, architecture in setting.networks().items():
+        alone = 0.0
+        for trainings in (1, 2) if setting.small else (1, 2, 4, 8, 16):
+            replays = [_recorded(setting, architecture, seed, device) for seed in range(trainings)]
+            each = 5 if setting.small else 300
+            threads = [threading.Thread(target=_repeat, args=(replay, each)) for replay in replays]
+            wait(device)
+            started = time.perf_counter()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            wait(device)
+            rate = each * trainings / (time.perf_counter() - started)
+            alone = alone or rate
+            yield {"network": name, "at once": trainings, "steps/s": rate, "times one": rate / alone}
+
+
+def _repeat(replay: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        replay()
+
+
+def _recorded(setting: Setting, architecture: Node, seed: int, device: torch.device) -> Callable[[], object]:
+    """Return a training step on one batch that stays where it is; on CUDA a graph on a stream of its own."""
+    parts = task(setting, setting.few).data.on(device)
+    module = network(setting, architecture, seed).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9, fused=True)
+    x, y = next(iter(parts.train.blocks(setting.batch, torch.arange(setting.batch))))
+    x = parts.prepare(x).contiguous(memory_format=torch.channels_last)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=False)
+        with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
+            loss = nn.functional.cross_entropy(module(x), y)
+        loss.backward()
+        optimizer.step()
+
+    if setting.device != "cuda":
+        return step
+    stream = torch.cuda.Stream(device)
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step()
+    wait(device)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        step()
+
+    def replay() -> None:
+        with torch.cuda.stream(stream):
+            graph.replay()
+
+    return replay
+
+
+def repeated(setting: Setting) -> Iterator[Row]:
+    """Two trainings of one seed: how far apart they end."""
+    use_threads()
+    networks = list(setting.networks().items())
+    for precision in ("auto", "float32"):
+        for graph in (True, False):
+            for name, architecture in networks[:2]:
+                runs = [
+                    [
+                        _fit(setting, architecture, seed, precision=precision, cuda_graph=graph)
+                        for _ in range(2)
+                    ]
+                    for seed in range(setting.seeds)
+                ]
+                yield {
+                    "network": name,
+                    "precision": precision,
+                    "step": "graph" if graph else "eager",
+                    "seeds": setting.seeds,
+                    "largest difference of accuracy": max(
+                        abs(one["accuracy"] - other["accuracy"]) for one, other in runs
+                    ),
+                    "of loss": max(abs(one["loss"] - other["loss"]) for one, other in runs),
+                }
+
+
+def measured(setting: Setting) -> Iterator[Row]:
+    """Latency and energy of a network, measured twice."""
+    use_threads()
+    for name, architecture in setting.networks().items():
+        for quantity in ("latency_ms", "latency_p95_ms", "energy"):
+            try:
+                found = [
+                    measure(
+                        [quantity],
+                        lambda: network(setting, architecture),  # noqa: B023 - called at once
+                        task(setting),
+                        setting.training(),
+                        Measuring(device=setting.device),
+                    )[quantity]
+                    for _ in range(2)
+                ]
+            except UserError as error:
+                yield {"network": name, "quantity": quantity, "said": str(error)}
+                continue
+            yield {
+                "network": name,
+                "quantity": quantity,
+                "first": found[0],
+                "second": found[1],
+                "apart": abs(found[1] - found[0]) / found[0],
+            }
+
+
+def memory(setting: Setting) -> Iterator[Row]:
+    """Peak memory of training a network: as measured before it, and what it really took."""
+    use_threads()
+    device = torch.device(setting.device, 0)
+    for name, architecture in setting.networks().items():
+        row: Row = {"network": name}
+        names, make = ["peak_memory"], lambda: network(setting, architecture)  # noqa: B023 - called at once
+        how = Measuring(device=setting.device)
+        row["MB measured before"] = (
+            measure(names, make, task(setting), setting.training(), how)[names[0]] / 1e6
+        )
+        if setting.device == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+            _fit(setting, architecture, epochs=1)
+            row["MB allocated, with data and evaluation"] = torch.cuda.max_memory_allocated(device) / 1e6
+            row["MB reserved"] = torch.cuda.max_memory_reserved(device) / 1e6
+            free, total = torch.cuda.mem_get_info(device)
+            row["MB gone from the card"] = (total - free) / 1e6
+            row["workers by auto"] = fitting_workers(study_of(setting, [architecture]), [0])
+        yield row
+
+
+__all__ = ["NETWORKS", "machine", "measured", "memory", "packing", "repeated", "steps"]

@@ -1,0 +1,359 @@
+"""Parts of gpu_report.py about whole trials: how many an hour, where their time goes, what if memory ends."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import math
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import optuna
+import psutil
+import torch
+from gpu import wait, watched
+from gpu_workload import FAMILIES, Row, Setting, architectures, enqueued, study_of, task
+from optuna.trial import FrozenTrial, TrialState
+from throughput import todays_loop, tuned_loop
+
+from optnas import Study, Training, objective, ops, parse
+from optnas.resumption import Resumption
+from optnas.run.claims import Claims
+from optnas.run.gpus import fitting_workers
+from optnas.run.storage import open_storage
+from optnas.run.worker import work
+from optnas.space import Node
+from optnas.train import fit, loop, use_threads
+from optnas.train.graph import CudaRecorder
+
+# What is left of a part's time when the last trial begins, for it to end.
+_LAST_TRIAL_SECONDS = 15
+
+_FORK = multiprocessing.get_context("fork")
+
+
+# Trials an hour
+
+
+def optnas_alone(setting: Setting) -> Iterator[Row]:
+    """Trials of optnas with one worker."""
+    yield from _by_optnas(setting, 1)
+
+
+def optnas_auto(setting: Setting) -> Iterator[Row]:
+    """Trials of optnas with as many workers as ``--workers-per-gpu auto`` starts."""
+    yield from _by_optnas(setting, _auto(setting))
+
+
+def _auto(setting: Setting) -> int:
+    """Return how many workers ``auto`` stands for, asked in a process of its own as it starts CUDA."""
+    if setting.device == "cpu":
+        return 2
+    with _FORK.Pool(1) as pool:
+        return pool.apply(_fitting, (setting,))
+
+
+def _fitting(setting: Setting) -> int:
+    return fitting_workers(study_of(setting, FAMILIES.values()), [0])
+
+
+def _by_optnas(setting: Setting, workers: int) -> Iterator[Row]:
+    candidates = architectures(setting)
+    study = study_of(setting, FAMILIES.values())
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/study.db"
+        enqueued(study, url, (architecture for _, architecture in candidates))
+        with _watched(setting) as busy:
+            began = _work_together(setting, study, url, len(candidates), workers)
+        trials = optuna.load_study(study_name=study.name, storage=url).trials
+    ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    last = max((trial.datetime_complete for trial in ended), default=began)
+    yield from _rows(setting, ended, (last - began).total_seconds(), busy, workers)
+    for trial in trials:
+        if "eager" in trial.user_attrs or trial.state == TrialState.FAIL:
+            yield {
+                "trial": trial.number,
+                "said": trial.user_attrs.get("eager", trial.user_attrs.get("reason")),
+            }
+
+
+def _work_together(setting: Setting, study: Study, url: str, total: int, workers: int) -> datetime.datetime:
+    """Let ``workers`` run trials, and return when all of them had started up."""
+    ready = _FORK.Barrier(workers + 1)
+    end = time.time() + setting.seconds - _LAST_TRIAL_SECONDS
+    arguments = study, url, total, ready, end, setting.device
+    processes = [_FORK.Process(target=_worker, args=arguments) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    ready.wait(setting.seconds)
+    began = datetime.datetime.now()
+    for process in processes:
+        process.join()
+    return began
+
+
+def _worker(study: Study, url: str, total: int, ready: Any, end: float, device: str) -> None:
+    """Run trials as a worker of ``optnas run`` does, once all workers are ready."""
+    use_threads()
+    opened = study.open(open_storage(url))
+    # What the first training of a process takes longer is no part of the others.
+    warm_up = parse("seq(conv(8), norm, relu, head)").build(study.shape, **study.context)
+    assert study.task is not None
+    once = Training(epochs=1, batch_size=study.training.batch_size, device=device)
+    fit(warm_up, study.task, once, device=torch.device(device, 0), seed=0)
+    ready.wait()
+    work(study, opened, total, goes_on=lambda: time.time() < end)
+
+
+def by_todays_loop(setting: Setting) -> Iterator[Row]:
+    """Trials of the loop that people write: Optuna, a ``DataLoader``, fp32, eager."""
+    yield from _by_loop(setting, todays_loop)
+
+
+def by_tuned_loop(setting: Setting) -> Iterator[Row]:
+    """Trials of a loop tuned by hand: data on the device, bf16, channels last, fused optimiser, eager."""
+    yield from _by_loop(setting, tuned_loop)
+
+
+def _by_loop(setting: Setting, train: Callable[..., list[FrozenTrial]]) -> Iterator[Row]:
+    device = torch.device(setting.device, 0)
+    arguments = task(setting).data.splits, setting.epochs, device, torch.get_num_threads()
+    texts = [str(architecture) for _, architecture in architectures(setting)]
+    train(["seq(conv(8), norm, relu, head)"], *arguments, batch=setting.batch)  # starts up
+    with _watched(setting) as busy:
+        started = time.perf_counter()
+        seconds = setting.seconds - _LAST_TRIAL_SECONDS
+        trials = train(texts, *arguments, batch=setting.batch, seconds=seconds)
+        spent = time.perf_counter() - started
+    yield from _rows(setting, trials, spent, busy, 1)
+
+
+@contextlib.contextmanager
+def _watched(setting: Setting) -> Iterator[list[float]]:
+    with watched(setting.gpu) if setting.gpu else contextlib.nullcontext([]) as busy:
+        yield busy
+
+
+def _rows(
+    setting: Setting, trials: list[FrozenTrial], seconds: float, busy: list[float], workers: int
+) -> Iterator[Row]:
+    """Yield a row that sums up a contestant's trials, and one for each of them."""
+    parts = task(setting).data.splits
+    candidates = architectures(setting)
+    done = [trial for trial in trials if trial.number < len(candidates)]
+    flops = sum(
+        candidates[trial.number][1].cost(parts.train.shape, outputs=parts.outputs).flops for trial in done
+    )
+    yield {
+        "workers": workers,
+        "trials": len(done),
+        "seconds": seconds,
+        "trials/h": 3600 * len(done) / seconds if seconds else None,
+        "mean accuracy": sum(trial.values[0] for trial in done) / len(done) if done else None,
+        "GPU busy": sum(busy) / len(busy) if busy else None,
+        # 3 × a forward pass for a sample; evaluation is not counted.
+        "GFLOP/s": 3 * flops * len(parts.train) * setting.epochs / seconds / 1e9 if seconds else None,
+    }
+    for trial in done:
+        yield {
+            "trial": trial.number,
+            "family": candidates[trial.number][0],
+            "seconds": trial.duration.total_seconds() if trial.duration else math.nan,
+            "accuracy": trial.values[0],
+        }
+
+
+def compared(contestants: dict[str, list[Row]]) -> list[Row]:
+    """Return a row for each contestant, compared with the first on the architectures that both have trained.
+
+    Args:
+        contestants: The rows of :func:`_rows` by name.
+    """
+    table = []
+    (_, reference), *_ = contestants.items()
+    ours = {row["trial"]: row for row in reference if "family" in row}
+    for name, rows in contestants.items():
+        sums = next((row for row in rows if "trials/h" in row), None)
+        theirs = {row["trial"]: row for row in rows if "family" in row}
+        both = sorted(ours.keys() & theirs.keys())
+        if sums is None or not both:
+            continue
+        if sums["workers"] > 1:  # their trials overlap
+            times = reference[0]["trials/h"] / sums["trials/h"]
+        else:
+            times = sum(theirs[n]["seconds"] for n in both) / sum(ours[n]["seconds"] for n in both)
+        table.append(
+            {
+                "": name,
+                "workers": sums["workers"],
+                "architectures": len(both),
+                "trials/h": reference[0]["trials/h"] / times,
+                "time of optnas, 1 worker": times,
+                "mean accuracy": sum(theirs[n]["accuracy"] for n in both) / len(both),
+                "of optnas on the same": sum(ours[n]["accuracy"] for n in both) / len(both),
+                "GPU busy": sums["GPU busy"],
+                "GFLOP/s": sums["GFLOP/s"],
+            }
+        )
+    return table
+
+
+# Where a trial's time goes
+
+
+class _Stopwatches:
+    """Sums up the time within some functions by name, without that of others called by them."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.calls: dict[str, int] = defaultdict(int)
+        self._device = device
+        self._running: list[str] = []
+        self._since = 0.0
+
+    def watching(self, owner: Any, attribute: str, name: str) -> Any:
+        """Return a patch by which the time within a function counts as ``name``'s."""
+        original = getattr(owner, attribute)
+
+        def timed(*arguments: Any, **named: Any) -> Any:
+            self._switch()
+            self._running.append(name)
+            self.calls[name] += 1
+            try:
+                return original(*arguments, **named)
+            finally:
+                self._switch()
+                self._running.pop()
+
+        return mock.patch.object(owner, attribute, timed)
+
+    def _switch(self) -> None:
+        if torch.cuda.is_available() and not torch.cuda.is_current_stream_capturing():
+            wait(self._device)
+        now = time.perf_counter()
+        if self._running:
+            self.seconds[self._running[-1]] += now - self._since
+        self._since = now
+
+
+def trial_time(setting: Setting) -> Iterator[Row]:
+    """Where the time of a trial goes, mean over some of each family."""
+    use_threads()
+    device = torch.device(setting.device, 0)
+    study = study_of(setting, FAMILIES.values())
+    candidates = [architecture for _, architecture in architectures(setting, 4 if setting.small else 8)]
+    with tempfile.TemporaryDirectory() as folder:
+        study.artifacts = f"{folder}/artifacts"
+        url = f"sqlite:///{folder}/study.db"
+        enqueued(study, url, candidates)
+        opened = study.open(open_storage(url))
+        work(study, opened, 1)  # starts up
+        watches = _Stopwatches(device)
+        functions = [
+            (Claims, "next", "claim"),
+            (Study, "suggest", "suggest"),
+            (Study, "costs", "costs"),
+            (objective, "_build", "build"),
+            (objective, "fit", "train"),
+            (CudaRecorder, "warm_up", "first steps (cuDNN's choice)"),
+            (CudaRecorder, "record", "capture"),
+            (loop, "evaluate", "evaluate"),
+            (Resumption, "keep", "checkpoints"),
+            (optuna.Trial, "set_user_attr", "records"),
+            (optuna.Trial, "set_constraint", "records"),
+            (optuna.Study, "tell", "records"),
+        ]
+        with contextlib.ExitStack() as stack:
+            for function in functions:
+                stack.enter_context(watches.watching(*function))
+            started = time.perf_counter()
+            work(study, opened, len(candidates))
+            spent = time.perf_counter() - started
+    trials = len(candidates) - 1
+    watches.seconds["all else"] = spent - sum(watches.seconds.values())
+    for name, seconds in sorted(watches.seconds.items(), key=lambda item: -item[1]):
+        yield {
+            "": name,
+            "ms a trial": 1e3 * seconds / trials,
+            "share": seconds / spent,
+            "calls a trial": watches.calls[name] / trials,
+        }
+
+
+# Out of memory
+
+# Four contexts, what three small trainings hold, and some for a large one.
+_FREE_BYTES = 12 * 2**30
+_LIMIT_BYTES = 512 * 2**20  # of each process, on the CPU
+
+
+def out_of_memory(setting: Setting) -> Iterator[Row]:
+    """Four workers, of which one gets a network that fits in pieces only, and one that never will."""
+    on_cuda = setting.device == "cuda"
+    room, size = (_FREE_BYTES, 2) if on_cuda else (_LIMIT_BYTES, 4)
+    # Of activations that a batch takes twice the room, and a pair of samples one and a half times.
+    numbers = math.prod(task(setting).data.splits.train.shape[1:])
+    too_large = _deep(4096 if on_cuda else 256, 2 * room / (setting.batch * numbers * size))
+    hopeless = _deep(16384 if on_cuda else 1024, 1.5 * room / (2 * numbers * size))
+    usual = [architecture for _, architecture in architectures(setting, 4 if setting.small else 10)]
+    candidates = [too_large, hopeless, *usual]
+    study = study_of(setting, candidates, samples=200 if setting.small else 6_000)
+    with tempfile.TemporaryDirectory() as folder, _little_memory(setting):
+        url = f"sqlite:///{folder}/study.db"
+        enqueued(study, url, candidates)
+        _work_together(setting, study, url, len(candidates), workers=4)
+        trials = optuna.load_study(study_name=study.name, storage=url).trials
+    for trial in trials:
+        yield {
+            "trial": trial.number,
+            "network": {0: "too large", 1: "hopeless"}.get(trial.number, "usual"),
+            "state": trial.state.name,
+            "pieces": trial.user_attrs.get("pieces", 1),
+            "accuracy": trial.values[0] if trial.values else None,
+            "seconds": trial.duration.total_seconds() if trial.duration else None,
+            "said": trial.user_attrs.get("reason", ""),
+        }
+    wrong = [trial.number for trial in trials if (trial.state == TrialState.COMPLETE) == (trial.number == 1)]
+    if wrong or trials[0].user_attrs.get("pieces", 1) == 1:
+        raise AssertionError(f"all but trial 1 should be complete, and trial 0 in pieces; wrong: {wrong}")
+
+
+def _deep(width: int, layers: float) -> Node:
+    return ops.seq(ops.conv(width), *[ops.gelu()] * math.ceil(layers / width), ops.head())
+
+
+@contextlib.contextmanager
+def _little_memory(setting: Setting) -> Iterator[None]:
+    """Let little memory be free while within: of the GPU, or on the CPU for each process."""
+    if setting.device == "cuda":
+        taken, done = _FORK.Event(), _FORK.Event()
+        process = _FORK.Process(target=_take_memory, args=(taken, done))
+        process.start()
+        taken.wait(60)
+        try:
+            yield
+        finally:
+            done.set()
+            process.join()
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limit = psutil.Process().memory_info().vms + _LIMIT_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _take_memory(taken: Any, done: Any) -> None:
+    free, _ = torch.cuda.mem_get_info(0)
+    held = torch.empty(max(0, free - _FREE_BYTES), dtype=torch.uint8, device="cuda:0")
+    taken.set()
+    done.wait()
+    del held
