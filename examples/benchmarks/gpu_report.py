@@ -11,8 +11,8 @@ measured twice; peak memory.
 
 Each part is a process of its own with a limit of its own, and has what it found until then if it fails or
 its time is up; then the next one begins. JSON and Markdown are written anew after each. With ``--minutes 8``
-(the default) all of it takes 8 minutes at most on one GPU. ``--parts tests,steps`` runs some of it, ``--small``
-all of it in a small size, in about two minutes, and ``--dry-run`` that on the CPU, to see that it works.
+(the default) all of it takes 8 minutes at most on one GPU. ``--parts tests,steps`` runs some of it,
+``--small`` all of it in a small size, in about two minutes, and ``--dry-run`` that on the CPU.
 
 What it needs beyond PyTorch on a machine without a network stands in gpu_requirements.txt. It ends with
 status 1 if a part failed.
@@ -49,6 +49,7 @@ from gpu_trials import (
     compared,
     optnas_alone,
     optnas_auto,
+    optnas_mps,
     out_of_memory,
     trial_time,
 )
@@ -90,8 +91,8 @@ PARTS: dict[str, tuple[Part, float]] = {
     "tests": (cuda_tests, 120),
     "optnas-1": (optnas_alone, 90),
     "optnas-auto": (optnas_auto, 75),
-    "loop": (by_todays_loop, 80),
-    "tuned-loop": (by_tuned_loop, 60),
+    "loop": (by_todays_loop, 55),
+    "tuned-loop": (by_tuned_loop, 45),
     "steps": (steps, 60),
     "trial-time": (trial_time, 45),
     "packing": (packing, 40),
@@ -99,8 +100,9 @@ PARTS: dict[str, tuple[Part, float]] = {
     "repeated": (repeated, 45),
     "measured": (measured, 60),
     "memory": (memory, 30),
+    "optnas-mps": (optnas_mps, 60),
 }
-CONTESTANTS = ("optnas-1", "optnas-auto", "loop", "tuned-loop")
+CONTESTANTS = ("optnas-1", "optnas-auto", "optnas-mps", "loop", "tuned-loop")
 
 
 @dataclasses.dataclass

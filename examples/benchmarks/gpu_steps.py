@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from gpu import matrix_rate, memory_rate, wait
-from gpu_workload import NETWORKS, Row, Setting, network, study_of, task
+from gpu_workload import Row, Setting, network, study_of, task
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -18,12 +19,17 @@ from optnas.cost.measuring import measure
 from optnas.run.gpus import fitting_workers, mps_is_up
 from optnas.space import Node
 from optnas.train import fit, use_threads
+from optnas.train.convolutions import faster_convolutions
+
+__all__ = ["machine", "measured", "memory", "packing", "repeated", "steps"]
 
 
-def _fit(setting: Setting, architecture: Node, seed: int = 0, **training: Any) -> dict[str, float]:
+def _fit(
+    setting: Setting, architecture: Node, seed: int = 0, samples: int | None = None, **training: Any
+) -> dict[str, float]:
     device = torch.device(setting.device, 0)
     module = network(setting, architecture, seed)
-    few = task(setting, setting.few)
+    few = task(setting, samples or setting.few)
     return fit(module, few, setting.training(**training), device=device, seed=seed)
 
 
@@ -92,21 +98,24 @@ def steps(setting: Setting) -> Iterator[Row]:
                 "params": cost.params,
                 "step": "graph" if graph else "eager",
                 "ms": 1e3 * epoch / each,
-                "launches": _launches(setting, architecture, graph, each),
+                "launches": _launches(setting, architecture, graph),
                 "GFLOP/s": 3 * cost.flops * setting.batch * each / epoch / 1e9,
                 "ms before and after": 1e3 * fixed[graph],
                 "of these for the graph": 1e3 * (fixed[True] - fixed[False]) if graph else None,
             }
 
 
-def _launches(setting: Setting, architecture: Node, graph: bool, each: int) -> float | None:
+def _launches(setting: Setting, architecture: Node, graph: bool) -> float | None:
     """Return how often a step asks the GPU for something."""
     if setting.device != "cuda":
         return None
+    # As few as a graph takes to be recorded: what is profiled is slow to sum up.
+    samples = 20 * setting.batch
+    each = len(task(setting, samples).data.splits.train) // setting.batch
     counts = []
     for epochs in (1, 2):
         with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
-            _fit(setting, architecture, epochs=epochs, cuda_graph=graph)
+            _fit(setting, architecture, samples=samples, epochs=epochs, cuda_graph=graph)
         asked = [event.count for event in profiled.key_averages() if _asks(event.key)]
         counts.append(sum(asked))
     return (counts[1] - counts[0]) / each
@@ -161,13 +170,14 @@ def _recorded(setting: Setting, architecture: Node, seed: int, device: torch.dev
     if setting.device != "cuda":
         return step
     stream = torch.cuda.Stream(device)
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            step()
-    wait(device)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        step()
+    with faster_convolutions(module, setting.device):
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                step()
+        wait(device)
+        with torch.cuda.graph(graph, stream=stream):
+            step()
 
     def replay() -> None:
         with torch.cuda.stream(stream):
@@ -206,28 +216,20 @@ def measured(setting: Setting) -> Iterator[Row]:
     """Latency and energy of a network, measured twice."""
     use_threads()
     for name, architecture in setting.networks().items():
-        for quantity in ("latency_ms", "latency_p95_ms", "energy"):
+        for quantities in (("latency_ms", "latency_p95_ms"), ("energy",)):
+            make = partial(network, setting, architecture)
+            how = Measuring(device=setting.device)
             try:
-                found = [
-                    measure(
-                        [quantity],
-                        lambda: network(setting, architecture),  # noqa: B023 - called at once
-                        task(setting),
-                        setting.training(),
-                        Measuring(device=setting.device),
-                    )[quantity]
-                    for _ in range(2)
-                ]
+                first, second = (
+                    measure(quantities, make, task(setting), setting.training(), how) for _ in range(2)
+                )
             except UserError as error:
-                yield {"network": name, "quantity": quantity, "said": str(error)}
+                yield {"network": name, "quantity": quantities[0], "said": str(error)}
                 continue
-            yield {
-                "network": name,
-                "quantity": quantity,
-                "first": found[0],
-                "second": found[1],
-                "apart": abs(found[1] - found[0]) / found[0],
-            }
+            for quantity in quantities:
+                one, other = first[quantity], second[quantity]
+                apart = abs(other - one) / one
+                yield {"network": name, "quantity": quantity, "first": one, "second": other, "apart": apart}
 
 
 def memory(setting: Setting) -> Iterator[Row]:
@@ -236,7 +238,7 @@ def memory(setting: Setting) -> Iterator[Row]:
     device = torch.device(setting.device, 0)
     for name, architecture in setting.networks().items():
         row: Row = {"network": name}
-        names, make = ["peak_memory"], lambda: network(setting, architecture)  # noqa: B023 - called at once
+        names, make = ["peak_memory"], partial(network, setting, architecture)
         how = Measuring(device=setting.device)
         row["MB measured before"] = (
             measure(names, make, task(setting), setting.training(), how)[names[0]] / 1e6
@@ -251,6 +253,3 @@ def memory(setting: Setting) -> Iterator[Row]:
             row["MB gone from the card"] = (total - free) / 1e6
             row["workers by auto"] = fitting_workers(study_of(setting, [architecture]), [0])
         yield row
-
-
-__all__ = ["NETWORKS", "machine", "measured", "memory", "packing", "repeated", "steps"]

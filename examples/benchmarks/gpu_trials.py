@@ -6,7 +6,10 @@ import contextlib
 import datetime
 import math
 import multiprocessing
+import os
 import resource
+import shutil
+import subprocess
 import tempfile
 import time
 from collections import defaultdict
@@ -33,7 +36,7 @@ from optnas.train import fit, loop, use_threads
 from optnas.train.graph import CudaRecorder
 
 # What is left of a part's time when the last trial begins, for it to end.
-_LAST_TRIAL_SECONDS = 15
+_LAST_TRIAL_SECONDS = 10
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -49,6 +52,23 @@ def optnas_alone(setting: Setting) -> Iterator[Row]:
 def optnas_auto(setting: Setting) -> Iterator[Row]:
     """Trials of optnas with as many workers as ``--workers-per-gpu auto`` starts."""
     yield from _by_optnas(setting, _auto(setting))
+
+
+def optnas_mps(setting: Setting) -> Iterator[Row]:
+    """The same under NVIDIA's Multi-Process Service, where it can be started."""
+    daemon = shutil.which("nvidia-cuda-mps-control")
+    if setting.device == "cpu" or daemon is None:
+        yield {"said": "there is no nvidia-cuda-mps-control here"}
+        return
+    workers = _auto(setting)
+    with tempfile.TemporaryDirectory() as folder:
+        folders = {"CUDA_MPS_PIPE_DIRECTORY": folder, "CUDA_MPS_LOG_DIRECTORY": folder}
+        with mock.patch.dict(os.environ, folders):
+            subprocess.run([daemon, "-d"], check=True, timeout=10)
+            try:
+                yield from _by_optnas(setting, workers)
+            finally:
+                subprocess.run([daemon], input="quit\n", text=True, check=False, timeout=10)
 
 
 def _auto(setting: Setting) -> int:

@@ -222,17 +222,22 @@ def tuned_loop(
         optimizer = torch.optim.Adam(model.parameters(), lr=RATE, fused=True)
         steps = epochs * -(-len(x) // batch)
         scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            for _ in range(epochs):
-                model.train()
-                for inputs, targets in batches():
-                    optimizer.zero_grad(set_to_none=True)
-                    nn.functional.cross_entropy(model(inputs), targets).backward()
-                    optimizer.step()
-                    scheduler.step()
-            model.eval()
-            with torch.no_grad():
-                right = [model(part).argmax(dim=1) for part in held_out_x.split(1024)]
+
+        def predicted(inputs: Tensor) -> Tensor:
+            # A context a pass: autocast keeps the rounded weights till its end, and they change.
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                return model(inputs)
+
+        for _ in range(epochs):
+            model.train()
+            for inputs, targets in batches():
+                optimizer.zero_grad(set_to_none=True)
+                nn.functional.cross_entropy(predicted(inputs), targets).backward()
+                optimizer.step()
+                scheduler.step()
+        model.eval()
+        with torch.no_grad():
+            right = [predicted(part).argmax(dim=1) for part in held_out_x.split(1024)]
         return (torch.cat(right) == held_out_y).float().mean().item()
 
     return searched(architectures, trained, parts, seconds)

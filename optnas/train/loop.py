@@ -16,8 +16,7 @@ from optnas.train.average import Average
 from optnas.train.batches import batch_sizes, in_order, shuffled
 from optnas.train.checkpoint import State
 from optnas.train.convolutions import faster_convolutions
-from optnas.train.cudnn import benchmarked
-from optnas.train.graph import FEWEST_STEPS, CudaRecorder, GraphedStep, why_not
+from optnas.train.graph import CudaRecorder, GraphedStep, why_not
 from optnas.train.hopeless import check_hope
 from optnas.train.layout import in_channels_last
 from optnas.train.optimizers import make_optimizer
@@ -88,8 +87,7 @@ def fit(
             faster.enter_context(torch.cuda.device(device))
         if len(parts.train.shape) == 3:
             faster.enter_context(in_channels_last(module))
-            if device.type == "cpu":
-                faster.enter_context(faster_convolutions(module))
+            faster.enter_context(faster_convolutions(module, device.type))
         faster.enter_context(in_precision(module, choose_precision(training.precision, device), device))
         return _fit(module, task, training, parts, seed, report, state, keep, pieces, eager)
 
@@ -125,8 +123,6 @@ def _fit(
         average.restore(done, state.trained)
     if parts.train.y.is_cuda:
         full_batches = sizes.count(sizes[0]) * (training.epochs - epochs)
-        if full_batches >= FEWEST_STEPS:
-            step = benchmarked(step, sizes[0])
         reason = why_not(parts.train, full_batches, pieces, own_step=own_step is not None)
         if training.cuda_graph and reason is None:
             step = GraphedStep(step, sizes[0], CudaRecorder(), eager)

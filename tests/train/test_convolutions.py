@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.profiler import profile
 
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.layout import channels_last
@@ -22,13 +23,35 @@ def test_a_wide_depthwise_convolution_learns_by_the_same_gradients(
     _check(layer, (3, 6, 17, 19))
 
 
+@pytest.mark.parametrize("options", [{"padding": 2}, {"padding": "same"}, {"stride": 2, "bias": False}])
+@pytest.mark.parametrize("mode", ["zeros", "reflect"])
+def test_a_depthwise_convolution_is_the_same_in_the_format_that_cuda_is_given(
+    mode: str, options: dict[str, object]
+) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(6, 12, 5, groups=6, padding_mode=mode, **options).double()  # type: ignore[arg-type]
+    _check(layer, (3, 6, 9, 7), "cuda")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_depthwise_convolutions_are_computed_by_what_needs_no_compiling() -> None:
+    layer = nn.Conv2d(32, 32, 5, padding=2, groups=32).cuda().to(memory_format=torch.channels_last)
+    x = channels_last(torch.randn(8, 32, 14, 14, device="cuda")).requires_grad_()
+    with faster_convolutions(layer, "cuda"), torch.autocast("cuda", torch.bfloat16), profile() as seen:
+        layer(x).sum().backward()
+    kernels = {event.key for event in seen.key_averages()}
+    assert "aten::_conv_depthwise2d" in kernels
+    assert not any("cudnn_convolution" in kernel for kernel in kernels)
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_a_pointwise_convolution_is_the_same_as_a_matrix_product(bias: bool) -> None:
     torch.manual_seed(0)
     _check(nn.Conv2d(6, 4, 1, bias=bias).double(), (3, 6, 7, 5))
 
 
-def _check(layer: nn.Conv2d, shape: tuple[int, ...]) -> None:
+def _check(layer: nn.Conv2d, shape: tuple[int, ...], device: str = "cpu") -> None:
     x = channels_last(torch.randn(shape, dtype=torch.float64)).requires_grad_()
     inputs = (x, *layer.parameters())
 
@@ -36,7 +59,7 @@ def _check(layer: nn.Conv2d, shape: tuple[int, ...]) -> None:
         return torch.autograd.grad(layer(x).square().sum(), inputs)
 
     expected = gradients()
-    with faster_convolutions(layer):
+    with faster_convolutions(layer, device):
         assert "forward" in vars(layer)
         assert layer(x).is_contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
@@ -54,5 +77,7 @@ def test_other_convolutions_are_left_alone() -> None:
         nn.Conv2d(4, 4, 5, groups=4, padding="same"),
         nn.Conv2d(4, 4, 5, groups=4, padding=2, padding_mode="reflect"),
     )  # fmt: skip
-    with faster_convolutions(others):
+    with faster_convolutions(others, "cpu"):
         assert not any("forward" in vars(layer) for layer in others)
+    with faster_convolutions(others, "cuda"):
+        assert [layer.groups for layer in others if "forward" in vars(layer)] == [4] * 4

@@ -10,7 +10,6 @@ from optnas import Training, UserError, data, parse, tasks
 from optnas.data import Split
 from optnas.data.streamed import Streamed
 from optnas.train import fit
-from optnas.train.cudnn import benchmarked
 from optnas.train.graph import GraphedStep, why_not
 from optnas.train.loop import _usual_step
 from optnas.train.optimizers import OPTIMIZERS, make_optimizer
@@ -108,20 +107,6 @@ def test_what_does_not_suit_a_graph_is_told() -> None:
     assert why_not(held, 1000, 4, own_step=False) == "batches in 4 pieces"
     assert why_not(streamed, 1000, 1, own_step=False) == "streamed data"
     assert why_not(held, 3, 1, own_step=False) == "only 3 full batches, too few to be worth it"
-
-
-def test_cudnn_times_its_algorithms_on_full_batches_alone() -> None:
-    seen: list[tuple[int, bool]] = []
-
-    def step(inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
-        seen.append((len(inputs), torch.backends.cudnn.benchmark))
-        return inputs.sum()
-
-    timed = benchmarked(step, SIZE)
-    for size in (SIZE, ODD):
-        timed(torch.zeros(size), torch.zeros(size), 1.0)
-    assert seen == [(SIZE, True), (ODD, False)]
-    assert not torch.backends.cudnn.benchmark
 
 
 def test_whether_to_record_is_yes_or_no() -> None:
