@@ -32,7 +32,7 @@ from optnas.run.gpus import fitting_workers
 from optnas.run.storage import open_storage
 from optnas.run.worker import work
 from optnas.space import Node
-from optnas.train import fit, loop, use_threads
+from optnas.train import cores, fit, loop, use_threads
 from optnas.train.graph import CudaRecorder
 
 # What is left of a part's time when the last trial begins, for it to end.
@@ -143,7 +143,7 @@ def by_tuned_loop(setting: Setting) -> Iterator[Row]:
 
 def _by_loop(setting: Setting, train: Callable[..., list[FrozenTrial]]) -> Iterator[Row]:
     device = torch.device(setting.device, 0)
-    arguments = task(setting).data.splits, setting.epochs, device, torch.get_num_threads()
+    arguments = task(setting).data.splits, setting.epochs, device, cores()  # PyTorch's default
     texts = [str(architecture) for _, architecture in architectures(setting)]
     train(["seq(conv(8), norm, relu, head)"], *arguments, batch=setting.batch)  # starts up
     with _watched(setting) as busy:
