@@ -122,8 +122,9 @@ class Result:
     trace: str = ""
 
 
-def run_part(part: Part, setting: Setting) -> Result:
-    """Run a part in a process of its own, for as long as the setting says."""
+def run_part(part: Part, setting: Setting, limit: float) -> Result:
+    """Run a part in a process of its own, for so many seconds at most."""
+    setting = dataclasses.replace(setting, until=time.monotonic() + limit)
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found"
         found.touch()
@@ -132,7 +133,7 @@ def run_part(part: Part, setting: Setting) -> Result:
         started = time.perf_counter()
         process.start()
         try:
-            process.join(setting.seconds)
+            process.join(limit)
             late = process.is_alive()
         finally:
             # Whatever it has started ends with it.
@@ -144,7 +145,7 @@ def run_part(part: Part, setting: Setting) -> Result:
     rows = [line["row"] for line in lines if "row" in line]
     trace = next((line["trace"] for line in lines if "trace" in line), "")
     if late:
-        return Result(f"out of time after {setting.seconds:.0f} s", seconds, rows, trace)
+        return Result(f"out of time after {limit:.0f} s", seconds, rows, trace)
     if trace or process.exitcode:
         last = trace.strip().splitlines()[-1] if trace else f"it died with status {process.exitcode}"
         return Result(last, seconds, rows, trace)
@@ -235,7 +236,7 @@ def report(
         if seconds < _FEWEST_SECONDS:
             results[name] = Result("not begun: no time was left", 0.0, [])
         else:
-            results[name] = run_part(part, dataclasses.replace(setting, seconds=seconds))
+            results[name] = run_part(part, setting, seconds)
         print(f"    {results[name].seconds:.0f} s, {results[name].said}", flush=True)
         write(results)
     return all(result.said == "ok" for result in results.values())

@@ -156,6 +156,9 @@ def _recorded(setting: Setting, architecture: Node, seed: int, device: torch.dev
     """Return a training step on one batch that stays where it is; on CUDA a graph on a stream of its own."""
     parts = task(setting, setting.few).data.on(device)
     module = network(setting, architecture, seed).to(device, memory_format=torch.channels_last)
+    for layer in module.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.eval()  # graphs that draw advance one generator, which threads must not do at once
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9, fused=True)
     x, y = next(iter(parts.train.blocks(setting.batch, torch.arange(setting.batch))))
     x = parts.prepare(x).contiguous(memory_format=torch.channels_last)

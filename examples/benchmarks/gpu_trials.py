@@ -35,8 +35,10 @@ from optnas.space import Node
 from optnas.train import cores, fit, loop, use_threads
 from optnas.train.graph import CudaRecorder
 
-# What is left of a part's time when the last trial begins, for it to end.
+# What is left of a part's time when the last trial of a worker begins, for it to end.
 _LAST_TRIAL_SECONDS = 10
+# And when the last trial of a loop ends.
+_SUMS_SECONDS = 2
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -106,12 +108,12 @@ def _by_optnas(setting: Setting, workers: int) -> Iterator[Row]:
 def _work_together(setting: Setting, study: Study, url: str, total: int, workers: int) -> datetime.datetime:
     """Let ``workers`` run trials, and return when all of them had started up."""
     ready = _FORK.Barrier(workers + 1)
-    end = time.time() + setting.seconds - _LAST_TRIAL_SECONDS
+    end = setting.until - _LAST_TRIAL_SECONDS
     arguments = study, url, total, ready, end, setting.device
     processes = [_FORK.Process(target=_worker, args=arguments) for _ in range(workers)]
     for process in processes:
         process.start()
-    ready.wait(setting.seconds)
+    ready.wait(setting.left)
     began = datetime.datetime.now()
     for process in processes:
         process.join()
@@ -128,7 +130,7 @@ def _worker(study: Study, url: str, total: int, ready: Any, end: float, device: 
     once = Training(epochs=1, batch_size=study.training.batch_size, device=device)
     fit(warm_up, study.task, once, device=torch.device(device, 0), seed=0)
     ready.wait()
-    work(study, opened, total, goes_on=lambda: time.time() < end)
+    work(study, opened, total, goes_on=lambda: time.monotonic() < end)
 
 
 def by_todays_loop(setting: Setting) -> Iterator[Row]:
@@ -143,13 +145,13 @@ def by_tuned_loop(setting: Setting) -> Iterator[Row]:
 
 def _by_loop(setting: Setting, train: Callable[..., list[FrozenTrial]]) -> Iterator[Row]:
     device = torch.device(setting.device, 0)
-    arguments = task(setting).data.splits, setting.epochs, device, cores()  # PyTorch's default
+    parts, threads = task(setting).data.splits, cores()  # as many threads as PyTorch's default
     texts = [str(architecture) for _, architecture in architectures(setting)]
-    train(["seq(conv(8), norm, relu, head)"], *arguments, batch=setting.batch)  # starts up
+    train(["seq(conv(8), norm, relu, head)"], parts, 1, device, threads, batch=setting.batch)  # starts up
     with _watched(setting) as busy:
         started = time.perf_counter()
-        seconds = setting.seconds - _LAST_TRIAL_SECONDS
-        trials = train(texts, *arguments, batch=setting.batch, seconds=seconds)
+        left = setting.left - _SUMS_SECONDS
+        trials = train(texts, parts, setting.epochs, device, threads, batch=setting.batch, seconds=left)
         spent = time.perf_counter() - started
     yield from _rows(setting, trials, spent, busy, 1)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -70,7 +72,7 @@ class Setting:
         root: The folder of Fashion-MNIST.
         small: Whether all is done in a small size, only to see that it works.
         seeds: How many seeds the part on repeatability takes.
-        seconds: How long the part at hand may take.
+        until: When the part at hand has to end, by ``time.monotonic()``.
         gpu: The GPU's UUID, for ``nvidia-smi``.
     """
 
@@ -79,8 +81,13 @@ class Setting:
     root: str
     small: bool = False
     seeds: int = 2
-    seconds: float = 60.0
+    until: float = math.inf
     gpu: str = ""
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left to the part at hand."""
+        return self.until - time.monotonic()
 
     @property
     def samples(self) -> int | None:

@@ -5,6 +5,7 @@ import torch
 
 from optnas import Training, UserError, choose, data, ops, parse, real, repeat, tasks
 from optnas.train import Diverged, default_device, fit, use_threads
+from optnas.train.loop import evaluated_at_once
 from optnas.train.optimizers import OPTIMIZERS
 from optnas.train.schedule import SCHEDULES
 
@@ -122,3 +123,21 @@ def test_one_thread_is_the_default_and_more_can_be_asked_for() -> None:
     assert use_threads(2) == 2
     assert use_threads() == 1
     assert default_device("cpu") == CPU
+
+
+def test_what_is_trained_in_pieces_is_evaluated_in_pieces(digits: tasks.Classification) -> None:
+    sizes: list[int] = []
+    module = parse(NETWORK).build((1, 8, 8), outputs=10)
+    module.register_forward_pre_hook(
+        lambda module, inputs: None if module.training else sizes.append(len(inputs[0]))
+    )
+    found = [
+        fit(module, digits, Training(epochs=1, lr=1e-9), device=CPU, seed=0, pieces=pieces)
+        for pieces in (1, 32)
+    ]
+    held_out = len(digits.data.splits.validation)
+    at_once = evaluated_at_once("cpu", (1, 8, 8))
+    assert sizes[0] == held_out < at_once
+    assert max(sizes[1:]) == at_once // 32
+    assert sum(sizes[1:]) == held_out
+    assert found[0].keys() == found[1].keys()
