@@ -259,6 +259,11 @@ def main() -> int:
     for name in names:
         if name not in PARTS:
             parser.error(f"there is no part {name!r}: name some of {', '.join(PARTS)}")
+    if arguments.minutes <= 0 or arguments.seeds < 1:
+        parser.error("--minutes is above 0, --seeds at least 1")
+    for file in (arguments.json, arguments.markdown):
+        if file is not None and not file.parent.is_dir():
+            parser.error(f"the folder {file.parent} for {file.name} does not exist: make it first")
     gpu = "" if arguments.dry_run else gpu_uuid()
     if not (gpu or arguments.dry_run):
         parser.error("nvidia-smi shows no GPU here; --dry-run does all of it on the CPU")

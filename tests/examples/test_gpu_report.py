@@ -115,6 +115,8 @@ def test_a_part_that_fails_or_is_late_keeps_what_it_found_and_the_next_begins() 
     ("options", "said"),
     [
         (["--parts", "tests,stepps"], "there is no part 'stepps': name some of machine, tests,"),
+        (["--dry-run", "--json", "nowhere/a.json"], "the folder nowhere for a.json does not exist"),
+        (["--dry-run", "--seeds", "0"], "--seeds at least 1"),
         ([], "nvidia-smi shows no GPU here; --dry-run does all of it on the CPU"),
     ],
 )
