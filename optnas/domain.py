@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from optnas.samplers.domain import Decide, Domain
+from optnas.samplers.domain import Decide, Domain, Region
 from optnas.space import SpaceError
-from optnas.space.closing import Closing
+from optnas.space.closing import Closing, holes
+from optnas.space.decisions import decided, decisions
 
 if TYPE_CHECKING:
+    from optnas.metrics import Objective
     from optnas.study import Study
 
 __all__ = ["StudyDomain"]
@@ -27,40 +30,85 @@ class StudyDomain(Domain):
     def __init__(self, study: Study) -> None:
         self._study = study
         self._distributions = study.distributions()
-        self._key_and_known = lru_cache(maxsize=_REMEMBERED)(self._look)
+        self._decisions = decisions(study.space, study.training.tree)
+        self._training = frozenset(holes(study.training.tree))
+        self._keys = lru_cache(maxsize=_REMEMBERED)(self._key)
+        self._looked = lru_cache(maxsize=_REMEMBERED)(self._look)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
         return self._distributions
 
     def decided(self, decide: Decide) -> dict[str, Any]:
-        closing = Closing(decide)
-        closing.close(self._study.space)
-        closing.close(self._study.training.tree)
-        return closing.decided
+        return decided(self._decisions, decide)
 
     def key(self, params: Mapping[str, Any]) -> Hashable:
-        return self._key_and_known(tuple(params.items()))[0]
+        return self._keys(tuple(params.items()))
 
     def key_of(self, trial: FrozenTrial) -> Hashable:
         return trial.user_attrs.get("key") or self.key(trial.params)
 
     def known(self, params: Mapping[str, Any]) -> tuple[float | None, ...] | None:
-        return self._key_and_known(tuple(params.items()))[1]
+        return self._looked(tuple(params.items())).known
 
-    def _look(self, items: tuple[tuple[str, Any], ...]) -> tuple[Hashable, tuple[float | None, ...] | None]:
+    def features(self, params: Mapping[str, Any]) -> tuple[float, ...]:
+        """Return the costs in decades: networks of like costs are alike, whatever they are made of."""
+        return self._looked(tuple(params.items())).features
+
+    @property
+    def training(self) -> frozenset[str]:
+        return self._training
+
+    @cached_property
+    def region(self) -> Region:
+        objectives = self._study.objectives
+        task = self._study.task
+        return Region(
+            limits=tuple(objective.limit for objective in objectives),
+            chance=tuple(_value(objective, task.chance if task else {}) for objective in objectives),
+            ideal=tuple(_value(objective, task.ideal if task else {}) for objective in objectives),
+        )
+
+    def _key(self, items: tuple[tuple[str, Any], ...]) -> Hashable:
         try:
-            candidate = self._study.candidate(dict(items))
+            return self._study.candidate(dict(items)).key
         except SpaceError:  # a trial of another space, or one that was stopped before it was decided
-            return items, None
+            return items
+
+    def _look(self, items: tuple[tuple[str, Any], ...]) -> _Look:
+        study, params = self._study, dict(items)
         try:
-            costs = self._study.costs(candidate)
-            for limit in self._study.constraints:
+            if study.counts_trees:
+                # That the values are within their ranges is not looked at: this is called most of all.
+                architecture = Closing(lambda name, _: params[name]).close(study.space)
+                costs = study.tree_costs(architecture)
+            else:
+                costs = study.costs(study.candidate(params))
+            for limit in (*study.constraints, *study.bounds):
                 if limit.needs is not None and limit.needs <= costs.keys() and limit.violation(costs) > 0:
-                    return candidate.key, None
-            return candidate.key, tuple(
+                    return _Look()
+            known = tuple(
                 objective.metric(costs) if objective.metric.names <= costs.keys() else None
-                for objective in self._study.objectives
+                for objective in study.objectives
             )
-        except (SpaceError, ArithmeticError):  # it cannot be, or what is asked of it has no value
-            return candidate.key, None
+        # Another space's parameters; what cannot be built; what is asked of it has no value.
+        except (KeyError, SpaceError, ArithmeticError):
+            return _Look()
+        return _Look(known, tuple(math.log10(max(float(cost), 1.0)) for cost in costs.values()))
+
+
+class _Look(NamedTuple):
+    """What is known of a candidate; nothing of one that is of no use."""
+
+    known: tuple[float | None, ...] | None = None
+    features: tuple[float, ...] = ()
+
+
+def _value(objective: Objective, metrics: Mapping[str, float]) -> float | None:
+    """Return an objective's value, if it has one with these metrics."""
+    if not objective.metric.names <= metrics.keys():
+        return None
+    try:
+        return objective.metric(metrics)
+    except ArithmeticError:
+        return None

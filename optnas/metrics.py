@@ -139,14 +139,31 @@ class Objective:
     Attributes:
         metric: A metric's name, or arithmetic over metrics.
         direction: Which way is better.
+        limit: The worst value that is of any use; ``None`` where nobody has said.
     """
 
     metric: Expression
     direction: Literal["maximize", "minimize"]
+    limit: float | None = None
+
+    def __post_init__(self) -> None:
+        limit = self.limit
+        if limit is None:
+            return
+        if not isinstance(limit, int | float) or isinstance(limit, bool) or not math.isfinite(limit):
+            word = "above" if self.direction == "maximize" else "below"
+            raise UserError(f"{self.direction}({self.name!r}, {word}={limit!r}): give a number")
 
     @property
     def name(self) -> str:
         return self.metric.text
+
+    @property
+    def bound(self) -> Constraint | None:
+        """The limit as a constraint, for values that are known before training."""
+        if self.limit is None:
+            return None
+        return Constraint.of(f"{self.name} {'<=' if self.direction == 'minimize' else '>='} {self.limit!r}")
 
     @property
     def sign(self) -> int:
@@ -154,17 +171,31 @@ class Objective:
         return 1 if self.direction == "minimize" else -1
 
     def __repr__(self) -> str:
-        return f"{self.direction}({self.name!r})"
+        word = "above" if self.direction == "maximize" else "below"
+        limit = "" if self.limit is None else f", {word}={self.limit:g}"
+        return f"{self.direction}({self.name!r}{limit})"
 
 
-def maximize(metric: str) -> Objective:
-    """Make ``metric``, a name or arithmetic over names, as large as possible."""
-    return Objective(Expression(metric), "maximize")
+def maximize(metric: str, *, above: float | None = None) -> Objective:
+    """Make ``metric``, a name or arithmetic over names, as large as possible.
+
+    Args:
+        metric: Such as ``"accuracy"``.
+        above: What is of any use to you: the search is for trade-offs above it alone. Without it the
+            study finds out what can be reached and is about the best fifth on the way there from chance.
+    """
+    return Objective(Expression(metric), "maximize", above)
 
 
-def minimize(metric: str) -> Objective:
-    """Make ``metric``, a name or arithmetic over names, as small as possible."""
-    return Objective(Expression(metric), "minimize")
+def minimize(metric: str, *, below: float | None = None) -> Objective:
+    """Make ``metric``, a name or arithmetic over names, as small as possible.
+
+    Args:
+        metric: Such as ``"flops"``.
+        below: What is of any use to you: the search is for trade-offs below it alone. Where the value is
+            known before training, as FLOPs are, a candidate above it is not trained.
+    """
+    return Objective(Expression(metric), "minimize", below)
 
 
 @dataclasses.dataclass(frozen=True)

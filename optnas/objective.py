@@ -26,6 +26,7 @@ from optnas.candidate import Candidate
 from optnas.cost.measuring import measure
 from optnas.diversity import diversity
 from optnas.pruners import ParetoPromotionPruner
+from optnas.pruners.rungs import HOPELESS
 from optnas.resumption import Resumption
 from optnas.space import SpaceError
 from optnas.train import Diverged, Report, State, default_device, fit
@@ -70,6 +71,8 @@ def run(study: Study, trial: Trial) -> list[float]:
         if isinstance(given_up, Diverged):
             # Infeasible, or samplers would believe what it promised at its rungs.
             _constrain(trial, "finite", 1.0)
+        if isinstance(given_up, Hopeless):
+            trial.set_user_attr(HOPELESS, True)
         before.remove()
         raise TrialPruned(str(given_up)) from given_up
     except Exception as error:
@@ -167,7 +170,7 @@ def _measured_costs(study: Study, trial: Trial, candidate: Candidate, before: Re
 def _check_constraints(study: Study, trial: Trial, candidate: Candidate) -> None:
     """Record how far each constraint on known costs is broken, and end the trial if one is."""
     broken = []
-    for limit in study.constraints:
+    for limit in (*study.constraints, *study.bounds):
         # A function may look at any of them, so it waits for all.
         needs = study.measured if limit.needs is None else limit.needs
         if not candidate.costs.keys() >= set(needs):

@@ -144,6 +144,7 @@ class Study:
         self.evaluate = evaluate
         self.objectives = tuple(objectives)
         self.constraints = tuple(Constraint.of(limit) for limit in constraints)
+        self.bounds = tuple(objective.bound for objective in objectives if objective.bound is not None)
         self.training = training or Training()
         # An evaluation of someone's own trains for as long as it likes, unless this says for how long.
         self._has_full = task is not None or training is not None
@@ -238,9 +239,22 @@ class Study:
             if not isinstance(found, Mapping):
                 raise TypeError(f"costs= returns a dict such as {{'flops': 1e6}}, not {found!r:.60}")
             return dict(found)
+        return self.tree_costs(candidate.architecture)
+
+    @property
+    def counts_trees(self) -> bool:
+        """Whether costs are those of the tree, whatever the training is."""
+        return self._costs is None
+
+    def tree_costs(self, architecture: Node) -> dict[str, float]:
+        """Return the exact costs of ``architecture`` on the study's input, if its shape is known.
+
+        Raises:
+            SpaceError: If it cannot be built there, or puts out what the task does not take.
+        """
         if self.shape is None:
             return {}
-        cost = candidate.architecture.cost(self.shape, **self.context)
+        cost = architecture.cost(self.shape, **self.context)
         if self.task is not None and cost.shape != self.task.output_shape:
             end = "lm_head" if len(self.task.output_shape) == 2 else "head"
             raise SpaceError(

@@ -331,7 +331,7 @@ def ranks(every: dict[str, dict[str, dict[str, Any]]]) -> Table:
 def plot(every: dict[str, dict[str, dict[str, Any]]], file: Path) -> None:
     """Draw the share over time: medians, with bands from quartile to quartile."""
     import plotly.graph_objects as go
-    from plotly.colors import qualitative, hex_to_rgb
+    from plotly.colors import qualitative
     from plotly.subplots import make_subplots
 
     figure = make_subplots(rows=len(every), cols=1, subplot_titles=list(every), vertical_spacing=0.08)

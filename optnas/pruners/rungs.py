@@ -13,9 +13,12 @@ from collections.abc import Mapping, Sequence
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial
 
-__all__ = ["PREFIX", "report", "rungs_of", "should_prune"]
+__all__ = ["HOPELESS", "PREFIX", "report", "rungs_of", "should_prune"]
 
 PREFIX = "rung:"
+
+HOPELESS = "hopeless"
+"""Says of a trial that it was ended as it had learned nothing: it would have come to no more than it had."""
 
 
 def report(trial: Trial, step: int, values: Mapping[str, float] | Sequence[float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ __all__ = [
     "Domain",
     "FlatDomain",
     "Known",
+    "Region",
     "crossed",
     "everything",
     "fits",
@@ -35,6 +37,21 @@ Unasked = Mapping[str, Mapping[str, frozenset[Any]]]
 
 Known = Callable[[Mapping[str, Any]], Sequence[float | None]]
 """Returns an objective's value for each objective of the study, ``None`` where only a trial can tell."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """Which values a study is about. Each has an entry for each objective, or none at all.
+
+    Attributes:
+        limits: The worst value that is of use, where that was said.
+        chance: What a candidate that has learned nothing has, where that is known.
+        ideal: The best that a value can be at all, where that is known.
+    """
+
+    limits: tuple[float | None, ...] = ()
+    chance: tuple[float | None, ...] = ()
+    ideal: tuple[float | None, ...] = ()
 
 
 class Domain(ABC):
@@ -64,6 +81,23 @@ class Domain(ABC):
         known beforehand to be no use, such as an architecture that cannot be built.
         """
         return ()
+
+    def features(self, params: Mapping[str, Any]) -> Sequence[float]:
+        """Return what else is known of a candidate that a model can learn from, always as many numbers.
+
+        For candidates that :meth:`known` has values of.
+        """
+        return ()
+
+    @property
+    def training(self) -> frozenset[str]:
+        """The parameters that say how a candidate is trained, and not what it is."""
+        return frozenset()
+
+    @property
+    def region(self) -> Region:
+        """Which values the study is about."""
+        return Region()
 
 
 class FlatDomain(Domain):
@@ -159,18 +193,22 @@ def crossed(domain: Domain, one: Mapping[str, Any], other: Mapping[str, Any], rn
     return domain.decided(decide)
 
 
-def neighbours(domain: Domain, params: Mapping[str, Any], rng: random.Random) -> Iterator[Params]:
-    """Yield every candidate one decision away.
+def neighbours(
+    domain: Domain, params: Mapping[str, Any], rng: random.Random, most: int | None = None
+) -> Iterator[Params]:
+    """Yield every candidate one decision away, or ``most`` of them at random.
 
     A number's neighbours are one step up and down; of a real number without steps they are one below
     and one above, as far as the whole range or as near as a thousandth of it.
     """
-    for name, value in params.items():
-        distribution = domain.distributions.get(name)
-        if distribution is None:
-            continue
-        for other in _beside(distribution, value, rng):
-            yield _with(domain, {**params, name: other}, rng)
+    beside = [
+        (name, other)
+        for name, value in params.items()
+        if name in domain.distributions
+        for other in _beside(domain.distributions[name], value, rng)
+    ]
+    for name, other in beside if most is None else rng.sample(beside, min(most, len(beside))):
+        yield _with(domain, {**params, name: other}, rng)
 
 
 def everything(domain: Domain, most: int) -> list[Params] | None:

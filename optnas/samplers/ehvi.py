@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from optnas.samplers.domain import Domain, everything, mutated, neighbours, samp
 from optnas.samplers.encoding import Encoding
 from optnas.samplers.fidelity import Evidence, evidence
 from optnas.samplers.history import History, signs_of
-from optnas.samplers.surrogate import Surrogate
+from optnas.samplers.surrogate import Candidates, Surrogate
 from optnas.samplers.whole import WholeSampler
 
 __all__ = ["EHVISampler"]
@@ -26,46 +27,16 @@ Array = NDArray[np.float64]
 # Trials before the first model: the cheapest, the dearest, and the rest far from all others.
 _START = 4
 _FAR_OF = 100
-# A space with no more candidates is enumerated; of a larger one so many are drawn, and drawn anew
-# after so many trials. (On NAS-Bench-201 all 15,625 at every trial took more evaluations to 97 %.)
-_ENUMERATED, _DRAWN, _DRAWN_FOR = 2_000, 1_500, 10
-_ALL = -1
-# Candidates times observations squared is the work of predicting: no more than this, about half a
-# second's, but for a fewest number of candidates.
-_WORK, _FEWEST = 2e9, 1_000
-# The front's candidates changed in one or two decisions: of each, and of all of them together.
-_CHANGED_OF_EACH, _CHANGED = 40, 500
-# How often the best candidate gives way to a better neighbour.
-_CLIMBED = 5
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """Candidates, and what is known of them.
-
-    Attributes:
-        params: Each one's parameters.
-        keys: Each one's key.
-        known: Each one's objectives, shape (candidates, objectives); NaN where only a trial can tell.
-    """
-
-    params: list[dict[str, Any]]
-    keys: list[Hashable]
-    known: Array
-
-    def but(self, seen: Set[Hashable]) -> _Candidates:
-        """Return those that are not among ``seen``."""
-        return self._only([i for i, key in enumerate(self.keys) if key not in seen])
-
-    def some(self, most: int, rng: random.Random) -> _Candidates:
-        """Return at most ``most`` of them."""
-        if len(self.params) <= most:
-            return self
-        return self._only(rng.sample(range(len(self.params)), most))
-
-    def _only(self, places: list[int]) -> _Candidates:
-        params, keys = [self.params[i] for i in places], [self.keys[i] for i in places]
-        return _Candidates(params, keys, self.known[places])
+# A space with no more candidates is enumerated; of a larger one some are drawn at first, and more with every
+# trial, up to so many.
+_ENUMERATED = 2_000
+_DRAWN_FIRST, _DRAWN_EACH, _DRAWN = 100, 4, 1_000
+# The candidates of the front changed in one or two decisions, so many in all.
+_CHANGED = 32
+# How often the best candidate gives way to a better neighbour, of so many that are looked at.
+_CLIMBED, _BESIDE = 3, 16
+# By which factor the trials grow until the model's hyperparameters are fitted anew.
+_FITTED_ANEW = 1.25
 
 
 class EHVISampler(WholeSampler):
@@ -95,64 +66,82 @@ class EHVISampler(WholeSampler):
     def __init__(self, domain: Domain | None = None, *, seed: int | None = None) -> None:
         super().__init__(domain, seed=seed)
         self._encoded: tuple[Domain, Encoding] | None = None
-        self._pool: tuple[Domain, int, _Candidates] | None = None
+        self._pool: tuple[Domain, Candidates, bool] | None = None
+        self._drawn_so_far = 0
+        self._fitted: tuple[Domain, int, list[Array]] | None = None
 
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
         signs = signs_of(study)
-        drawn = self._drawn(domain, history, signs)
+        pool = self._drawn(domain, history, signs)
         told = evidence(history.finished)
-        if not drawn.params:
+        if not pool.params:
             return sampled(domain, rng)
         if len(told.values) < 2 or len(told.values) + len(history.running) < _START:
-            return self._first(domain, drawn, history, rng)
-
-        def look(params: Mapping[str, Any]) -> Array | None:
-            return _known(domain, params, signs)
-
-        surrogate = Surrogate(self._encoding(domain), history, told, look, drawn.known)
-        most = max(_FEWEST, int(_WORK / len(told.values) ** 2))
-        best = _best(surrogate, drawn.but(history.seen).some(most, rng))
-        near = list(_changed(domain, told, rng))
+            return self._first(domain, pool, history, rng)
+        thetas = self._thetas(domain, signs, history, pool)
+        surrogate = Surrogate(self._encoding(domain), domain, signs, history, told, pool, thetas)
+        best = _best(surrogate, pool, domain, history)
+        near = list(_changed(domain, told, surrogate, rng))
         for _ in range(_CLIMBED):
-            beside = _looked(domain, near, signs).but(history.seen)
-            better = _best(surrogate, beside)
+            better = _best(surrogate, Candidates.of(domain, near, signs), domain, history)
             if better.gain <= best.gain:
                 break
             best = better
-            near = list(neighbours(domain, best.params, rng))
+            near = list(neighbours(domain, best.params, rng, _BESIDE))
         return best.params or sampled(domain, rng)
+
+    def _thetas(self, domain: Domain, signs: Array, history: History, pool: Candidates) -> list[Array]:
+        """Return the surrogate's hyperparameters as of the trials that ended first, up to a round number.
+
+        So they are the same for every worker, and are fitted anew only now and then.
+        """
+        ended = history.ended
+        count = _START
+        while count * _FITTED_ANEW <= len(ended):
+            count = int(count * _FITTED_ANEW)
+        if self._fitted is None or self._fitted[0] is not domain or self._fitted[1] != count:
+            some = tuple(sorted(ended[:count], key=lambda observation: observation.number))
+            told = evidence(some)
+            thetas: list[Array] = []
+            if len(told.values) >= 2:
+                then = dataclasses.replace(history, finished=some, running=())
+                thetas = Surrogate(self._encoding(domain), domain, signs, then, told, pool).thetas
+            self._fitted = domain, count, thetas
+        return self._fitted[2]
 
     def _encoding(self, domain: Domain) -> Encoding:
         if self._encoded is None or self._encoded[0] is not domain:
             self._encoded = domain, Encoding(domain)
         return self._encoded[1]
 
-    def _drawn(self, domain: Domain, history: History, signs: Array) -> _Candidates:
-        """Return all candidates of a small space, some of a larger one."""
-        turn = len(history.finished) // _DRAWN_FOR
-        if self._pool is None or self._pool[0] is not domain or self._pool[1] not in (_ALL, turn):
+    def _drawn(self, domain: Domain, history: History, signs: Array) -> Candidates:
+        """Return all candidates of a small space, some of a larger one: more with every trial."""
+        if self._pool is None or self._pool[0] is not domain:
             found = everything(domain, _ENUMERATED)
-            if found is None:
-                rng = random.Random(f"{self._seed} drawn {turn}")
-                found = [sampled(domain, rng) for _ in range(_DRAWN)]
-            else:
-                turn = _ALL
-            self._pool = domain, turn, _looked(domain, found, signs)
-        return self._pool[2]
+            self._pool = domain, Candidates.of(domain, found or [], signs), found is not None
+            self._drawn_so_far = 0
+        _, pool, whole = self._pool
+        wanted = min(_DRAWN, _DRAWN_FIRST + _DRAWN_EACH * len(history.finished))
+        if not whole and wanted > self._drawn_so_far:
+            numbers = range(self._drawn_so_far, wanted)
+            more = (sampled(domain, random.Random(f"{self._seed} drawn {number}")) for number in numbers)
+            pool = pool.with_more(Candidates.of(domain, more, signs))
+            self._pool, self._drawn_so_far = (domain, pool, whole), wanted
+        return pool
 
     def _first(
-        self, domain: Domain, drawn: _Candidates, history: History, rng: random.Random
+        self, domain: Domain, drawn: Candidates, history: History, rng: random.Random
     ) -> dict[str, Any]:
         """Return the cheapest, then the dearest candidate, then such as are far from all before."""
         before = [*(o.params for o in history.finished), *history.running]
-        left = drawn.but(history.seen)
-        if not left.params:
+        left = [i for i, params in enumerate(drawn.params) if domain.key(params) not in history.seen]
+        if not left:
             return sampled(domain, rng)
-        known = np.isfinite(left.known).all(axis=0)
+        known = np.isfinite(drawn.known).all(axis=0)
         if known.any() and len(before) < 2:
-            order = np.argsort(left.known[:, known], axis=0).argsort(axis=0).sum(axis=1)
-            return left.params[int(order.argmin() if not before else order.argmax())]
-        some = rng.sample(left.params, min(_FAR_OF, len(left.params)))
+            order = np.argsort(drawn.known[left][:, known], axis=0).argsort(axis=0).sum(axis=1)
+            return drawn.params[left[int(order.argmin() if not before else order.argmax())]]
+        some = [drawn.params[i] for i in rng.sample(left, min(_FAR_OF, len(left)))]
         if not before:
             return some[0]
         encoding = self._encoding(domain)
@@ -166,36 +155,25 @@ class _Best:
     params: dict[str, Any]
 
 
-def _best(surrogate: Surrogate, candidates: _Candidates) -> _Best:
-    if not candidates.params:
-        return _Best(-1.0, {})
-    gain = surrogate.gain(candidates.params, candidates.known)
-    return _Best(float(gain.max()), candidates.params[int(gain.argmax())])
+def _best(surrogate: Surrogate, candidates: Candidates, domain: Domain, history: History) -> _Best:
+    """Return the candidate of those not seen so far that is expected to gain most."""
+    if candidates.params:
+        gain = surrogate.gain(candidates)
+        for place in np.argsort(-gain, kind="stable"):
+            if domain.key(candidates.params[place]) not in history.seen:
+                return _Best(float(gain[place]), candidates.params[place])
+    return _Best(-1.0, {})
 
 
-def _looked(domain: Domain, params: Iterable[Mapping[str, Any]], signs: Array) -> _Candidates:
-    """Return those of ``params`` that are of use, each once, and what is known of them."""
-    found: dict[Hashable, tuple[dict[str, Any], Array]] = {}
-    for candidate in params:
-        known = _known(domain, candidate, signs)
-        if known is not None:
-            found.setdefault(domain.key(candidate), (dict(candidate), known))
-    known = np.array([known for _, known in found.values()]).reshape(len(found), len(signs))
-    return _Candidates([params for params, _ in found.values()], list(found), known)
-
-
-def _known(domain: Domain, params: Mapping[str, Any], signs: Array) -> Array | None:
-    """Return what is known, to be minimised; NaN for what is not; none for what is of no use."""
-    known = domain.known(params)
-    return None if known is None else np.array(known or [None] * len(signs), dtype=float) * signs
-
-
-def _changed(domain: Domain, told: Evidence, rng: random.Random) -> Iterator[dict[str, Any]]:
+def _changed(
+    domain: Domain, told: Evidence, surrogate: Surrogate, rng: random.Random
+) -> Iterator[dict[str, Any]]:
     """Yield what the front's candidates are with one or two decisions changed."""
     complete = [i for i, observation in enumerate(told.observations) if observation.complete]
     places = np.array(complete or range(len(told.observations)))
-    front = places[pareto.front(told.values[places])]
-    each = min(_CHANGED_OF_EACH, -(-_CHANGED // len(front)))
-    for place in front:
-        for i in range(each):
-            yield mutated(domain, told.observations[place].params, rng, steps=1 + i % 2)
+    inside = places[surrogate.is_inside(told.values[places])]
+    places = inside if len(inside) else places
+    front = list(places[pareto.front(told.values[places])])
+    for i in range(_CHANGED):
+        params = told.observations[rng.choice(front)].params
+        yield mutated(domain, params, rng, steps=1 + i % 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,12 @@ class Encoding:
         for first, _ in self._families:
             sizes += [1] * (1 if numeric(first) else len(first.choices))  # type: ignore[attr-defined]
         self.groups = np.repeat(np.arange(len(sizes)), sizes)
+
+    def columns(self, names: Collection[str]) -> NDArray[np.intp]:
+        """Return the columns of some parameters."""
+        widths = [_width(d) for d in self._distributions.values()]
+        chosen = np.repeat([name in names for name in self._distributions], widths)
+        return np.flatnonzero(chosen)
 
     def __call__(self, candidates: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
         """Return the points of ``candidates``, shape (candidates, columns)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ Array = NDArray[np.float64]
 # Before any trial went on, differences are taken to stay as they are, but for a quarter of how much
 # values at that rung differ. So many trials' worth of that is believed.
 _BELIEVED, _DOUBT = 3, 0.25
+# Within which share of the standard deviation at a rung trials are alike there.
+_ALIKE = 0.3
 # The last so many trials that went on from a rung tell how values change from there.
 _WENT_ON = 100
 # Standard deviations in a median absolute deviation, of a normal distribution.
@@ -43,11 +46,13 @@ def evidence(finished: Sequence[Observation]) -> Evidence:
     """Return what trials that completed or were pruned tell, a paused one and its promotion as one trial.
 
     What a pruned trial had at its last rung is carried on to full training by a line, with a slope and
-    a deviation that are medians over the trials that have both (Theil 1950; Sen 1968): networks that
-    failed altogether do not bend it. That is the autoregressive model of Kennedy & O'Hagan (2000),
-    "Predicting the output from a complex computer code when fast approximations are available", with
-    one line for each rung. Which trials went on was decided by the rung's value, and a line that
-    predicts from that value is not biased by it.
+    a shift that are medians over the trials that have both (Theil 1950; Sen 1968): networks that failed
+    altogether do not bend it. That is the autoregressive model of Kennedy & O'Hagan (2000), "Predicting
+    the output from a complex computer code when fast approximations are available", with one line for
+    each rung. Curves are no lines, so it is corrected by what trials of like values at the rung were
+    off by, weighted by a kernel (Nadaraya 1964), and is as sure as these were close. Which trials went
+    on was decided by the rung's value, and what predicts from that value is not biased by it. A hopeless
+    trial would have come to what it had.
     """
     finished = merged(finished)
     told: list[Observation] = []
@@ -58,10 +63,14 @@ def evidence(finished: Sequence[Observation]) -> Evidence:
         found, deviation = observation.values, np.zeros_like(observation.values)
         if observation.state == TrialState.PRUNED and observation.rungs:
             rung = max(observation.rungs)
-            if rung not in lines:
-                lines[rung] = _lines(finished, rung)
-            ends = [line.end(value) for line, value in zip(lines[rung], observation.rungs[rung], strict=True)]
-            found, deviation = np.array(ends).T
+            reached = observation.rungs[rung]
+            if observation.hopeless:
+                found = reached
+            else:
+                if rung not in lines:
+                    lines[rung] = _lines(finished, rung)
+                ends = [line.end(value) for line, value in zip(lines[rung], reached, strict=True)]
+                found, deviation = np.array(ends).T
         if np.isfinite(found).all():
             told.append(observation)
             values.append(found)
@@ -72,19 +81,41 @@ def evidence(finished: Sequence[Observation]) -> Evidence:
 
 @dataclass(frozen=True)
 class _Line:
+    """How values at a rung become values at full training.
+
+    Attributes:
+        slope, shift: Of the line.
+        first: The values at the rung of the trials that went on, shape (trials,).
+        off: How far from the line they came to be.
+        width: Within about which distance at the rung trials are alike.
+        prior: The variance about the line where no trial is alike.
+    """
+
     slope: float
     shift: float
-    deviation: float
+    first: Array
+    off: Array
+    width: float
+    prior: float
 
     def end(self, value: float) -> tuple[float, float]:
-        """Return what to expect at full training of a value at the rung, and its standard deviation."""
-        return self.shift + self.slope * value, self.deviation
+        """Return what to expect at full training of a value at the rung, and its standard deviation.
+
+        The line is off by what it was off for trials that were alike at the rung, which one more
+        trial that was off by nothing, with the variance of all, is counted among.
+        """
+        weights = np.exp(-0.5 * np.square((value - self.first) / self.width))
+        total = float(weights.sum()) + 1.0
+        bias = float(weights @ self.off) / total
+        variance = (float(weights @ np.square(self.off)) + self.prior) / total - bias**2
+        return self.shift + self.slope * value + bias, math.sqrt(max(variance, 0.0))
 
 
 def _lines(finished: Sequence[Observation], rung: int) -> list[_Line]:
     """Return for each objective how values at a rung become values at full training."""
-    here = np.array([o.rungs[rung] for o in finished if rung in o.rungs])
-    both = np.array([(o.rungs[rung], o.values) for o in finished if rung in o.rungs])
+    at_rung = [o for o in finished if rung in o.rungs and not o.hopeless]
+    here = np.array([o.rungs[rung] for o in at_rung])
+    both = np.array([(o.rungs[rung], o.values) for o in at_rung])
     both = both[np.isfinite(both).all(axis=(1, 2))][-_WENT_ON:]
     first, last = both.transpose(1, 0, 2)
     return [_line(*columns) for columns in zip(here.T, first.T, last.T, strict=True)]
@@ -93,12 +124,14 @@ def _lines(finished: Sequence[Observation], rung: int) -> list[_Line]:
 def _line(here: Array, first: Array, last: Array) -> _Line:
     """Return the line through ``first`` and ``last``, given all the values that there are at the rung."""
     here = here[np.isfinite(here)]
-    spread = _DOUBT * float(np.median(np.abs(here - np.median(here)))) if len(here) else 0.0
+    apart = float(np.median(np.abs(here - np.median(here)))) if len(here) else 0.0
     i, j = np.triu_indices(len(first), 1)
     i, j = i[first[i] != first[j]], j[first[i] != first[j]]
     slopes = (last[i] - last[j]) / (first[i] - first[j])
     slope = max(0.0, float(np.median([*slopes, *[1.0] * _BELIEVED])))
     left = last - slope * first
     shift = float(np.median(left)) if len(left) else 0.0
-    off = [*np.abs(left - shift), *[spread] * _BELIEVED]
-    return _Line(slope, shift, _DEVIATIONS * float(np.median(off)))
+    spread = float(last.var()) if len(last) > 1 else 0.0
+    width = _ALIKE * float(here.std()) if len(here) else 0.0
+    prior = spread + (_DOUBT * _DEVIATIONS * apart) ** 2
+    return _Line(slope, shift, first, left - shift, max(width, 1e-12), prior)

@@ -1,4 +1,4 @@
-"""A small Gaussian process: a Matérn kernel with a length scale for each group of columns.
+"""A small Gaussian process: a sum of Matérn kernels, with a length scale for each group of columns.
 
 Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, chapters 2 and 5. The prior of the
 length scale has the mean of Hvarfner et al. (2024), arXiv 2402.02229; its spread is a choice of ours.
@@ -7,6 +7,7 @@ length scale has the mean of Hvarfner et al. (2024), arXiv 2402.02229; its sprea
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
-__all__ = ["GaussianProcess"]
+__all__ = ["GaussianProcess", "Part"]
 
 Array = NDArray[np.float64]
 
@@ -23,7 +24,7 @@ _SCALE_MEAN, _SCALE_DEVIATION = math.sqrt(2), 0.5
 _OWN_DEVIATION = 0.5
 # Of the log noise variance: seeds differ by a twentieth of what architectures differ by, or much more.
 _NOISE_MEAN, _NOISE_DEVIATION = -6.0, 2.0
-# Of the log variance, for values scaled to a variance of 1.
+# Of the log variance of each part, for values scaled to a variance of 1.
 _VARIANCE_DEVIATION = 1.0
 _JITTER = 1e-8
 _STEPS = 30
@@ -31,121 +32,193 @@ _ROOT3 = math.sqrt(3)
 
 
 @dataclass(frozen=True)
+class Part:
+    """A kernel of the sum: how alike two points are by some of their columns.
+
+    Attributes:
+        columns: Which, shape (columns,).
+        groups: For each of them, which length scale of the part it has, from 0 on.
+        share: Which share of the variance it is expected to explain.
+    """
+
+    columns: NDArray[np.intp]
+    groups: NDArray[np.intp]
+    share: float = 1.0
+
+    @classmethod
+    def of(cls, groups: NDArray[np.intp]) -> Part:
+        """Return the part that is all there is, on all columns."""
+        return cls(np.arange(len(groups)), groups)
+
+    @property
+    def scales(self) -> int:
+        """How many length scales there are."""
+        return int(self.groups.max()) + 1
+
+
+@dataclass(frozen=True)
+class FittedPart:
+    """A part with what was fitted.
+
+    Attributes:
+        part: The part.
+        scales: The length scale of each column.
+        variance: Of the function before anything was observed.
+    """
+
+    part: Part
+    scales: Array
+    variance: float
+
+    def points(self, X: Array) -> Array:
+        """Return the columns of the part, each divided by its length scale."""
+        return X[:, self.part.columns] / self.scales
+
+    def covariance(self, A: Array, B: Array) -> Array:
+        return self.variance * _matern(_distances(self.points(A), self.points(B)))
+
+
+@dataclass(frozen=True)
 class GaussianProcess:
     """The posterior of a function, given its values at some points.
 
     Attributes:
-        points: Where it was observed, shape (observations, columns), each column divided by its
-            length scale.
+        X: Where it was observed, shape (observations, columns).
         values: What was observed there, scaled to a mean of 0 and a variance of 1.
-        scales: The length scale of each column.
-        variance: Of the function before anything was observed.
+        theta: The logs of all that was fitted: for each part a common length scale, what each of its
+            length scales differs by and its variance, and at last the noise's variance.
         noise: The variance of each observation's noise, shape (observations,).
         mean, deviation: What the values were scaled by.
         root: Lower Cholesky factor of the observations' covariance.
         weights: The covariance's inverse times the values.
+        parts: The kernels that are summed.
     """
 
-    points: Array
+    X: Array
     values: Array
-    scales: Array
-    variance: float
+    theta: Array
     noise: Array
     mean: float
     deviation: float
     root: Array
     weights: Array
+    parts: tuple[FittedPart, ...]
 
     @classmethod
     def fit(
-        cls, X: Array, y: Array, groups: NDArray[np.intp], most: int, deviations: Array | float = 0.0
+        cls,
+        X: Array,
+        y: Array,
+        parts: Sequence[Part],
+        most: int,
+        deviations: Array | float = 0.0,
+        theta: Array | None = None,
     ) -> GaussianProcess:
-        """Fit length scales, variance and noise by their most probable values, and condition on ``y``.
+        """Fit length scales, variances and noise by their most probable values, and condition on ``y``.
 
         Args:
             X: Shape (observations, columns).
             y: Shape (observations,).
-            groups: Which length scale each column has, from 0 on.
+            parts: The kernels that are summed.
             most: How many observations, spread evenly, the fit looks at; the posterior looks at all.
             deviations: What is known of each observation's noise beside what all have, shape
                 (observations,).
+            theta: What was fitted before, to be taken as it is.
         """
         mean, deviation = float(y.mean()), float(y.std()) or 1.0
         scaled = (y - mean) / deviation
-        some = np.unique(np.linspace(0, len(y) - 1, min(len(y), most)).astype(int))
         doubts = np.broadcast_to(np.square(deviations / deviation), y.shape)
-        scales, variance, noise = _unpacked(_fitted(X[some], scaled[some], doubts[some], groups), groups)
-        return cls._of(X / scales, scaled, scales, variance, noise + doubts, mean, deviation)
+        if theta is None:
+            some = np.unique(np.linspace(0, len(y) - 1, min(len(y), most)).astype(int))
+            theta = _most_probable(X[some], scaled[some], doubts[some], parts)
+        noise = math.exp(theta[-1]) + doubts
+        return cls._of(X, scaled, theta, noise, mean, deviation, tuple(_unpacked(theta, parts)))
 
     @classmethod
-    def _of(cls, points: Array, scaled: Array, scales: Array, variance: float, noise: Array,
-            mean: float, deviation: float) -> GaussianProcess:  # fmt: skip
-        covariance = variance * _matern(_distances(points, points))
-        covariance[np.diag_indices(len(points))] += noise + _JITTER
+    def _of(cls, X: Array, scaled: Array, theta: Array, noise: Array, mean: float, deviation: float,
+            parts: tuple[FittedPart, ...]) -> GaussianProcess:  # fmt: skip
+        covariance = np.asarray(sum(part.covariance(X, X) for part in parts))
+        covariance[np.diag_indices(len(X))] += noise + _JITTER
         root = cholesky(covariance, lower=True, check_finite=False)
         weights = cho_solve((root, True), scaled, check_finite=False)
-        return cls(points, scaled, scales, variance, noise, mean, deviation, root, weights)
+        return cls(X, scaled, theta, noise, mean, deviation, root, weights, parts)
 
     def believing(self, X: Array) -> GaussianProcess:
-        """Return what it were if the function had been observed at ``X`` to be as predicted."""
+        """Condition on the predicted means at ``X`` (kriging believer; Ginsbourger et al. 2010)."""
         scaled = (self.predict(X)[0] - self.mean) / self.deviation
-        return self._of(
-            np.concatenate([self.points, X / self.scales]), np.concatenate([self.values, scaled]),
-            self.scales, self.variance, np.append(self.noise, np.full(len(X), self.noise.min())),
-            self.mean, self.deviation,
-        )  # fmt: skip
+        noise = np.append(self.noise, np.full(len(X), self.noise.min()))
+        values = np.concatenate([self.values, scaled])
+        X = np.concatenate([self.X, X])
+        return self._of(X, values, self.theta, noise, self.mean, self.deviation, self.parts)
 
     def predict(self, X: Array) -> tuple[Array, Array]:
         """Return the mean and the standard deviation of the function at ``X``, each of shape (len(X),)."""
-        across = self.variance * _matern(_distances(self.points, X / self.scales))
+        across = np.asarray(sum(part.covariance(self.X, X) for part in self.parts))
         mean = self.weights @ across
         explained = solve_triangular(self.root, across, lower=True, overwrite_b=True, check_finite=False)
-        left = self.variance - np.einsum("ij,ij->j", explained, explained)
+        variance = sum(part.variance for part in self.parts)
+        left = variance - np.einsum("ij,ij->j", explained, explained)
         return self.mean + self.deviation * mean, self.deviation * np.sqrt(np.maximum(left, 1e-12))
 
 
-def _unpacked(theta: Array, groups: NDArray[np.intp]) -> tuple[Array, float, float]:
-    return np.exp(theta[0] + theta[1:-2])[groups], math.exp(theta[-2]), math.exp(theta[-1])
+def _unpacked(theta: Array, parts: Sequence[Part]) -> Iterator[FittedPart]:
+    """Yield the parts with what ``theta`` says of them."""
+    start = 0
+    for part in parts:
+        common, *own, variance = theta[start : start + part.scales + 2]
+        yield FittedPart(part, np.exp(common + np.array(own))[part.groups], math.exp(variance))
+        start += part.scales + 2
 
 
-def _fitted(X: Array, y: Array, doubts: Array, groups: NDArray[np.intp]) -> Array:
-    """Return the most probable logs: of a common length scale, of each group's share of it, and so on."""
-    count = int(groups.max()) + 1
-    middle = np.concatenate([[_SCALE_MEAN + 0.5 * math.log(count)], np.zeros(count + 1), [_NOISE_MEAN]])
-    own = np.full(count, _OWN_DEVIATION)
-    spread = np.concatenate([[_SCALE_DEVIATION], own, [_VARIANCE_DEVIATION, _NOISE_DEVIATION]])
+def _most_probable(X: Array, y: Array, doubts: Array, parts: Sequence[Part]) -> Array:
+    """Return the most probable ``theta``, by the posterior's gradient."""
+    middle, spread = _prior(parts)
     diagonal = np.diag_indices(len(y))
 
     def loss(theta: Array) -> tuple[float, Array]:
         """Return the negative log posterior density and its gradient (equations 5.8 and 5.9)."""
-        scales, variance, noise = _unpacked(theta, groups)
-        Z = X / scales
-        squares = _distances(Z, Z)
-        root3 = _ROOT3 * np.sqrt(squares)
-        decay = variance * np.exp(-root3)
-        kernel = (1 + root3) * decay
-        covariance = kernel.copy()
+        noise = math.exp(theta[-1])
+        covariance = np.zeros((len(y), len(y)))
+        looked = []
+        for fitted in _unpacked(theta, parts):
+            Z = fitted.points(X)
+            root3 = _ROOT3 * np.sqrt(_distances(Z, Z))
+            decay = fitted.variance * np.exp(-root3)
+            kernel = (1 + root3) * decay
+            covariance += kernel
+            looked.append((fitted.part, Z, decay, kernel))
         covariance[diagonal] += noise + doubts + _JITTER
         root = cholesky(covariance, lower=True, check_finite=False)
         weights = cho_solve((root, True), y, check_finite=False)
         inverse = cho_solve((root, True), np.eye(len(y)), check_finite=False)
         outer = 0.5 * (inverse - np.outer(weights, weights))
-        # The kernel's derivative by the squared distance, summed over pairs for each column.
-        slope = outer * (-3 / 2) * decay
-        by_column = 2 * (slope.sum(axis=1) @ Z**2 - np.einsum("ic,ic->c", Z, slope @ Z))
-        gradient = np.zeros_like(theta)
-        np.add.at(gradient, groups + 1, -2 * by_column)
-        gradient[0] = gradient[1:-2].sum()
-        gradient[-2] = np.sum(outer * kernel)
-        gradient[-1] = noise * np.trace(outer)
+        gradient: list[float] = []
+        for part, Z, decay, kernel in looked:
+            # The kernel's derivative by the squared distance, summed over pairs for each column.
+            slope = outer * (-3 / 2) * decay
+            by_column = 2 * (slope.sum(axis=1) @ Z**2 - np.einsum("ic,ic->c", Z, slope @ Z))
+            by_group = np.bincount(part.groups, -2 * by_column, part.scales)
+            gradient += [by_group.sum(), *by_group, np.sum(outer * kernel)]
+        gradient.append(noise * np.trace(outer))
         off = (theta - middle) / spread
         value = 0.5 * y @ weights + np.log(root[diagonal]).sum() + 0.5 * off @ off
-        return float(value), gradient + off / spread
+        return float(value), np.array(gradient) + off / spread
 
     bounds = [(m - 4 * s, m + 4 * s) for m, s in zip(middle, spread, strict=True)]
     options = {"maxiter": _STEPS}
     found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     return np.asarray(found, dtype=float)
+
+
+def _prior(parts: Sequence[Part]) -> tuple[Array, Array]:
+    """Return the mean and the deviation of ``theta`` before anything was observed."""
+    middle: list[float] = []
+    spread: list[float] = []
+    for part in parts:
+        own = [0.0] * part.scales
+        middle += [_SCALE_MEAN + 0.5 * math.log(part.scales), *own, math.log(part.share)]
+        spread += [_SCALE_DEVIATION, *[_OWN_DEVIATION] * part.scales, _VARIANCE_DEVIATION]
+    return np.array([*middle, _NOISE_MEAN]), np.array([*spread, _NOISE_DEVIATION])
 
 
 def _distances(A: Array, B: Array) -> Array:

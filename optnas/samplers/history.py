@@ -33,6 +33,8 @@ class Observation:
         state: How it ended.
         ended: When, for those that follow the trials in the order in which they ended.
         promotes: The number of the paused trial that it went on with, if it did.
+        hopeless: Whether it was pruned as it had learned nothing and would have come to no more.
+        seconds: How long its evaluation took, where it is complete and that was recorded.
     """
 
     number: int
@@ -43,6 +45,8 @@ class Observation:
     state: TrialState
     ended: datetime.datetime
     promotes: int | None = None
+    hopeless: bool = False
+    seconds: float | None = None
 
     @property
     def complete(self) -> bool:
@@ -204,7 +208,7 @@ def signs_of(study: Study) -> NDArray[np.float64]:
 
 def _observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) -> Observation:
     from optnas.pruners.pareto_promotion import promoted
-    from optnas.pruners.rungs import rungs_of
+    from optnas.pruners.rungs import HOPELESS, rungs_of
 
     values = np.full(len(signs), math.nan)
     if trial.state == TrialState.COMPLETE and trial.values is not None:
@@ -215,7 +219,25 @@ def _observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) ->
     violation = sum(max(0.0, broken) for broken in trial.constraints.values())
     ended = trial.datetime_complete or datetime.datetime.max
     params = _of_domain(trial, domain)
-    return Observation(trial.number, params, values, violation, rungs, trial.state, ended, promoted(trial))
+    return Observation(
+        number=trial.number,
+        params=params,
+        values=values,
+        violation=violation,
+        rungs=rungs,
+        state=trial.state,
+        ended=ended,
+        promotes=promoted(trial),
+        hopeless=bool(trial.user_attrs.get(HOPELESS)),
+        seconds=_seconds(trial),
+    )
+
+
+def _seconds(trial: FrozenTrial) -> float | None:
+    if trial.state != TrialState.COMPLETE or "twin" in trial.user_attrs:
+        return None
+    seconds = trial.user_attrs.get("metrics", {}).get("seconds")
+    return seconds if isinstance(seconds, int | float) and seconds > 0 else None
 
 
 def _of_domain(trial: FrozenTrial, domain: Domain) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,6 +19,10 @@ Array = NDArray[np.float64]
 
 # How far above the best value the ceiling lies, in distances of the median from the best.
 _CEILING = 4
+# The same where values beyond a limit are of no use, in distances of the limit from the best.
+_MARGIN = 4
+# How far below the best that can be the floor lies, in distances of the median from the best.
+_BELOW_IDEAL = 0.25
 
 
 class Belief(Protocol):
@@ -81,7 +86,9 @@ class LogDistance:
     most: float
 
     @classmethod
-    def of(cls, values: Array, counts: float) -> LogDistance:
+    def of(
+        cls, values: Array, counts: float, *, within: bool = False, ideal: float = -math.inf
+    ) -> LogDistance:
         """Return the scale for values like these.
 
         The floor lies as far below the best value as the median lies above it: the better half of the
@@ -90,7 +97,14 @@ class LogDistance:
         Args:
             values: Shape (values,), at least one.
             counts: Up to what a value makes a difference: the ceiling is no lower.
+            within: Whether only values up to ``counts`` count, and the ceiling lies a little above that.
+            ideal: The best that a value can be; the floor lies just below it, if not above.
         """
+        if within and (values < counts).any():
+            best, middle = float(values.min()), float(np.median(values[values < counts]))
+            unit = (middle - best) or counts - best
+            floor = max(best - unit, ideal - _BELOW_IDEAL * unit)
+            return cls(floor, 1e-9 * unit, _MARGIN * (counts - best) + best - floor)
         best, middle = float(values.min()), float(np.median(values))
         unit = (middle - best) or float(values.max() - best) or 1.0
         return cls(best - unit, 1e-9 * unit, max(_CEILING * unit, counts - best) + unit)

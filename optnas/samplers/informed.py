@@ -163,7 +163,7 @@ class _Ended:
 
     def _take(self, trial: FrozenTrial) -> None:
         from optnas.pruners.pareto_promotion import promoted
-        from optnas.pruners.rungs import rungs_of
+        from optnas.pruners.rungs import HOPELESS, rungs_of
 
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             return
@@ -179,6 +179,8 @@ class _Ended:
         if not rungs and not (was_pruned and twin is not None):
             return
         values = [math.nan] * self._objectives if was_pruned else trial.values
+        if trial.user_attrs.get(HOPELESS) and rungs:
+            values, rungs = rungs[max(rungs)].tolist(), {}  # others are not to be judged by it
         shown = None
         if any(violation > 0 for violation in trial.constraints.values()):
             rungs, values = {}, [math.nan] * self._objectives

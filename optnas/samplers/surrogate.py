@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,51 +12,110 @@ from optuna.trial import TrialState
 from scipy.special import ndtr
 
 from optnas import pareto
+from optnas.samplers.domain import Domain
 from optnas.samplers.encoding import Encoding
 from optnas.samplers.fidelity import Evidence
-from optnas.samplers.gaussian_process import GaussianProcess
+from optnas.samplers.gaussian_process import GaussianProcess, Part
 from optnas.samplers.history import History, Observation
 from optnas.samplers.improvement import Belief, Known, LogDistance, LogNormal, expected_improvement
 
-__all__ = ["Look", "Surrogate"]
+__all__ = ["Candidates", "Surrogate"]
 
 Array = NDArray[np.float64]
 
 Scale = Callable[[Array], Array]
 
-Look = Callable[[Mapping[str, Any]], Array | None]
-"""Returns what is known of a candidate, shape (objectives,); ``None`` if it is of no use."""
-
 # Of more observations the model looks at the better half of so many, and at some of the others.
-_OBSERVED = 1_000
+_OBSERVED = 500
 # The fit of the length scales looks at so many.
-_FITTED = 150
+_FITTED = 120
 # How far beyond the worst that counts the reference point lies, in shares of the range. What is known has
 # a worst that is known: just so far beyond that the very dearest is of use.
 _BEYOND, _BEYOND_KNOWN = 0.1, 0.01
+# Of the way from the best value to chance, how much is of use where nobody has said.
+_SHARE_OF_CHANCE = 0.2
+# How much cheaper than the cheapest of use a candidate may count as, in shares of the range of all.
+_STEP = 0.1
+# Of what values differ by, how much is expected to be explained by what is known and by the training.
+_SHARE_OF_KNOWN = 0.8
+import os
+
+_HASTE = float(os.environ.get("HASTE", "0"))
 
 
 def _failed(observation: Observation) -> bool:
     return observation.violation > 0 or observation.state == TrialState.FAIL
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Candidates, and what is known of them.
+
+    Attributes:
+        params: Each one's parameters.
+        known: Each one's objectives, to be minimised, shape (candidates, objectives); NaN where only a
+            trial can tell.
+        features: What else is known of each, shape (candidates, features).
+    """
+
+    params: list[dict[str, Any]]
+    known: Array
+    features: Array
+
+    @classmethod
+    def of(cls, domain: Domain, params: Iterable[Mapping[str, Any]], signs: Array) -> Candidates:
+        """Return those of ``params`` that are of use."""
+        found = {tuple(candidate.items()): dict(candidate) for candidate in params}
+        use = [candidate for candidate in found.values() if domain.known(candidate) is not None]
+        known = [domain.known(candidate) or [None] * len(signs) for candidate in use]
+        features = [domain.features(candidate) for candidate in use]
+        return cls(
+            use,
+            np.array(known, dtype=float).reshape(len(use), len(signs)) * signs,
+            np.array(features, dtype=float).reshape(len(use), -1 if use else 0),
+        )
+
+    def with_more(self, others: Candidates) -> Candidates:
+        """Return these and others."""
+        if not (self.params and others.params):
+            return self if self.params else others
+        return Candidates(
+            [*self.params, *others.params],
+            np.concatenate([self.known, others.known]),
+            np.concatenate([self.features, others.features]),
+        )
+
+
 class Surrogate:
     """A Gaussian process for each objective that only a trial can tell, and one for whether it succeeds.
 
+    What is known of a candidate and how it is trained explains most of what networks differ by: where the
+    domain has features, a kernel on these few columns is summed with one on all decisions.
+
     Args:
         encoding: Of the candidates.
+        domain: What is known of candidates.
+        signs: 1 for each objective to be minimised, -1 for each to be maximised.
         history: What the trials say.
         told: What they say of values; at least two of them.
-        look: Returns what is known of a candidate.
-        known: What is known of candidates that stand for all, shape (candidates, objectives).
+        pool: Candidates that stand for all.
+        thetas: What was fitted before, for each process in turn; by default it is fitted now.
     """
 
     def __init__(
-        self, encoding: Encoding, history: History, told: Evidence, look: Look, known: Array
+        self,
+        encoding: Encoding,
+        domain: Domain,
+        signs: Array,
+        history: History,
+        told: Evidence,
+        pool: Candidates,
+        thetas: Sequence[Array] = (),
     ) -> None:
         self._encoding = encoding
-        self._look = look
-        values, deviations = told.values, told.deviations
+        self._domain = domain
+        self._signs = signs
+        values, deviations, known = told.values, told.deviations, pool.known
         self._modelled = np.flatnonzero(~np.isfinite(known).all(axis=0))
         self._known = np.flatnonzero(np.isfinite(known).all(axis=0))
         self._scales = _scales(np.concatenate([values, known]), self._modelled)
@@ -63,36 +123,94 @@ class Surrogate:
         beyond = self._scaled(values + deviations)
         values, known = self._scaled(values), self._scaled(known)
         every = np.concatenate([values, known])[:, self._known]
-        self._low, self._span = every.min(axis=0), np.ptp(every, axis=0)
-        self._groups = _with_more(encoding.groups, len(self._known))
+        beside = np.concatenate([known[:, self._known], pool.features], axis=1)
+        self._low, self._span = beside.min(axis=0), np.ptp(beside, axis=0)
+        self._parts = self._kernels(pool.features.shape[1])
 
         # A stopped trial's candidate counts as found: one just like it would be stopped again.
         counts = np.array([o.violation == 0 for o in told.observations])
         front = values[counts][pareto.front(values[counts])]
-        self._reference = _reference(front if len(front) else values, every, self._known)
-        self._distances = [LogDistance.of(values[:, j], self._reference[j]) for j in self._modelled]
-        self._processes = self._fitted([o.params for o in told.observations], values, beyond)
-        self._success = self._fitted_success(history.finished)
+        region = domain.region
+        stated, chance, ideal = map(self._of_region, (region.limits, region.chance, region.ideal))
+        self.reference = _reference(front if len(front) else values, every, self._known, stated, chance)
+        bounded = np.isfinite(stated) | np.isfinite(chance)
+        self._distances = [
+            LogDistance.of(
+                values[:, j],
+                self.reference[j],
+                within=bool(bounded[j]),
+                ideal=float(ideal[j]) if np.isfinite(ideal[j]) else -np.inf,
+            )
+            for j in self._modelled
+        ]
+        self._step = self._cheapest(front, every)
+        given = iter(thetas)
+        self._processes = self._fitted([o.params for o in told.observations], values, beyond, given)
+        self._success = self._fitted_success(history.finished, next(given, None))
+        self.thetas = [process.theta for process in (*self._processes, self._success) if process is not None]
         self._front = self._believing(history.running, front)
+        self._pace = self._fitted_pace(history.complete)
 
-    def gain(self, params: Sequence[Mapping[str, Any]], known: Array) -> Array:
-        """Return how much hypervolume each candidate is expected to add.
+    def is_inside(self, values: Array) -> NDArray[np.bool_]:
+        """Return which values, shape (observations, objectives), are of use to the study."""
+        return np.asarray((self._scaled(values) < np.array(self.reference)).all(axis=1))
 
-        Args:
-            params: Of the candidates.
-            known: What is known of them, shape (candidates, objectives); NaN where nothing is.
-
-        Returns:
-            Shape (candidates,).
-        """
-        known = self._scaled(known)
-        X = self._points(params, known)
-        gain = expected_improvement(self._front, self._reference, self._beliefs(X, known))
+    def gain(self, candidates: Candidates) -> Array:
+        """Return how much hypervolume each candidate is expected to add, shape (candidates,)."""
+        known = self._scaled(candidates.known)
+        X = self._points(candidates.params, known, candidates.features)
+        gain = expected_improvement(
+            self._front, self.reference, self._beliefs(X, np.maximum(known, self._step))
+        )
         if self._success is not None:
             mean, deviation = self._success.predict(X)
             # As much as nothing is gained where success is all but excluded, so let it break the tie.
             gain = (gain + 1e-12) * ndtr(mean / deviation)
+        if self._pace is not None and candidates.features.shape[1]:
+            gain = gain * np.exp(
+                -_HASTE * (np.append(candidates.features, np.ones((len(gain), 1)), axis=1) @ self._pace)
+            )
         return gain
+
+    def _fitted_pace(self, complete: Sequence[Observation]) -> Array | None:
+        timed = [o for o in complete if o.seconds is not None]
+        if len(timed) < 4 or len(self._low) == len(self._known):
+            return None
+        X = self._features([o.params for o in timed])
+        mean = X.mean(axis=0)
+        y = np.log([o.seconds for o in timed])
+        A = X - mean
+        slope = np.linalg.solve(A.T @ A + 0.3 * np.eye(A.shape[1]), A.T @ (y - y.mean()))
+        return np.append(slope, -slope @ mean)
+
+    def _cheapest(self, front: Array, every: Array) -> Array:
+        """Return what counts as the best that a known objective can be; minus infinity for the others.
+
+        What is known beforehand to be far cheaper than all that is of use so far would gain as much as
+        the rest of the front together, were it of use: it is taken to gain no more than a step.
+        """
+        step = np.full(len(self._signs), -np.inf)
+        inside = front[(front < np.array(self.reference)).all(axis=1)]
+        if len(inside):
+            step[self._known] = inside[:, self._known].min(axis=0) - _STEP * np.ptp(every, axis=0)
+        return step
+
+    def _kernels(self, features: int) -> list[Part]:
+        """Return the kernels: on what is known and the training, if there are features, and on all."""
+        groups = self._encoding.groups
+        beside = np.arange(len(groups), len(groups) + len(self._known) + features)
+        if not features:
+            return [Part.of(_with_more(groups, len(beside)))]
+        training = self._encoding.columns(self._domain.training)
+        few = np.unique(groups[training], return_inverse=True)[1]
+        first = Part(np.concatenate([training, beside]), _with_more(few, len(beside)), _SHARE_OF_KNOWN)
+        return [first, Part(np.arange(len(groups)), groups, 1 - _SHARE_OF_KNOWN)]
+
+    def _of_region(self, values: Sequence[float | None]) -> Array:
+        """Return a value for each objective on the scale it is compared on; NaN where there is none."""
+        found = np.array(values or [None] * len(self._signs), dtype=float) * self._signs
+        scaled: Array = self._scaled(found[None])[0]
+        return scaled
 
     def _beliefs(self, X: Array, known: Array) -> list[Belief]:
         beliefs: list[Belief] = [Known(column) for column in known.T]
@@ -101,7 +219,7 @@ class Surrogate:
         return beliefs
 
     def _fitted(
-        self, params: Sequence[Mapping[str, Any]], values: Array, beyond: Array
+        self, params: Sequence[Mapping[str, Any]], values: Array, beyond: Array, given: Iterator[Array]
     ) -> list[GaussianProcess]:
         """Return a model of each modelled objective's log distance.
 
@@ -109,17 +227,19 @@ class Surrogate:
             params: Of the observations.
             values: What was observed.
             beyond: That plus its standard deviation.
+            given: What was fitted before.
         """
         some = _some(values)
-        X = self._points([params[i] for i in some], values[some])
+        chosen = [params[i] for i in some]
+        X = self._points(chosen, values[some], self._features(chosen))
         processes = []
         for j, distance in zip(self._modelled, self._distances, strict=True):
             y = distance(values[some, j])
             doubts = distance(beyond[some, j]) - y
-            processes.append(GaussianProcess.fit(X, y, self._groups, _FITTED, doubts))
+            processes.append(GaussianProcess.fit(X, y, self._parts, _FITTED, doubts, next(given, None)))
         return processes
 
-    def _fitted_success(self, finished: Sequence[Observation]) -> GaussianProcess | None:
+    def _fitted_success(self, finished: Sequence[Observation], theta: Array | None) -> GaussianProcess | None:
         """Return a model of 1 for what succeeded and -1 for what did not; none where all succeeded.
 
         A regression of labels: cruder than classification, and in closed form.
@@ -131,7 +251,7 @@ class Surrogate:
         labels = labels[of_use][-_OBSERVED:]
         if len(set(labels)) < 2:
             return None
-        return GaussianProcess.fit(X[-_OBSERVED:], labels, self._groups, _FITTED)
+        return GaussianProcess.fit(X[-_OBSERVED:], labels, self._parts, _FITTED, theta=theta)
 
     def _believing(self, running: Sequence[Mapping[str, Any]], front: Array) -> Array:
         """Take ``running`` to be as predicted, and return the front with them."""
@@ -146,16 +266,27 @@ class Surrogate:
 
     def _seen(self, params: Sequence[Mapping[str, Any]]) -> tuple[list[int], Array, Array]:
         """Return which candidates are of use, and of these the points and what is known."""
-        rows = [self._look(p) for p in params]
+        rows = [self._domain.known(p) for p in params]
         of_use = [i for i, row in enumerate(rows) if row is not None]
-        known = np.array([row for row in rows if row is not None]).reshape(len(of_use), len(self._scales))
-        known = self._scaled(known)
-        return of_use, self._points([params[i] for i in of_use], known), known
+        known = [rows[i] or [None] * len(self._signs) for i in of_use]
+        scaled = self._scaled(
+            np.array(known, dtype=float).reshape(len(of_use), len(self._signs)) * self._signs
+        )
+        some = [params[i] for i in of_use]
+        return of_use, self._points(some, scaled, self._features(some)), scaled
 
-    def _points(self, params: Sequence[Mapping[str, Any]], known: Array) -> Array:
+    def _features(self, params: Sequence[Mapping[str, Any]]) -> Array:
+        """Return the features of candidates; those of the middle for what is of no use any more."""
+        width = len(self._low) - len(self._known)
+        middle = (self._low + 0.5 * self._span)[len(self._known) :]
+        found = [self._domain.features(p) if self._domain.known(p) is not None else middle for p in params]
+        return np.array(found, dtype=float).reshape(len(params), width)
+
+    def _points(self, params: Sequence[Mapping[str, Any]], known: Array, features: Array) -> Array:
         """Return candidates as the model sees them: encoded, with what is known of them."""
-        costs = (known[:, self._known] - self._low) / np.where(self._span > 0, self._span, 1.0)
-        return np.concatenate([self._encoding(params), costs], axis=1)
+        beside = np.concatenate([known[:, self._known], features], axis=1)
+        beside = (beside - self._low) / np.where(self._span > 0, self._span, 1.0)
+        return np.concatenate([self._encoding(params), beside], axis=1)
 
     def _scaled(self, values: Array) -> Array:
         """Return each objective on the scale that it is compared on."""
@@ -194,13 +325,25 @@ def _with_more(groups: NDArray[np.intp], more: int) -> NDArray[np.intp]:
     return np.concatenate([groups, np.arange(first, first + more)])
 
 
-def _reference(front: Array, every: Array, known: NDArray[np.intp]) -> list[float]:
-    """Return a point beyond all that is worth having: the front's worst, and any candidate's known."""
+def _reference(
+    front: Array, every: Array, known: NDArray[np.intp], stated: Array, chance: Array
+) -> list[float]:
+    """Return a point beyond all that is worth having.
+
+    That is what was stated; else, for what only a trial can tell, a share of the way from the best to
+    chance, or what is a little beyond the front's worst where chance is not known; and for what is
+    known, a little beyond any candidate's.
+    """
     low, high = front.min(axis=0), front.max(axis=0)
+    best = low.copy()
     low[known], high[known] = every.min(axis=0), every.max(axis=0)
     beyond = np.full(len(low), _BEYOND)
     beyond[known] = _BEYOND_KNOWN
-    return list(high + beyond * np.where(high > low, high - low, 1.0))
+    reference = high + beyond * np.where(high > low, high - low, 1.0)
+    learned = chance > best
+    learned[known] = False
+    reference[learned] = (best + _SHARE_OF_CHANCE * (chance - best))[learned]
+    return list(np.where(np.isfinite(stated), stated, reference))
 
 
 def _some(values: Array) -> NDArray[np.intp]:

@@ -75,13 +75,14 @@ class Closing:
     def _close_node(self, node: Node, place: Place) -> Node:
         closed = [self._close(value, at) for value, at in parts(node, place)]
         values = []
-        for (arg, _), content in zip(node.args, closed, strict=False):
+        for (arg, before), content in zip(node.args, closed, strict=False):
             if len(content) != 1:
                 raise SpaceError(
                     f"{node.op.name}({arg}=…): repeat stands among an op's children, not in an argument;"
                     " wrap it in seq"
                 )
-            values.append((arg, node.op.argument(arg, content[0])))
+            same = content[0] is before  # and has been looked at when the node was made
+            values.append((arg, before if same else node.op.argument(arg, content[0])))
         children = tuple(child for content in closed[len(node.args) :] for child in content)
         for child in children:
             if not isinstance(child, Node):

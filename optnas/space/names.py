@@ -6,10 +6,9 @@ part (``stem``). A hole without a name is called by its path from the nearest na
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from optnas.space.errors import SpaceError
 from optnas.space.holes import Choose, Hole, Repeat
@@ -18,8 +17,7 @@ from optnas.space.node import Node
 __all__ = ["ROOT", "Names", "Place", "parts"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a value stands in a space.
 
     Attributes:

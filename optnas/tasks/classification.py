@@ -85,11 +85,32 @@ class Classification(Task):
         share = f"{self._largest_share:.3f}"
         return f"accuracy {metrics['accuracy']:.3f} is at chance: one class alone makes up {share}"
 
-    @cached_property
+    @property
+    def chance(self) -> Mapping[str, float]:
+        shares = self._shares
+        shares = shares[shares > 0]
+        return {
+            "accuracy": self._largest_share,
+            "error": 1 - self._largest_share,
+            "loss": -(shares * shares.log()).sum().item(),
+            # Of one class alone, whose recall is 1: 2·p / (1 + p), over all classes.
+            "f1": 2 * self._largest_share / (1 + self._largest_share) / self.data.outputs,
+        }
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        return {**dict.fromkeys(self.metrics, 1.0), "error": 0.0, "loss": 0.0}
+
+    @property
     def _largest_share(self) -> float:
         """Of the validation part's samples, how many are of the most frequent class."""
+        return self._shares.max().item()
+
+    @cached_property
+    def _shares(self) -> Tensor:
+        """Of the validation part's samples, how many are of each class."""
         targets = self.data.splits.validation.y
-        return targets.long().bincount().max().item() / len(targets)
+        return targets.long().bincount() / len(targets)
 
     def check(self) -> None:
         splits = self.data.splits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -51,6 +52,18 @@ class Language(Task):
             "perplexity": loss.exp().item(),
             "bits_per_character": loss.item() / math.log(2),
         }
+
+    @cached_property
+    def chance(self) -> Mapping[str, float]:
+        tokens = self.data.splits.validation.y.flatten().long()
+        shares = tokens.bincount() / len(tokens)
+        shares = shares[shares > 0]
+        loss = -(shares * shares.log()).sum().item()
+        return {"loss": loss, "perplexity": math.exp(loss), "bits_per_character": loss / math.log(2)}
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        return {"loss": 0.0, "perplexity": 1.0, "bits_per_character": 0.0}
 
     def at_chance(self, metrics: Mapping[str, float]) -> str | None:
         if metrics["perplexity"] < self.data.outputs:

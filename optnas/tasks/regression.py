@@ -81,6 +81,14 @@ class Regression(Task):
             return None
         return f"rmse {metrics['rmse']:.4g} is at chance: the mean alone has {self._spread:.4g}"
 
+    @property
+    def chance(self) -> Mapping[str, float]:
+        return {"rmse": self._spread, "r2": 0.0}
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        return {"loss": 0.0, "mae": 0.0, "rmse": 0.0, "r2": 1.0}
+
     @cached_property
     def _spread(self) -> float:
         """The root mean square error of the mean, on the validation part."""

@@ -79,6 +79,19 @@ class Task(ABC):
         """The shape that a network's output has to have, without the batch."""
         return (self.data.outputs,)
 
+    @property
+    def chance(self) -> Mapping[str, float]:
+        """The metrics, by name, of whoever knows the targets of the validation part but no input.
+
+        Those that are known; by default none.
+        """
+        return {}
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        """The best value that each metric, by name, can have at all; by default nobody knows."""
+        return {}
+
     def at_chance(self, metrics: Mapping[str, float]) -> str | None:
         """Return in words why a network of these metrics has learned nothing; ``None`` if it has.
 

@@ -111,7 +111,9 @@ class Training:
 
     def closed(self, tree: Node) -> Training:
         """Return this with the values of ``tree``, which is :attr:`tree` without holes."""
-        return dataclasses.replace(self, **tree.arguments)
+        closed = dataclasses.replace(self, **tree.arguments)
+        vars(closed)["tree"] = tree  # which it need not make again
+        return closed
 
     @property
     def reported(self) -> tuple[int, ...]:

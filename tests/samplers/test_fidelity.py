@@ -37,10 +37,29 @@ def test_what_was_found_is_what_was_found() -> None:
 def test_a_stopped_trial_is_carried_on_as_those_that_went_on_went() -> None:
     rungs = RNG.random(30)
     finished = [went_on(rung, 0.1 + 0.4 * rung + 0.01 * RNG.standard_normal()) for rung in rungs]
-    told = evidence([*finished, stopped(1.5, cost=9.0)])
+    told = evidence([*finished, stopped(0.7, cost=9.0), stopped(1.5, cost=9.0)])
+    assert told.values[-2] == pytest.approx([0.1 + 0.4 * 0.7, 9.0], abs=0.03)
     assert told.values[-1] == pytest.approx([0.1 + 0.4 * 1.5, 9.0], abs=0.03)
-    assert 0.005 < told.deviations[-1, 0] < 0.02
-    assert told.deviations[-1, 1] < 1e-9
+    assert 0.005 < told.deviations[-2, 0] < 0.06
+    assert told.deviations[-1, 0] > 2 * told.deviations[-2, 0]  # nothing like it went on
+    assert (told.deviations[-2:, 1] < 1e-9).all()
+
+
+def test_a_curve_is_followed_where_it_leaves_the_line() -> None:
+    """Of networks that are bad at the rung many stay bad, however good the others become."""
+    good = [went_on(rung, 0.02) for rung in np.linspace(0.2, 0.4, 12)]
+    bad = [went_on(rung, rung) for rung in np.linspace(0.85, 0.9, 6)]
+    told = evidence([*good, *bad, stopped(0.88), stopped(0.3)])
+    assert told.values[-2, 0] == pytest.approx(0.88, abs=0.2)
+    assert told.values[-1, 0] == pytest.approx(0.02, abs=0.05)
+
+
+def test_what_was_hopeless_stays_as_it_is() -> None:
+    finished = [went_on(rung, rung - 0.5) for rung in np.linspace(0.5, 0.9, 9)]
+    hopeless = dataclasses.replace(stopped(0.9), hopeless=True)
+    told = evidence([*finished, hopeless])
+    assert told.values[-1, 0] == 0.9
+    assert told.deviations[-1, 0] == 0
 
 
 def test_networks_that_failed_altogether_do_not_bend_the_line() -> None:

@@ -5,13 +5,13 @@ import pytest
 from scipy.optimize import check_grad
 
 from optnas.samplers import gaussian_process
-from optnas.samplers.gaussian_process import GaussianProcess
+from optnas.samplers.gaussian_process import GaussianProcess, Part
 
 RNG = np.random.default_rng(0)
 
 
 def fitted(values: np.ndarray, X: np.ndarray) -> GaussianProcess:
-    return GaussianProcess.fit(X, values, np.arange(X.shape[1]), 100)
+    return GaussianProcess.fit(X, values, [Part.of(np.arange(X.shape[1]))], 100)
 
 
 def test_it_predicts_what_it_has_learned_and_is_surer_where_it_has_seen() -> None:
@@ -30,7 +30,7 @@ def test_it_predicts_what_it_has_learned_and_is_surer_where_it_has_seen() -> Non
 def test_what_does_not_matter_has_the_longer_length_scale() -> None:
     X = RNG.random((60, 2))
     process = fitted(np.sin(6 * X[:, 0]), X)
-    assert process.scales[1] > 2 * process.scales[0]
+    assert process.parts[0].scales[1] > 2 * process.parts[0].scales[0]
 
 
 def test_to_believe_its_prediction_changes_no_mean_and_makes_it_surer() -> None:
@@ -58,4 +58,28 @@ def test_the_gradient_is_that_of_the_density(monkeypatch: pytest.MonkeyPatch) ->
     minimize = gaussian_process.minimize
     monkeypatch.setattr(gaussian_process, "minimize", checked)
     X = RNG.random((15, 4))
-    GaussianProcess.fit(X, X.sum(axis=1) ** 2, np.array([0, 0, 1, 2]), 100)
+    y = X.sum(axis=1) ** 2
+    GaussianProcess.fit(X, y, [Part.of(np.array([0, 0, 1, 2]))], 100)
+    few = Part(np.array([1, 3]), np.array([0, 1]), 0.7)
+    GaussianProcess.fit(X, y, [few, Part(np.arange(4), np.array([0, 1, 1, 2]), 0.3)], 100)
+
+
+def test_a_sum_of_kernels_learns_what_hangs_on_few_columns_from_few_points() -> None:
+    X = RNG.random((230, 12))
+    truth = np.sin(5 * X[:, 0]) + X[:, 1] + 0.1 * X[:, 2:].sum(axis=1)
+    first = Part(np.array([0, 1]), np.array([0, 1]), 0.7)
+    whole = Part.of(np.arange(12))
+
+    def error(*parts: Part) -> float:
+        process = GaussianProcess.fit(X[:30], truth[:30], parts, 100)
+        return float(np.square(process.predict(X[30:])[0] - truth[30:]).mean())
+
+    assert error(first, Part(whole.columns, whole.groups, 0.3)) < 0.7 * error(whole)
+
+
+def test_what_was_fitted_before_is_taken_as_it_is() -> None:
+    X = RNG.random((40, 3))
+    process = fitted(X.sum(axis=1), X)
+    again = GaussianProcess.fit(X[:20], X[:20].sum(axis=1), [process.parts[0].part], 100, theta=process.theta)
+    assert (again.theta == process.theta).all()
+    assert (again.parts[0].scales == process.parts[0].scales).all()
