@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from optnas.samplers.domain import Decide, Domain, Region
+from optnas.region import Region
+from optnas.samplers.domain import Decide, Domain
 from optnas.space import SpaceError
 from optnas.space.closing import Closing, holes
 from optnas.space.decisions import decided, decisions

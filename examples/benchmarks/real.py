@@ -1,21 +1,21 @@
 """Real searches side by side: which finds the better front in the same time.
 
-    python examples/benchmarks/real.py digits --searches tpe/pareto-halving ehvi/pareto-halving --against tpe
-    python examples/benchmarks/real.py all studies/mine.py --seconds 120 --seeds 4 --keep runs/real --plot real.html
+    python examples/benchmarks/real.py digits --searches tpe/pareto-halving ehvi/none --against tpe
+    python examples/benchmarks/real.py all studies/mine.py --seconds 120 --keep runs/real --plot real.html
 
-Each search is a run of worker processes, one for each core with one thread, on a new SQLite storage, and lasts
-``--seconds`` from the start of its first trial, or ``--trials``. ``SAMPLER/PRUNER`` is ``optnas run`` with
-these, and ``default`` with what the study says. ``--against`` adds the loops that people write, with a sampler of
-Optuna's, a ``DataLoader`` and no pruning (plain_loop.py). Seeds alternate between the searches, so that whatever
-else the machine does meets all of them.
+Each search is a run of worker processes, one for each core with one thread, on a new SQLite storage, and
+lasts ``--seconds`` from the start of its first trial, or ``--trials``. ``SAMPLER/PRUNER`` is ``optnas run``
+with these, and ``default`` with what the study says. ``--against`` adds the loops that people write, with a
+sampler of Optuna's, a ``DataLoader`` and no pruning (plain_loop.py). Seeds alternate between the searches, so
+that whatever else the machine does meets all of them.
 
 What counts is the hypervolume of complete trials within a region: the first objective from the best of all
 searches to ``--floor``, costs from the least to the most of all, in decades where they span a factor of ten;
 as a share of that of all searches together. ``--keep`` keeps what each search found, and a call with the same
 folder adds what is missing and compares all that is asked for.
 
-Ready studies: digits, breast_cancer, diabetes, recurrent (text), fashion (6,000 samples), series. It takes
-searches × seeds × seconds for each study; leave the machine alone meanwhile.
+Ready studies: digits, breast_cancer, diabetes, recurrent (text), fashion (6,000 samples), series. Beside the
+seconds a search takes some twenty to start and to stop; leave the machine alone meanwhile.
 """
 
 from __future__ import annotations

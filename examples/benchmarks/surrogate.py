@@ -1,15 +1,16 @@
 """Simulated searches of a real study: a model of recorded trainings stands in for training.
 
-    python examples/benchmarks/record.py studies/digits.py --trials 3000 --out digits.jsonl
-    python examples/benchmarks/surrogate.py studies/digits.py --record digits.jsonl \\
-        --searches tpe/pareto-halving ehvi/pareto-halving random/none --seconds 40 --seeds 16
+    cd examples/benchmarks
+    python surrogate.py ../../studies/digits.py --record digits_trials.jsonl.gz \\
+        --searches tpe/pareto-halving ehvi/none random/none --seconds 40 --seeds 16
 
-A search of 40 seconds with two workers takes some 10 seconds of computing, nearly all of it the sampler's, so a
-hundred fit in a quarter of an hour. Trials report at their rungs and are pruned as in a real run, by the very
-samplers and pruners. The clock is simulated: a training takes the seconds that such ones took, and a sampler what
-it takes here, now. What a candidate comes to is the curve that extremely randomised trees (Geurts et al. 2006)
-expect, plus how far off a recorded training like it was, scaled such that two trainings of one candidate differ
-as they do in the record. The figures are those of real.py, whose ranking of searches it is to agree with.
+A search of 40 seconds with two workers takes some 10 seconds of computing, nearly all of it the sampler's, so
+a hundred fit in ten minutes. Trials report at their rungs and are pruned as in a real run, by the very
+samplers and pruners. The clock is simulated: a training takes the seconds that such ones took, and a sampler
+what it takes here, now. What a candidate comes to is the curve that extremely randomised trees (Geurts et al.
+2006) expect, plus how far off a recorded training like it was, scaled such that two trainings of one
+candidate differ as they do in the record. The figures are those of real.py, whose ranking of searches it is
+to agree with. record.py records; digits_trials.jsonl.gz has 3,000 trainings of studies/digits.py.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ from rich.progress import track
 from sklearn.ensemble import ExtraTreesRegressor
 
 from optnas import Study, UserError, pruners
+from optnas.candidate import Candidate
+from optnas.pruners.rungs import HOPELESS
 from optnas.run.files import load_study
 from optnas.samplers.encoding import Encoding
 from optnas.train import cores, use_threads
@@ -46,12 +49,13 @@ from optnas.train import cores, use_threads
 Array = NDArray[np.float64]
 
 _TREES, _LEAF = 100, 3
+# What a task may look at beside the objective to tell that nothing was learned.
+_LEARNED = {"accuracy": 1.0, "rmse": 0.0, "perplexity": 1.0}
 
 
 def read(file: Path) -> list[dict[str, Any]]:
     """Return the recorded trainings that came to an end."""
-    opened = gzip.open(file, "rt") if file.suffix == ".gz" else file.open()
-    with opened as lines:
+    with gzip.open(file, "rt") if file.suffix == ".gz" else file.open() as lines:
         found = [json.loads(line) for line in lines if line.rstrip().endswith("}")]
     return [line for line in found if line["values"] is not None and line["curve"]]
 
@@ -144,7 +148,7 @@ class Search:
     def run(self, seconds: float, most: float = math.inf) -> Outcome:
         """Search until the clock shows so many seconds, or so many trials have begun."""
         now, begun = 0.0, 0
-        working: list[tuple[float, int, Iterator[float]]] = []
+        working: list[tuple[float, int, Generator[float, None, list[float] | None]]] = []
         while now <= seconds:
             while len(working) < self._workers and begun < most:
                 way = self._trial()
@@ -155,33 +159,32 @@ class Search:
             now, number, way = heapq.heappop(working)
             if now > seconds:
                 break
-            takes = next(way, None)
-            if takes is None:
+            try:
+                heapq.heappush(working, (now + next(way), number, way))
+            except StopIteration as stop:
                 self.trials += 1
-                if self._done is not None:
-                    self.ended.append((now, self._done))
-            else:
-                heapq.heappush(working, (now + takes, number, way))
+                if stop.value is not None:
+                    self.ended.append((now, stop.value))
         signs = np.array([objective.sign for objective in self._study.objectives])
         values = np.array([values for _, values in self.ended]).reshape(-1, len(signs)) * signs
         return Outcome(np.array([at for at, _ in self.ended]), values, self.trials, self.epochs)
 
-    def _trial(self) -> Iterator[float]:
-        """Yield the seconds that a trial takes to what happens next to it."""
-        self._done: list[float] | None = None
+    def _trial(self) -> Generator[float, None, list[float] | None]:
+        """Yield the seconds that a trial takes to what happens next to it, and return its values."""
         study, started = self._study, time.perf_counter()
         trial = self.opened.ask()
         pruners.promote(trial)
         candidate = study.suggest(trial)
         self.deciding.append(time.perf_counter() - started)
         yield self.deciding[-1]
-        self._done = None
         trial.set_user_attr("key", candidate.key)
         state, values = yield from self._way(trial, candidate)
         self.opened.tell(trial, values, state)
-        self._done = values
+        return values
 
-    def _way(self, trial: optuna.Trial, candidate: Any) -> Iterator[float]:
+    def _way(
+        self, trial: optuna.Trial, candidate: Candidate
+    ) -> Generator[float, None, tuple[TrialState, list[float] | None]]:
         study = self._study
         finished = self.opened.get_trials(deepcopy=False)
         for twin in finished:
@@ -200,7 +203,6 @@ class Search:
         for epoch in (*rungs, candidate.training.epochs):
             self.epochs += epoch - before
             yield (epoch - before) * seconds
-            self._done = None
             before = epoch
             metrics = {**costs, study.objectives[0].metric.text: curve[epoch - 1]}
             values = [objective.metric(metrics) for objective in study.objectives]
@@ -209,9 +211,10 @@ class Search:
                 return TrialState.COMPLETE, values
             pruners.report(trial, epoch, values)
             hopeless = candidate.training.hopeless_after
-            if hopeless and rungs.index(epoch) + 1 >= hopeless and study.task is not None:
-                if study.task.at_chance({"accuracy": 1.0, "rmse": 0.0, **metrics}):
-                    return TrialState.PRUNED, None
+            late = hopeless and rungs.index(epoch) + 1 >= hopeless
+            if late and study.task is not None and study.task.at_chance({**_LEARNED, **metrics}):
+                trial.set_user_attr(HOPELESS, True)
+                return TrialState.PRUNED, None
             if pruners.should_prune(trial):
                 return TrialState.PRUNED, None
         raise AssertionError("a training ends with its last epoch")

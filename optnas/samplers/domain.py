@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.region import Region
 from optnas.space.closing import draw
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "Domain",
     "FlatDomain",
     "Known",
-    "Region",
     "crossed",
     "everything",
     "fits",
@@ -37,21 +36,6 @@ Unasked = Mapping[str, Mapping[str, frozenset[Any]]]
 
 Known = Callable[[Mapping[str, Any]], Sequence[float | None]]
 """Returns an objective's value for each objective of the study, ``None`` where only a trial can tell."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Region:
-    """Which values a study is about. Each has an entry for each objective, or none at all.
-
-    Attributes:
-        limits: The worst value that is of use, where that was said.
-        chance: What a candidate that has learned nothing has, where that is known.
-        ideal: The best that a value can be at all, where that is known.
-    """
-
-    limits: tuple[float | None, ...] = ()
-    chance: tuple[float | None, ...] = ()
-    ideal: tuple[float | None, ...] = ()
 
 
 class Domain(ABC):

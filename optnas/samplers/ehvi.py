@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 # Trials before the first model: the cheapest, the dearest, and the rest far from all others.
 _START = 4
 _FAR_OF = 100
+# Which share of the candidates, on either side, counts as of like cost.
+_NEAR_COST = 0.1
 # A space with no more candidates is enumerated; of a larger one some are drawn at first, and more with every
 # trial, up to so many.
 _ENUMERATED = 2_000
@@ -132,21 +134,39 @@ class EHVISampler(WholeSampler):
     def _first(
         self, domain: Domain, drawn: Candidates, history: History, rng: random.Random
     ) -> dict[str, Any]:
-        """Return the cheapest, then the dearest candidate, then such as are far from all before."""
+        """Return a candidate that is far from all before, of a cost as none of them has.
+
+        Where nothing is known but the objectives, costs begin with the least and the greatest. Networks
+        are of no use at either end: there costs halve the range again and again.
+        """
         before = [*(o.params for o in history.finished), *history.running]
         left = [i for i, params in enumerate(drawn.params) if domain.key(params) not in history.seen]
         if not left:
             return sampled(domain, rng)
         known = np.isfinite(drawn.known).all(axis=0)
-        if known.any() and len(before) < 2:
-            order = np.argsort(drawn.known[left][:, known], axis=0).argsort(axis=0).sum(axis=1)
-            return drawn.params[left[int(order.argmin() if not before else order.argmax())]]
+        if known.any() and (drawn.features.size or len(before) < 2):
+            place = np.argsort(drawn.known[left][:, known], axis=0).argsort(axis=0).sum(axis=1)
+            order = np.argsort(place, kind="stable")
+            if not drawn.features.size:
+                return drawn.params[left[order[-1 if before else 0]]]
+            middle = _halves(len(before)) * len(order)
+            reach = max(1.0, _NEAR_COST * len(order))
+            left = [left[i] for i in order[max(0, int(middle - reach)) : int(middle + reach) + 1]]
         some = [drawn.params[i] for i in rng.sample(left, min(_FAR_OF, len(left)))]
         if not before:
             return some[0]
         encoding = self._encoding(domain)
         apart = np.square(encoding(some)[:, None] - encoding(before)[None]).sum(axis=2)
         return some[int(apart.min(axis=1).argmax())]
+
+
+def _halves(number: int) -> float:
+    """Return ½, ¼, ¾, ⅛, … (van der Corput 1935)."""
+    share, part, number = 0.0, 0.5, number + 1
+    while number:
+        share += part * (number & 1)
+        number, part = number >> 1, part / 2
+    return share
 
 
 @dataclass(frozen=True)

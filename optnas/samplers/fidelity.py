@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from optnas.samplers.history import Observation, merged
 
-__all__ = ["Evidence", "evidence"]
+__all__ = ["Evidence", "Line", "evidence"]
 
 Array = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def evidence(finished: Sequence[Observation]) -> Evidence:
     told: list[Observation] = []
     values: list[Array] = []
     deviations: list[Array] = []
-    lines: dict[int, list[_Line]] = {}
+    lines: dict[int, list[Line]] = {}
     for observation in finished:
         found, deviation = observation.values, np.zeros_like(observation.values)
         if observation.state == TrialState.PRUNED and observation.rungs:
@@ -80,7 +80,7 @@ def evidence(finished: Sequence[Observation]) -> Evidence:
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """How values at a rung become values at full training.
 
     Attributes:
@@ -98,6 +98,25 @@ class _Line:
     width: float
     prior: float
 
+    @classmethod
+    def through(cls, here: Array, first: Array, last: Array) -> Line:
+        """Return the line through ``first`` and ``last``, given all the values that there are at the rung."""
+        here = here[np.isfinite(here)]
+        apart = float(np.median(np.abs(here - np.median(here)))) if len(here) else 0.0
+        i, j = np.triu_indices(len(first), 1)
+        i, j = i[first[i] != first[j]], j[first[i] != first[j]]
+        slopes = (last[i] - last[j]) / (first[i] - first[j])
+        slope = max(0.0, float(np.median([*slopes, *[1.0] * _BELIEVED])))
+        left = last - slope * first
+        shift = float(np.median(left)) if len(left) else 0.0
+        off = left - shift
+        # What is the same at every rung, as costs are, leaves no doubt; by chance only one or two are.
+        constant = len(first) > 0 and bool((first == last).all())
+        spread = 0.0 if constant or len(last) < 2 else float(last.var())
+        doubt = 0.0 if constant else _DOUBT * _DEVIATIONS * apart
+        width = _ALIKE * float(here.std()) if len(here) else 0.0
+        return cls(slope, shift, first, off, max(width, 1e-12), spread + doubt**2)
+
     def end(self, value: float) -> tuple[float, float]:
         """Return what to expect at full training of a value at the rung, and its standard deviation.
 
@@ -111,27 +130,11 @@ class _Line:
         return self.shift + self.slope * value + bias, math.sqrt(max(variance, 0.0))
 
 
-def _lines(finished: Sequence[Observation], rung: int) -> list[_Line]:
+def _lines(finished: Sequence[Observation], rung: int) -> list[Line]:
     """Return for each objective how values at a rung become values at full training."""
     at_rung = [o for o in finished if rung in o.rungs and not o.hopeless]
     here = np.array([o.rungs[rung] for o in at_rung])
     both = np.array([(o.rungs[rung], o.values) for o in at_rung])
     both = both[np.isfinite(both).all(axis=(1, 2))][-_WENT_ON:]
     first, last = both.transpose(1, 0, 2)
-    return [_line(*columns) for columns in zip(here.T, first.T, last.T, strict=True)]
-
-
-def _line(here: Array, first: Array, last: Array) -> _Line:
-    """Return the line through ``first`` and ``last``, given all the values that there are at the rung."""
-    here = here[np.isfinite(here)]
-    apart = float(np.median(np.abs(here - np.median(here)))) if len(here) else 0.0
-    i, j = np.triu_indices(len(first), 1)
-    i, j = i[first[i] != first[j]], j[first[i] != first[j]]
-    slopes = (last[i] - last[j]) / (first[i] - first[j])
-    slope = max(0.0, float(np.median([*slopes, *[1.0] * _BELIEVED])))
-    left = last - slope * first
-    shift = float(np.median(left)) if len(left) else 0.0
-    spread = float(last.var()) if len(last) > 1 else 0.0
-    width = _ALIKE * float(here.std()) if len(here) else 0.0
-    prior = spread + (_DOUBT * _DEVIATIONS * apart) ** 2
-    return _Line(slope, shift, first, left - shift, max(width, 1e-12), prior)
+    return [Line.through(*columns) for columns in zip(here.T, first.T, last.T, strict=True)]

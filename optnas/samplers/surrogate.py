@@ -32,15 +32,12 @@ _FITTED = 120
 # How far beyond the worst that counts the reference point lies, in shares of the range. What is known has
 # a worst that is known: just so far beyond that the very dearest is of use.
 _BEYOND, _BEYOND_KNOWN = 0.1, 0.01
-# Of the way from the best value to chance, how much is of use where nobody has said.
-_SHARE_OF_CHANCE = 0.2
 # How much cheaper than the cheapest of use a candidate may count as, in shares of the range of all.
 _STEP = 0.1
+# From so many trials whose time is known on, candidates are judged by what they gain in a second.
+_FEWEST_TIMED, _RIDGE = 4, 0.3
 # Of what values differ by, how much is expected to be explained by what is known and by the training.
 _SHARE_OF_KNOWN = 0.8
-import os
-
-_HASTE = float(os.environ.get("HASTE", "0"))
 
 
 def _failed(observation: Observation) -> bool:
@@ -84,6 +81,34 @@ class Candidates:
             np.concatenate([self.known, others.known]),
             np.concatenate([self.features, others.features]),
         )
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long an evaluation takes, by a ridge regression of its logarithm on the features.
+
+    Attributes:
+        middle: The mean of the features.
+        slope: By feature.
+        level: The mean of the logarithm.
+    """
+
+    middle: Array
+    slope: Array
+    level: float
+
+    @classmethod
+    def of(cls, features: Array, seconds: Array) -> Pace:
+        """Fit the features, shape (trials, features), of trials that took so many seconds."""
+        middle, logs = features.mean(axis=0), np.log(seconds)
+        X = features - middle
+        weights = X.T @ X + _RIDGE * np.eye(X.shape[1])
+        slope = np.linalg.solve(weights, X.T @ (logs - logs.mean()))
+        return cls(middle, slope, float(logs.mean()))
+
+    def seconds(self, features: Array) -> Array:
+        """Return what evaluations of candidates of these features take."""
+        return np.asarray(np.exp(self.level + (features - self.middle) @ self.slope))
 
 
 class Surrogate:
@@ -130,16 +155,16 @@ class Surrogate:
         # A stopped trial's candidate counts as found: one just like it would be stopped again.
         counts = np.array([o.violation == 0 for o in told.observations])
         front = values[counts][pareto.front(values[counts])]
-        region = domain.region
-        stated, chance, ideal = map(self._of_region, (region.limits, region.chance, region.ideal))
-        self.reference = _reference(front if len(front) else values, every, self._known, stated, chance)
-        bounded = np.isfinite(stated) | np.isfinite(chance)
+        raw = told.values[counts] if counts.any() else told.values
+        limits = self._scaled(domain.region.worst(raw.min(axis=0), signs)[None])[0]
+        ideal = self._scaled(domain.region.best(signs)[None])[0]
+        self.reference = _reference(front if len(front) else values, every, self._known, limits)
         self._distances = [
             LogDistance.of(
                 values[:, j],
                 self.reference[j],
-                within=bool(bounded[j]),
-                ideal=float(ideal[j]) if np.isfinite(ideal[j]) else -np.inf,
+                within=bool(np.isfinite(limits[j])),
+                ideal=float(ideal[j]),
             )
             for j in self._modelled
         ]
@@ -148,15 +173,19 @@ class Surrogate:
         self._processes = self._fitted([o.params for o in told.observations], values, beyond, given)
         self._success = self._fitted_success(history.finished, next(given, None))
         self.thetas = [process.theta for process in (*self._processes, self._success) if process is not None]
-        self._front = self._believing(history.running, front)
         self._pace = self._fitted_pace(history.complete)
+        self._front = self._believing(history.running, front)
 
     def is_inside(self, values: Array) -> NDArray[np.bool_]:
         """Return which values, shape (observations, objectives), are of use to the study."""
         return np.asarray((self._scaled(values) < np.array(self.reference)).all(axis=1))
 
     def gain(self, candidates: Candidates) -> Array:
-        """Return how much hypervolume each candidate is expected to add, shape (candidates,)."""
+        """Return how much hypervolume each candidate is expected to add, shape (candidates,).
+
+        In a second of its evaluation, where it is known how long that takes (Snoek et al. 2012, "Practical
+        Bayesian optimization of machine learning algorithms").
+        """
         known = self._scaled(candidates.known)
         X = self._points(candidates.params, known, candidates.features)
         gain = expected_improvement(
@@ -166,22 +195,16 @@ class Surrogate:
             mean, deviation = self._success.predict(X)
             # As much as nothing is gained where success is all but excluded, so let it break the tie.
             gain = (gain + 1e-12) * ndtr(mean / deviation)
-        if self._pace is not None and candidates.features.shape[1]:
-            gain = gain * np.exp(
-                -_HASTE * (np.append(candidates.features, np.ones((len(gain), 1)), axis=1) @ self._pace)
-            )
+        if self._pace is not None and len(gain):
+            gain = gain / self._pace.seconds(candidates.features)
         return gain
 
-    def _fitted_pace(self, complete: Sequence[Observation]) -> Array | None:
+    def _fitted_pace(self, complete: Sequence[Observation]) -> Pace | None:
         timed = [o for o in complete if o.seconds is not None]
-        if len(timed) < 4 or len(self._low) == len(self._known):
+        if len(timed) < _FEWEST_TIMED or len(self._low) == len(self._known):
             return None
-        X = self._features([o.params for o in timed])
-        mean = X.mean(axis=0)
-        y = np.log([o.seconds for o in timed])
-        A = X - mean
-        slope = np.linalg.solve(A.T @ A + 0.3 * np.eye(A.shape[1]), A.T @ (y - y.mean()))
-        return np.append(slope, -slope @ mean)
+        features = self._features([o.params for o in timed])
+        return Pace.of(features, np.array([o.seconds for o in timed], dtype=float))
 
     def _cheapest(self, front: Array, every: Array) -> Array:
         """Return what counts as the best that a known objective can be; minus infinity for the others.
@@ -205,12 +228,6 @@ class Surrogate:
         few = np.unique(groups[training], return_inverse=True)[1]
         first = Part(np.concatenate([training, beside]), _with_more(few, len(beside)), _SHARE_OF_KNOWN)
         return [first, Part(np.arange(len(groups)), groups, 1 - _SHARE_OF_KNOWN)]
-
-    def _of_region(self, values: Sequence[float | None]) -> Array:
-        """Return a value for each objective on the scale it is compared on; NaN where there is none."""
-        found = np.array(values or [None] * len(self._signs), dtype=float) * self._signs
-        scaled: Array = self._scaled(found[None])[0]
-        return scaled
 
     def _beliefs(self, X: Array, known: Array) -> list[Belief]:
         beliefs: list[Belief] = [Known(column) for column in known.T]
@@ -325,25 +342,18 @@ def _with_more(groups: NDArray[np.intp], more: int) -> NDArray[np.intp]:
     return np.concatenate([groups, np.arange(first, first + more)])
 
 
-def _reference(
-    front: Array, every: Array, known: NDArray[np.intp], stated: Array, chance: Array
-) -> list[float]:
+def _reference(front: Array, every: Array, known: NDArray[np.intp], limits: Array) -> list[float]:
     """Return a point beyond all that is worth having.
 
-    That is what was stated; else, for what only a trial can tell, a share of the way from the best to
-    chance, or what is a little beyond the front's worst where chance is not known; and for what is
-    known, a little beyond any candidate's.
+    That is the limits, where there are some; else a little beyond the front's worst, and beyond any
+    candidate's of what is known.
     """
     low, high = front.min(axis=0), front.max(axis=0)
-    best = low.copy()
     low[known], high[known] = every.min(axis=0), every.max(axis=0)
     beyond = np.full(len(low), _BEYOND)
     beyond[known] = _BEYOND_KNOWN
     reference = high + beyond * np.where(high > low, high - low, 1.0)
-    learned = chance > best
-    learned[known] = False
-    reference[learned] = (best + _SHARE_OF_CHANCE * (chance - best))[learned]
-    return list(np.where(np.isfinite(stated), stated, reference))
+    return list(np.where(np.isfinite(limits), limits, reference))
 
 
 def _some(values: Array) -> NDArray[np.intp]:
