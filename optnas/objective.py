@@ -60,9 +60,11 @@ def run(study: Study, trial: Trial) -> list[float]:
     """
     pruners.promote(trial)
     before = Resumption(trial, study.store)
+    started = time.perf_counter()
     candidate = dataclasses.replace(study.suggest(trial), seed=study.seed + before.number)
+    suggesting = time.perf_counter() - started
     try:
-        values = _run(study, trial, candidate, before)
+        values = _run(study, trial, candidate, before, suggesting)
     except _Paused as paused:
         trial.set_user_attr("reason", str(paused))
         raise
@@ -83,7 +85,9 @@ def run(study: Study, trial: Trial) -> list[float]:
     return values
 
 
-def _run(study: Study, trial: Trial, candidate: Candidate, before: Resumption) -> list[float]:
+def _run(
+    study: Study, trial: Trial, candidate: Candidate, before: Resumption, suggesting: float
+) -> list[float]:
     trial.set_user_attr("architecture", str(candidate.architecture))
     trial.set_user_attr("key", candidate.key)
     if before.paused is not None:
@@ -97,7 +101,7 @@ def _run(study: Study, trial: Trial, candidate: Candidate, before: Resumption) -
         costs = _measured_costs(study, trial, candidate, before)
         candidate = dataclasses.replace(candidate, costs=costs)
         _check_constraints(study, trial, candidate)
-    metrics = _evaluate(study, trial, candidate, before)
+    metrics = _evaluate(study, trial, candidate, before, suggesting)
     _record_late_constraints(study, trial, metrics)
     return _values(study, metrics)
 
@@ -198,7 +202,9 @@ def _constrain(trial: Trial, name: str, violation: float) -> None:
         trial.set_constraint(name, violation)
 
 
-def _evaluate(study: Study, trial: Trial, candidate: Candidate, before: Resumption) -> dict[str, float]:
+def _evaluate(
+    study: Study, trial: Trial, candidate: Candidate, before: Resumption, suggesting: float
+) -> dict[str, float]:
     """Return every metric of the candidate, its known costs included."""
 
     def report(step: int, metrics: Mapping[str, float]) -> None:
@@ -229,7 +235,8 @@ def _evaluate(study: Study, trial: Trial, candidate: Candidate, before: Resumpti
     else:
         device = default_device(candidate.training.device)
         threads = torch.get_num_threads()
-        trial.set_user_attr("run", {"device": str(device), "threads": threads, "seed": candidate.seed})
+        run = {"device": str(device), "threads": threads, "seed": candidate.seed}
+        trial.set_user_attr("run", {**run, "suggest_seconds": round(suggesting, 4)})
         with place_on(device) as place:
             started = time.perf_counter()
             found = _numbers(_train(study, trial, candidate, device, place, before, report, keep))

@@ -54,10 +54,6 @@ class Ranking:
         if self._values.pop(key, None) is not None:
             self._whole = False
 
-    def point(self, key: Hashable) -> tuple[float, ...]:
-        """Return the point that ``key`` stands for."""
-        return self._values[key]
-
     def ranks(self) -> dict[Hashable, int]:
         """Return the rank of every point: 0 for the front."""
         self._settle()

@@ -25,9 +25,7 @@ _Make = Callable[[Sequence[int] | None, int | None, Region | None], BasePruner]
 
 
 def _halving(kind: type[ParetoHalvingPruner]) -> _Make:
-    return lambda rungs, full, region: kind(
-        rungs=rungs, max_resource=full if full != 1 else None, region=region
-    )
+    return lambda rungs, full, region: kind(rungs=rungs, max_resource=full if full != 1 else None)
 
 
 PRUNERS: dict[str, _Make] = {

@@ -5,17 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
 from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.pruners.floors import Floors
 from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import ONE_AT_A_TIME, Standings
 from optnas.ranking import Ranking
-from optnas.region import Region
 
 __all__ = ["ParetoHalvingPruner"]
 
@@ -49,8 +45,6 @@ class ParetoHalvingPruner(BasePruner):
         rungs: The rungs, in place of those of ``min_resource`` and ``reduction_factor``.
         warmup: How many trials a rung lets through before it stops any: by default η, so that the first
             arrivals are treated the same whatever their order.
-        region: Which values are of use. What is worse at a rung than nearly all that came to something of
-            use is stopped there, though it may be on the front for its cost.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -64,7 +58,6 @@ class ParetoHalvingPruner(BasePruner):
         max_resource: int | None = None,
         rungs: Sequence[int] | None = None,
         warmup: int | None = None,
-        region: Region | None = None,
     ) -> None:
         if reduction_factor < 2:
             raise ValueError(f"reduction_factor={reduction_factor}: it must be at least 2")
@@ -82,7 +75,6 @@ class ParetoHalvingPruner(BasePruner):
         self.rungs = None if rungs is None else tuple(sorted(set(rungs)))
         self.warmup = reduction_factor if warmup is None else warmup
         self._standings = Standings(self._at_rungs)
-        self._floors = Floors(region or Region(), self._at_rungs)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether ``trial`` ends with what it reported last."""
@@ -91,8 +83,7 @@ class ParetoHalvingPruner(BasePruner):
             return False
         with ONE_AT_A_TIME:
             ranking = self._standings.read(study)[rung]
-            floor = self._floors.at(study, rung)
-            return len(ranking) > self.warmup and not self.is_among_best(ranking, trial.number, rung, floor)
+            return len(ranking) > self.warmup and not self.is_among_best(ranking, trial.number, rung)
 
     def decides_at(self, trial: FrozenTrial) -> int | None:
         """Return the rung that ``trial`` reached with its last report; none where it reached none then."""
@@ -100,16 +91,9 @@ class ParetoHalvingPruner(BasePruner):
         rung = self.rung_at(step)
         return None if any(self.rung_at(earlier) == rung for earlier in before) else rung
 
-    def is_among_best(
-        self, ranking: Ranking, number: int, rung: int, floor: NDArray[np.float64] | None = None
-    ) -> bool:
-        """Return whether that trial is on a rung's front or among the share that goes on from there.
-
-        Not where it is below the floor, if there is one.
-        """
+    def is_among_best(self, ranking: Ranking, number: int, rung: int) -> bool:
+        """Return whether that trial is on a rung's front or among the share that goes on from there."""
         if number not in ranking:  # it broke a constraint
-            return False
-        if floor is not None and (np.array(ranking.point(number)) > floor).any():
             return False
         count = math.ceil(len(ranking) * self.share_at(rung))
         return ranking.rank(number) == 0 or ranking.is_among_first(number, count)

@@ -12,7 +12,6 @@ from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import ONE_AT_A_TIME
 from optnas.ranking import Ranking
-from optnas.region import Region
 
 __all__ = ["ParetoPromotionPruner", "lineage", "paused_at", "promote", "promoted", "promoted_by"]
 
@@ -66,7 +65,6 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         max_resource: int | None = None,
         rungs: Sequence[int] | None = None,
         warmup: int | None = None,
-        region: Region | None = None,
     ) -> None:
         super().__init__(
             reduction_factor,
@@ -74,7 +72,6 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
             max_resource=max_resource,
             rungs=rungs,
             warmup=warmup,
-            region=region,
         )
         self._waiting = _Waiting(self.rung_at)
 
@@ -84,7 +81,7 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         if rung is None:
             return False
         with ONE_AT_A_TIME:
-            if self._goes_on(study, self._standings.read(study)[rung], trial.number, rung):
+            if self._goes_on(self._standings.read(study)[rung], trial.number, rung):
                 return False
         study._storage.set_trial_user_attr(trial._trial_id, _PAUSED, max(rungs_of(trial)))
         return True
@@ -104,9 +101,7 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
                 best = min((ranks[trial.number] for trial in there), default=None)
                 # Where none of the best rank goes on, none of another does.
                 for trial in there:
-                    if ranks[trial.number] == best and self._goes_on(
-                        study, rankings[rung], trial.number, rung
-                    ):
+                    if ranks[trial.number] == best and self._goes_on(rankings[rung], trial.number, rung):
                         return trial
         return None
 
@@ -123,9 +118,8 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         """Return the rung where the paused trial is that ``trial`` goes on with."""
         return self.rung_at(trial.system_attrs.get(_FROM, 0))
 
-    def _goes_on(self, study: Study, ranking: Ranking, number: int, rung: int) -> bool:
-        floor = self._floors.at(study, rung)
-        return len(ranking) >= self.warmup and self.is_among_best(ranking, number, rung, floor)
+    def _goes_on(self, ranking: Ranking, number: int, rung: int) -> bool:
+        return len(ranking) >= self.warmup and self.is_among_best(ranking, number, rung)
 
 
 class _Waiting:

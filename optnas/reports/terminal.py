@@ -14,7 +14,7 @@ from rich.text import Text
 from optnas.pruners.pareto_promotion import promoted_by
 from optnas.pruners.rungs import rungs_of
 from optnas.reports.numbers import duration, rounded, short
-from optnas.run.progress import Progress, front
+from optnas.run.progress import Progress, front, suggesting
 
 __all__ = ["front_table", "live_view", "objective_names", "studies_table", "trial_view"]
 
@@ -39,6 +39,7 @@ def live_view(study: optuna.Study, progress: Progress, *, title: str, most_rows:
         (f"{progress.rate:,.0f} trials/h", "bold"),
         f"   {duration(progress.seconds_left)} left   hypervolume ",
         (f"{progress.hypervolume:.3f}", "bold"),
+        "" if progress.suggesting is None else f"   sampler {progress.suggesting:.0%}",
     )
     parts: list[RenderableType] = [Text(title, style="bold cyan"), bar, facts]
     if progress.front:
@@ -74,6 +75,7 @@ def studies_table(studies: list[optuna.Study]) -> Table:
     table.add_column("study")
     for state in ("complete", "pruned", "failed", "running", "waiting", "front"):
         table.add_column(state, justify="right", no_wrap=True)
+    table.add_column("sampler", justify="right", no_wrap=True)
     table.add_column("best")
     for study in studies:
         trials = study.get_trials(deepcopy=False)
@@ -87,8 +89,9 @@ def studies_table(studies: list[optuna.Study]) -> Table:
                 TrialState.WAITING,
             )
         ]
-        best = front(study, trials)
-        table.add_row(study.study_name, *map(str, counts), str(len(best)), _best_values(study, best))
+        best, share = front(study, trials), suggesting(trials)
+        told = "–" if share is None else f"{share:.0%}"
+        table.add_row(study.study_name, *map(str, counts), str(len(best)), told, _best_values(study, best))
     return table
 
 

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas import pareto
 
-__all__ = ["Progress", "front"]
+__all__ = ["Progress", "front", "suggesting"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Progress:
         front: The best trials, by the first objective.
         hypervolume: What the front dominates, measured from the worst value seen of each objective;
             objectives that span more than a factor of ten, as costs do, in decades. It only grows.
+        suggesting: The share of the trials' time that the sampler took; ``None`` where nobody knows.
     """
 
     complete: int
@@ -42,6 +43,7 @@ class Progress:
     seconds_left: float | None
     front: list[FrozenTrial]
     hypervolume: float
+    suggesting: float | None
 
     @property
     def finished(self) -> int:
@@ -71,7 +73,19 @@ class Progress:
             seconds_left=(total - finished) * seconds / done if done > 0 else None,
             front=front(study, trials),
             hypervolume=_hypervolume(study, trials),
+            suggesting=suggesting(trials),
         )
+
+
+def suggesting(trials: list[FrozenTrial]) -> float | None:
+    """Return the share of the trials' time that the sampler took; ``None`` where nobody knows."""
+    spent = taken = 0.0
+    for trial in trials:
+        seconds = trial.user_attrs.get("run", {}).get("suggest_seconds")
+        if seconds is not None and trial.duration is not None:
+            spent += trial.duration.total_seconds()
+            taken += seconds
+    return taken / spent if spent else None
 
 
 def front(study: optuna.Study, trials: list[FrozenTrial] | None = None) -> list[FrozenTrial]:

@@ -74,6 +74,11 @@ class Domain(ABC):
         return ()
 
     @property
+    def looks(self) -> int:
+        """How many new candidates may be looked at for one proposal, so that this takes milliseconds."""
+        return 1_000
+
+    @property
     def training(self) -> frozenset[str]:
         """The parameters that say how a candidate is trained, and not what it is."""
         return frozenset()

@@ -29,14 +29,11 @@ _START = 4
 _FAR_OF = 100
 # Which share of the candidates, on either side, counts as of like cost.
 _NEAR_COST = 0.1
-# A space with no more candidates is enumerated; of a larger one some are drawn at first, and more with every
-# trial, up to so many.
-_ENUMERATED = 2_000
-_DRAWN_FIRST, _DRAWN_EACH, _DRAWN = 100, 4, 1_000
-# The candidates of the front changed in one or two decisions, so many in all.
-_CHANGED = 32
-# How often the best candidate gives way to a better neighbour, of so many that are looked at.
-_CLIMBED, _BESIDE = 3, 16
+# A space with no more candidates is enumerated; of a larger one so many of the last that were drawn count.
+_ENUMERATED, _POOL = 2_000, 1_000
+# Of the candidates that may be looked at for a proposal, the shares that are drawn anew, that are the front's
+# with one or two decisions changed, and that are neighbours of the best so far, which may give way so often.
+_DRAWN, _CHANGED, _BESIDE, _CLIMBED = 0.15, 0.4, 0.15, 3
 # By which factor the trials grow until the model's hyperparameters are fitted anew.
 _FITTED_ANEW = 1.25
 
@@ -68,8 +65,7 @@ class EHVISampler(WholeSampler):
     def __init__(self, domain: Domain | None = None, *, seed: int | None = None) -> None:
         super().__init__(domain, seed=seed)
         self._encoded: tuple[Domain, Encoding] | None = None
-        self._pool: tuple[Domain, Candidates, bool] | None = None
-        self._drawn_so_far = 0
+        self._pool: _Pool | None = None
         self._fitted: tuple[Domain, int, list[Array]] | None = None
 
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
@@ -83,13 +79,13 @@ class EHVISampler(WholeSampler):
         thetas = self._thetas(domain, signs, history, pool)
         surrogate = Surrogate(self._encoding(domain), domain, signs, history, told, pool, thetas)
         best = _best(surrogate, pool, domain, history)
-        near = list(_changed(domain, told, surrogate, rng))
+        near = list(_changed(domain, told, surrogate, rng, round(_CHANGED * domain.looks)))
         for _ in range(_CLIMBED):
             better = _best(surrogate, Candidates.of(domain, near, signs), domain, history)
             if better.gain <= best.gain:
                 break
             best = better
-            near = list(neighbours(domain, best.params, rng, _BESIDE))
+            near = list(neighbours(domain, best.params, rng, round(_BESIDE * domain.looks)))
         return best.params or sampled(domain, rng)
 
     def _thetas(self, domain: Domain, signs: Array, history: History, pool: Candidates) -> list[Array]:
@@ -117,19 +113,20 @@ class EHVISampler(WholeSampler):
         return self._encoded[1]
 
     def _drawn(self, domain: Domain, history: History, signs: Array) -> Candidates:
-        """Return all candidates of a small space, some of a larger one: more with every trial."""
-        if self._pool is None or self._pool[0] is not domain:
+        """Return all candidates of a small space, the last that were drawn of a larger one."""
+        if self._pool is None or self._pool.domain is not domain:
             found = everything(domain, _ENUMERATED)
-            self._pool = domain, Candidates.of(domain, found or [], signs), found is not None
-            self._drawn_so_far = 0
-        _, pool, whole = self._pool
-        wanted = min(_DRAWN, _DRAWN_FIRST + _DRAWN_EACH * len(history.finished))
-        if not whole and wanted > self._drawn_so_far:
-            numbers = range(self._drawn_so_far, wanted)
-            more = (sampled(domain, random.Random(f"{self._seed} drawn {number}")) for number in numbers)
-            pool = pool.with_more(Candidates.of(domain, more, signs))
-            self._pool, self._drawn_so_far = (domain, pool, whole), wanted
-        return pool
+            self._pool = _Pool(domain, Candidates.of(domain, found or [], signs), found is not None)
+        if self._pool.whole:
+            return self._pool.candidates
+        last = round(domain.looks * (1 + _DRAWN * len(history.finished)))
+        # Numbered, so that all workers have the same, whenever they began.
+        new = range(max(self._pool.last, last - _POOL), last)
+        if new:
+            drawn = {n: sampled(domain, random.Random(f"{self._seed} drawn {n}")) for n in new}
+            drawn = {n: params for n, params in drawn.items() if domain.known(params) is not None}
+            self._pool = self._pool.with_more(list(drawn), Candidates.of(domain, drawn.values(), signs), last)
+        return self._pool.candidates
 
     def _first(
         self, domain: Domain, drawn: Candidates, history: History, rng: random.Random
@@ -148,7 +145,8 @@ class EHVISampler(WholeSampler):
             place = np.argsort(drawn.known[left][:, known], axis=0).argsort(axis=0).sum(axis=1)
             order = np.argsort(place, kind="stable")
             if not drawn.features.size:
-                return drawn.params[left[order[-1 if before else 0]]]
+                extreme: dict[str, Any] = drawn.params[left[order[-1 if before else 0]]]
+                return extreme
             middle = _halves(len(before)) * len(order)
             reach = max(1.0, _NEAR_COST * len(order))
             left = [left[i] for i in order[max(0, int(middle - reach)) : int(middle + reach) + 1]]
@@ -158,6 +156,32 @@ class EHVISampler(WholeSampler):
         encoding = self._encoding(domain)
         apart = np.square(encoding(some)[:, None] - encoding(before)[None]).sum(axis=2)
         return some[int(apart.min(axis=1).argmax())]
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Candidates that stand for all.
+
+    Attributes:
+        domain: Whose.
+        candidates: Those of use.
+        whole: Whether they are all there are.
+        numbers: The number of each in the order of drawing, where they were drawn.
+        last: How many have been drawn, those of no use included.
+    """
+
+    domain: Domain
+    candidates: Candidates
+    whole: bool
+    numbers: tuple[int, ...] = ()
+    last: int = 0
+
+    def with_more(self, numbers: list[int], drawn: Candidates, last: int) -> _Pool:
+        """Return the pool of those among the last that were drawn."""
+        every = [*self.numbers, *numbers]
+        keep = sum(number >= last - _POOL for number in every)
+        candidates = self.candidates.with_more(drawn, keep)
+        return _Pool(self.domain, candidates, False, tuple(every[len(every) - keep :]), last)
 
 
 def _halves(number: int) -> float:
@@ -186,7 +210,7 @@ def _best(surrogate: Surrogate, candidates: Candidates, domain: Domain, history:
 
 
 def _changed(
-    domain: Domain, told: Evidence, surrogate: Surrogate, rng: random.Random
+    domain: Domain, told: Evidence, surrogate: Surrogate, rng: random.Random, count: int
 ) -> Iterator[dict[str, Any]]:
     """Yield what the front's candidates are with one or two decisions changed."""
     complete = [i for i, observation in enumerate(told.observations) if observation.complete]
@@ -194,6 +218,6 @@ def _changed(
     inside = places[surrogate.is_inside(told.values[places])]
     places = inside if len(inside) else places
     front = list(places[pareto.front(told.values[places])])
-    for i in range(_CHANGED):
+    for i in range(count):
         params = told.observations[rng.choice(front)].params
         yield mutated(domain, params, rng, steps=1 + i % 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,8 +68,8 @@ def evidence(finished: Sequence[Observation]) -> Evidence:
             else:
                 if rung not in lines:
                     lines[rung] = _lines(finished, rung)
-                ends = [line.end(value) for line, value in zip(lines[rung], reached, strict=True)]
-                found, deviation = np.array(ends).T
+                ends = [line.ends(column) for line, column in zip(lines[rung], reached[:, None], strict=True)]
+                found, deviation = np.array(ends)[..., 0].T
         if np.isfinite(found).all():
             told.append(observation)
             values.append(found)
@@ -117,17 +116,17 @@ class Line:
         width = _ALIKE * float(here.std()) if len(here) else 0.0
         return cls(slope, shift, first, off, max(width, 1e-12), spread + doubt**2)
 
-    def end(self, value: float) -> tuple[float, float]:
-        """Return what to expect at full training of a value at the rung, and its standard deviation.
+    def ends(self, values: Array) -> tuple[Array, Array]:
+        """Return what to expect at full training of values at the rung, and its standard deviation.
 
         The line is off by what it was off for trials that were alike at the rung, which one more
         trial that was off by nothing, with the variance of all, is counted among.
         """
-        weights = np.exp(-0.5 * np.square((value - self.first) / self.width))
-        total = float(weights.sum()) + 1.0
-        bias = float(weights @ self.off) / total
-        variance = (float(weights @ np.square(self.off)) + self.prior) / total - bias**2
-        return self.shift + self.slope * value + bias, math.sqrt(max(variance, 0.0))
+        weights = np.exp(-0.5 * np.square((values[:, None] - self.first) / self.width))
+        total = weights.sum(axis=1) + 1.0
+        bias = weights @ self.off / total
+        variance = (weights @ np.square(self.off) + self.prior) / total - np.square(bias)
+        return self.shift + self.slope * values + bias, np.sqrt(np.maximum(variance, 0.0))
 
 
 def _lines(finished: Sequence[Observation], rung: int) -> list[Line]:

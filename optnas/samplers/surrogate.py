@@ -62,8 +62,7 @@ class Candidates:
     @classmethod
     def of(cls, domain: Domain, params: Iterable[Mapping[str, Any]], signs: Array) -> Candidates:
         """Return those of ``params`` that are of use."""
-        found = {tuple(candidate.items()): dict(candidate) for candidate in params}
-        use = [candidate for candidate in found.values() if domain.known(candidate) is not None]
+        use = [dict(candidate) for candidate in params if domain.known(candidate) is not None]
         known = [domain.known(candidate) or [None] * len(signs) for candidate in use]
         features = [domain.features(candidate) for candidate in use]
         return cls(
@@ -72,14 +71,17 @@ class Candidates:
             np.array(features, dtype=float).reshape(len(use), -1 if use else 0),
         )
 
-    def with_more(self, others: Candidates) -> Candidates:
-        """Return these and others."""
-        if not (self.params and others.params):
-            return self if self.params else others
+    def with_more(self, others: Candidates, most: int) -> Candidates:
+        """Return the last ``most`` of these and others."""
+        if not self.params:
+            return others
+        first = max(0, len(self.params) + len(others.params) - most)
+        if not others.params:
+            return Candidates(self.params[first:], self.known[first:], self.features[first:])
         return Candidates(
-            [*self.params, *others.params],
-            np.concatenate([self.known, others.known]),
-            np.concatenate([self.features, others.features]),
+            [*self.params, *others.params][first:],
+            np.concatenate([self.known, others.known])[first:],
+            np.concatenate([self.features, others.features])[first:],
         )
 
 

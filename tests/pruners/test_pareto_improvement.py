@@ -55,10 +55,11 @@ def test_what_a_rung_tells_to_be_behind_is_stopped() -> None:
 
 
 def test_a_rung_that_tells_little_stops_little() -> None:
-    sure, unsure = (told(ParetoImprovementPruner(), noise) for noise in (0.01, 0.4))
-    behind = [0.3, 0.4, 0.5]
-    assert all(stopped(sure, rung, 1_000.0) for rung in behind)
-    assert not any(stopped(unsure, rung, 1_000.0) for rung in behind)
+    sure, unsure = (told(ParetoImprovementPruner(), noise) for noise in (0.01, 1.0))
+    behind = np.linspace(0.25, 0.55, 12)
+    counts = [sum(stopped(study, rung, 1_000.0) for rung in behind) for study in (sure, unsure)]
+    assert counts[0] >= 10
+    assert counts[1] <= 3
 
 
 @pytest.mark.parametrize(("shift", "unit"), [(5.0, 1.0), (0.0, 100.0), (-3.0, 0.01)])
@@ -86,11 +87,11 @@ def test_nothing_is_stopped_before_enough_is_known_nor_at_the_end() -> None:
     complete(study, 0.1, 0.2, 10.0)
     assert stopped(study, 0.1, 10_000.0)
     assert not stopped(study, 0.1, 10_000.0, step=9)
-    assert not stopped(study, float("nan"), 10_000.0)
+    assert stopped(study, float("nan"), 10_000.0)
 
 
 @pytest.mark.parametrize("options", [{"threshold": 0.0}, {"threshold": 1.0}, {"warmup": 1}])
 def test_arguments_out_of_range_are_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"must be|a probability"):
+    with pytest.raises(ValueError, match=r"must be|is a share"):
         ParetoImprovementPruner(**options)  # type: ignore[arg-type]
     assert isinstance(pruners.make_pruner("pareto-improvement"), ParetoImprovementPruner)
