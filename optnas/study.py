@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluate", "Study"]
 
+# With more objectives the boxes of a front are hundreds to thousands.
+_MOST_FOR_EHVI = 2
+
 Rungs = Callable[[int, Mapping[str, float]], None]
 
 
@@ -69,9 +72,12 @@ class Study:
         constraints: Limits, as texts (``"params <= 200_000"``) or functions of the candidate.
         training: How candidates are trained; its values may be holes.
         sampler: A name (``random``, ``tpe``, ``nsga2``, ``gp``, ``ehvi``, ``cmaes``, ``evolution``,
-            ``local``, ``reinforce``) or any Optuna sampler.
-        pruner: A name (``pareto-halving``, ``pareto-promotion``, ``median``, ``successive-halving``,
-            ``hyperband``, ``none``), any Optuna pruner, or ``None``.
+            ``local``, ``reinforce``) or any Optuna sampler; ``auto`` is ``ehvi``, and ``tpe`` with three
+            objectives or more, where the other takes its time.
+        pruner: A name (``pareto-halving``, ``pareto-improvement``, ``pareto-promotion``, ``median``,
+            ``successive-halving``, ``hyperband``, ``none``), any Optuna pruner, or ``None``; ``auto`` is
+            ``none`` beside ``ehvi``, which learns more from whole trainings than it loses by their time,
+            and ``pareto-halving`` beside the others.
         measuring: How latency, energy and peak memory are measured where an objective or a constraint
             asks for them; by default of one sample with one thread, on the device of the training.
         costs: Takes a candidate and returns exactly known values by name. By default the tree's
@@ -99,8 +105,8 @@ class Study:
         evaluate: Evaluate | Callable[..., Mapping[str, float]] | None = None,
         constraints: Sequence[str | Callable[[Candidate], float | bool]] = (),
         training: Training | None = None,
-        sampler: str | BaseSampler = "tpe",
-        pruner: str | BasePruner | None = "pareto-halving",
+        sampler: str | BaseSampler = "auto",
+        pruner: str | BasePruner | None = "auto",
         measuring: Measuring | None = None,
         costs: Callable[[Candidate], Mapping[str, float]] | None = None,
         shape: tuple[int, ...] | None = None,
@@ -149,6 +155,10 @@ class Study:
         # An evaluation of someone's own trains for as long as it likes, unless this says for how long.
         self._has_full = task is not None or training is not None
         self.measuring = measuring or Measuring()
+        if sampler == "auto":
+            sampler = "ehvi" if len(self.objectives) <= _MOST_FOR_EHVI else "tpe"
+        if pruner == "auto":
+            pruner = "none" if sampler == "ehvi" else "pareto-halving"
         self.sampler = sampler
         self.pruner = pruner
         self.artifacts = artifacts

@@ -42,7 +42,7 @@ study = Study(
         optimizer=choose("adam", "rmsprop", "sgd"),
         lr=real(1e-3, 1e-1, log=True),
     ),
-    sampler="tpe",  # or random, nsga2, gp, or any Optuna sampler
-    pruner="pareto-halving",  # or none, or any pruner
+    sampler="ehvi",  # or tpe, random, nsga2, gp, or any Optuna sampler
+    pruner="none",  # or pareto-halving, pareto-improvement, or any other
 )
 '''

@@ -32,6 +32,6 @@ study = Study(
         optimizer=choose("adam", "rmsprop", "sgd"),
         lr=real(1e-3, 1e-1, log=True),
     ),
-    sampler="tpe",
-    pruner="pareto-halving",
+    sampler="ehvi",
+    pruner="none",
 )

@@ -24,7 +24,6 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import signal
 import sqlite3
 import statistics
 import subprocess
@@ -136,7 +135,7 @@ def search(reference: str, name: str, seed: int, budget: argparse.Namespace) -> 
             _wait(Path(folder) / "study.db", processes, budget)
         finally:
             for process in processes:
-                process.send_signal(signal.SIGINT)
+                process.terminate()
             for process in processes:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(30)

@@ -2,6 +2,7 @@
 
 from optnas.pruners.named import PRUNERS, make_pruner
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
+from optnas.pruners.pareto_improvement import ParetoImprovementPruner
 from optnas.pruners.pareto_promotion import ParetoPromotionPruner, promote
 from optnas.pruners.rank import RankPruner
 from optnas.pruners.rungs import report, should_prune
@@ -9,6 +10,7 @@ from optnas.pruners.rungs import report, should_prune
 __all__ = [
     "PRUNERS",
     "ParetoHalvingPruner",
+    "ParetoImprovementPruner",
     "ParetoPromotionPruner",
     "RankPruner",
     "make_pruner",

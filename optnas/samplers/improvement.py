@@ -13,7 +13,7 @@ from scipy.special import ndtr
 
 from optnas import pareto
 
-__all__ = ["Belief", "Known", "LogDistance", "LogNormal", "expected_improvement"]
+__all__ = ["Belief", "Known", "LogDistance", "LogNormal", "expected_improvement", "expected_overlap"]
 
 Array = NDArray[np.float64]
 
@@ -132,7 +132,11 @@ def expected_improvement(front: Array, reference: Sequence[float], beliefs: Sequ
     Returns:
         Shape (candidates,).
     """
-    lower, upper = pareto.boxes(front, reference)
+    return expected_overlap(*pareto.boxes(front, reference), beliefs)
+
+
+def expected_overlap(lower: Array, upper: Array, beliefs: Sequence[Belief]) -> Array:
+    """Return how much of the boxes of :func:`optnas.pareto.boxes` each candidate is expected to dominate."""
     overlaps: Array | float = 1.0
     for objective, belief in enumerate(beliefs):
         edges, place = np.unique(

@@ -17,7 +17,7 @@ from optnas.samplers.encoding import Encoding
 from optnas.samplers.fidelity import Evidence
 from optnas.samplers.gaussian_process import GaussianProcess, Part
 from optnas.samplers.history import History, Observation
-from optnas.samplers.improvement import Belief, Known, LogDistance, LogNormal, expected_improvement
+from optnas.samplers.improvement import Belief, Known, LogDistance, LogNormal, expected_overlap
 
 __all__ = ["Candidates", "Surrogate"]
 
@@ -176,7 +176,7 @@ class Surrogate:
         self._success = self._fitted_success(history.finished, next(given, None))
         self.thetas = [process.theta for process in (*self._processes, self._success) if process is not None]
         self._pace = self._fitted_pace(history.complete)
-        self._front = self._believing(history.running, front)
+        self._boxes = pareto.boxes(self._believing(history.running, front), self.reference)
 
     def is_inside(self, values: Array) -> NDArray[np.bool_]:
         """Return which values, shape (observations, objectives), are of use to the study."""
@@ -190,9 +190,7 @@ class Surrogate:
         """
         known = self._scaled(candidates.known)
         X = self._points(candidates.params, known, candidates.features)
-        gain = expected_improvement(
-            self._front, self.reference, self._beliefs(X, np.maximum(known, self._step))
-        )
+        gain = expected_overlap(*self._boxes, self._beliefs(X, np.maximum(known, self._step)))
         if self._success is not None:
             mean, deviation = self._success.predict(X)
             # As much as nothing is gained where success is all but excluded, so let it break the tie.
