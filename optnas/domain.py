@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["StudyDomain"]
 
 _REMEMBERED = 100_000
-# A look at a candidate, whose tree is built and costed, takes about a fifth of a millisecond.
-_LOOKS = 80
 
 
 class StudyDomain(Domain):
@@ -59,8 +57,8 @@ class StudyDomain(Domain):
         return self._looked(tuple(params.items())).features
 
     @property
-    def looks(self) -> int:
-        return _LOOKS
+    def costly(self) -> bool:
+        return self._study.counts_trees
 
     @property
     def training(self) -> frozenset[str]:

@@ -74,9 +74,9 @@ class Domain(ABC):
         return ()
 
     @property
-    def looks(self) -> int:
-        """How many new candidates may be looked at for one proposal, so that this takes milliseconds."""
-        return 1_000
+    def costly(self) -> bool:
+        """Whether to look at a candidate takes so long that a proposal should look at few."""
+        return False
 
     @property
     def training(self) -> frozenset[str]:

@@ -29,13 +29,39 @@ _START = 4
 _FAR_OF = 100
 # Which share of the candidates, on either side, counts as of like cost.
 _NEAR_COST = 0.1
-# A space with no more candidates is enumerated; of a larger one so many of the last that were drawn count.
-_ENUMERATED, _POOL = 2_000, 1_000
-# Of the candidates that may be looked at for a proposal, the shares that are drawn anew, that are the front's
-# with one or two decisions changed, and that are neighbours of the best so far, which may give way so often.
-_DRAWN, _CHANGED, _BESIDE, _CLIMBED = 0.15, 0.4, 0.15, 3
-# By which factor the trials grow until the model's hyperparameters are fitted anew.
-_FITTED_ANEW = 1.25
+# Where some are drawn with every trial, so many trials' worth is there at first.
+_FIRST_DRAWN = 8
+# A space with no more candidates is enumerated.
+_ENUMERATED = 2_000
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """How thoroughly a proposal is looked for.
+
+    Attributes:
+        pool: How many candidates drawn at random stand for all.
+        turn: After how many trials they are drawn anew, all at once; or 0 for ``drawn`` with every trial.
+        drawn: How many are new with every trial.
+        changed: How many of the front's candidates are looked at with one or two decisions changed.
+        beside: How many neighbours of the best so far; ``None`` for all.
+        climbed: How often the best gives way to a better neighbour.
+        fitted_anew: By which factor the trials grow until hyperparameters are fitted anew; 1 for always.
+    """
+
+    pool: int
+    turn: int
+    drawn: int
+    changed: int
+    beside: int | None
+    climbed: int
+    fitted_anew: float
+
+
+# Where a candidate is a row of a table it is looked at in a hundredth of a millisecond. A tree that is built
+# and costed takes twenty times that, and while a sampler looks nothing is trained.
+_THOROUGH = _Effort(pool=1_500, turn=10, drawn=0, changed=500, beside=None, climbed=5, fitted_anew=1.0)
+_QUICK = _Effort(pool=1_000, turn=0, drawn=12, changed=32, beside=12, climbed=3, fitted_anew=1.25)
 
 
 class EHVISampler(WholeSampler):
@@ -79,13 +105,14 @@ class EHVISampler(WholeSampler):
         thetas = self._thetas(domain, signs, history, pool)
         surrogate = Surrogate(self._encoding(domain), domain, signs, history, told, pool, thetas)
         best = _best(surrogate, pool, domain, history)
-        near = list(_changed(domain, told, surrogate, rng, round(_CHANGED * domain.looks)))
-        for _ in range(_CLIMBED):
+        effort = _QUICK if domain.costly else _THOROUGH
+        near = list(_changed(domain, told, surrogate, rng, effort.changed))
+        for _ in range(effort.climbed):
             better = _best(surrogate, Candidates.of(domain, near, signs), domain, history)
             if better.gain <= best.gain:
                 break
             best = better
-            near = list(neighbours(domain, best.params, rng, round(_BESIDE * domain.looks)))
+            near = list(neighbours(domain, best.params, rng, effort.beside))
         return best.params or sampled(domain, rng)
 
     def _thetas(self, domain: Domain, signs: Array, history: History, pool: Candidates) -> list[Array]:
@@ -93,10 +120,13 @@ class EHVISampler(WholeSampler):
 
         So they are the same for every worker, and are fitted anew only now and then.
         """
+        factor = (_QUICK if domain.costly else _THOROUGH).fitted_anew
+        if factor == 1:
+            return []
         ended = history.ended
         count = _START
-        while count * _FITTED_ANEW <= len(ended):
-            count = int(count * _FITTED_ANEW)
+        while count * factor <= len(ended):
+            count = int(count * factor)
         if self._fitted is None or self._fitted[0] is not domain or self._fitted[1] != count:
             some = tuple(sorted(ended[:count], key=lambda observation: observation.number))
             told = evidence(some)
@@ -119,13 +149,19 @@ class EHVISampler(WholeSampler):
             self._pool = _Pool(domain, Candidates.of(domain, found or [], signs), found is not None)
         if self._pool.whole:
             return self._pool.candidates
-        last = round(domain.looks * (1 + _DRAWN * len(history.finished)))
+        effort, trials = _QUICK if domain.costly else _THOROUGH, len(history.finished)
         # Numbered, so that all workers have the same, whenever they began.
-        new = range(max(self._pool.last, last - _POOL), last)
+        if effort.turn:
+            last = effort.pool * (1 + trials // effort.turn)
+        else:
+            last = effort.drawn * (_FIRST_DRAWN + trials)
+        new = range(max(self._pool.last, last - effort.pool), last)
         if new:
             drawn = {n: sampled(domain, random.Random(f"{self._seed} drawn {n}")) for n in new}
             drawn = {n: params for n, params in drawn.items() if domain.known(params) is not None}
-            self._pool = self._pool.with_more(list(drawn), Candidates.of(domain, drawn.values(), signs), last)
+            self._pool = self._pool.with_more(
+                list(drawn), Candidates.of(domain, drawn.values(), signs), last, effort.pool
+            )
         return self._pool.candidates
 
     def _first(
@@ -176,10 +212,10 @@ class _Pool:
     numbers: tuple[int, ...] = ()
     last: int = 0
 
-    def with_more(self, numbers: list[int], drawn: Candidates, last: int) -> _Pool:
-        """Return the pool of those among the last that were drawn."""
+    def with_more(self, numbers: list[int], drawn: Candidates, last: int, most: int) -> _Pool:
+        """Return the pool of those among the last ``most`` that were drawn."""
         every = [*self.numbers, *numbers]
-        keep = sum(number >= last - _POOL for number in every)
+        keep = sum(number >= last - most for number in every)
         candidates = self.candidates.with_more(drawn, keep)
         return _Pool(self.domain, candidates, False, tuple(every[len(every) - keep :]), last)
 
