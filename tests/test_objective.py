@@ -58,6 +58,8 @@ def test_a_trial_s_record_says_what_happened() -> None:
     width = trial.params["width"]
     assert attributes["architecture"] == f"seq(conv({width}), norm, relu, head)"
     assert attributes["costs"]["params"] == 9 * width + 2 * width + 10 * width + 10
+    suggested = attributes["run"].pop("suggest_seconds")
+    assert 0 < suggested < trial.duration.total_seconds()
     assert attributes["run"] == {"device": "cpu", "threads": 1, "seed": 0}
     assert set(attributes["metrics"]) == {"accuracy", "error", "loss", "seconds"}
     assert trial.values == [attributes["metrics"]["accuracy"], attributes["costs"]["flops"]]

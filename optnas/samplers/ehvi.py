@@ -24,7 +24,7 @@ __all__ = ["EHVISampler"]
 
 Array = NDArray[np.float64]
 
-# Trials before the first model: the cheapest, the dearest, and the rest far from all others.
+# Trials before the first model, far from all others.
 _START = 4
 _FAR_OF = 100
 # Which share of the candidates, on either side, counts as of like cost.
@@ -74,6 +74,9 @@ class EHVISampler(WholeSampler):
     front leaves undominated, in each a product of one-dimensional expected improvements. With one
     objective this is expected improvement.
 
+    Where the domain says what values are of use, hypervolume is measured within them, and where trials say
+    how long they took, it is what a candidate gains in a second that counts.
+
     Candidates are all of a small space; of others random ones, and the front's with one or two
     decisions changed. What breaks a constraint on known costs is never proposed; other constraints, and
     failures, are weighed in by their probability. Running trials are believed at their prediction;
@@ -102,8 +105,10 @@ class EHVISampler(WholeSampler):
             return sampled(domain, rng)
         if len(told.values) < 2 or len(told.values) + len(history.running) < _START:
             return self._first(domain, pool, history, rng)
-        thetas = self._thetas(domain, signs, history, pool)
-        surrogate = Surrogate(self._encoding(domain), domain, signs, history, told, pool, thetas)
+        assert self._pool is not None
+        standing = self._pool.standing or pool
+        thetas = self._thetas(domain, signs, history, standing)
+        surrogate = Surrogate(self._encoding(domain), domain, signs, history, told, standing, thetas)
         best = _best(surrogate, pool, domain, history)
         effort = _QUICK if domain.costly else _THOROUGH
         near = list(_changed(domain, told, surrogate, rng, effort.changed))
@@ -155,14 +160,22 @@ class EHVISampler(WholeSampler):
             last = effort.pool * (1 + trials // effort.turn)
         else:
             last = effort.drawn * (_FIRST_DRAWN + trials)
+            if self._pool.standing is None:
+                first = (self._numbered(domain, number) for number in range(effort.drawn * _FIRST_DRAWN))
+                standing = Candidates.of(domain, first, signs)
+                self._pool = dataclasses.replace(self._pool, standing=standing if standing.params else None)
         new = range(max(self._pool.last, last - effort.pool), last)
         if new:
-            drawn = {n: sampled(domain, random.Random(f"{self._seed} drawn {n}")) for n in new}
+            drawn = {n: self._numbered(domain, n) for n in new}
             drawn = {n: params for n, params in drawn.items() if domain.known(params) is not None}
             self._pool = self._pool.with_more(
                 list(drawn), Candidates.of(domain, drawn.values(), signs), last, effort.pool
             )
         return self._pool.candidates
+
+    def _numbered(self, domain: Domain, number: int) -> dict[str, Any]:
+        """Return the candidate of that number in the order of drawing."""
+        return sampled(domain, random.Random(f"{self._seed} drawn {number}"))
 
     def _first(
         self, domain: Domain, drawn: Candidates, history: History, rng: random.Random
@@ -204,6 +217,8 @@ class _Pool:
         whole: Whether they are all there are.
         numbers: The number of each in the order of drawing, where they were drawn.
         last: How many have been drawn, those of no use included.
+        standing: The first ones, where the pool changes with every trial and the scales of the model are
+            not to: a worker that begins later has the same.
     """
 
     domain: Domain
@@ -211,13 +226,15 @@ class _Pool:
     whole: bool
     numbers: tuple[int, ...] = ()
     last: int = 0
+    standing: Candidates | None = None
 
     def with_more(self, numbers: list[int], drawn: Candidates, last: int, most: int) -> _Pool:
         """Return the pool of those among the last ``most`` that were drawn."""
         every = [*self.numbers, *numbers]
         keep = sum(number >= last - most for number in every)
         candidates = self.candidates.with_more(drawn, keep)
-        return _Pool(self.domain, candidates, False, tuple(every[len(every) - keep :]), last)
+        numbers = every[len(every) - keep :]
+        return dataclasses.replace(self, candidates=candidates, numbers=tuple(numbers), last=last)
 
 
 def _halves(number: int) -> float:

@@ -18,6 +18,7 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import TrialState
 
+from optnas import Study, Training, choose, maximize, minimize, ops, real, repeat
 from optnas.pareto import hypervolume
 from optnas.pruners.rungs import report
 from optnas.samplers import make_sampler
@@ -188,6 +189,55 @@ import sys
 from tests.samplers.test_ehvi import run, stored
 run(stored(sys.argv[1]), 10)
 """
+
+
+def small_networks() -> Study:
+    """Return a study of real trees, which are costed, with an error that is made up."""
+    width = choose(4, 8, 16, 32, 64, name="width")
+    layer = choose(ops.conv(width), ops.sepconv(width), ops.identity(), name="op")
+
+    def evaluate(candidate: Any, report_: Any) -> dict[str, float]:
+        lr = candidate.params["lr"]
+        accuracy = 1 - 1 / np.log(10 + candidate.costs["params"]) - 0.05 * abs(np.log10(lr) + 2)
+        return {"accuracy": float(accuracy)}
+
+    return Study(
+        "small",
+        ops.seq(repeat(layer, 1, 4, name="layer"), ops.head()),
+        evaluate=evaluate,
+        shape=(1, 8, 8),
+        context={"outputs": 10},
+        training=Training(lr=real(1e-4, 1.0, log=True)),
+        objectives=[maximize("accuracy", above=0.6), minimize("flops")],
+        sampler="ehvi",
+        pruner=None,
+    )
+
+
+def test_a_worker_that_begins_late_proposes_the_same() -> None:
+    study = small_networks()
+    opened = study.open(optuna.storages.InMemoryStorage())
+    opened.optimize(study.objective, n_trials=30)
+    late = small_networks().make_sampler()
+    next_one = opened.ask()
+    shown = opened.trials[-1]
+    params = {name: next_one._suggest(name, d) for name, d in study.distributions().items() if name in
+              next_one.relative_params}  # fmt: skip
+    assert params == {
+        name: value
+        for name, value in late.sample_relative(opened, shown, study.distributions()).items()
+        if name in params
+    }
+    assert len(params) > 2
+
+
+def test_few_trials_go_where_nothing_is_of_use() -> None:
+    study = small_networks()
+    opened = study.open(optuna.storages.InMemoryStorage())
+    opened.optimize(study.objective, n_trials=60)
+    accuracies = [trial.values[0] for trial in opened.trials[20:]]
+    assert sum(accuracy < 0.6 for accuracy in accuracies) <= 8
+    assert max(accuracies) > 0.85
 
 
 def stored(storage: str) -> optuna.Study:
