@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from optuna.pruners import BasePruner
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import pareto
 from optnas.pruners.rungs import rungs_of
 from optnas.region import Region
 from optnas.samplers.fidelity import Line
+from optnas.samplers.history import signs_of
 
 __all__ = ["ParetoImprovementPruner"]
 
@@ -71,7 +72,7 @@ class ParetoImprovementPruner(BasePruner):
         rung = max(rungs_of(trial), default=None)
         if rung is None or (self.max_resource is not None and rung >= self.max_resource):
             return False
-        signs = np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
+        signs = signs_of(study)
         with _ONE_AT_A_TIME:
             self._read(study, signs)
             numbers = [number for number, rungs in self._rungs.items() if rung in rungs]

@@ -64,6 +64,10 @@ _THOROUGH = _Effort(pool=1_500, turn=10, drawn=0, changed=500, beside=None, clim
 _QUICK = _Effort(pool=1_000, turn=0, drawn=12, changed=32, beside=12, climbed=3, fitted_anew=1.25)
 
 
+def _effort(domain: Domain) -> _Effort:
+    return _QUICK if domain.costly else _THOROUGH
+
+
 class EHVISampler(WholeSampler):
     """Proposes the candidate that is expected to add most hypervolume to the front.
 
@@ -110,7 +114,7 @@ class EHVISampler(WholeSampler):
         thetas = self._thetas(domain, signs, history, standing)
         surrogate = Surrogate(self._encoding(domain), domain, signs, history, told, standing, thetas)
         best = _best(surrogate, pool, domain, history)
-        effort = _QUICK if domain.costly else _THOROUGH
+        effort = _effort(domain)
         near = list(_changed(domain, told, surrogate, rng, effort.changed))
         for _ in range(effort.climbed):
             better = _best(surrogate, Candidates.of(domain, near, signs), domain, history)
@@ -125,7 +129,7 @@ class EHVISampler(WholeSampler):
 
         So they are the same for every worker, and are fitted anew only now and then.
         """
-        factor = (_QUICK if domain.costly else _THOROUGH).fitted_anew
+        factor = _effort(domain).fitted_anew
         if factor == 1:
             return []
         ended = history.ended
@@ -154,7 +158,7 @@ class EHVISampler(WholeSampler):
             self._pool = _Pool(domain, Candidates.of(domain, found or [], signs), found is not None)
         if self._pool.whole:
             return self._pool.candidates
-        effort, trials = _QUICK if domain.costly else _THOROUGH, len(history.finished)
+        effort, trials = _effort(domain), len(history.finished)
         # Numbered, so that all workers have the same, whenever they began.
         if effort.turn:
             last = effort.pool * (1 + trials // effort.turn)
