@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from optnas import pareto
-
-__all__ = ["Belief", "Known", "LogDistance", "LogNormal", "expected_improvement", "expected_overlap"]
+__all__ = ["Belief", "Known", "LogDistance", "LogNormal", "expected_improvement"]
 
 Array = NDArray[np.float64]
 
@@ -118,25 +116,20 @@ class LogDistance:
         return self.floor + np.exp(logs)
 
 
-def expected_improvement(front: Array, reference: Sequence[float], beliefs: Sequence[Belief]) -> Array:
-    """Return by how much each candidate is expected to enlarge the hypervolume of ``front``.
+def expected_improvement(lower: Array, upper: Array, beliefs: Sequence[Belief]) -> Array:
+    """Return by how much each candidate is expected to enlarge the hypervolume of a front.
 
     With independent beliefs, the expected volume that a candidate adds in one box is the product over
     objectives of the expected overlap, which is a difference of two expected improvements.
 
     Args:
-        front: Shape (points, objectives).
-        reference: What bounds the hypervolume.
+        lower, upper: The corners of the boxes that the front leaves undominated, as
+            :func:`optnas.pareto.boxes` returns them.
         beliefs: Of each objective.
 
     Returns:
         Shape (candidates,).
     """
-    return expected_overlap(*pareto.boxes(front, reference), beliefs)
-
-
-def expected_overlap(lower: Array, upper: Array, beliefs: Sequence[Belief]) -> Array:
-    """Return how much of the boxes of :func:`optnas.pareto.boxes` each candidate is expected to dominate."""
     overlaps: Array | float = 1.0
     for objective, belief in enumerate(beliefs):
         edges, place = np.unique(

@@ -17,7 +17,7 @@ from optnas.samplers.encoding import Encoding
 from optnas.samplers.fidelity import Evidence
 from optnas.samplers.gaussian_process import GaussianProcess, Part
 from optnas.samplers.history import History, Observation
-from optnas.samplers.improvement import Belief, Known, LogDistance, LogNormal, expected_overlap
+from optnas.samplers.improvement import Belief, Known, LogDistance, LogNormal, expected_improvement
 
 __all__ = ["Candidates", "Surrogate"]
 
@@ -190,7 +190,7 @@ class Surrogate:
         """
         known = self._scaled(candidates.known)
         X = self._points(candidates.params, known, candidates.features)
-        gain = expected_overlap(*self._boxes, self._beliefs(X, np.maximum(known, self._step)))
+        gain = expected_improvement(*self._boxes, self._beliefs(X, np.maximum(known, self._step)))
         if self._success is not None:
             mean, deviation = self._success.predict(X)
             # As much as nothing is gained where success is all but excluded, so let it break the tie.

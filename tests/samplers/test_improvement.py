@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optnas.pareto import hypervolume
+from optnas.pareto import boxes, hypervolume
 from optnas.samplers.improvement import Known, LogDistance, LogNormal, expected_improvement
 
 RNG = np.random.default_rng(0)
@@ -17,7 +17,7 @@ def test_of_what_is_known_it_is_the_improvement(objectives: int, points: int, se
     rng = np.random.default_rng(seed)
     front, candidates = rng.random((points, objectives)), rng.random((5, objectives))
     reference = [1.0] * objectives
-    found = expected_improvement(front, reference, [Known(column) for column in candidates.T])
+    found = expected_improvement(*boxes(front, reference), [Known(column) for column in candidates.T])
     for candidate, gain in zip(candidates, found, strict=True):
         enlarged = hypervolume(np.vstack([front, candidate]), reference)
         assert gain == pytest.approx(enlarged - hypervolume(front, reference), abs=1e-12)
@@ -36,7 +36,7 @@ def test_of_what_is_believed_it_is_the_mean_improvement(known: tuple[int, ...]) 
     before = hypervolume(front, reference)
     gains = [hypervolume(np.vstack([front, point]), reference) - before for point in drawn]
     error = np.std(gains) / np.sqrt(len(gains))
-    (found,) = expected_improvement(front, reference, beliefs)
+    (found,) = expected_improvement(*boxes(front, reference), beliefs)
     assert found == pytest.approx(np.mean(gains), abs=5 * error + 1e-4)
 
 
