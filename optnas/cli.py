@@ -189,7 +189,7 @@ def run(
 
 @app.command()
 def status(storage: StorageOption = DEFAULT_STORAGE) -> None:
-    """Show every study of a storage: trials by state, front, best values.
+    """Show every study of a storage: trials by state, best values, what is of use.
 
     [dim]Examples:[/]
 
@@ -197,10 +197,10 @@ def status(storage: StorageOption = DEFAULT_STORAGE) -> None:
 
       optnas status --storage sqlite:///other.db
     """
-    from optnas.reports.terminal import studies_table
+    from optnas.reports.terminal import studies_view
     from optnas.run.lookup import all_studies
 
-    out.print(studies_table(all_studies(storage)))
+    out.print(studies_view(all_studies(storage)))
 
 
 @app.command()

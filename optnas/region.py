@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+import optuna
 from numpy.typing import NDArray
 
 __all__ = ["Region"]
@@ -13,6 +15,7 @@ Array = NDArray[np.float64]
 
 # Of the way from the best value to chance, how much is of use where nobody has said.
 _SHARE_OF_CHANCE = 0.2
+_KEPT_AS = "region"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +36,21 @@ class Region:
         """Whether anything is said of the worst value that is of use."""
         return any(value is not None for value in (*self.limits, *self.chance))
 
+    @classmethod
+    def of(cls, study: optuna.Study) -> Region:
+        """Return the region of a study in a storage, as :meth:`keep` left it there."""
+        kept: dict[str, Any] = study.user_attrs.get(_KEPT_AS, {})
+        return cls(**{name: tuple(values) for name, values in kept.items()})
+
+    def keep(self, study: optuna.Study) -> None:
+        """Keep this with a study, for those who look at it without its file."""
+        if Region.of(study) != self:
+            study.set_user_attr(_KEPT_AS, dataclasses.asdict(self))
+
+    def stated(self, signs: Array) -> Array:
+        """Return the limits, to be minimised; NaN where nothing was said."""
+        return self._signed(self.limits, signs)
+
     def worst(self, best: Array, signs: Array) -> Array:
         """Return the worst value of each objective that is of use; NaN where nothing is known of that.
 
@@ -43,7 +61,7 @@ class Region:
             best: The best values found so far, to be minimised, shape (objectives,).
             signs: 1 for each objective to be minimised, -1 for each to be maximised.
         """
-        stated, chance = (self._signed(values, signs) for values in (self.limits, self.chance))
+        stated, chance = self.stated(signs), self._signed(self.chance, signs)
         usual = np.where(chance > best, best + _SHARE_OF_CHANCE * (chance - best), np.nan)
         return np.where(np.isfinite(stated), stated, usual)
 

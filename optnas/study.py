@@ -390,6 +390,7 @@ class Study:
                 study.set_metric_names([name for name, _ in wanted])
         self._check_space(study)
         self.check_place(study, place)
+        self.domain.region.keep(study)
         return study
 
     def check_place(self, study: optuna.Study, place: str | None) -> None:

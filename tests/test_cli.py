@@ -235,7 +235,9 @@ def test_show_tells_everything_of_a_trial(searched: Path) -> None:
 
 
 def test_status_lists_studies_and_several_need_a_name(searched: Path) -> None:
-    assert "score 0 size 20" in " ".join(call("status").output.split())
+    told = " ".join(call("status").output.split())
+    assert "quick 4 complete" in told
+    assert "score ↑ best 0, front to -20 size ↓ best 20, front to 40" in told
     quick_study(searched, name="other")
     assert call("run", "other.py", "--trials", 1).exit_code == 0
     assert_refused(call("pareto"), "name one of: quick, other")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import optuna
@@ -14,9 +15,9 @@ from rich.text import Text
 from optnas.pruners.pareto_promotion import promoted_by
 from optnas.pruners.rungs import rungs_of
 from optnas.reports.numbers import duration, rounded, short
-from optnas.run.progress import Progress, front, suggesting
+from optnas.run.progress import Progress, counting, front, suggesting
 
-__all__ = ["front_table", "live_view", "objective_names", "studies_table", "trial_view"]
+__all__ = ["front_table", "live_view", "objective_names", "studies_view", "trial_view"]
 
 
 def objective_names(study: optuna.Study) -> list[str]:
@@ -69,40 +70,46 @@ def _architecture(trial: FrozenTrial) -> str:
     return str(text) if text else ", ".join(f"{k}={v}" for k, v in trial.params.items())
 
 
-def studies_table(studies: list[optuna.Study]) -> Table:
-    """Return a row a study: counts by state, and the best value of each objective."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("study")
-    for state in ("complete", "pruned", "failed", "running", "waiting", "front"):
-        table.add_column(state, justify="right", no_wrap=True)
-    table.add_column("sampler", justify="right", no_wrap=True)
-    table.add_column("best")
-    for study in studies:
-        trials = study.get_trials(deepcopy=False)
-        counts = [
-            sum(trial.state == state for trial in trials)
-            for state in (
-                TrialState.COMPLETE,
-                TrialState.PRUNED,
-                TrialState.FAIL,
-                TrialState.RUNNING,
-                TrialState.WAITING,
-            )
-        ]
-        best, share = front(study, trials), suggesting(trials)
-        told = "–" if share is None else f"{share:.0%}"
-        table.add_row(study.study_name, *map(str, counts), str(len(best)), told, _best_values(study, best))
+def studies_view(studies: list[optuna.Study]) -> RenderableType:
+    """Return of each study its trials by state, and of each objective the best and what is of use."""
+    return Group(*(part for study in studies for part in _study_view(study)))
+
+
+def _study_view(study: optuna.Study) -> Iterator[RenderableType]:
+    trials = study.get_trials(deepcopy=False)
+    counts = [
+        f"{sum(trial.state == state for trial in trials)} {name}"
+        for name, state in {
+            "complete": TrialState.COMPLETE,
+            "pruned": TrialState.PRUNED,
+            "failed": TrialState.FAIL,
+            "running": TrialState.RUNNING,
+            "waiting": TrialState.WAITING,
+        }.items()
+    ]
+    best, share = front(study, trials), suggesting(trials)
+    took = [] if share is None else [f"sampler {share:.0%} of the time"]
+    yield Text(study.study_name, style="bold")
+    yield Text("  " + "   ".join(counts))
+    yield Text("  " + "   ".join([f"{len(best)} on the front", *took]))
+    if best:
+        yield _best_values(study, best)
+
+
+def _best_values(study: optuna.Study, trials: list[FrozenTrial]) -> Table:
+    """Return a row an objective."""
+    table = Table.grid(padding=(0, 2))
+    names, worst = objective_names(study), counting(study, trials)
+    for i, (name, direction, limit) in enumerate(zip(names, study.directions, worst, strict=True)):
+        upwards = direction == optuna.study.StudyDirection.MAXIMIZE
+        values = [trial.values[i] for trial in trials]
+        use = "" if limit is None else f"of use {'above' if upwards else 'below'} {short(limit)}"
+        best, other = (max(values), min(values)) if upwards else (min(values), max(values))
+        of_front = (
+            f"best {short(best)}" if len(trials) == 1 else f"best {short(best)}, front to {short(other)}"
+        )
+        table.add_row(f"  {name} {'↑' if upwards else '↓'}", of_front, use)
     return table
-
-
-def _best_values(study: optuna.Study, trials: list[FrozenTrial]) -> str:
-    if not trials:
-        return "–"
-    told = []
-    for i, (name, direction) in enumerate(zip(objective_names(study), study.directions, strict=True)):
-        choose = max if direction == optuna.study.StudyDirection.MAXIMIZE else min
-        told.append(f"{name} {short(choose(trial.values[i] for trial in trials))}")
-    return "\n".join(told)
 
 
 def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:

@@ -8,12 +8,14 @@ from collections import Counter
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import pareto
+from optnas.region import Region
 
-__all__ = ["Progress", "front", "suggesting"]
+__all__ = ["Progress", "counting", "front", "suggesting"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Progress:
         rate: Finished trials an hour since this run began; 0 before the first.
         seconds_left: Until the total at that rate; ``None`` before there is one.
         front: The best trials, by the first objective.
-        hypervolume: What the front dominates, measured from the worst value seen of each objective;
-            objectives that span more than a factor of ten, as costs do, in decades. It only grows.
+        hypervolume: What the front dominates, measured from the worst value of each objective that the
+            study says is of use, or else from the worst seen; objectives that span more than a factor of
+            ten, as costs do, in decades. It only grows.
         suggesting: The share of the trials' time that the sampler took; ``None`` where nobody knows.
     """
 
@@ -107,8 +110,10 @@ def _hypervolume(study: optuna.Study, trials: list[FrozenTrial]) -> float:
     candidates = _feasible(trials)
     if not candidates:
         return 0.0
-    points = pareto.in_decades(_losses(study, candidates))
-    return pareto.hypervolume(points, points.max(axis=0))
+    losses, limits = _losses(study, candidates), Region.of(study).stated(_signs(study))
+    worst = np.where(np.isfinite(limits), limits, losses.max(axis=0))
+    points = pareto.in_decades(np.concatenate([losses, worst[None]]))
+    return pareto.hypervolume(points[:-1], points[-1])
 
 
 def _feasible(trials: list[FrozenTrial]) -> list[FrozenTrial]:
@@ -121,5 +126,19 @@ def _feasible(trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 def _losses(study: optuna.Study, trials: list[FrozenTrial]) -> pareto.Points:
     """Return the values as ones to minimise, shape (trials, objectives)."""
-    signs = [-1 if direction == StudyDirection.MAXIMIZE else 1 for direction in study.directions]
-    return np.array([trial.values for trial in trials], dtype=float) * signs
+    return np.array([trial.values for trial in trials], dtype=float) * _signs(study)
+
+
+def _signs(study: optuna.Study) -> NDArray[np.float64]:
+    """Return 1 for each objective to be minimised, -1 for each to be maximised."""
+    return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
+
+
+def counting(study: optuna.Study, trials: list[FrozenTrial]) -> list[float | None]:
+    """Return the worst value of each objective that is of use, given the front; ``None`` where all are.
+
+    A search is about what is better than that (:class:`~optnas.region.Region`).
+    """
+    signs = _signs(study)
+    worst = Region.of(study).worst(_losses(study, trials).min(axis=0), signs) * signs
+    return [float(value) if np.isfinite(value) else None for value in worst]

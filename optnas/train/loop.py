@@ -16,11 +16,13 @@ from optnas.train.average import Average
 from optnas.train.batches import batch_sizes, in_order, shuffled
 from optnas.train.checkpoint import State
 from optnas.train.convolutions import faster_convolutions
+from optnas.train.dropout import faster_dropout
 from optnas.train.graph import CudaRecorder, GraphedStep, why_not
 from optnas.train.hopeless import check_hope
 from optnas.train.layout import in_channels_last
 from optnas.train.optimizers import make_optimizer
 from optnas.train.precision import choose_precision, in_precision
+from optnas.train.recurrence import faster_recurrence
 from optnas.train.schedule import learning_rate
 from optnas.train.training import Training
 from optnas.train.weights import FlatWeights
@@ -88,6 +90,8 @@ def fit(
         if len(parts.train.shape) == 3:
             faster.enter_context(in_channels_last(module))
             faster.enter_context(faster_convolutions(module, device.type))
+        faster.enter_context(faster_recurrence(module, device.type))
+        faster.enter_context(faster_dropout(module, device.type))
         faster.enter_context(in_precision(module, choose_precision(training.precision, device), device))
         return _fit(module, task, training, parts, seed, report, state, keep, pieces, eager)
 

@@ -7,8 +7,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from optnas import Study, Training, choose, data, maximize, ops, tasks
-from optnas.run.progress import suggesting
+from optnas import Study, Training, choose, data, maximize, minimize, ops, tasks
+from optnas.run.progress import Progress, counting, front, suggesting
 from tests.files import call
 
 
@@ -47,3 +47,39 @@ def test_a_trial_s_record_says_how_long_the_sampler_took(
     told = call("status").output
     assert "sampler" in told
     assert "%" in told
+
+
+def test_status_says_what_is_of_use_without_the_study_s_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/optnas.db")
+
+    def opened(name: str, **limits: float) -> optuna.Study:
+        study = Study(
+            name,
+            ops.seq(ops.linear(choose(2, 4, name="width")), ops.head()),
+            task=tasks.classification(data.sklearn("wine")),
+            objectives=[maximize("accuracy", **limits), minimize("params")],
+        )
+        found = study.open(storage)
+        found.add_trial(create_trial(values=[0.9, 100.0]))
+        return found
+
+    usual, stated = opened("usual"), opened("stated", above=0.8)
+    monkeypatch.chdir(tmp_path)
+    told = call("status").output
+    assert "accuracy ↑  best 0.9000  of use above 0.8000" in told
+    # A fifth of the way to what the most frequent class would have, 14 of 36.
+    assert counting(usual, front(usual))[0] == pytest.approx(0.9 + 0.2 * (14 / 36 - 0.9))
+    assert counting(stated, front(stated)) == [0.8, None]
+    # Hypervolume counts from what was said: here one trial has some.
+    kept = Progress.of(stated, 1, since=0.0, finished_before=0).hypervolume
+    assert Progress.of(usual, 1, since=0.0, finished_before=0).hypervolume == kept == 0
+    stated.add_trial(create_trial(values=[0.7, 200.0]))
+    usual.add_trial(create_trial(values=[0.7, 200.0]))
+    assert Progress.of(stated, 1, since=0.0, finished_before=0).hypervolume == pytest.approx(0.1 * 100)
+    assert Progress.of(usual, 1, since=0.0, finished_before=0).hypervolume == pytest.approx(0.2 * 100)
+    # Another limit may be given to a study that is there.
+    opened("stated", above=0.85)
+    again = optuna.load_study(study_name="stated", storage=storage)
+    assert counting(again, front(again))[0] == 0.85

@@ -1,0 +1,47 @@
+"""Dropout that draws faster on the CPU than PyTorch's: which numbers to keep is a tenth of its training."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["faster_dropout"]
+
+# A draw of 64 bits decides for four numbers, each by whether its 16 bits are below a share of all.
+_BITS = 16
+_NUMBERS = 64 // _BITS
+
+
+@contextlib.contextmanager
+def faster_dropout(module: nn.Module, device: str) -> Iterator[None]:
+    """Let dropout of single numbers in ``module`` draw in another way while within.
+
+    The rate is as it was to one part in 65,536.
+
+    Args:
+        module: Where it is.
+        device: The type of device that it is on; only on ``"cpu"`` anything changes.
+    """
+    changed = [layer for layer in module.modules() if device == "cpu" and type(layer) is nn.Dropout]
+    for layer in changed:
+        layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for layer in changed:
+            del layer.forward
+
+
+def _forward(layer: nn.Dropout, x: Tensor) -> Tensor:
+    dropped = round(layer.p * 2**_BITS)
+    if not layer.training or not 0 < dropped < 2**_BITS:
+        return nn.Dropout.forward(layer, x)
+    draws = torch.empty(-(-x.numel() // _NUMBERS), dtype=torch.int64).random_(-(2**63), None)
+    numbers = draws.view(torch.int16)[: x.numel()].view(x.shape)
+    kept = (numbers >= dropped - 2 ** (_BITS - 1)).to(x.dtype)
+    scaled: Tensor = x * kept.mul_(2**_BITS / (2**_BITS - dropped))
+    return scaled
