@@ -19,6 +19,7 @@ __all__ = [
     "in_decades",
     "ranks",
     "scaled",
+    "scaled_to",
 ]
 
 Points = NDArray[np.float64]
@@ -185,6 +186,20 @@ def scaled(points: Points) -> Points:
     return np.stack(columns, axis=1)
 
 
+def scaled_to(points: Points, worst: Points) -> Points:
+    """Return the :func:`scaled` points with what is worst of use at 1, where it is known.
+
+    Args:
+        points: At least one.
+        worst: Of each objective the worst value that is of use, NaN where that is not known. What lies
+            beyond it comes to more than 1.
+    """
+    known = np.isfinite(worst)
+    *space, limit = scaled(np.concatenate([points, np.where(known, worst, points[0])[None]]))
+    unit = np.where(known & (limit > 0), limit, 1.0)
+    return np.asarray(np.array(space) / unit)
+
+
 def crowding(points: Points) -> Points:
     """Return each point's crowding distance: how far apart its neighbours along the front are.
 
@@ -204,16 +219,23 @@ def crowding(points: Points) -> Points:
     return result
 
 
-def best_first(points: Points) -> NDArray[np.intp]:
+def best_first(points: Points, worst: Points | None = None) -> NDArray[np.intp]:
     """Return the indices of the points in the order of NSGA-II: by rank, then the least crowded first.
 
     Distances are those of the :func:`scaled` points. Equal points stay in their order.
+
+    Args:
+        points: The points.
+        worst: Of each objective the worst value that is of use, NaN where that is not known. What lies
+            beyond it comes last, by how far beyond.
     """
     rank = ranks(points)
-    distance = np.zeros(len(points))
+    distance, beyond = np.zeros(len(points)), np.zeros(len(points))
     if len(points) and points.shape[1] > 1:
-        space = scaled(points)
-        for r in range(rank.max() + 1):
-            members = np.flatnonzero(rank == r)
+        worst = np.full(points.shape[1], np.nan) if worst is None else worst
+        space = scaled_to(points, worst)
+        beyond = np.where(np.isfinite(worst), np.maximum(space - 1.0, 0.0), 0.0).sum(axis=1)
+        for r in np.unique(rank[beyond == 0]):
+            members = np.flatnonzero((rank == r) & (beyond == 0))
             distance[members] = crowding(space[members])
-    return np.lexsort((-distance, rank))
+    return np.lexsort((-distance, rank, beyond))

@@ -9,7 +9,8 @@ import math
 import random
 import warnings
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from optnas.errors import UserError
-from optnas.pareto import best_first, front, hypervolume, scaled
+from optnas.pareto import best_first, front, hypervolume, scaled_to
 from optnas.samplers.domain import Domain, sampled
 from optnas.samplers.fixed_shape import FixedShape
 from optnas.samplers.history import History, Observation, follow
@@ -28,6 +29,8 @@ __all__ = ["CmaEsSampler"]
 
 # Hypervolume is measured up to a bit beyond the worst value of each objective, which is at 1.
 _REFERENCE = 1.1
+# What failed counts as far beyond all others.
+_FAILED = 10.0
 # How many batches in a row may hold nothing that is not known yet before the search starts anew.
 _KNOWN_BATCHES = 20
 # How many batches' worth of other trials may end before what a batch still misses is given up.
@@ -106,12 +109,12 @@ class CmaEsSampler(WholeSampler):
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
         self.check_objectives(history.objectives)
         seed = rng.getrandbits(32)
-        self._search = follow(self._search, self._begin, domain, history)
+        self._search = follow(self._search, partial(self._begin, history), domain, history)
         running = frozenset(map(domain.key, history.running))
         return self._search.proposal(running, seed) or sampled(domain, rng)
 
-    def _begin(self, domain: Domain) -> _Search:
-        return _Search(domain, self._starts, self._kernels, self._seed)
+    def _begin(self, history: History, domain: Domain) -> _Search:
+        return _Search(domain, history.worst, self._starts, self._kernels, self._seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,10 +127,26 @@ class _Asked:
 
 
 class _Search:
-    """The state of the optimiser: a fold over the trials."""
+    """The state of the optimiser: a fold over the trials.
 
-    def __init__(self, domain: Domain, starts: int, kernels: int, seed: int) -> None:
+    Args:
+        domain: What may be proposed.
+        worst: Returns the worst value of each objective that is of use, given some.
+        starts: How many trials at random come first.
+        kernels: How many kernels there are for two objectives at first.
+        seed: Of everything random.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        worst: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+        starts: int,
+        kernels: int,
+        seed: int,
+    ) -> None:
         self.domain = domain
+        self._worst = worst
         self.folded: list[int] = []
         self._shape = FixedShape(domain)
         self._objectives = 0
@@ -181,7 +200,7 @@ class _Search:
         two = self._objectives == 2
         stage = (self._begun - 1) // _ROUNDS
         count = min(self._kernels * 2**stage, _MOST_KERNELS) if two else 1
-        space = scaled(np.array([observation.values for observation in self._complete]))
+        space = self._scaled([observation.values for observation in self._complete])
         width = max(_WIDTH / self._begun, _LEAST_WIDTH)
         kernels = []
         for centre in _spread(space, count):
@@ -192,6 +211,11 @@ class _Search:
         batches = min(1 + stage, _MOST_BATCHES)
         self._until = len(self.folded) + count * (_population(self._shape) + 1) * batches
         self._ask()
+
+    def _scaled(self, values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Return values as they are compared, up to 1 as far as they are of use."""
+        points = np.array(values)
+        return scaled_to(points, self._worst(points))
 
     def _ask(self) -> None:
         assert self._optimizer is not None
@@ -235,10 +259,10 @@ class _Search:
     def _tell(self) -> None:
         assert self._optimizer is not None
         stand_ins = iter(self._stand_ins)
-        told: dict[Hashable, NDArray[np.float64]] = defaultdict(lambda: np.ones(self._objectives))
+        told: dict[Hashable, NDArray[np.float64]] = defaultdict(lambda: np.full(self._objectives, _FAILED))
         values = {key: value for key, value in self._found.items() if value is not None}
         if values:
-            told.update(zip(values, scaled(np.array(list(values.values()))), strict=True))
+            told.update(zip(values, self._scaled(list(values.values())), strict=True))
         pairs = []
         for asked in self._batch:
             other = None if asked.key in self._found else next(stand_ins, None)

@@ -26,6 +26,9 @@ __all__ = [
     "sampled",
 ]
 
+# How near the nearest neighbour of a real number is, in shares of its range.
+_NEAREST = 0.05
+
 Decide = Callable[[str, BaseDistribution], Any]
 """Answers what the parameter of that name and distribution is set to."""
 
@@ -188,7 +191,7 @@ def neighbours(
     """Yield every candidate one decision away, or ``most`` of them at random.
 
     A number's neighbours are one step up and down; of a real number without steps they are one below
-    and one above, as far as the whole range or as near as a thousandth of it.
+    and one above, as far as the whole range or as near as a twentieth of it.
     """
     beside = [
         (name, other)
@@ -333,7 +336,7 @@ def _beside(distribution: BaseDistribution, value: Any, rng: random.Random) -> l
 
 def _around(distribution: FloatDistribution, value: float, rng: random.Random) -> tuple[float, float]:
     """Return numbers on either side, at random distances of all orders of magnitude."""
-    share = 10 ** rng.uniform(-3, 0)
+    share = _NEAREST ** rng.random()
     if distribution.log:
         factor = (distribution.high / distribution.low) ** share
         return value / factor, value * factor

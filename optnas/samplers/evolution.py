@@ -79,7 +79,7 @@ class EvolutionSampler(WholeSampler):
         told = [observation for observation in history.finished if observation.reached is not None]
         if history.objectives == 1:
             told = told[-self._population :]
-        return in_order(told)[: self._population]
+        return in_order(told, history)[: self._population]
 
     def _parent(self, alive: Sequence[Observation], rng: random.Random) -> Observation:
         """Return the fittest of a random few."""

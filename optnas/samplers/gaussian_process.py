@@ -24,6 +24,9 @@ _SCALE_MEAN, _SCALE_DEVIATION = math.sqrt(2), 0.5
 _OWN_DEVIATION = 0.5
 # Of the log noise variance: seeds differ by a twentieth of what architectures differ by, or much more.
 _NOISE_MEAN, _NOISE_DEVIATION = -6.0, 2.0
+# No more than a quarter of all variance: where few of many points are good, that these were only lucky is
+# the easier explanation, and nothing is expected anywhere any more.
+_MOST_NOISE = math.log(0.25)
 # Of the log variance of each part, for values scaled to a variance of 1.
 _VARIANCE_DEVIATION = 1.0
 _JITTER = 1e-8
@@ -205,6 +208,7 @@ def _most_probable(X: Array, y: Array, doubts: Array, parts: Sequence[Part]) -> 
         return float(value), np.array(gradient) + off / spread
 
     bounds = [(m - 4 * s, m + 4 * s) for m, s in zip(middle, spread, strict=True)]
+    bounds[-1] = bounds[-1][0], _MOST_NOISE
     options = {"maxiter": _STEPS}
     found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     return np.asarray(found, dtype=float)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.pareto import best_first
+from optnas import pareto
+from optnas.region import Region
 from optnas.samplers.domain import Domain
 
 __all__ = ["Fold", "History", "Observation", "Reader", "follow", "in_order", "merged"]
@@ -71,13 +72,40 @@ class History:
         finished: Those that ended, each with parameters of the domain.
         running: The parameters of those that others are at.
         seen: The keys of all of them.
-        objectives: How many objectives the study has.
+        signs: 1 for each objective to be minimised, -1 for each to be maximised.
+        region: Which values the study is about.
     """
 
     finished: tuple[Observation, ...]
     running: tuple[Mapping[str, Any], ...]
     seen: frozenset[Hashable]
-    objectives: int
+    signs: NDArray[np.float64]
+    region: Region = dataclasses.field(default_factory=Region)
+
+    @property
+    def objectives(self) -> int:
+        """How many objectives the study has."""
+        return len(self.signs)
+
+    def best_first(self, values: NDArray[np.float64]) -> list[int]:
+        """Return the indices of values, shape (trials, objectives), the best first.
+
+        In the order of NSGA-II; what is of no use to the study, given these values, comes last.
+        """
+        return list(pareto.best_first(values, self.worst(values))) if len(values) else []
+
+    def worst(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the worst value of each objective that is of use, given some; NaN where all are."""
+        return self.region.worst(np.where(np.isnan(values), np.inf, values).min(axis=0), self.signs)
+
+    def front(self) -> list[int]:
+        """Return which of :attr:`complete` no other dominates: those of use, if there are any."""
+        values = self.values
+        if not len(values):
+            return []
+        front = pareto.front(values)
+        of_use = front[~(values[front] > self.worst(values)).any(axis=1)]
+        return list(of_use if len(of_use) else front)
 
     @property
     def ended(self) -> list[Observation]:
@@ -95,12 +123,12 @@ class History:
         return np.array([o.values for o in self.complete]).reshape(-1, self.objectives)
 
 
-def in_order(observations: Iterable[Observation]) -> list[Observation]:
-    """Return the trials that tell how good they are, the best first.
+def in_order(observations: Iterable[Observation], history: History) -> list[Observation]:
+    """Return those of ``history``'s trials that tell how good they are, the best first.
 
-    Complete ones in the order of NSGA-II, then those that were pruned at the last rung in the same order
-    by what they had there, then those of the rung before, and so on: each is compared with those
-    that were trained as much.
+    Complete ones in its order, then those that were pruned at the last rung in the same order by what
+    they had there, then those of the rung before, and so on: each is compared with those that were
+    trained as much.
     """
     groups: dict[float, list[Observation]] = {}
     for observation in observations:
@@ -110,7 +138,7 @@ def in_order(observations: Iterable[Observation]) -> list[Observation]:
     for reached, group in sorted(groups.items(), reverse=True):
         values = np.array([o.values if reached == math.inf else o.rungs[int(reached)] for o in group])
         values[np.isnan(values)] = np.inf  # what is not a number is worse than everything
-        ordered += [group[i] for i in best_first(values)]
+        ordered += [group[i] for i in history.best_first(values)]
     return ordered
 
 
@@ -161,7 +189,7 @@ class Reader:
             if kept[0].params:
                 finished.append(kept[0])
                 seen.add(kept[1])
-        return History(tuple(finished), tuple(running), frozenset(seen), len(signs))
+        return History(tuple(finished), tuple(running), frozenset(seen), signs, domain.region)
 
 
 class Fold(Protocol):

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from optuna.study import Study
 
 from optnas.errors import UserError
-from optnas.pareto import best_first
 from optnas.samplers.domain import Domain, mutated, neighbours, sampled
 from optnas.samplers.history import History, Observation
 from optnas.samplers.whole import WholeSampler
@@ -21,6 +20,10 @@ __all__ = ["LocalSampler"]
 # How often a local optimum is left by two steps at once. Only ever so gets stuck where one optimum is far
 # better than all around it; never so wastes trials where good optima lie close together.
 _LEAP = 0.5
+
+# How often one of the front's is climbed from at random, not the least crowded. Only ever the least crowded
+# are its ends, and beyond these there may be nothing.
+_ANYWHERE = 0.5
 
 _Neighbours = dict[Hashable, dict[str, Any]]
 
@@ -32,7 +35,8 @@ class LocalSampler(WholeSampler):
     neighbours tried so far dominates. The neighbours of the best peak are tried in random order; the first
     that is better is the next peak. A peak with all neighbours tried is a local optimum: the search starts
     anew, as often as not two random steps from it, and else from the next best peak. For several objectives
-    the best peaks are those of the front, the least crowded first.
+    the best peaks are those of the front that are of use to the study, in turn the least crowded and any at
+    random (Paquete et al. 2004, "Pareto local optimum sets in the biobjective traveling salesman problem").
 
     What is a peak follows from the set of finished trials alone, whoever proposed them and in whatever
     order: enqueued trials are climbed from as well.
@@ -45,14 +49,14 @@ class LocalSampler(WholeSampler):
 
     Args:
         domain: What may be proposed; by default the parameters that the study's trials had so far.
-        starts: How many trials at random come first; the best of them is climbed from.
+        starts: How many trials at random come first; the best of them are climbed from.
         seed: Of everything random; by default a new one for each sampler.
 
     Raises:
         UserError: If ``starts`` is less than 1.
     """
 
-    def __init__(self, domain: Domain | None = None, *, starts: int = 5, seed: int | None = None) -> None:
+    def __init__(self, domain: Domain | None = None, *, starts: int = 20, seed: int | None = None) -> None:
         super().__init__(domain, seed=seed)
         if starts < 1:
             raise UserError("local: starts must be at least 1")
@@ -62,7 +66,7 @@ class LocalSampler(WholeSampler):
 
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
         if len(history.finished) + len(history.running) >= self._starts:
-            for peak in self._peaks(domain, history):
+            for peak in self._peaks(domain, history, rng):
                 around = self._neighbours(domain, peak)
                 untried = [params for key, params in around.items() if key not in history.seen]
                 if untried:
@@ -71,11 +75,15 @@ class LocalSampler(WholeSampler):
                     return mutated(domain, peak.params, rng, steps=2)
         return sampled(domain, rng)
 
-    def _peaks(self, domain: Domain, history: History) -> Iterator[Observation]:
+    def _peaks(self, domain: Domain, history: History, rng: random.Random) -> Iterator[Observation]:
         """Yield the candidates that none of their neighbours dominates, the best first."""
         complete = history.complete
         values = {domain.key(observation.params): observation.values for observation in complete}
-        for i in best_first(history.values):
+        front: list[int] = []
+        if history.objectives > 1 and rng.random() < _ANYWHERE:
+            front = history.front()
+            rng.shuffle(front)
+        for i in dict.fromkeys([*front, *history.best_first(history.values)]):
             near = self._neighbours(domain, complete[i]).keys() & values.keys()
             if not any(_dominates(values[key], complete[i].values) for key in near):
                 yield complete[i]

@@ -32,6 +32,9 @@ def _ehvi(seed: int, domain: Domain | None) -> BaseSampler:
     return EHVISampler(domain, seed=seed)
 
 
+# Of NSGA-II: with Optuna's 50 a search of 100 trials has hardly begun to select.
+_POPULATION = 20
+
 _Make = Callable[[int, Domain | None], BaseSampler]
 
 
@@ -52,7 +55,7 @@ SAMPLERS: dict[str, _Make] = {
     "evolution": lambda seed, domain: EvolutionSampler(domain, seed=seed),
     "gp": _optuna(lambda seed: GPSampler(seed=seed)),
     "local": lambda seed, domain: LocalSampler(domain, seed=seed),
-    "nsga2": _optuna(lambda seed: NSGAIISampler(seed=seed)),
+    "nsga2": _optuna(lambda seed: NSGAIISampler(seed=seed, population_size=_POPULATION)),
     "random": _optuna(lambda seed: RandomSampler(seed=seed)),
     "reinforce": lambda seed, domain: ReinforceSampler(domain, seed=seed),
     "tpe": _optuna(_tpe),

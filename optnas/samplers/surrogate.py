@@ -32,6 +32,10 @@ _FITTED = 120
 # How far beyond the worst that counts the reference point lies, in shares of the range. What is known has
 # a worst that is known: just so far beyond that the very dearest is of use.
 _BEYOND, _BEYOND_KNOWN = 0.1, 0.01
+# What spans so much is compared in decades: what is known from the least to the greatest, what is modelled
+# as much in proportion between these quantiles of the first trials.
+_WIDE = 10.0
+_FIRST, _USUAL = 10, (0.25, 0.75)
 # How much cheaper than the cheapest of use a candidate may count as, in shares of the range of all.
 _STEP = 0.1
 # From so many trials whose time is known on, candidates are judged by what they gain in a second.
@@ -145,7 +149,7 @@ class Surrogate:
         values, deviations, known = told.values, told.deviations, pool.known
         self._modelled = np.flatnonzero(~np.isfinite(known).all(axis=0))
         self._known = np.flatnonzero(np.isfinite(known).all(axis=0))
-        self._scales = _scales(np.concatenate([values, known]), self._modelled)
+        self._scales = _scales(values, known)
         # Upwards, where logarithms are tamer.
         beyond = self._scaled(values + deviations)
         values, known = self._scaled(values), self._scaled(known)
@@ -310,23 +314,37 @@ class Surrogate:
         return np.stack([scale(column) for scale, column in zip(self._scales, values.T, strict=True)], axis=1)
 
 
-def _scales(values: Array, modelled: NDArray[np.intp]) -> list[Scale]:
+def _scales(values: Array, known: Array) -> list[Scale]:
     """Return the scale that each objective is compared on: decades for what spans a factor of ten.
 
-    Not for what is modelled and maximised, as accuracy is: there it is the worst that differ by factors.
+    Of what is known, all candidates tell that. Of what is modelled it is the first trials, before a search
+    has gone to where the objective comes near to zero; and what is maximised, as accuracy is, is never
+    taken in decades: there it is the worst that differ by factors.
+
+    Args:
+        values: What trials found, the first ones first, shape (trials, objectives).
+        known: What is known of candidates, shape (candidates, objectives), NaN where only a trial can tell.
     """
     scales: list[Scale] = []
-    for objective, column in enumerate(values.T):
-        column = column[np.isfinite(column)]
-        accuracy = objective in modelled and column.min() < 0
-        scales.append(_decades if _wide(column) and not accuracy else _unchanged)
+    for found, column in zip(values.T, known.T, strict=True):
+        if np.isfinite(column).all():
+            wide = _one_sign(every := np.concatenate([found, column])) and _ratio(every) > _WIDE
+        else:
+            usual = np.quantile(found[:_FIRST], _USUAL)
+            enough = len(found) >= _FIRST and found.min() > 0
+            wide = enough and _ratio(usual) > _WIDE ** (_USUAL[1] - _USUAL[0])
+        scales.append(_decades if wide else _unchanged)
     return scales
 
 
-def _wide(column: Array) -> bool:
+def _one_sign(column: Array) -> bool:
+    return bool((column > 0).all() or (column < 0).all())
+
+
+def _ratio(column: Array) -> float:
+    """Return how many times the least the greatest is."""
     magnitude = np.abs(column)
-    one_sign = (column > 0).all() or (column < 0).all()
-    return bool(one_sign and magnitude.max() > 10 * magnitude.min())
+    return float(magnitude.max() / magnitude.min())
 
 
 def _decades(values: Array) -> Array:

@@ -256,3 +256,19 @@ def test_a_search_in_a_new_process_goes_on_as_if_it_had_not_stopped(tmp_path: Pa
     run(stored(stopped), 4)
     run(stored(whole), 14)
     assert [t.params for t in stored(stopped).trials] == [t.params for t in stored(whole).trials]
+
+
+def test_a_smooth_function_is_not_searched_at_its_ends_only() -> None:
+    # Each objective comes near to zero at an end of the front: of no more use than the middle.
+    def pair(trial: optuna.Trial) -> tuple[float, float]:
+        x = np.array([trial.suggest_float(f"x{i}", 0, 1) for i in range(4)])
+        return float(np.square(x).sum()), float(np.square(x - 1).sum())
+
+    def volume(sampler: optuna.samplers.BaseSampler) -> float:
+        study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+        study.optimize(pair, 40)
+        return hypervolume(np.array([trial.values for trial in study.trials]), [2.0, 2.0])
+
+    found = [volume(EHVISampler(seed=seed)) for seed in range(3)]
+    usual = [volume(optuna.samplers.RandomSampler(seed=seed)) for seed in range(3)]
+    assert min(found) > max(usual)

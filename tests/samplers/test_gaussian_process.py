@@ -83,3 +83,15 @@ def test_what_was_fitted_before_is_taken_as_it_is() -> None:
     again = GaussianProcess.fit(X[:20], X[:20].sum(axis=1), [process.parts[0].part], 100, theta=process.theta)
     assert (again.theta == process.theta).all()
     assert (again.parts[0].scales == process.parts[0].scales).all()
+
+
+def test_few_that_are_good_are_not_taken_for_luck() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.random((40, 6))
+    y = rng.normal(0.0, 0.3, 40)
+    y[7] = -3.0
+    found = GaussianProcess.fit(X, y, [Part.of(np.arange(6))], 100)
+    assert found.noise.max() <= 0.25 + 1e-9
+    best, elsewhere = found.predict(np.stack([X[7], 1 - X[7]]))[0]
+    assert best < y.mean() - 1
+    assert best < elsewhere

