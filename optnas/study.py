@@ -353,7 +353,7 @@ class Study:
         if not isinstance(self.pruner, str):
             return self.pruner
         full = max(possible(self.training.epochs)) if self._has_full else None
-        return make_pruner(self.pruner, self.training.rungs, full, self.domain.region)
+        return make_pruner(self.pruner, self.training.rungs, full, self.domain)
 
     def open(self, storage: BaseStorage) -> optuna.Study:
         """Return this study in ``storage``, made there if it is new.

@@ -17,27 +17,25 @@ from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.pareto_improvement import ParetoImprovementPruner
 from optnas.pruners.pareto_promotion import ParetoPromotionPruner
 from optnas.pruners.rank import RankPruner
-from optnas.region import Region
+from optnas.samplers.domain import Domain
 
 __all__ = ["PRUNERS", "make_pruner"]
 
-_Make = Callable[[Sequence[int] | None, int | None, Region | None], BasePruner]
+_Make = Callable[[Sequence[int] | None, int | None, Domain | None], BasePruner]
 
 
 def _halving(kind: type[ParetoHalvingPruner]) -> _Make:
-    return lambda rungs, full, region: kind(rungs=rungs, max_resource=full if full != 1 else None)
+    return lambda rungs, full, domain: kind(rungs=rungs, max_resource=full if full != 1 else None)
 
 
 PRUNERS: dict[str, _Make] = {
-    "hyperband": lambda rungs, full, region: RankPruner(HyperbandPruner()),
-    "median": lambda rungs, full, region: RankPruner(MedianPruner()),
-    "none": lambda rungs, full, region: NopPruner(),
+    "hyperband": lambda rungs, full, domain: RankPruner(HyperbandPruner()),
+    "median": lambda rungs, full, domain: RankPruner(MedianPruner()),
+    "none": lambda rungs, full, domain: NopPruner(),
     "pareto-halving": _halving(ParetoHalvingPruner),
-    "pareto-improvement": lambda rungs, full, region: ParetoImprovementPruner(
-        max_resource=full, region=region
-    ),
+    "pareto-improvement": lambda rungs, full, domain: ParetoImprovementPruner(domain, max_resource=full),
     "pareto-promotion": _halving(ParetoPromotionPruner),
-    "successive-halving": lambda rungs, full, region: RankPruner(SuccessiveHalvingPruner(min_resource=1)),
+    "successive-halving": lambda rungs, full, domain: RankPruner(SuccessiveHalvingPruner(min_resource=1)),
 }
 
 
@@ -45,7 +43,7 @@ def make_pruner(
     name: str,
     rungs: Sequence[int] | None = None,
     full: int | None = None,
-    region: Region | None = None,
+    domain: Domain | None = None,
 ) -> BasePruner:
     """Return the pruner called ``name``.
 
@@ -53,11 +51,11 @@ def make_pruner(
         name: A key of :data:`PRUNERS`. Optuna's go by the non-domination rank.
         rungs: At which steps trials are compared, for those that do not go by each report.
         full: The step at which a trial is trained in full, where that is known.
-        region: Which values are of use, for those that compare values.
+        domain: What is known of candidates, for those that forecast.
 
     Raises:
         UserError: If there is none of that name.
     """
     if name not in PRUNERS:
         raise UserError(f"no pruner is called {name!r}: {nearest(name, PRUNERS)}")
-    return PRUNERS[name](rungs, full, region)
+    return PRUNERS[name](rungs, full, domain)

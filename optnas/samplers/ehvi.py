@@ -16,6 +16,7 @@ from optnas import pareto
 from optnas.samplers.domain import Domain, everything, mutated, neighbours, sampled
 from optnas.samplers.encoding import Encoding
 from optnas.samplers.fidelity import Evidence, evidence
+from optnas.samplers.forecast import Forecast
 from optnas.samplers.history import History, signs_of
 from optnas.samplers.surrogate import Candidates, Surrogate
 from optnas.samplers.whole import WholeSampler
@@ -98,13 +99,16 @@ class EHVISampler(WholeSampler):
     def __init__(self, domain: Domain | None = None, *, seed: int | None = None) -> None:
         super().__init__(domain, seed=seed)
         self._encoded: tuple[Domain, Encoding] | None = None
+        self._forecast: Forecast | None = None
         self._pool: _Pool | None = None
         self._fitted: tuple[Domain, int, list[Array]] | None = None
 
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
         signs = signs_of(study)
         pool = self._drawn(domain, history, signs)
-        told = evidence(history.finished)
+        if self._forecast is None or self._forecast.domain is not domain:
+            self._forecast = Forecast(domain, signs)
+        told = evidence(history.finished, self._forecast)
         if not pool.params:
             return sampled(domain, rng)
         if len(told.values) < 2 or len(told.values) + len(history.running) < _START:
@@ -138,7 +142,8 @@ class EHVISampler(WholeSampler):
             count = int(count * factor)
         if self._fitted is None or self._fitted[0] is not domain or self._fitted[1] != count:
             some = tuple(sorted(ended[:count], key=lambda observation: observation.number))
-            told = evidence(some)
+            assert self._forecast is not None
+            told = evidence(some, self._forecast)
             thetas: list[Array] = []
             if len(told.values) >= 2:
                 then = dataclasses.replace(history, finished=some, running=())

@@ -24,9 +24,6 @@ _SCALE_MEAN, _SCALE_DEVIATION = math.sqrt(2), 0.5
 _OWN_DEVIATION = 0.5
 # Of the log noise variance: seeds differ by a twentieth of what architectures differ by, or much more.
 _NOISE_MEAN, _NOISE_DEVIATION = -6.0, 2.0
-# No more than a quarter of all variance: where few of many points are good, that these were only lucky is
-# the easier explanation, and nothing is expected anywhere any more.
-_MOST_NOISE = math.log(0.25)
 # Of the log variance of each part, for values scaled to a variance of 1.
 _VARIANCE_DEVIATION = 1.0
 _JITTER = 1e-8
@@ -116,6 +113,7 @@ class GaussianProcess:
         most: int,
         deviations: Array | float = 0.0,
         theta: Array | None = None,
+        most_noise: float = math.inf,
     ) -> GaussianProcess:
         """Fit length scales, variances and noise by their most probable values, and condition on ``y``.
 
@@ -127,13 +125,14 @@ class GaussianProcess:
             deviations: What is known of each observation's noise beside what all have, shape
                 (observations,).
             theta: What was fitted before, to be taken as it is.
+            most_noise: The most that the noise's variance can be, as a share of that of ``y``.
         """
         mean, deviation = float(y.mean()), float(y.std()) or 1.0
         scaled = (y - mean) / deviation
         doubts = np.broadcast_to(np.square(deviations / deviation), y.shape)
         if theta is None:
             some = np.unique(np.linspace(0, len(y) - 1, min(len(y), most)).astype(int))
-            theta = _most_probable(X[some], scaled[some], doubts[some], parts)
+            theta = _most_probable(X[some], scaled[some], doubts[some], parts, most_noise)
         noise = math.exp(theta[-1]) + doubts
         return cls._of(X, scaled, theta, noise, mean, deviation, tuple(_unpacked(theta, parts)))
 
@@ -163,6 +162,17 @@ class GaussianProcess:
         left = variance - np.einsum("ij,ij->j", explained, explained)
         return self.mean + self.deviation * mean, self.deviation * np.sqrt(np.maximum(left, 1e-12))
 
+    def observed(self, X: Array) -> tuple[Array, Array]:
+        """Return the mean and the standard deviation of what would be observed at ``X``, noise included."""
+        mean, deviation = self.predict(X)
+        return mean, np.sqrt(np.square(deviation) + math.exp(self.theta[-1]) * self.deviation**2)
+
+    def left_out(self) -> tuple[Array, Array]:
+        """Return what would be expected of each observation without it (equation 5.12), noise included."""
+        inverse = np.diag(cho_solve((self.root, True), np.eye(len(self.values)), check_finite=False))
+        scaled = self.values - self.weights / inverse
+        return self.mean + self.deviation * scaled, self.deviation / np.sqrt(inverse)
+
 
 def _unpacked(theta: Array, parts: Sequence[Part]) -> Iterator[FittedPart]:
     """Yield the parts with what ``theta`` says of them."""
@@ -173,7 +183,7 @@ def _unpacked(theta: Array, parts: Sequence[Part]) -> Iterator[FittedPart]:
         start += part.scales + 2
 
 
-def _most_probable(X: Array, y: Array, doubts: Array, parts: Sequence[Part]) -> Array:
+def _most_probable(X: Array, y: Array, doubts: Array, parts: Sequence[Part], most_noise: float) -> Array:
     """Return the most probable ``theta``, by the posterior's gradient."""
     middle, spread = _prior(parts)
     diagonal = np.diag_indices(len(y))
@@ -208,7 +218,7 @@ def _most_probable(X: Array, y: Array, doubts: Array, parts: Sequence[Part]) -> 
         return float(value), np.array(gradient) + off / spread
 
     bounds = [(m - 4 * s, m + 4 * s) for m, s in zip(middle, spread, strict=True)]
-    bounds[-1] = bounds[-1][0], _MOST_NOISE
+    bounds[-1] = bounds[-1][0], min(bounds[-1][1], math.log(most_noise))
     options = {"maxiter": _STEPS}
     found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     return np.asarray(found, dtype=float)

@@ -17,7 +17,7 @@ from optnas import pareto
 from optnas.region import Region
 from optnas.samplers.domain import Domain
 
-__all__ = ["Fold", "History", "Observation", "Reader", "follow", "in_order", "merged"]
+__all__ = ["Fold", "History", "Observation", "Reader", "follow", "in_order", "merged", "observed"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Reader:
                 continue
             kept = self._kept.get(trial._trial_id)
             if kept is None:
-                kept = (_observed(trial, domain, signs), domain.key_of(trial))
+                kept = (observed(trial, domain, signs), domain.key_of(trial))
                 self._kept[trial._trial_id] = kept
             if kept[0].params:
                 finished.append(kept[0])
@@ -234,7 +234,8 @@ def signs_of(study: Study) -> NDArray[np.float64]:
     return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
 
 
-def _observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) -> Observation:
+def observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) -> Observation:
+    """Return what a trial says, in the terms of samplers."""
     from optnas.pruners.pareto_promotion import promoted
     from optnas.pruners.rungs import HOPELESS, rungs_of
 

@@ -27,6 +27,9 @@ Scale = Callable[[Array], Array]
 
 # Of more observations the model looks at the better half of so many, and at some of the others.
 _OBSERVED = 500
+# No more than a quarter of the variance is noise: where few of many candidates are good, that these were only
+# lucky is the easier explanation, and nothing is expected anywhere any more.
+_MOST_NOISE = 0.25
 # The fit of the length scales looks at so many.
 _FITTED = 120
 # How far beyond the worst that counts the reference point lies, in shares of the range. What is known has
@@ -257,7 +260,10 @@ class Surrogate:
         for j, distance in zip(self._modelled, self._distances, strict=True):
             y = distance(values[some, j])
             doubts = distance(beyond[some, j]) - y
-            processes.append(GaussianProcess.fit(X, y, self._parts, _FITTED, doubts, next(given, None)))
+            theta = next(given, None)
+            processes.append(
+                GaussianProcess.fit(X, y, self._parts, _FITTED, doubts, theta, most_noise=_MOST_NOISE)
+            )
         return processes
 
     def _fitted_success(self, finished: Sequence[Observation], theta: Array | None) -> GaussianProcess | None:

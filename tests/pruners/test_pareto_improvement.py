@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from optnas import pruners, report, should_prune
 from optnas.pruners.pareto_improvement import ParetoImprovementPruner
 from optnas.region import Region
+from optnas.samplers.domain import FlatDomain
 
 RNG = np.random.default_rng(0)
 
@@ -72,8 +73,10 @@ def test_units_and_zeros_make_no_difference(shift: float, unit: float) -> None:
 
 
 def test_what_will_be_of_no_use_is_stopped_however_cheap_it_is() -> None:
-    region = Region(chance=(0.1, None))
-    study = told(ParetoImprovementPruner(region=region), noise=0.01)
+    class About(FlatDomain):
+        region = Region(chance=(0.1, None))
+
+    study = told(ParetoImprovementPruner(About({})), noise=0.01)
     assert stopped(study, 0.05, 10.0)
     assert not stopped(study, 0.5, 10.0)
     assert not stopped(told(ParetoImprovementPruner(), noise=0.01), 0.05, 10.0)

@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from optnas.samplers.fidelity import evidence
+from optnas.samplers import fidelity
+from optnas.samplers.domain import FlatDomain
+from optnas.samplers.fidelity import Evidence
+from optnas.samplers.forecast import Forecast
 from optnas.samplers.history import Observation
 
 RNG = np.random.default_rng(0)
+
+
+def evidence(finished: list[Observation]) -> Evidence:
+    return fidelity.evidence(finished, Forecast(FlatDomain({}), np.ones(2)))
 
 
 def went_on(rung: float, end: float, cost: float = 7.0) -> Observation:
