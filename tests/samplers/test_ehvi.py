@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from optuna.trial import TrialState
 from optnas import Study, Training, choose, maximize, minimize, ops, real, repeat
 from optnas.pareto import hypervolume
 from optnas.pruners.rungs import report
+from optnas.region import Region
 from optnas.samplers import make_sampler
 from optnas.samplers.domain import FlatDomain
 from optnas.samplers.ehvi import EHVISampler
@@ -272,3 +273,45 @@ def test_a_smooth_function_is_not_searched_at_its_ends_only() -> None:
     found = [volume(EHVISampler(seed=seed)) for seed in range(3)]
     usual = [volume(optuna.samplers.RandomSampler(seed=seed)) for seed in range(3)]
     assert min(found) > max(usual)
+
+
+class CheapCorner(FlatDomain):
+    """Networks of two layers; one in nine has none and answers at random, at next to no cost."""
+
+    region = Region(chance=(0.1, None), ideal=(1.0, None))
+    training = frozenset({"lr"})
+    costly = True
+
+    def __init__(self) -> None:
+        ops = CategoricalDistribution(["none", "conv", "wide"])
+        width = IntDistribution(1, 64, log=True)
+        lr = FloatDistribution(1e-4, 1e-1, log=True)
+        super().__init__({"first": ops, "second": ops, "width": width, "lr": lr})
+
+    def known(self, params: Mapping[str, Any]) -> Sequence[float | None]:
+        kinds = [params["first"], params["second"]]
+        layers = 3 * kinds.count("wide") + kinds.count("conv")
+        return None, 20.0 + 1_000.0 * layers * params["width"]
+
+    def features(self, params: Mapping[str, Any]) -> Sequence[float]:
+        return (float(np.log10(self.known(params)[1])),)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_cheap_and_learns_nothing_is_left_alone(seed: int) -> None:
+    domain, rng = CheapCorner(), np.random.default_rng(seed)
+
+    def trained(trial: optuna.Trial) -> tuple[float, float]:
+        params = {name: trial._suggest(name, how) for name, how in domain.distributions.items()}
+        cost = domain.known(params)[1]
+        learned = 0.85 * (1 - (1_000 / (cost + 1_000)) ** 0.7) - 0.05 * abs(np.log10(params["lr"]) + 2.5)
+        accuracy = 0.1 + max(0.0, learned if cost > 20 else 0.0) + rng.normal(0, 0.01)
+        return accuracy, cost
+
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=EHVISampler(domain, seed=seed))
+    study.optimize(trained, 60)
+    corner = [trial.values[1] == 20 for trial in study.trials]
+    assert sum(corner[20:]) <= 4
+    # Nor is it because nothing is tried there, or all is at the other end.
+    assert any(corner)
+    assert min(trial.values[1] for trial in study.trials[20:] if trial.values[0] > 0.7) < 10_000
