@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from optnas.train.forwards import Forward, forwards
 from optnas.train.layout import channels_last
 
 __all__ = ["faster_convolutions"]
@@ -28,25 +29,21 @@ __all__ = ["faster_convolutions"]
 _WIDEST = 3
 
 
-@contextlib.contextmanager
-def faster_convolutions(module: nn.Module, device: str) -> Iterator[None]:
+def faster_convolutions(module: nn.Module, device: str) -> contextlib.AbstractContextManager[None]:
     """Let depthwise and pointwise convolutions of ``module`` be computed in other ways while within.
 
     Args:
         module: In channels last, as its inputs are expected to be.
         device: The type of device that it is on, such as ``"cuda"``.
     """
-    changed = []
-    for layer in module.modules():
-        # Only PyTorch's own class: what a subclass does in its forward is not known here.
-        if type(layer) is nn.Conv2d and (forward := _faster(layer, device)) is not None:
-            layer.forward = partial(forward, layer)  # type: ignore[method-assign]
-            changed.append(layer)
-    try:
-        yield
-    finally:
-        for layer in changed:
-            del layer.forward
+    return forwards(module, partial(_chosen, device))
+
+
+def _chosen(device: str, layer: nn.Module) -> Forward | None:
+    # Only PyTorch's own class: what a subclass does in its forward is not known here.
+    if type(layer) is nn.Conv2d and (forward := _faster(layer, device)) is not None:
+        return partial(forward, layer)
+    return None
 
 
 def _faster(layer: nn.Conv2d, device: str) -> Callable[[nn.Conv2d, Tensor], Tensor] | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from optnas.errors import UserError
+from optnas.train.forwards import Forward, forwards
 
 __all__ = ["PRECISIONS", "choose_precision", "in_precision", "in_tf32", "of_capability"]
 
@@ -78,7 +79,7 @@ def in_precision(module: nn.Module, precision: str, device: torch.device) -> Ite
             if precision == "bfloat16":
                 stack.enter_context(_in_autocast(module, device))
         elif precision == "bfloat16":
-            stack.enter_context(_in_lowered_layers(module))
+            stack.enter_context(forwards(module, _lowered))
         yield
 
 
@@ -106,8 +107,7 @@ def in_tf32(allowed: bool) -> Iterator[None]:
             setattr(owner, name, was)
 
 
-@contextlib.contextmanager
-def _in_autocast(module: nn.Module, device: torch.device) -> Iterator[None]:
+def _in_autocast(module: nn.Module, device: torch.device) -> contextlib.AbstractContextManager[None]:
     """Let the forward pass of ``module`` be autocast to bfloat16, and its output come in float32."""
     forward = module.forward
 
@@ -117,29 +117,10 @@ def _in_autocast(module: nn.Module, device: torch.device) -> Iterator[None]:
             out: Tensor = forward(*inputs)
         return out.float() if out.dtype == torch.bfloat16 else out
 
-    module.forward = autocast
-    try:
-        yield
-    finally:
-        del module.forward
+    return forwards(module, lambda layer: autocast if layer is module else None)
 
 
-@contextlib.contextmanager
-def _in_lowered_layers(module: nn.Module) -> Iterator[None]:
-    lowered: list[nn.Module] = []
-    for layer in module.modules():
-        forward = _lowered(layer)
-        if forward is not None:
-            layer.forward = forward
-            lowered.append(layer)
-    try:
-        yield
-    finally:
-        for layer in lowered:
-            del layer.forward
-
-
-def _lowered(layer: nn.Module) -> Callable[[Tensor], Tensor] | None:
+def _lowered(layer: nn.Module) -> Forward | None:
     """Return the forward function of a layer that is worth lowering."""
     # Only PyTorch's own classes: what a subclass does in its forward is not known here.
     if type(layer) is nn.Conv2d and layer.groups == 1 and layer.padding_mode == "zeros":

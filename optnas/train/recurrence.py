@@ -9,7 +9,6 @@ depend on the gradient are found for all steps at once. LSTMs have a kernel of o
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -19,28 +18,25 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from optnas.ops.sequence_modules import States
+from optnas.train.forwards import Forward, forwards
 
 __all__ = ["faster_recurrence"]
 
 
-@contextlib.contextmanager
-def faster_recurrence(module: nn.Module, device: str) -> Iterator[None]:
+def faster_recurrence(module: nn.Module, device: str) -> contextlib.AbstractContextManager[None]:
     """Let GRUs and simple recurrences of ``module`` be trained in another way while within.
 
     Args:
         module: Where they are.
         device: The type of device that it is on; only on ``"cpu"`` anything changes.
     """
-    changed = []
-    for layer in module.modules():
+
+    def choose(layer: nn.Module) -> Forward | None:
         if device == "cpu" and type(layer) is States and _is_slow(layer.recurrent):
-            layer.forward = partial(_forward, layer)  # type: ignore[method-assign]
-            changed.append(layer)
-    try:
-        yield
-    finally:
-        for layer in changed:
-            del layer.forward
+            return partial(_forward, layer)
+        return None
+
+    return forwards(module, choose)
 
 
 def _is_slow(recurrent: nn.RNNBase) -> bool:
