@@ -66,7 +66,7 @@ class Forecast:
         self._encoding = Encoding(domain)
         self._training = self._encoding.columns(domain.training)
         self._groups = np.unique(self._encoding.groups[self._training], return_inverse=True)[1]
-        self._thetas: dict[int, tuple[int, dict[int, Array]]] = {}
+        self._thetas: dict[int, _Fitted] = {}
 
     def ends(self, finished: Sequence[Observation], rung: int, of: Sequence[Observation]) -> Ends | None:
         """Return what to expect of trials ``of`` at full training; ``None`` where too little is known.
@@ -90,7 +90,8 @@ class Forecast:
         places = {observation.number: i for i, observation in enumerate(on)}
         without = [(i, places[o.number]) for i, o in enumerate(of) if o.complete and o.number in places]
         left, own = (list(indices) for indices in zip(*without, strict=True)) if without else ([], [])
-        thetas = self._fitted(on, rung)
+        fitted = self._fitted(on, rung)
+        thetas = fitted.thetas if fitted.thetas.keys() == view.distances.keys() else {}
         for j, distance in view.distances.items():
             line, off = view.residuals(on, j)
             process = GaussianProcess.fit(X, off, parts, _MOST, theta=thetas.get(j))
@@ -100,7 +101,7 @@ class Forecast:
             floor[j] = distance.floor
         return Ends(mean, deviation, floor)
 
-    def _fitted(self, on: list[Observation], rung: int) -> dict[int, Array]:
+    def _fitted(self, on: list[Observation], rung: int) -> _Fitted:
         """Return each objective's hyperparameters as of the trials that ended first, up to a round number.
 
         So they are the same for every worker, and are fitted anew only now and then.
@@ -109,17 +110,17 @@ class Forecast:
         while count * _FITTED_ANEW <= len(on):
             count = int(count * _FITTED_ANEW)
         kept = self._thetas.get(rung)
-        if kept is None or kept[0] != count:
+        if kept is None or kept.count != count:
             some = on[:count]
             view = _View(self, some, rung)
             X = view.points(some)
             parts = self._parts(X.shape[1])
-            fitted = {
+            thetas = {
                 j: GaussianProcess.fit(X, view.residuals(some, j)[1], parts, _MOST).theta
                 for j in view.distances
             }
-            kept = self._thetas[rung] = count, fitted
-        return kept[1]
+            kept = self._thetas[rung] = _Fitted(count, thetas)
+        return kept
 
     def _parts(self, columns: int) -> list[Part]:
         own = columns - len(self._training)
@@ -129,13 +130,18 @@ class Forecast:
         """Return how trials are trained, as far as it was chosen, shape (trials, columns)."""
         return self._encoding([o.params for o in observations])[:, self._training]
 
-    def features(self, observations: Sequence[Observation]) -> Array:
-        """Return what is known of the candidates of trials, shape (trials, features)."""
-        params = [o.params for o in observations]
-        found = [self.domain.features(p) if self.domain.known(p) is not None else None for p in params]
-        width = max((len(row) for row in found if row is not None), default=0)
-        rows = [[0.0] * width if row is None else row for row in found]
-        return np.array(rows, dtype=float).reshape(len(params), width)
+    def features(self, observations: Sequence[Observation]) -> list[Sequence[float]]:
+        """Return what is known of the candidates of trials; nothing of those that are of no use any more."""
+        params = [observation.params for observation in observations]
+        return [self.domain.features(p) if self.domain.known(p) is not None else () for p in params]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """The hyperparameters for each objective as of the ``count`` trials that ended first."""
+
+    count: int
+    thetas: dict[int, Array]
 
 
 class _View:
@@ -158,6 +164,7 @@ class _View:
             j: LogDistance.of(last[:, j], limits[j], within=bool(np.isfinite(limits[j])), ideal=best[j])
             for j in changing
         }
+        self._width = max(map(len, forecast.features(on)))
         values = self._values(on)
         self._low, self._span = values.min(axis=0), np.ptp(values, axis=0)
 
@@ -183,10 +190,12 @@ class _View:
 
     def _values(self, observations: Sequence[Observation]) -> Array:
         """Return what trials have at the rung, and what is known of them."""
-        features = self._forecast.features(observations)
-        if not features.size:
+        if self._width:
+            rows = [row or [0.0] * self._width for row in self._forecast.features(observations)]
+            beside = np.array(rows, dtype=float)
+        else:
             now = np.array([o.rungs[self._rung] for o in observations])
-            features = np.delete(now, list(self.distances), axis=1)
+            beside = np.delete(now, list(self.distances), axis=1)
         return np.concatenate(
-            [*(self.logs(observations, j)[:, None] for j in self.distances), features], axis=1
+            [*(self.logs(observations, j)[:, None] for j in self.distances), beside], axis=1
         )
