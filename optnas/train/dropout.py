@@ -15,6 +15,8 @@ __all__ = ["faster_dropout"]
 # A draw of 64 bits decides for four numbers, each by whether its 16 bits are below a share of all.
 _BITS = 16
 _NUMBERS = 64 // _BITS
+# Of fewer numbers PyTorch's own dropout, which is one call, is as fast or faster.
+_FEWEST = 2**14
 
 
 def faster_dropout(module: nn.Module, device: str) -> contextlib.AbstractContextManager[None]:
@@ -35,7 +37,7 @@ def faster_dropout(module: nn.Module, device: str) -> contextlib.AbstractContext
 
 def _forward(layer: nn.Dropout, x: Tensor) -> Tensor:
     dropped = round(layer.p * 2**_BITS)
-    if not layer.training or not 0 < dropped < 2**_BITS:
+    if not layer.training or not 0 < dropped < 2**_BITS or x.numel() < _FEWEST:
         return nn.Dropout.forward(layer, x)
     draws = torch.empty(-(-x.numel() // _NUMBERS), dtype=torch.int64).random_(-(2**63), None)
     numbers = draws.view(torch.int16)[: x.numel()].view(x.shape)
