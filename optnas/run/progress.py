@@ -8,12 +8,11 @@ from collections import Counter
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import pareto
 from optnas.region import Region
+from optnas.samplers.history import signs_of
 
 __all__ = ["Progress", "counting", "front", "suggesting"]
 
@@ -110,7 +109,7 @@ def _hypervolume(study: optuna.Study, trials: list[FrozenTrial]) -> float:
     candidates = _feasible(trials)
     if not candidates:
         return 0.0
-    losses, limits = _losses(study, candidates), Region.of(study).stated(_signs(study))
+    losses, limits = _losses(study, candidates), Region.of(study).stated(signs_of(study))
     worst = np.where(np.isfinite(limits), limits, losses.max(axis=0))
     points = pareto.in_decades(np.concatenate([losses, worst[None]]))
     return pareto.hypervolume(points[:-1], points[-1])
@@ -126,12 +125,7 @@ def _feasible(trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 def _losses(study: optuna.Study, trials: list[FrozenTrial]) -> pareto.Points:
     """Return the values as ones to minimise, shape (trials, objectives)."""
-    return np.array([trial.values for trial in trials], dtype=float) * _signs(study)
-
-
-def _signs(study: optuna.Study) -> NDArray[np.float64]:
-    """Return 1 for each objective to be minimised, -1 for each to be maximised."""
-    return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
+    return np.array([trial.values for trial in trials], dtype=float) * signs_of(study)
 
 
 def counting(study: optuna.Study, trials: list[FrozenTrial]) -> list[float | None]:
@@ -139,6 +133,6 @@ def counting(study: optuna.Study, trials: list[FrozenTrial]) -> list[float | Non
 
     A search is about what is better than that (:class:`~optnas.region.Region`).
     """
-    signs = _signs(study)
+    signs = signs_of(study)
     worst = Region.of(study).worst(_losses(study, trials).min(axis=0), signs) * signs
     return [float(value) if np.isfinite(value) else None for value in worst]

@@ -17,6 +17,7 @@ from optnas.samplers.domain import Domain, everything, mutated, neighbours, samp
 from optnas.samplers.encoding import Encoding
 from optnas.samplers.fidelity import Evidence, evidence
 from optnas.samplers.forecast import Forecast
+from optnas.samplers.gaussian_process import refitted_at
 from optnas.samplers.history import History, signs_of
 from optnas.samplers.surrogate import Candidates, Surrogate
 from optnas.samplers.whole import WholeSampler
@@ -137,9 +138,7 @@ class EHVISampler(WholeSampler):
         if factor == 1:
             return []
         ended = history.ended
-        count = _START
-        while count * factor <= len(ended):
-            count = int(count * factor)
+        count = refitted_at(len(ended), _START, factor)
         if self._fitted is None or self._fitted[0] is not domain or self._fitted[1] != count:
             some = tuple(sorted(ended[:count], key=lambda observation: observation.number))
             assert self._forecast is not None

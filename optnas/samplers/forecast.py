@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from optnas.samplers.domain import Domain
 from optnas.samplers.encoding import Encoding
-from optnas.samplers.gaussian_process import GaussianProcess, Part
+from optnas.samplers.gaussian_process import GaussianProcess, Part, refitted_at
 from optnas.samplers.history import Observation
 from optnas.samplers.improvement import LogDistance
 from optnas.samplers.line import Line
@@ -106,9 +106,7 @@ class Forecast:
 
         So they are the same for every worker, and are fitted anew only now and then.
         """
-        count = _FEWEST
-        while count * _FITTED_ANEW <= len(on):
-            count = int(count * _FITTED_ANEW)
+        count = refitted_at(len(on), _FEWEST, _FITTED_ANEW)
         kept = self._thetas.get(rung)
         if kept is None or kept.count != count:
             some = on[:count]

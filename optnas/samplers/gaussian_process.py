@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
-__all__ = ["GaussianProcess", "Part"]
+__all__ = ["GaussianProcess", "Part", "refitted_at"]
 
 Array = NDArray[np.float64]
 
@@ -172,6 +172,17 @@ class GaussianProcess:
         inverse = np.diag(cho_solve((self.root, True), np.eye(len(self.values)), check_finite=False))
         scaled = self.values - self.weights / inverse
         return self.mean + self.deviation * scaled, self.deviation / np.sqrt(inverse)
+
+
+def refitted_at(count: int, first: int, factor: float) -> int:
+    """Return at how many observations, of ``count``, hyperparameters were to be fitted anew last.
+
+    That is at ``first`` and whenever there are ``factor`` times as many: the same for every worker.
+    """
+    last = first
+    while last * factor <= count:
+        last = int(last * factor)
+    return last
 
 
 def _unpacked(theta: Array, parts: Sequence[Part]) -> Iterator[FittedPart]:

@@ -334,7 +334,8 @@ def _scales(values: Array, known: Array) -> list[Scale]:
     scales: list[Scale] = []
     for found, column in zip(values.T, known.T, strict=True):
         if np.isfinite(column).all():
-            wide = _one_sign(every := np.concatenate([found, column])) and _ratio(every) > _WIDE
+            every = np.concatenate([found, column])
+            wide = _one_sign(every) and _ratio(every) > _WIDE
         else:
             usual = np.quantile(found[:_FIRST], _USUAL)
             enough = len(found) >= _FIRST and found.min() > 0
