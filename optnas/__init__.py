@@ -3,9 +3,9 @@
 from optnas import data, ops, pruners, samplers, spaces, tasks
 from optnas.candidate import Candidate
 from optnas.cost import Cost
-from optnas.cost.measuring import Measuring
 from optnas.errors import UserError
-from optnas.metrics import maximize, minimize
+from optnas.measure.measuring import Measuring
+from optnas.objectives import maximize, minimize
 from optnas.ops import op
 from optnas.pruners import (
     ParetoHalvingPruner,
@@ -18,7 +18,7 @@ from optnas.pruners import (
 from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared, stage
 from optnas.study import Study
 from optnas.train import Training
-from optnas.trained import load
+from optnas.winner.folder import load
 
 __all__ = [
     "BuildError",

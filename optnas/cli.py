@@ -100,7 +100,7 @@ def init(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path
 
       optnas init studies/faces.py
     """
-    from optnas.template import TEMPLATE
+    from optnas.run.template import TEMPLATE
 
     if path.exists():
         raise UserError(f"{path} is there already: choose another name")
@@ -225,7 +225,7 @@ def pareto(
     """
     from optnas.reports import records, terminal
     from optnas.run.lookup import find_study
-    from optnas.run.progress import front
+    from optnas.trials.progress import front
 
     found = find_study(storage, study)
     best = front(found)
@@ -317,7 +317,7 @@ def train(
 
       optnas train studies/digits.py -a "seq(conv(16), relu, head)" --set optimizer=adam --set lr=0.01
     """
-    from optnas.run.train import Wanted, train_command
+    from optnas.winner.command import Wanted, train_command
 
     more = [] if epochs is None else [f"epochs={epochs}"]
     wanted = Wanted(trial, architecture, front, seeds, patience, (*(settings or ()), *more), folder)

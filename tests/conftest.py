@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 import torch
 
-from optnas.space.memory import forget
+from optnas.space.memo import forget
 from optnas.space.op import _registry
 
 torch.set_num_threads(1)

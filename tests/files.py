@@ -62,3 +62,13 @@ def finish(process: subprocess.Popen[str], seconds: float = 120) -> str:
     output, _ = process.communicate(timeout=seconds)
     assert process.returncode == 0, output
     return output
+
+
+def assert_refused(result: Result, said: str) -> None:
+    """Assert that a command ended with one line that says this, and status 2."""
+    assert result.exit_code == 2, result.output
+    lines = result.output.strip().splitlines()
+    assert len(lines) == 1, result.output
+    assert lines[0].startswith("error: ")
+    assert said in lines[0]
+    assert "Traceback" not in result.output

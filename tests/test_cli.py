@@ -9,11 +9,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from typer.testing import Result
 
 from optnas.run.storage import open_storage
 from optnas.run.worker import work
-from tests.files import call, quick_study, start
+from tests.files import assert_refused, call, quick_study, start
 
 
 @pytest.fixture(autouse=True)
@@ -140,15 +139,6 @@ def test_a_command_that_cannot_be_is_one_line(tmp_path: Path, arguments: list[st
     assert_refused(result, said)
     assert "s3cret" not in result.output
     assert not Path("optnas.db").exists()
-
-
-def assert_refused(result: Result, said: str) -> None:
-    assert result.exit_code == 2, result.output
-    lines = result.output.strip().splitlines()
-    assert len(lines) == 1, result.output
-    assert lines[0].startswith("error: ")
-    assert said in lines[0]
-    assert "Traceback" not in result.output
 
 
 def test_a_space_that_changed_under_its_name_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:

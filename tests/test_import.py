@@ -7,7 +7,16 @@ import sys
 
 import optnas
 
-HEAVY = ("torchvision", "sklearn", "pandas", "plotly", "optuna_dashboard", "matplotlib", "torchmetrics")
+HEAVY = (
+    "torchvision",
+    "sklearn",
+    "pandas",
+    "plotly",
+    "optuna_dashboard",
+    "matplotlib",
+    "torchmetrics",
+    "scipy.optimize",
+)
 
 
 def test_importing_optnas_imports_nothing_heavy() -> None:

@@ -30,7 +30,7 @@ from rich.table import Table
 from optnas import spaces
 from optnas.ops.cell import graph_of
 from optnas.space import Node, Shape, Site
-from optnas.space.memory import forget
+from optnas.space.memo import forget
 from optnas.space.op import _cost
 
 # What a study can afford beside Optuna's own work on a trial, in microseconds.

@@ -36,10 +36,10 @@ from rich.table import Table as Printed
 from volume import Volume
 
 from optnas import Study, UserError
-from optnas.pruners.rungs import rungs_of
 from optnas.run.files import load_study
 from optnas.run.storage import open_storage
 from optnas.run.worker import work
+from optnas.trials.rungs import rungs_of
 
 NEVER = 10**9
 

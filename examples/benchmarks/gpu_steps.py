@@ -15,7 +15,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from optnas import Measuring, UserError
-from optnas.cost.measuring import measure
+from optnas.measure.measuring import measure
 from optnas.run.gpus import fitting_workers, mps_is_up
 from optnas.space import Node
 from optnas.train import fit, use_threads

@@ -25,8 +25,9 @@ from gpu_workload import FAMILIES, Row, Setting, architectures, enqueued, study_
 from optuna.trial import FrozenTrial, TrialState
 from throughput import todays_loop, tuned_loop
 
-from optnas import Study, Training, objective, ops, parse
-from optnas.resumption import Resumption
+from optnas import Study, Training, ops, parse
+from optnas import trial as trial_module
+from optnas.checkpoints.resume import Resumption
 from optnas.run.claims import Claims
 from optnas.run.gpus import fitting_workers
 from optnas.run.storage import open_storage
@@ -281,8 +282,8 @@ def trial_time(setting: Setting) -> Iterator[Row]:
             (Claims, "next", "claim"),
             (Study, "suggest", "suggest"),
             (Study, "costs", "costs"),
-            (objective, "_build", "build"),
-            (objective, "fit", "train"),
+            (trial_module.TrialRun, "_build", "build"),
+            (trial_module, "fit", "train"),
             (CudaRecorder, "warm_up", "first steps (cuDNN's choice)"),
             (CudaRecorder, "record", "capture"),
             (loop, "evaluate", "evaluate"),

@@ -44,11 +44,11 @@ from rich.console import Console
 from rich.table import Table
 
 from optnas import UserError, pareto
-from optnas.pruners.rungs import rungs_of
 from optnas.run.files import load_study
 from optnas.run.storage import open_storage
 from optnas.train import cores
 from optnas.train.training import possible
+from optnas.trials.rungs import rungs_of
 
 HERE = Path(__file__).resolve().parent
 STUDIES = HERE.parents[1] / "studies"

@@ -17,7 +17,7 @@ from recorded import Key, Recording, Run
 from volume import Found
 
 from optnas import promote, report, should_prune
-from optnas.pruners.rungs import rungs_of
+from optnas.trials.rungs import rungs_of
 
 
 @dataclass(frozen=True)

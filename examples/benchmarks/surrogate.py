@@ -41,10 +41,10 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from optnas import Study, UserError, pruners
 from optnas.candidate import Candidate
-from optnas.pruners.rungs import HOPELESS
 from optnas.run.files import load_study
 from optnas.samplers.encoding import Encoding
 from optnas.train import cores, use_threads
+from optnas.trials.record import HOPELESS, KEY, METRICS, TWIN
 
 Array = NDArray[np.float64]
 
@@ -177,7 +177,7 @@ class Search:
         candidate = study.suggest(trial)
         self.deciding.append(time.perf_counter() - started)
         yield self.deciding[-1]
-        trial.set_user_attr("key", candidate.key)
+        KEY.put(trial, candidate.key)
         state, values = yield from self._way(trial, candidate)
         self.opened.tell(trial, values, state)
         return values
@@ -188,8 +188,8 @@ class Search:
         study = self._study
         finished = self.opened.get_trials(deepcopy=False)
         for twin in finished:
-            if twin.user_attrs.get("key") == candidate.key and twin.state == TrialState.COMPLETE:
-                trial.set_user_attr("twin", twin.number)
+            if KEY.of(twin) == candidate.key and twin.state == TrialState.COMPLETE:
+                TWIN.put(trial, twin.number)
                 return TrialState.COMPLETE, twin.values
         costs = study.costs(candidate)
         for limit in study.constraints:
@@ -207,13 +207,13 @@ class Search:
             metrics = {**costs, study.objectives[0].metric.text: curve[epoch - 1]}
             values = [objective.metric(metrics) for objective in study.objectives]
             if epoch == candidate.training.epochs:
-                trial.set_user_attr("metrics", {"seconds": epoch * seconds})
+                METRICS.put(trial, {"seconds": epoch * seconds})
                 return TrialState.COMPLETE, values
             pruners.report(trial, epoch, values)
             hopeless = candidate.training.hopeless_after
             late = hopeless and rungs.index(epoch) + 1 >= hopeless
             if late and study.task is not None and study.task.at_chance({**_LEARNED, **metrics}):
-                trial.set_user_attr(HOPELESS, True)
+                HOPELESS.put(trial, True)
                 return TrialState.PRUNED, None
             if pruners.should_prune(trial):
                 return TrialState.PRUNED, None

@@ -1,11 +1,11 @@
 """Data sets: tensors in three parts, normalised by the training part alone."""
 
+from optnas.data.csv_files import csv, frame
 from optnas.data.data import Data, Part, Split, Splits
 from optnas.data.datasets import dataset
 from optnas.data.images import image_folder, torchvision
 from optnas.data.scikit import sklearn
 from optnas.data.sources import digits, tensors
-from optnas.data.tables import csv, frame
 from optnas.data.text import text
 
 __all__ = [

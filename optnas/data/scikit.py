@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optnas.data.checks import Kind
+from optnas.data.arrays import Kind
 from optnas.data.data import Data, Splits
 from optnas.data.sources import tensors
 from optnas.errors import UserError, nearest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from optnas.data.checks import Kind, as_inputs, as_targets, classes_in
+from optnas.data.arrays import Kind, as_inputs, as_targets, classes_in
 from optnas.data.data import Data, Splits
 from optnas.data.normalize import normalized
 from optnas.data.split import splits_of, three_parts

@@ -42,12 +42,12 @@ from optnas.ops.blocks import (
     relu_sepconv_bn,
     squeeze_excite,
 )
-from optnas.ops.cell import Graph, cell, graph_of, node
-from optnas.ops.containers import residual, seq
+from optnas.ops.cell import cell, node
+from optnas.ops.cell_graph import Graph, graph_of
+from optnas.ops.containers import seq
 from optnas.ops.conv import channel_shuffle, conv, depthwise, sepconv, transposed_conv
 from optnas.ops.define import op
-from optnas.ops.expressions import act, core_unit
-from optnas.ops.functions import (
+from optnas.ops.elementary import (
     absolute,
     asinh,
     atan,
@@ -70,6 +70,7 @@ from optnas.ops.functions import (
     square,
     x,
 )
+from optnas.ops.expressions import act, core_unit
 from optnas.ops.linear import flatten, head, identity, linear, softmax
 from optnas.ops.merges import (
     add,
@@ -95,6 +96,7 @@ from optnas.ops.pool import (
     global_maxpool,
     maxpool,
 )
+from optnas.ops.residual import residual
 from optnas.ops.sequence import conv1d, embedding, gru, last, lm_head, lstm, rnn
 from optnas.ops.skip import factorized_reduce, none, skip
 from optnas.ops.stack import stack

@@ -17,8 +17,8 @@ from optnas.cost import Cost
 from optnas.ops.define import op
 from optnas.ops.modules import Applied
 from optnas.ops.pointwise import pointwise
-from optnas.ops.selfgated import FixedSwish, Mish
 from optnas.ops.shapes import channel_axis, numel
+from optnas.ops.swish_mish import FixedSwish, Mish
 from optnas.space import Node, Shape
 
 __all__ = [

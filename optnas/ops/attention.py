@@ -6,10 +6,11 @@ from torch import Tensor, nn
 
 from optnas.cost import Cost
 from optnas.ops.activations import gelu
-from optnas.ops.containers import residual, seq
+from optnas.ops.containers import seq
 from optnas.ops.define import op
 from optnas.ops.linear import linear
 from optnas.ops.norm import dropout, layernorm
+from optnas.ops.residual import residual
 from optnas.ops.sequence_modules import ClassToken, LearnedPositions, Patches, SelfAttention, Sinusoids
 from optnas.ops.shapes import image, numel, positive, sequence
 from optnas.space import Node, Shape

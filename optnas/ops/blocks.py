@@ -6,12 +6,13 @@ from torch import nn
 
 from optnas.cost import Cost
 from optnas.ops.activations import relu, relu6, sigmoid
-from optnas.ops.containers import CHILDREN, chain_cost, chain_modules, residual, seq
+from optnas.ops.containers import CHILDREN, chain_cost, chain_modules, seq
 from optnas.ops.conv import conv, depthwise, sepconv
 from optnas.ops.define import op
 from optnas.ops.modules import Gated
 from optnas.ops.norm import drop_path, norm
 from optnas.ops.pool import adaptive_avgpool
+from optnas.ops.residual import residual
 from optnas.ops.shapes import channels_of, numel
 from optnas.space import Node, Op, Site, register
 

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from optnas.ops.cell_graph import Graph
+from optnas.ops.containers import seq
 from optnas.ops.linear import identity
 from optnas.ops.merges import add, concat, is_zero
 from optnas.ops.pointwise import Function
 from optnas.ops.skip import none
 from optnas.space import Node
 from optnas.space.key import canonical
-from optnas.space.node import text_of
+from optnas.space.values import text_of
 
 __all__ = ["canonical_cell"]
 
@@ -28,6 +30,8 @@ _WEIGHTLESS = {"avgpool", "maxpool", "adaptive_avgpool", "adaptive_maxpool"}
 
 # Beyond this, a cell says in a few nodes what a tree repeats over and over.
 _LARGEST_TREE = 1_000
+
+Make = Callable[..., Node]
 
 # A sum: how often each term occurs in it, by the term's number.
 _Sum = tuple[tuple[int, int], ...]
@@ -50,19 +54,24 @@ class _Term:
     colour: int = 0
 
 
-def canonical_cell(graph: Any) -> Node | None:
-    """Return the simplest tree that computes what ``graph`` says; ``None`` for the identity."""
+def canonical_cell(graph: Graph, cell: Make, node: Make) -> Node | None:
+    """Return the simplest tree that computes what ``graph`` says; ``None`` for the identity.
+
+    Args:
+        graph: What a cell says.
+        cell, node: Make a cell of nodes, and a node of ops.
+    """
     terms, outputs = _terms(graph)
     _colour(terms, outputs)
     uses = _uses(terms, outputs)
     size = sum(_size(terms, each, {}) for each in outputs)
     if graph.inputs > 1 or _shares_weights(terms, uses, outputs) or size > _LARGEST_TREE:
-        return _Cell(terms, uses, graph.inputs).written(outputs, graph.concat is not None)
+        return _Cell(terms, uses, graph.inputs, cell, node).written(outputs, graph.concat is not None)
     sums = [_tree(terms, each) for each in outputs]
     return concat(*(each or identity() for each in sums)) if len(sums) > 1 else sums[0]
 
 
-def _terms(graph: Any) -> tuple[list[_Term], list[_Sum]]:
+def _terms(graph: Graph) -> tuple[list[_Term], list[_Sum]]:
     """Return every term of the graph, and its outputs' sums."""
     terms = [_Term(None, (), f"input{number}") for number in range(graph.inputs)]
     states: list[_Sum] = [((number, 1),) for number in range(graph.inputs)]
@@ -180,8 +189,6 @@ def _colour(terms: list[_Term], outputs: list[_Sum]) -> None:
 
 def _tree(terms: list[_Term], of: _Sum) -> Node | None:
     """Return a sum as a tree of chains and merges; ``None`` for the identity."""
-    from optnas.ops.containers import seq
-
     branches: list[Node] = []
     for number, times in of:
         term = terms[number]
@@ -197,7 +204,9 @@ def _tree(terms: list[_Term], of: _Sum) -> Node | None:
 class _Cell:
     """Writes the graph as a cell again: each sum that several need, and each such term, is a node."""
 
-    def __init__(self, terms: list[_Term], uses: Counter[int], inputs: int) -> None:
+    def __init__(self, terms: list[_Term], uses: Counter[int], inputs: int, cell: Make, node: Make) -> None:
+        self.cell = cell
+        self.node = node
         self.terms = terms
         self.uses = uses
         self.inputs = inputs
@@ -206,14 +215,12 @@ class _Cell:
 
     def written(self, outputs: list[_Sum], side_by_side: bool) -> Node | None:
         """Return the cell that ends in ``outputs``."""
-        from optnas.ops.cell import cell
-
         states = [self.state(each) for each in outputs]
         if side_by_side:
-            return cell(*self.nodes, inputs=self.inputs, concat=tuple(states))
+            return self.cell(*self.nodes, inputs=self.inputs, concat=tuple(states))
         if states[0] != self.inputs + len(self.nodes) - 1 or not self.nodes:
             self._append([(identity(), states[0])])
-        return cell(*self.nodes, inputs=self.inputs)
+        return self.cell(*self.nodes, inputs=self.inputs)
 
     def state(self, of: _Sum) -> int:
         """Return the number of the state that holds a sum."""
@@ -235,9 +242,7 @@ class _Cell:
         return self.terms[number].colour, self.states.get(((number, 1),), len(self.states)), times
 
     def _append(self, edges: list[tuple[Node, int]]) -> int:
-        from optnas.ops.cell import node
-
         ops, sources = zip(*edges, strict=True)
         given = None if sources == tuple(range(len(sources))) else sources
-        self.nodes.append(node(*ops, inputs=given))
+        self.nodes.append(self.node(*ops, inputs=given))
         return self.inputs + len(self.nodes) - 1

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 
 from optnas.cost import Cost, counted
+from optnas.ops.modules import Function
 from optnas.space import Node, Op, Shape, Site, SpaceError, register
-from optnas.space.memory import remembered
+from optnas.space.memo import remembered
 
 if TYPE_CHECKING:
     from torch import nn
@@ -154,8 +155,6 @@ class _Wrapped(Op):
     def _make(self, node: Node, site: Site) -> Any:
         arguments = self._arguments(node, site, built=True)
         if self._on_tensor:
-            from optnas.ops.modules import Function
-
             return Function(self._wrapped, arguments)
         return self._called(node, {**dict(self._from_site(site)), **arguments})
 

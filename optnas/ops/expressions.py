@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from optnas.cost import Cost
-from optnas.ops import functions as f
+from optnas.ops import elementary as f
 from optnas.ops import merges
 from optnas.ops.activations import relu, sigmoid, softplus, tanh
-from optnas.ops.functions import LARGEST
+from optnas.ops.elementary import LARGEST
 from optnas.ops.modules import Applied
 from optnas.ops.pointwise import Function, operands_of
 from optnas.ops.shapes import numel
@@ -59,7 +59,7 @@ It is computed in float32 or better, and every number in it is kept within ±327
 neither it nor its slope is ever inf or not a number for any finite input.
 
 Args:
-    of: The outermost function. The functions are those of ``optnas.ops.functions``, the merges
+    of: The outermost function. The functions are those of ``optnas.ops.elementary``, the merges
         of single numbers (``add``, ``mul``, ``sub``, ``div``, ``maximum``, ``minimum``, ``gate``,
         ``mean``, ``radial``, ``laplacian``, ``blend``) and, of ``x`` alone, any activation.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from optnas.cost import Cost
 from optnas.ops.define import op
-from optnas.ops.functions import EPSILON, exponential
+from optnas.ops.elementary import EPSILON, exponential
 from optnas.ops.modules import Applied, Merged
 from optnas.ops.pointwise import Function
 from optnas.ops.shapes import channel_axis, numel

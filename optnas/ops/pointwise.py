@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from torch import Tensor, nn
 
 from optnas.cost import Cost
+from optnas.ops.containers import seq
 from optnas.ops.modules import Applied
 from optnas.ops.shapes import numel
 from optnas.space import Node, Op, Shape, Site, register
@@ -87,8 +88,6 @@ class Pointwise(Function):
 
     def simplify(self, node: Node) -> Node | None:
         if len(node.children) == 1:
-            from optnas.ops.containers import seq
-
             return seq(*node.children, Node(self, node.args))
         return super().simplify(node)
 

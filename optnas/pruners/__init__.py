@@ -1,11 +1,11 @@
 """Pruners for several objectives."""
 
-from optnas.pruners.named import PRUNERS, make_pruner
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.pareto_improvement import ParetoImprovementPruner
 from optnas.pruners.pareto_promotion import ParetoPromotionPruner, promote
 from optnas.pruners.rank import RankPruner
-from optnas.pruners.rungs import report, should_prune
+from optnas.pruners.registry import PRUNERS, make_pruner
+from optnas.trials.rungs import report, should_prune
 
 __all__ = [
     "PRUNERS",

@@ -9,9 +9,9 @@ from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.pruners.rungs import rungs_of
+from optnas.pareto.ranking import Ranking
 from optnas.pruners.standings import ONE_AT_A_TIME, Standings
-from optnas.ranking import Ranking
+from optnas.trials.rungs import rungs_of
 
 __all__ = ["ParetoHalvingPruner"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -11,11 +12,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from optnas import pareto
-from optnas.pruners.rungs import rungs_of
 from optnas.samplers.domain import Domain, FlatDomain
 from optnas.samplers.fidelity import ends_of
 from optnas.samplers.forecast import Ends, Forecast
-from optnas.samplers.history import Observation, merged, observed, signs_of
+from optnas.samplers.history import Observation, merged, observed
+from optnas.trials.directions import signs_of
+from optnas.trials.reader import Reader
+from optnas.trials.rungs import rungs_of
 
 __all__ = ["ParetoImprovementPruner"]
 
@@ -60,11 +63,7 @@ class ParetoImprovementPruner(BasePruner):
         self.max_resource = max_resource
         self.warmup = warmup
         self._domain = FlatDomain({}) if domain is None else domain
-        self._study: tuple[object, int] | None = None
-        self._forecast = Forecast(self._domain, np.zeros(0))
-        self._looked = 0
-        self._open: list[int] = []
-        self._ended: dict[int, Observation] = {}
+        self._reader = Reader(self._begin, self._take)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether ``trial`` ends with what it reported last."""
@@ -76,15 +75,15 @@ class ParetoImprovementPruner(BasePruner):
         if rung not in mine.rungs:
             return False
         with _ONE_AT_A_TIME:
-            self._read(study, signs)
-            finished = merged(self._ended[number] for number in sorted(self._ended))
+            ended = self._reader.read(study, study.get_trials(deepcopy=False))
+            finished = merged(ended.observations[number] for number in sorted(ended.observations))
             there = [o for o in finished if o.reached is not None and rung in o.rungs and not o.hopeless]
             there = [o for o in there if np.isfinite(o.rungs[rung]).all()]
             if sum(o.complete for o in there) < self.warmup:
                 return False
             if not np.isfinite(mine.rungs[rung]).all():
                 return True
-            ends = ends_of(finished, rung, [*there, mine], self._forecast)
+            ends = ends_of(finished, rung, [*there, mine], ended.forecast)
         complete = np.array([o.values for o in finished if o.complete])
         chances = self._chances(ends, complete, signs)
         return bool(chances[chances <= chances[-1]].sum() <= self.threshold * chances.sum())
@@ -106,16 +105,17 @@ class ParetoImprovementPruner(BasePruner):
         useless = dominated | np.any(drawn > region.worst(complete.min(axis=0), signs), axis=2)
         return np.asarray(1 - np.mean(useless, axis=0))
 
-    def _read(self, study: Study, signs: Array) -> None:
-        here = study._storage, study._study_id
-        if self._study != here:
-            self._study, self._looked, self._open, self._ended = here, 0, [], {}
-            self._forecast = Forecast(self._domain, signs)
-        trials = study.get_trials(deepcopy=False)
-        looked_at = [*self._open, *range(self._looked, len(trials))]
-        self._looked, self._open = len(trials), []
-        for number in looked_at:
-            if trials[number].state.is_finished():
-                self._ended[number] = observed(trials[number], self._domain, signs)
-            else:
-                self._open.append(number)
+    def _begin(self, study: Study) -> _Ended:
+        signs = signs_of(study)
+        return _Ended(signs, Forecast(self._domain, signs), {})
+
+    def _take(self, ended: _Ended, trial: FrozenTrial) -> None:
+        if trial.state.is_finished():
+            ended.observations[trial.number] = observed(trial, self._domain, ended.signs)
+
+
+@dataclasses.dataclass
+class _Ended:
+    signs: Array
+    forecast: Forecast
+    observations: dict[int, Observation]

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optnas.pareto.ranking import Ranking
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
-from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import ONE_AT_A_TIME
-from optnas.ranking import Ranking
+from optnas.trials.internals import fix_params, frozen, has_fixed_params
+from optnas.trials.lineage import lineage, paused_at, promotes
+from optnas.trials.reader import Reader
+from optnas.trials.record import FROM, PAUSED, PROMOTES
+from optnas.trials.rungs import rungs_of
 
-__all__ = ["ParetoPromotionPruner", "lineage", "paused_at", "promote", "promoted", "promoted_by"]
-
-# Of a trial that waits: after how much training. Of one that goes on with it: the number of the first.
-_PAUSED, _PROMOTES = "paused", "promotes"
-# Of one that goes on with another, for programs alone: after how much training that one waited.
-_FROM = "optnas:from"
+__all__ = ["ParetoPromotionPruner", "promote"]
 
 
 class ParetoPromotionPruner(ParetoHalvingPruner):
@@ -73,7 +71,7 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
             rungs=rungs,
             warmup=warmup,
         )
-        self._waiting = _Waiting(self.rung_at)
+        self._waiting = Reader(lambda study: _Waiting(), self._take_waiting)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether ``trial`` is to pause; its record says so then, after how much training."""
@@ -83,7 +81,7 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         with ONE_AT_A_TIME:
             if self._goes_on(self._standings.read(study)[rung], trial.number, rung):
                 return False
-        study._storage.set_trial_user_attr(trial._trial_id, _PAUSED, max(rungs_of(trial)))
+        PAUSED.put_in(study, trial, max(rungs_of(trial)))
         return True
 
     def promotable(self, study: Study) -> FrozenTrial | None:
@@ -93,7 +91,7 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         oldest.
         """
         with ONE_AT_A_TIME:
-            waiting = self._waiting.read(study)
+            waiting = self._waiting.read(study, study.get_trials(deepcopy=False)).by_rung()
             rankings = self._standings.read(study) if waiting else {}
             for rung in sorted(waiting.keys() & rankings.keys(), reverse=True):
                 ranks = rankings[rung].ranks()
@@ -116,55 +114,41 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
 
     def _left(self, trial: FrozenTrial) -> int | None:
         """Return the rung where the paused trial is that ``trial`` goes on with."""
-        return self.rung_at(trial.system_attrs.get(_FROM, 0))
+        return self.rung_at(FROM.get(trial, 0))
+
+    def _take_waiting(self, waiting: _Waiting, trial: FrozenTrial) -> None:
+        waiting.take(trial, self.rung_at(paused_at(trial) or 0))
 
     def _goes_on(self, ranking: Ranking, number: int, rung: int) -> bool:
         return len(ranking) >= self.warmup and self.is_among_best(ranking, number, rung)
 
 
 class _Waiting:
-    """The paused trials of a study that were not promoted, by rung.
+    """The paused trials of a study, and which of them other trials resume."""
 
-    A fold over the trials in the storage, of which those that ended are looked at only once.
-    """
-
-    def __init__(self, rung_at: Callable[[int], int | None]) -> None:
-        self._rung_at = rung_at
-        self._study: tuple[Any, int] | None = None
-        self._looked = 0
-        self._open: list[int] = []
-        self._promoted: set[int] = set()
+    def __init__(self) -> None:
         self._paused: dict[int, dict[int, FrozenTrial]] = {}
+        self._promoted_by: dict[int, int] = {}
 
-    def read(self, study: Study) -> dict[int, list[FrozenTrial]]:
-        """Return those of each rung where there are any, the oldest first."""
-        here = study._storage, study._study_id
-        if self._study != here:
-            self._study, self._looked, self._open, self._promoted, self._paused = here, 0, [], set(), {}
-        trials = study.get_trials(deepcopy=False)
-        looked_at = [*self._open, *range(self._looked, len(trials))]
-        self._looked, self._open = len(trials), []
-        going = set()
-        for number in looked_at:
-            going.add(promoted(trials[number]))
-            if trials[number].state.is_finished():
-                self._settle(trials[number])
-            else:
-                self._open.append(number)
-        waiting = {}
-        for rung, paused in self._paused.items():
-            for number in self._promoted & paused.keys():
-                del paused[number]
-            waiting[rung] = [trial for number, trial in paused.items() if number not in going]
-        return {rung: trials for rung, trials in waiting.items() if trials}
-
-    def _settle(self, trial: FrozenTrial) -> None:
-        number = promoted(trial)
-        if number is not None:
-            self._promoted.add(number)
-        rung = self._rung_at(paused_at(trial) or 0)
+    def take(self, trial: FrozenTrial, rung: int | None) -> None:
+        """Take in a trial; ``rung`` is where it was paused, ``None`` if it was not."""
+        paused = promotes(trial)
+        # A running trial gives its claim up if another one has the same.
+        if paused is None:
+            self._promoted_by.pop(trial.number, None)
+        else:
+            self._promoted_by[trial.number] = paused
         if rung is not None and trial.state == TrialState.PRUNED:
             self._paused.setdefault(rung, {})[trial.number] = trial
+
+    def by_rung(self) -> dict[int, list[FrozenTrial]]:
+        """Return the paused trials that none resumes, the oldest first, of each rung where there are any."""
+        promoted = set(self._promoted_by.values())
+        waiting = {}
+        for rung, paused in self._paused.items():
+            if left := [paused[number] for number in sorted(paused.keys() - promoted)]:
+                waiting[rung] = left
+        return waiting
 
 
 def promote(trial: Trial) -> FrozenTrial | None:
@@ -179,22 +163,22 @@ def promote(trial: Trial) -> FrozenTrial | None:
         The paused trial; none where ``trial`` is to be a new one. That is always so where the study's
         pruner is no :class:`ParetoPromotionPruner`, and for trials that someone enqueued.
     """
-    study, own = trial.study, trial._cached_frozen_trial
-    number = promoted(own)  # of a trial whose worker died
+    study, own = trial.study, frozen(trial)
+    number = promotes(own)  # of a trial whose worker died
     if number is not None and own.params:
         return lineage(study, own)[1]
     if number is None:
-        if not isinstance(study.pruner, ParetoPromotionPruner) or own.params or trial._fixed_params:
+        if not isinstance(study.pruner, ParetoPromotionPruner) or own.params or has_fixed_params(trial):
             return None
         paused = study.pruner.promotable(study)
         if paused is None:
             return None
         number = paused.number
-        trial.set_user_attr(_PROMOTES, number)
+        PROMOTES.put(trial, number)
     trials = study.get_trials(deepcopy=False)
-    claims = [other for other in trials if promoted(other) == number]
+    claims = [other for other in trials if promotes(other) == number]
     if any(other.number != own.number and other.state != TrialState.FAIL for other in claims):
-        trial.set_user_attr(_PROMOTES, None)
+        PROMOTES.put(trial, None)
         return None
     _fix(trial, trials[number])
     return trials[number]
@@ -202,38 +186,11 @@ def promote(trial: Trial) -> FrozenTrial | None:
 
 def _fix(trial: Trial, paused: FrozenTrial) -> None:
     """Let all parameters of ``trial`` be those of ``paused``, as ``study.enqueue_trial`` does."""
-    trial.storage.set_trial_system_attr(trial._trial_id, _FROM, paused_at(paused))
-    trial.storage.set_trial_system_attr(trial._trial_id, "fixed_params", paused.params)
-    trial._fixed_params = paused.params
+    FROM.put(trial, paused_at(paused))
+    fix_params(trial, paused.params)
     # NSGA-II looks for parents among the trials of a generation, which it gives to those it proposes.
     sampler = trial.study.sampler
-    while hasattr(sampler, "_sampler"):
-        sampler = sampler._sampler
+    while hasattr(sampler, "wrapped"):
+        sampler = sampler.wrapped
     if hasattr(sampler, "get_trial_generation"):
-        sampler.get_trial_generation(trial.study, trial._cached_frozen_trial)
-
-
-def paused_at(trial: FrozenTrial) -> int | None:
-    """Return after how much training ``trial`` was paused; none where it was not, or has gone on since."""
-    step: int | None = trial.user_attrs.get(_PAUSED)
-    return step if step is None or step == max(rungs_of(trial), default=None) else None
-
-
-def promoted(trial: FrozenTrial) -> int | None:
-    """Return the number of the paused trial that ``trial`` goes on with; none where it is of its own."""
-    number: int | None = trial.user_attrs.get(_PROMOTES)
-    return number
-
-
-def lineage(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
-    """Return ``trial``, the paused one that it promotes, the one that this one promotes, and so on."""
-    line = [trial]
-    while (number := promoted(line[-1])) is not None:
-        line.append(study.get_trials(deepcopy=False)[number])
-    return line
-
-
-def promoted_by(study: Study, trial: FrozenTrial) -> int | None:
-    """Return the number of the trial that goes on with ``trial``; none where it was not promoted."""
-    trials = study.get_trials(deepcopy=False)
-    return next((t.number for t in trials if promoted(t) == trial.number), None)
+        sampler.get_trial_generation(trial.study, frozen(trial))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
@@ -10,10 +9,11 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.pareto.ranking import Ranking
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
-from optnas.pruners.rungs import rungs_of
 from optnas.pruners.standings import ONE_AT_A_TIME, Standings
-from optnas.ranking import Ranking
+from optnas.trials.internals import id_of, identity, with_system_attrs
+from optnas.trials.rungs import rungs_of
 
 __all__ = ["RankPruner"]
 
@@ -51,7 +51,7 @@ class RankPruner(BasePruner):
         with ONE_AT_A_TIME:
             ranked = _RankedStorage(study, trial, self._standings.read(study))
             view = Study(study.study_name, ranked, study.sampler, self.pruner)  # type: ignore[arg-type]
-            return self.pruner.prune(view, ranked.get_trial(trial._trial_id))
+            return self.pruner.prune(view, ranked.get_trial(id_of(trial)))
 
 
 class _RankedStorage:
@@ -61,8 +61,7 @@ class _RankedStorage:
     """
 
     def __init__(self, study: Study, trial: FrozenTrial, rankings: Mapping[int, Ranking]) -> None:
-        self._storage = study._storage
-        self._study_id = study._study_id
+        self._storage, self._study_id = identity(study)
         self._fresh = trial
         self._ranks = _Ranks(rankings)
 
@@ -73,7 +72,7 @@ class _RankedStorage:
         return [StudyDirection.MINIMIZE]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        fresh = self._fresh if trial_id == self._fresh._trial_id else self._storage.get_trial(trial_id)
+        fresh = self._fresh if trial_id == id_of(self._fresh) else self._storage.get_trial(trial_id)
         return self._shown(fresh)
 
     def get_all_trials(
@@ -89,12 +88,12 @@ class _RankedStorage:
         self._storage.set_trial_system_attr(trial_id, key, value)
 
     def _shown(self, trial: FrozenTrial) -> FrozenTrial:
-        shown = copy.copy(trial)
-        shown.intermediate_values = _OneTrial(self._ranks, trial)  # type: ignore[assignment]
-        shown._system_attrs = {
+        attributes = {
             key: self._ranks.of(trial.number, value) if key.startswith(_COMPLETED) else value
-            for key, value in trial._system_attrs.items()
+            for key, value in trial.system_attrs.items()
         }
+        shown = with_system_attrs(trial, attributes)
+        shown.intermediate_values = _OneTrial(self._ranks, trial)  # type: ignore[assignment]
         return shown
 
 

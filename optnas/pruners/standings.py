@@ -1,17 +1,17 @@
-"""Who stands where at each rung of a study."""
+"""Rank the trials of a study at each rung."""
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.ranking import Ranking
+from optnas.pareto.ranking import Ranking
+from optnas.trials.directions import signs_of
+from optnas.trials.reader import Reader
 
 __all__ = ["ONE_AT_A_TIME", "Standings"]
 
@@ -26,8 +26,7 @@ Choose = Callable[[FrozenTrial], Mapping[int, list[float]]]
 class Standings:
     """The rankings of a study's trials at each rung.
 
-    A fold over the trials in the storage, of which those that ended are looked at only once. Trials
-    that failed or broke a constraint stand nowhere: what they had at a rung came to nothing.
+    Trials that failed or broke a constraint stand nowhere: what they had at a rung came to nothing.
 
     Args:
         choose: Which of a trial's reports counts at which rung.
@@ -35,33 +34,26 @@ class Standings:
 
     def __init__(self, choose: Choose) -> None:
         self._choose = choose
-        self._study: tuple[Any, int] | None = None
-        self._looked = 0
-        self._open: list[int] = []
-        self._rankings: dict[int, Ranking] = {}
+        self._reader = Reader(_Rankings, self._take)
 
     def read(self, study: Study) -> Mapping[int, Ranking]:
         """Return the ranking at each rung, its keys the trials' numbers."""
-        here = study._storage, study._study_id
-        if self._study != here:
-            self._study, self._looked, self._open, self._rankings = here, 0, [], defaultdict(Ranking)
-        signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
-        trials = study.get_trials(deepcopy=False)
-        looked_at = [*self._open, *range(self._looked, len(trials))]
-        self._looked, self._open = len(trials), []
-        for number in looked_at:
-            if not trials[number].state.is_finished():
-                self._open.append(number)
-            self._take(trials[number], signs)
-        return self._rankings
+        return self._reader.read(study, study.get_trials(deepcopy=False)).by_rung
 
-    def _take(self, trial: FrozenTrial, signs: list[float]) -> None:
+    def _take(self, rankings: _Rankings, trial: FrozenTrial) -> None:
         counts = self._choose(trial)
         if trial.state == TrialState.FAIL or any(broken > 0 for broken in trial.constraints.values()):
             counts = {}
         for rung, values in counts.items():
-            if len(values) == len(signs):
-                self._rankings[rung].put(trial.number, map(math.prod, zip(values, signs, strict=True)))
-        for rung, ranking in self._rankings.items():
+            if len(values) == len(rankings.signs):
+                signed = [value * sign for value, sign in zip(values, rankings.signs, strict=True)]
+                rankings.by_rung[rung].put(trial.number, signed)
+        for rung, ranking in rankings.by_rung.items():
             if rung not in counts:
                 ranking.drop(trial.number)
+
+
+class _Rankings:
+    def __init__(self, study: Study) -> None:
+        self.signs: list[float] = signs_of(study).tolist()
+        self.by_rung: defaultdict[int, Ranking] = defaultdict(Ranking)

@@ -11,7 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.errors import UserError
 from optnas.reports.numbers import short
 from optnas.reports.terminal import objective_names
-from optnas.run.progress import front
+from optnas.trials.progress import front
+from optnas.trials.record import ARCHITECTURE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -76,7 +77,7 @@ def _points(trials: list[FrozenTrial]) -> dict[str, Any]:
         "y": [trial.values[0] for trial in trials],
         "text": [
             f"trial {trial.number}: {short(trial.values[0])}, {short(trial.values[1])}"
-            f"<br>{_wrapped(str(trial.user_attrs.get('architecture', '')))}"
+            f"<br>{_wrapped(str(ARCHITECTURE.get(trial, '')))}"
             for trial in trials
         ],
         "hoverinfo": "text",

@@ -10,25 +10,37 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optnas.reports.terminal import objective_names
+from optnas.trials.record import (
+    ARCHITECTURE,
+    CHECKPOINT,
+    COSTS,
+    EAGER,
+    METRICS,
+    PAUSED,
+    PIECES,
+    PROMOTES,
+    REASON,
+    RESUMED,
+    Attribute,
+)
 
 __all__ = ["as_csv", "as_record"]
 
-_SOMETIMES = ("reason", "pieces", "eager", "paused", "promotes", "resumed", "checkpoint")
+_SOMETIMES: tuple[Attribute[Any], ...] = (REASON, PIECES, EAGER, PAUSED, PROMOTES, RESUMED, CHECKPOINT)
 
 
 def as_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
     """Return a trial as data that JSON can hold."""
-    attributes = trial.user_attrs
     values = dict(zip(objective_names(study), trial.values or (), strict=False))
     return {
         "number": trial.number,
         "state": trial.state.name,
         "values": values,
-        "architecture": attributes.get("architecture"),
+        "architecture": ARCHITECTURE.of(trial),
         "params": trial.params,
-        "costs": attributes.get("costs", {}),
-        "metrics": attributes.get("metrics", {}),
-        **{name: attributes[name] for name in _SOMETIMES if attributes.get(name) is not None},
+        "costs": COSTS.get(trial, {}),
+        "metrics": METRICS.get(trial, {}),
+        **{known.name: known.of(trial) for known in _SOMETIMES if known.of(trial) is not None},
     }
 
 

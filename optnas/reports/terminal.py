@@ -12,10 +12,23 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from optnas.pruners.pareto_promotion import promoted_by
-from optnas.pruners.rungs import rungs_of
 from optnas.reports.numbers import duration, rounded, short
-from optnas.run.progress import Progress, counting, front, suggesting
+from optnas.trials.lineage import promoted_by, promotes
+from optnas.trials.progress import Progress, counting, front, suggesting
+from optnas.trials.record import (
+    ARCHITECTURE,
+    CHECKPOINT,
+    COSTS,
+    EAGER,
+    METRICS,
+    PAUSED,
+    PIECES,
+    REASON,
+    RESUMED,
+    RUN,
+    TWIN,
+)
+from optnas.trials.rungs import rungs_of
 
 __all__ = ["front_table", "live_view", "objective_names", "studies_view", "trial_view"]
 
@@ -66,8 +79,7 @@ def front_table(study: optuna.Study, trials: list[FrozenTrial], *, most_rows: in
 
 
 def _architecture(trial: FrozenTrial) -> str:
-    text = trial.user_attrs.get("architecture")
-    return str(text) if text else ", ".join(f"{k}={v}" for k, v in trial.params.items())
+    return ARCHITECTURE.of(trial) or ", ".join(f"{k}={v}" for k, v in trial.params.items())
 
 
 def studies_view(studies: list[optuna.Study]) -> RenderableType:
@@ -114,7 +126,6 @@ def _best_values(study: optuna.Study, trials: list[FrozenTrial]) -> Table:
 
 def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
     """Return everything a trial's record says."""
-    attributes = trial.user_attrs
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -123,12 +134,12 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
         table.add_row(what, Text(str(value)))
 
     row("trial", f"{trial.number} of {study.study_name}")
-    row("state", trial.state.name.lower() + (f": {attributes['reason']}" if "reason" in attributes else ""))
-    if "twin" in attributes:
-        row("values of", f"trial {attributes['twin']}, the same candidate")
-    if attributes.get("promotes") is not None:
-        row("promotes", f"trial {attributes['promotes']}, which was paused")
-    if "paused" in attributes and (successor := promoted_by(study, trial)) is not None:
+    row("state", trial.state.name.lower() + ("" if (reason := REASON.of(trial)) is None else f": {reason}"))
+    if (twin := TWIN.of(trial)) is not None:
+        row("values of", f"trial {twin}, the same candidate")
+    if (paused := promotes(trial)) is not None:
+        row("promotes", f"trial {paused}, which was paused")
+    if PAUSED.of(trial) is not None and (successor := promoted_by(study, trial)) is not None:
         row("promoted", f"as trial {successor}")
     if trial.values is not None:
         for name, value in zip(objective_names(study), trial.values, strict=True):
@@ -136,24 +147,24 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
     row("architecture", _architecture(trial))
     if trial.params:
         row("parameters", "\n".join(f"{name} = {value}" for name, value in trial.params.items()))
-    for kind in ("costs", "metrics"):
-        if kind in attributes:
-            row(kind, "\n".join(f"{name} = {value:,}" for name, value in attributes[kind].items()))
+    for kind in (COSTS, METRICS):
+        if (found := kind.of(trial)) is not None:
+            row(kind.name, "\n".join(f"{name} = {value:,}" for name, value in found.items()))
     for name, violation in trial.constraints.items():
         row("constraint", f"{name}: " + ("kept" if violation <= 0 else f"broken by {violation:.3g}"))
     for rung, values in rungs_of(trial).items():
         told = ", ".join(f"{n} {short(v)}" for n, v in zip(objective_names(study), values, strict=False))
         row(f"rung {rung}", told)
-    for name, value in attributes.get("run", {}).items():
+    for name, value in RUN.get(trial, {}).items():
         row(name, value)
-    if "resumed" in attributes:
-        row("resumed", f"after epoch {attributes['resumed']}")
-    if "checkpoint" in attributes:
-        row("checkpoint", attributes["checkpoint"])
-    if "pieces" in attributes:
-        row("pieces", f"{attributes['pieces']} a batch, as whole ones did not fit in memory")
-    if "eager" in attributes:
-        row("CUDA graph", f"none: {attributes['eager']}")
+    if (epoch := RESUMED.of(trial)) is not None:
+        row("resumed", f"after epoch {epoch}")
+    if (fault := CHECKPOINT.of(trial)) is not None:
+        row("checkpoint", fault)
+    if (pieces := PIECES.of(trial)) is not None:
+        row("pieces", f"{pieces} a batch, as whole ones did not fit in memory")
+    if (eager := EAGER.of(trial)) is not None:
+        row("CUDA graph", f"none: {eager}")
     if trial.duration is not None:
         row("took", f"{trial.duration.total_seconds():.2f} s, begun {trial.datetime_start:%Y-%m-%d %H:%M:%S}")
     return table

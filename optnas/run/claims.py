@@ -16,9 +16,11 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from optnas.pruners.rungs import rungs_of
-from optnas.run.liveness import ATTRIBUTE, Worker, holder, is_lost
+from optnas.run.liveness import Worker, holder, is_lost
 from optnas.run.lock import study_lock
+from optnas.trials.internals import cache_trials, id_of, new_trial, storage_of
+from optnas.trials.record import REASON, WORKER
+from optnas.trials.rungs import rungs_of
 
 __all__ = ["Claims", "Nothing"]
 
@@ -52,13 +54,14 @@ class Claims:
         self.total = total
         self._given_up = given_up
         self.worker = Worker.here(os.getpid())
+        self._storage = storage_of(study)
 
     def next(self) -> int | Nothing:
         """Claim a trial and return its id, or why there is none."""
-        with study_lock(self.study._storage, self.study.study_name):
+        with study_lock(self._storage, self.study.study_name):
             trials = self.study.get_trials(deepcopy=False)
             # Sampling need not read again what was read just now.
-            self.study._thread_local.cached_all_trials = trials
+            cache_trials(self.study, trials)
             states = [trial.state for trial in trials]
             started = len(trials) - states.count(TrialState.WAITING)
             running = [trials[i] for i, state in enumerate(states) if state == TrialState.RUNNING]
@@ -78,12 +81,10 @@ class Claims:
 
     def renew(self, trial_id: int) -> None:
         """Tell other machines that this worker is alive and runs that trial."""
-        storage = self.study._storage
-        claim = storage.get_trial(trial_id).user_attrs[ATTRIBUTE]
+        trial = self._storage.get_trial(trial_id)
+        claim = WORKER.get(trial, {})
         with contextlib.suppress(UpdateFinishedTrialError):  # it ended just now
-            storage.set_trial_user_attr(
-                trial_id, ATTRIBUTE, self.worker.claim(claim["attempt"], claim.get("rungs", 0))
-            )
+            WORKER.put_in(self.study, trial, self.worker.claim(claim["attempt"], claim.get("rungs", 0)))
 
     def release(self) -> None:
         """Put back what this worker runs, to be run with the same parameters later."""
@@ -92,38 +93,35 @@ class Claims:
             claim = holder(trial)
             if claim is not None and self.worker.made(claim):
                 with contextlib.suppress(UpdateFinishedTrialError):
-                    self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+                    self._storage.set_trial_state_values(id_of(trial), TrialState.WAITING)
 
     def _take_over(self, trial: FrozenTrial, claim: dict[str, Any]) -> int | None:
         # What came to another rung meanwhile is not what takes its workers down: machines that are
         # lent for an hour at a time bring a training of a day to its end.
         rungs = len(rungs_of(trial))
         attempt = 1 if rungs > claim.get("rungs", 0) else claim.get("attempt", 1) + 1
-        storage = self.study._storage
         if attempt > _MOST_ATTEMPTS:
-            reason = f"its worker died {_MOST_ATTEMPTS} times"
-            storage.set_trial_user_attr(trial._trial_id, "reason", reason)
-            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            REASON.put_in(self.study, trial, f"its worker died {_MOST_ATTEMPTS} times")
+            self._storage.set_trial_state_values(id_of(trial), TrialState.FAIL)
             self._given_up(trial)
             return None
-        storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, self.worker.claim(attempt, rungs))
-        return trial._trial_id
+        WORKER.put_in(self.study, trial, self.worker.claim(attempt, rungs))
+        return id_of(trial)
 
     def _waiting(self, trials: list[FrozenTrial]) -> int | None:
         """Claim a trial that someone enqueued or put back."""
-        storage = self.study._storage
         for trial in trials:
             # Signed before it runs: a worker that dies in between leaves one that waits, not one that
             # nobody runs.
             with contextlib.suppress(UpdateFinishedTrialError):
-                storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, self.worker.claim(1))
-                if storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-                    return trial._trial_id
+                WORKER.put_in(self.study, trial, self.worker.claim(1))
+                if self._storage.set_trial_state_values(id_of(trial), TrialState.RUNNING):
+                    return id_of(trial)
                 # A program with a loop of its own, which knows no lock, was faster.
-                storage.set_trial_user_attr(trial._trial_id, ATTRIBUTE, None)
+                WORKER.put_in(self.study, trial, None)
         return None
 
     def _new(self) -> int:
         # Claimed in the same transaction that makes it: a worker that dies leaves no orphan.
-        template = create_trial(state=TrialState.RUNNING, user_attrs={ATTRIBUTE: self.worker.claim(1)})
-        return self.study._storage.create_new_trial(self.study._study_id, template)
+        template = create_trial(state=TrialState.RUNNING, user_attrs={WORKER.name: self.worker.claim(1)})
+        return new_trial(self.study, template)

@@ -9,19 +9,20 @@ from optuna.trial import TrialState
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from optnas.artifacts import check_store
+from optnas.checkpoints.store import check_store
 from optnas.errors import UserError
 from optnas.reports.numbers import duration
 from optnas.reports.terminal import live_view
 from optnas.run.files import load_study
 from optnas.run.gpus import fitting_workers, gpus_of
 from optnas.run.local import run_here, run_processes
-from optnas.run.progress import Progress
 from optnas.run.resources import default_threads, default_workers
 from optnas.run.storage import default_artifacts, masked, open_storage
 from optnas.study import Study
 from optnas.train import default_device
 from optnas.train.precision import choose_precision
+from optnas.trials.progress import Progress
+from optnas.trials.record import REASON
 
 __all__ = ["run_command"]
 
@@ -144,5 +145,5 @@ class _Display:
         self._console.print(f"Took {duration(time.monotonic() - self._since)}.", style="dim")
         finished = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
         if finished and not any(trial.state == TrialState.COMPLETE for trial in finished):
-            reason = finished[-1].user_attrs.get("reason", "its record says no more")
+            reason = REASON.get(finished[-1], "its record says no more")
             self._console.print(f"No trial came to its end. Trial {finished[-1].number}: {reason}")

@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from optnas.errors import UserError
-from optnas.run.storage import masked, open_storage
+from optnas.run.storage import NoStorage, masked, open_storage
 
 __all__ = ["examine"]
 
@@ -54,11 +54,8 @@ def _storage(url: str) -> tuple[str, str, bool]:
     try:
         storage = open_storage(url, create=False)
         studies = len(storage.get_all_studies())
+    except NoStorage:
+        return ("storage", f"{masked(url)}: not there yet, the first run makes it", True)
     except UserError as error:
-        new = "run one first" in str(error)
-        return (
-            "storage",
-            f"{masked(url)}: not there yet, the first run makes it" if new else str(error),
-            new,
-        )
+        return ("storage", str(error), False)
     return ("storage", f"{masked(url)}: reachable, {studies} {'study' if studies == 1 else 'studies'}", True)

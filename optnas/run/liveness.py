@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 from optuna.trial import FrozenTrial
 
-__all__ = ["ATTRIBUTE", "Heart", "Worker"]
+from optnas.trials.record import WORKER
 
-ATTRIBUTE = "worker"
+__all__ = ["Heart", "Worker", "holder", "is_lost"]
 
 # On another machine a worker cannot be looked at: it is taken for dead after this many missed beats.
 BEAT_SECONDS = 30.0
@@ -60,7 +60,7 @@ class Worker:
 
 def holder(trial: FrozenTrial) -> dict[str, Any] | None:
     """Return who claims to run ``trial``; ``None`` if it is no worker of optnas."""
-    claim = trial.user_attrs.get(ATTRIBUTE)
+    claim = WORKER.of(trial)
     return claim if isinstance(claim, dict) and "pid" in claim else None
 
 

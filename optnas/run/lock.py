@@ -10,10 +10,10 @@ from pathlib import Path
 
 from filelock import FileLock
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages._cached_storage import _CachedStorage
 from sqlalchemy import text
 
 from optnas.run.storage import sqlite_file
+from optnas.trials.internals import backend_of
 
 __all__ = ["study_lock"]
 
@@ -26,7 +26,7 @@ def study_lock(storage: BaseStorage, study: str) -> Iterator[None]:
     hold over all processes and machines. Any other storage locks a file of this machine: processes
     of several machines may then start a trial too many between them. A lock dies with its process.
     """
-    backend = storage._backend if isinstance(storage, _CachedStorage) else storage
+    backend = backend_of(storage)
     token = hashlib.blake2b(study.encode(), digest_size=7).hexdigest()
     if isinstance(backend, RDBStorage):
         if backend.engine.dialect.name == "postgresql":

@@ -16,9 +16,14 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLA
 
 from optnas.errors import UserError
 
-__all__ = ["DEFAULT_STORAGE", "default_artifacts", "masked", "open_storage", "sqlite_file"]
+__all__ = ["DEFAULT_STORAGE", "NoStorage", "default_artifacts", "masked", "open_storage", "sqlite_file"]
 
 DEFAULT_STORAGE = "sqlite:///optnas.db"
+
+
+class NoStorage(UserError):
+    """There is no storage yet; the first run makes it."""
+
 
 # How long a process waits for others to finish writing. Writes take milliseconds.
 _BUSY_SECONDS = 60
@@ -36,6 +41,7 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
         create: Whether to make an SQLite or journal file that is not there.
 
     Raises:
+        NoStorage: If there is none yet and none is to be made.
         UserError: If it cannot be reached; the password is masked in the message.
     """
     if url.endswith(".log") and "://" not in url:
@@ -105,7 +111,7 @@ def default_artifacts(url: str) -> str:
 
 def _check_file(path: Path, create: bool) -> None:
     if not create and not path.exists():
-        raise UserError(f"no study is stored in {path}: run one first, or give --storage")
+        raise NoStorage(f"no study is stored in {path}: run one first, or give --storage")
     if not path.parent.is_dir():
         raise UserError(f"the folder {path.parent} for the storage {path.name} does not exist: make it first")
 

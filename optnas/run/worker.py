@@ -14,10 +14,12 @@ from optuna import TrialPruned
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from optnas.resumption import remove_checkpoint
+from optnas.checkpoints.resume import remove_checkpoint
 from optnas.run.claims import Claims, Nothing
 from optnas.run.liveness import Heart
 from optnas.study import Study
+from optnas.trials.internals import storage_of
+from optnas.trials.record import BUILDABLE, REASON
 
 __all__ = ["EveryTrialFailed", "stop_on_signals", "work"]
 
@@ -75,6 +77,7 @@ def work(
 
 
 def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
+    storage = storage_of(opened)
     state, values = TrialState.FAIL, None
     try:
         trial = Trial(opened, trial_id)
@@ -83,14 +86,14 @@ def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
     except TrialPruned:
         state = TrialState.PRUNED
     except Exception as error:
-        if "reason" not in opened._storage.get_trial(trial_id).user_attrs:  # before the objective began
-            reason = f"{type(error).__name__}: {error}"
-            opened._storage.set_trial_user_attr(trial_id, "reason", reason)
+        record = storage.get_trial(trial_id)
+        if REASON.of(record) is None:  # before the objective began
+            REASON.put_in(opened, record, f"{type(error).__name__}: {error}")
     try:
-        opened.tell(opened._storage.get_trial_number_from_id(trial_id), values, state)
+        opened.tell(storage.get_trial_number_from_id(trial_id), values, state)
     except (UpdateFinishedTrialError, ValueError):
         # Someone who took this worker for dead has finished the trial: theirs counts.
-        if not opened._storage.get_trial(trial_id).state.is_finished():
+        if not storage.get_trial(trial_id).state.is_finished():
             raise
 
 
@@ -103,7 +106,7 @@ def _is_hopeful(opened: optuna.Study) -> bool:
     finished = [trial for trial in opened.get_trials(deepcopy=False) if trial.state.is_finished()]
     if any(trial.state == TrialState.COMPLETE for trial in finished):
         return True
-    reasons = [str(trial.user_attrs.get("reason", "unknown")) for trial in finished]
+    reasons = [REASON.get(trial, "unknown") for trial in finished]
     failed = all(trial.state == TrialState.FAIL for trial in finished)
     if failed and len(finished) >= _SAME_FAILURES and len(set(map(_kind, reasons))) == 1:
         raise EveryTrialFailed(f"every trial failed: {reasons[-1]}")
@@ -118,7 +121,7 @@ def _kind(reason: str) -> tuple[str, str]:
 
 
 def _is_impossible(trial: FrozenTrial) -> bool:
-    return trial.constraints.get("buildable", 0.0) > 0
+    return trial.constraints.get(BUILDABLE, 0.0) > 0
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from optnas.samplers.cmaes import CmaEsSampler
 from optnas.samplers.evolution import EvolutionSampler
 from optnas.samplers.local import LocalSampler
-from optnas.samplers.named import SAMPLERS, make_sampler
+from optnas.samplers.registry import SAMPLERS, make_sampler
 from optnas.samplers.reinforce import ReinforceSampler
 from optnas.samplers.seeded import SeededSampler
 

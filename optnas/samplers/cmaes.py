@@ -20,10 +20,10 @@ from optuna.trial import TrialState
 
 from optnas.errors import UserError
 from optnas.pareto import best_first, front, hypervolume, scaled_to
+from optnas.samplers.base import CandidateSampler
 from optnas.samplers.domain import Domain, sampled
-from optnas.samplers.fixed_shape import FixedShape
 from optnas.samplers.history import History, Observation, follow
-from optnas.samplers.whole import WholeSampler
+from optnas.samplers.vector import FixedShape
 
 __all__ = ["CmaEsSampler"]
 
@@ -48,7 +48,7 @@ _MOST_KERNELS = 24
 _MOST_BATCHES = 6
 
 
-class CmaEsSampler(WholeSampler):
+class CmaEsSampler(CandidateSampler):
     """CMA-ES that takes numbers and categories as they come, for one or two objectives.
 
     For one objective it is CatCMA with margin, for two COMO-CatCMA with margin (Hamano et al. 2025,

@@ -10,8 +10,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.region import Region
 from optnas.space.closing import draw
+from optnas.trials.region import Region
 
 __all__ = [
     "Decide",

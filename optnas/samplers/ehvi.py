@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from optuna.study import Study
 
 from optnas import pareto
+from optnas.samplers.base import CandidateSampler
 from optnas.samplers.domain import Domain, everything, mutated, neighbours, sampled
 from optnas.samplers.encoding import Encoding
 from optnas.samplers.fidelity import Evidence, evidence
 from optnas.samplers.forecast import Forecast
 from optnas.samplers.gaussian_process import refitted_at
-from optnas.samplers.history import History, signs_of
+from optnas.samplers.history import History
 from optnas.samplers.surrogate import Candidates, Surrogate
-from optnas.samplers.whole import WholeSampler
 
 __all__ = ["EHVISampler"]
 
@@ -70,7 +70,7 @@ def _effort(domain: Domain) -> _Effort:
     return _QUICK if domain.costly else _THOROUGH
 
 
-class EHVISampler(WholeSampler):
+class EHVISampler(CandidateSampler):
     """Proposes the candidate that is expected to add most hypervolume to the front.
 
     A Gaussian process models only what a trial has to tell, by the logarithm of its distance to a floor
@@ -105,7 +105,7 @@ class EHVISampler(WholeSampler):
         self._fitted: tuple[Domain, int, list[Array]] | None = None
 
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
-        signs = signs_of(study)
+        signs = history.signs
         pool = self._drawn(domain, history, signs)
         if self._forecast is None or self._forecast.domain is not domain:
             self._forecast = Forecast(domain, signs)

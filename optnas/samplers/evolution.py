@@ -9,14 +9,14 @@ from typing import Any
 from optuna.study import Study
 
 from optnas.errors import UserError
+from optnas.samplers.base import CandidateSampler
 from optnas.samplers.domain import Domain, crossed, mutated, sampled
 from optnas.samplers.history import History, Observation, in_order
-from optnas.samplers.whole import WholeSampler
 
 __all__ = ["EvolutionSampler"]
 
 
-class EvolutionSampler(WholeSampler):
+class EvolutionSampler(CandidateSampler):
     """Mutates and crosses what did well so far.
 
     For one objective this is regularised evolution (Real et al. 2019, https://arxiv.org/abs/1802.01548):

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded at their first use
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.optimize import minimize
 
 __all__ = ["GaussianProcess", "Part", "refitted_at"]
 
@@ -141,8 +140,8 @@ class GaussianProcess:
             parts: tuple[FittedPart, ...]) -> GaussianProcess:  # fmt: skip
         covariance = np.asarray(sum(part.covariance(X, X) for part in parts))
         covariance[np.diag_indices(len(X))] += noise + _JITTER
-        root = cholesky(covariance, lower=True, check_finite=False)
-        weights = cho_solve((root, True), scaled, check_finite=False)
+        root = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
+        weights = scipy.linalg.cho_solve((root, True), scaled, check_finite=False)
         return cls(X, scaled, theta, noise, mean, deviation, root, weights, parts)
 
     def believing(self, X: Array) -> GaussianProcess:
@@ -157,7 +156,9 @@ class GaussianProcess:
         """Return the mean and the standard deviation of the function at ``X``, each of shape (len(X),)."""
         across = np.asarray(sum(part.covariance(self.X, X) for part in self.parts))
         mean = self.weights @ across
-        explained = solve_triangular(self.root, across, lower=True, overwrite_b=True, check_finite=False)
+        explained = scipy.linalg.solve_triangular(
+            self.root, across, lower=True, overwrite_b=True, check_finite=False
+        )
         variance = sum(part.variance for part in self.parts)
         left = variance - np.einsum("ij,ij->j", explained, explained)
         return self.mean + self.deviation * mean, self.deviation * np.sqrt(np.maximum(left, 1e-12))
@@ -169,7 +170,9 @@ class GaussianProcess:
 
     def left_out(self) -> tuple[Array, Array]:
         """Return what would be expected of each observation without it (equation 5.12), noise included."""
-        inverse = np.diag(cho_solve((self.root, True), np.eye(len(self.values)), check_finite=False))
+        inverse = np.diag(
+            scipy.linalg.cho_solve((self.root, True), np.eye(len(self.values)), check_finite=False)
+        )
         scaled = self.values - self.weights / inverse
         return self.mean + self.deviation * scaled, self.deviation / np.sqrt(inverse)
 
@@ -212,9 +215,9 @@ def _most_probable(X: Array, y: Array, doubts: Array, parts: Sequence[Part], mos
             covariance += kernel
             looked.append((fitted.part, Z, decay, kernel))
         covariance[diagonal] += noise + doubts + _JITTER
-        root = cholesky(covariance, lower=True, check_finite=False)
-        weights = cho_solve((root, True), y, check_finite=False)
-        inverse = cho_solve((root, True), np.eye(len(y)), check_finite=False)
+        root = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
+        weights = scipy.linalg.cho_solve((root, True), y, check_finite=False)
+        inverse = scipy.linalg.cho_solve((root, True), np.eye(len(y)), check_finite=False)
         outer = 0.5 * (inverse - np.outer(weights, weights))
         gradient: list[float] = []
         for part, Z, decay, kernel in looked:
@@ -231,7 +234,9 @@ def _most_probable(X: Array, y: Array, doubts: Array, parts: Sequence[Part], mos
     bounds = [(m - 4 * s, m + 4 * s) for m, s in zip(middle, spread, strict=True)]
     bounds[-1] = bounds[-1][0], min(bounds[-1][1], math.log(most_noise))
     options = {"maxiter": _STEPS}
-    found = minimize(loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    found = scipy.optimize.minimize(
+        loss, middle, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    ).x
     return np.asarray(found, dtype=float)
 
 

@@ -10,14 +10,20 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import pareto
-from optnas.region import Region
 from optnas.samplers.domain import Domain
+from optnas.trials.directions import signs_of
+from optnas.trials.internals import cached_trials
+from optnas.trials.lineage import promotes
+from optnas.trials.reader import Reader
+from optnas.trials.record import HOPELESS, training_seconds
+from optnas.trials.region import Region
+from optnas.trials.rungs import rungs_of
 
-__all__ = ["Fold", "History", "Observation", "Reader", "follow", "in_order", "merged", "observed"]
+__all__ = ["Fold", "History", "HistoryReader", "Observation", "follow", "in_order", "merged", "observed"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,36 +166,46 @@ def merged(observations: Iterable[Observation]) -> list[Observation]:
     return [observation for observation in lines if observation.number not in earlier]
 
 
-class Reader:
+class HistoryReader:
     """Reads the history of a study again and again; what a finished trial said is kept."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[Observation, Hashable]] = {}
         self._domain: Domain | None = None
+        self._reader: Reader[_Seen]
 
     def read(self, study: Study, domain: Domain, number: int) -> History:
         """Return what the trials other than number ``number`` say."""
         if domain is not self._domain:
-            self._kept, self._domain = {}, domain
-        signs = signs_of(study)
-        finished, running, seen = [], [], set()
-        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
-        for trial in study._get_trials(deepcopy=False, states=states, use_cache=True):
-            if trial.number == number:
-                continue
-            if trial.state == TrialState.RUNNING:
-                if trial.params:
-                    running.append(_of_domain(trial, domain))
-                    seen.add(domain.key(running[-1]))
-                continue
-            kept = self._kept.get(trial._trial_id)
-            if kept is None:
-                kept = (observed(trial, domain, signs), domain.key_of(trial))
-                self._kept[trial._trial_id] = kept
-            if kept[0].params:
-                finished.append(kept[0])
-                seen.add(kept[1])
-        return History(tuple(finished), tuple(running), frozenset(seen), signs, domain.region)
+            self._domain, self._reader = (
+                domain,
+                Reader(lambda study: _Seen(domain, signs_of(study)), _Seen.take),
+            )
+        found = self._reader.read(study, cached_trials(study))
+        ended = [found.ended[other] for other in sorted(found.ended.keys() - {number})]
+        running = [found.running[other] for other in sorted(found.running.keys() - {number})]
+        seen = {key for _, key in ended} | {domain.key(params) for params in running}
+        finished = tuple(observation for observation, _ in ended)
+        return History(finished, tuple(running), frozenset(seen), found.signs, domain.region)
+
+
+@dataclasses.dataclass
+class _Seen:
+    """What the trials so far said: each that ended with its key, and the parameters of each that runs."""
+
+    domain: Domain
+    signs: NDArray[np.float64]
+    ended: dict[int, tuple[Observation, Hashable]] = dataclasses.field(default_factory=dict)
+    running: dict[int, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def take(self, trial: FrozenTrial) -> None:
+        """Take in a trial that has parameters of the domain."""
+        self.running.pop(trial.number, None)
+        if trial.state.is_finished():
+            observation = observed(trial, self.domain, self.signs)
+            if observation.params:
+                self.ended[trial.number] = observation, self.domain.key_of(trial)
+        elif trial.state == TrialState.RUNNING and trial.params:
+            self.running[trial.number] = _of_domain(trial, self.domain)
 
 
 class Fold(Protocol):
@@ -229,16 +245,8 @@ def follow(state: _Fold | None, begin: Callable[[Domain], _Fold], domain: Domain
     return state
 
 
-def signs_of(study: Study) -> NDArray[np.float64]:
-    """Return 1 for each objective to be minimised, -1 for each to be maximised."""
-    return np.array([-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in study.directions])
-
-
 def observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) -> Observation:
     """Return what a trial says, in the terms of samplers."""
-    from optnas.pruners.pareto_promotion import promoted
-    from optnas.pruners.rungs import HOPELESS, rungs_of
-
     values = np.full(len(signs), math.nan)
     if trial.state == TrialState.COMPLETE and trial.values is not None:
         values = np.array(trial.values) * signs
@@ -256,17 +264,10 @@ def observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) -> 
         rungs=rungs,
         state=trial.state,
         ended=ended,
-        promotes=promoted(trial),
-        hopeless=bool(trial.user_attrs.get(HOPELESS)),
-        seconds=_seconds(trial),
+        promotes=promotes(trial),
+        hopeless=bool(HOPELESS.of(trial)),
+        seconds=training_seconds(trial),
     )
-
-
-def _seconds(trial: FrozenTrial) -> float | None:
-    if trial.state != TrialState.COMPLETE or "twin" in trial.user_attrs:
-        return None
-    seconds = trial.user_attrs.get("metrics", {}).get("seconds")
-    return seconds if isinstance(seconds, int | float) and seconds > 0 else None
 
 
 def _of_domain(trial: FrozenTrial, domain: Domain) -> dict[str, Any]:

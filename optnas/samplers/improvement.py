@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 __all__ = ["Belief", "Known", "LogDistance", "LogNormal", "expected_improvement"]
 
@@ -62,7 +62,9 @@ class LogNormal:
         mean, deviation = self.mean[:, None], self.deviation[:, None]
         z = (np.log(distance) - mean) / deviation
         middle = np.exp(np.minimum(mean + 0.5 * np.square(deviation), 700.0))
-        found: Array = np.maximum(distance * ndtr(z) - middle * ndtr(z - deviation), 0.0)
+        found: Array = np.maximum(
+            distance * scipy.special.ndtr(z) - middle * scipy.special.ndtr(z - deviation), 0.0
+        )
         return found
 
 

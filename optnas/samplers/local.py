@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from optuna.study import Study
 
 from optnas.errors import UserError
+from optnas.samplers.base import CandidateSampler
 from optnas.samplers.domain import Domain, mutated, neighbours, sampled
 from optnas.samplers.history import History, Observation
-from optnas.samplers.whole import WholeSampler
 
 __all__ = ["LocalSampler"]
 
@@ -28,7 +28,7 @@ _ANYWHERE = 0.5
 _Neighbours = dict[Hashable, dict[str, Any]]
 
 
-class LocalSampler(WholeSampler):
+class LocalSampler(CandidateSampler):
     """Climbs greedily from the best candidates, one decision at a time.
 
     After White et al. 2020 (https://arxiv.org/abs/2004.08996). A *peak* is a candidate that none of its

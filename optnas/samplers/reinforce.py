@@ -13,10 +13,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import Study
 
 from optnas.errors import UserError
-from optnas.ranking import Ranking
+from optnas.pareto.ranking import Ranking
+from optnas.samplers.base import CandidateSampler
 from optnas.samplers.domain import Domain, fits
 from optnas.samplers.history import History, Observation, follow
-from optnas.samplers.whole import WholeSampler
 from optnas.space.closing import draw
 
 __all__ = ["ReinforceSampler"]
@@ -26,7 +26,7 @@ _PARTS = 8
 _DRAWS = 100
 
 
-class ReinforceSampler(WholeSampler):
+class ReinforceSampler(CandidateSampler):
     """Learns a policy by its gradient: a softmax over the options of each hole that is asked for.
 
     After Zoph & Le 2016 (https://arxiv.org/abs/1611.01578), with a table of logits in the place of their

@@ -33,32 +33,32 @@ class SeededSampler(BaseSampler):
         self._by_thread: dict[int, BaseSampler] = {}
 
     @property
-    def _sampler(self) -> BaseSampler:
+    def wrapped(self) -> BaseSampler:
         # Threads of ``study.optimize(n_jobs=…)`` are at a trial each.
         return self._by_thread.get(threading.get_ident(), self._before)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         seed = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0]
         self._by_thread[threading.get_ident()] = self._make(int(seed))
-        self._sampler.before_trial(study, trial)
+        self.wrapped.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._sampler.infer_relative_search_space(study, trial)
+        return self.wrapped.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._sampler.sample_relative(study, trial, search_space)
+        return self.wrapped.sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+        return self.wrapped.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        self._sampler.after_trial(study, trial, state, values)
+        self.wrapped.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
         """Do nothing: the seed of each trial is its own already."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from optuna.trial import TrialState
-from scipy.special import ndtr
 
 from optnas import pareto
 from optnas.samplers.domain import Domain
@@ -201,7 +201,7 @@ class Surrogate:
         if self._success is not None:
             mean, deviation = self._success.predict(X)
             # As much as nothing is gained where success is all but excluded, so let it break the tie.
-            gain = (gain + 1e-12) * ndtr(mean / deviation)
+            gain = (gain + 1e-12) * scipy.special.ndtr(mean / deviation)
         if self._pace is not None and len(gain):
             gain = gain / self._pace.seconds(candidates.features)
         return gain

@@ -1,4 +1,4 @@
-"""The tree: spaces, architectures, their text and their parameters. Imports nothing else of optnas."""
+"""The tree: spaces, architectures, their text and their parameters."""
 
 from optnas.space.errors import BuildError, SpaceError
 from optnas.space.holes import choose, integer, real, repeat, shared

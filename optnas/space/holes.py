@@ -18,6 +18,7 @@ from optuna.distributions import (
 )
 
 from optnas.space.errors import SpaceError
+from optnas.space.values import TreeValue, text_of, tree_value
 
 __all__ = ["Choose", "Hole", "Integer", "Real", "Repeat", "choose", "integer", "real", "repeat", "shared"]
 
@@ -33,7 +34,7 @@ def is_open(value: object) -> bool:
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Hole:
+class Hole(TreeValue):
     """A choice left open.
 
     Attributes:
@@ -174,7 +175,7 @@ def choose(*options: Any, name: str | None = None) -> Any:
     >>> choose(8, 16, 32, name="width")
     choose(8, 16, 32, name='width')
     """
-    options = tuple(_value(option, "an option of choose") for option in options)
+    options = tuple(tree_value(option, "an option of choose") for option in options)
     if not options:
         raise SpaceError("choose() has no options: give at least one")
     seen: set[Any] = set()
@@ -192,7 +193,7 @@ def integer(low: int, high: int, *, step: int = 1, log: bool = False, name: str 
     Raises:
         SpaceError: If the range is empty, or Optuna does not accept its step or scale.
     """
-    low, high, step = (_value(number, "integer") for number in (low, high, step))
+    low, high, step = (tree_value(number, "integer") for number in (low, high, step))
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in (low, high, step)):
         raise SpaceError(f"integer({low!r}, {high!r}): low, high and step must be whole numbers")
     return _checked(Integer(low, high, step, log, name=checked_name(name)), f"integer({low!r}, {high!r})")
@@ -233,12 +234,12 @@ def repeat(body: Any, low: int, high: int | None = None, *, name: str | None = N
     Raises:
         SpaceError: If the range is empty or negative.
     """
-    low, high = (_value(number, "repeat") for number in (low, low if high is None else high))
+    low, high = (tree_value(number, "repeat") for number in (low, low if high is None else high))
     if not all(isinstance(bound, int) and not isinstance(bound, bool) for bound in (low, high)):
         raise SpaceError(f"repeat(…, {low!r}, {high!r}): the numbers of copies must be whole numbers")
     if not 0 <= low <= high:
         raise SpaceError(f"repeat(…, {low}, {high}): give 0 <= low <= high")
-    return Repeat(_value(body, "the body of repeat"), low, high, name=checked_name(name))
+    return Repeat(tree_value(body, "the body of repeat"), low, high, name=checked_name(name))
 
 
 def shared(hole: Any) -> Any:
@@ -286,16 +287,8 @@ def checked_name(name: str | None) -> str | None:
     return name
 
 
-def _value(value: Any, where: str) -> Any:
-    from optnas.space.node import tree_value
-
-    return tree_value(value, where)
-
-
 def _text(hole: Hole) -> str:
     """Return the hole as Python writes it."""
-    from optnas.space.node import text_of
-
     match hole:
         case Choose():
             body = [text_of(option) for option in hole.options]

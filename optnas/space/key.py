@@ -7,9 +7,10 @@ import inspect
 from typing import Any
 
 from optnas.space.errors import SpaceError
-from optnas.space.memory import remembered
-from optnas.space.node import Node, text_of
+from optnas.space.memo import remembered
+from optnas.space.node import Node
 from optnas.space.op import Op
+from optnas.space.values import text_of
 
 __all__ = ["canonical", "key"]
 

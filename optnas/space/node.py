@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from optnas.space.errors import SpaceError
-from optnas.space.holes import Hole, is_open
+from optnas.space.holes import is_open
+from optnas.space.values import TreeValue, text_of
 
 if TYPE_CHECKING:
     import random
@@ -18,13 +17,10 @@ if TYPE_CHECKING:
 
     from optnas.space.op import Op, Shape
 
-__all__ = ["Node", "text_of", "tree_value"]
-
-# What databases and tensors hold; Python itself refuses to print much longer ones.
-_MOST_BITS = 63
+__all__ = ["Node"]
 
 
-class Node:
+class Node(TreeValue):
     """An op with its arguments and children, any of which may be a hole.
 
     A tree without holes is an *architecture*. Nodes are made by calling an op, are immutable,
@@ -233,46 +229,3 @@ class Node:
         from optnas.space.op import Site
 
         return Site.of(shape, context).build(self)
-
-
-def tree_value(value: Any, where: str) -> Any:
-    """Return ``value`` as it stands in a tree.
-
-    A bare op becomes a node, a list a tuple, a NumPy scalar a Python one.
-
-    Raises:
-        SpaceError: If it is nothing that a tree can hold.
-    """
-    from optnas.space.op import Op
-
-    if isinstance(value, Node | Hole | bool) or value is None:
-        return value
-    if isinstance(value, Op):
-        return value()
-    if isinstance(value, list | tuple):
-        return tuple(tree_value(item, where) for item in value)
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return tree_value(value.item(), where)
-    # Subclasses (enumerations) print as something else than the plain value that is meant.
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int):
-        if value.bit_length() > _MOST_BITS:
-            raise SpaceError(f"{where}: a whole number of {value.bit_length()} bits is too large")
-        return int(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise SpaceError(f"{where}: {value!r} is not a finite number")
-        return float(value)
-    raise SpaceError(
-        f"{where}: {value!r} cannot stand in a tree: use a number, a text, an op's node or a hole"
-    )
-
-
-def text_of(value: Any) -> str:
-    """Return a tree's value as Python writes it, and as :func:`~optnas.space.parse.parse` reads it."""
-    if isinstance(value, Node):
-        return value._text
-    if isinstance(value, tuple):
-        return f"({', '.join(map(text_of, value))}{',' if len(value) == 1 else ''})"
-    return repr(value)

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from optnas.space.errors import BuildError, SpaceError
 from optnas.space.holes import Hole, Repeat, checked_name, outcomes
-from optnas.space.memory import forget, remembered
-from optnas.space.node import Node, tree_value
+from optnas.space.memo import forget, remembered
+from optnas.space.node import Node
+from optnas.space.values import TreeValue, tree_value
 
 __all__ = ["Op", "Shape", "Site", "ops_by_name", "register"]
 
@@ -23,7 +24,7 @@ _COSTS_REMEMBERED = 2**17
 _KINDS = inspect.Parameter
 
 
-class Op:
+class Op(TreeValue):
     """A kind of node. Calling it with arguments, holes among them, gives a :class:`Node`.
 
     Attributes:
@@ -82,6 +83,9 @@ class Op:
             elif key in given or _can_stand(value):
                 arguments.append((key, self.argument(key, value)))
         return Node(self, tuple(arguments), children, checked_name(name))
+
+    def _in_tree(self) -> Node:
+        return self()
 
     def _child(self, value: Any) -> Any:
         value = tree_value(value, f"a child of {self.name}")

@@ -9,10 +9,11 @@ from typing import Any
 from optnas.errors import nearest
 from optnas.space.errors import SpaceError
 from optnas.space.holes import choose, integer, real, repeat, shared
-from optnas.space.node import Node, tree_value
+from optnas.space.node import Node
 from optnas.space.op import Op, ops_by_name
 from optnas.space.spellings import spellings
 from optnas.space.stage import stage
+from optnas.space.values import tree_value
 
 __all__ = ["parse", "parse_tree"]
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from optnas.space.errors import SpaceError
 from optnas.space.holes import Choose, Repeat, repeat
-from optnas.space.memory import remembered
-from optnas.space.node import Node, text_of, tree_value
+from optnas.space.memo import remembered
+from optnas.space.node import Node
+from optnas.space.values import text_of, tree_value
 
 __all__ = ["Stage", "stage", "strided"]
 

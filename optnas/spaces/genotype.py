@@ -6,7 +6,8 @@ import ast
 from typing import Any
 
 from optnas.errors import nearest
-from optnas.ops.cell import Graph, cell, graph_of, node
+from optnas.ops.cell import cell, node
+from optnas.ops.cell_graph import Graph, graph_of
 from optnas.ops.stack import stack
 from optnas.space import Node, SpaceError, Spelling, register_spelling
 from optnas.spaces.darts import OPS, darts_network

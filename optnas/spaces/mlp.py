@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from optnas.ops.activations import gelu, leaky_relu, relu, selu, silu
 from optnas.ops.attention import feed_forward
-from optnas.ops.containers import residual, seq
+from optnas.ops.containers import seq
 from optnas.ops.linear import head, identity, linear
 from optnas.ops.norm import dropout, layernorm, norm
+from optnas.ops.residual import residual
 from optnas.space import Node, choose, real, repeat
 
 __all__ = ["mlp"]

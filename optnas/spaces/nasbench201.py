@@ -5,7 +5,8 @@ from __future__ import annotations
 from optnas.errors import nearest
 from optnas.ops.activations import relu
 from optnas.ops.blocks import relu_conv_bn
-from optnas.ops.cell import cell, graph_of, node
+from optnas.ops.cell import cell, node
+from optnas.ops.cell_graph import graph_of
 from optnas.ops.containers import seq
 from optnas.ops.conv import conv
 from optnas.ops.define import op

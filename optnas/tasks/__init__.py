@@ -3,7 +3,7 @@
 from optnas.tasks.classification import Classification, classification
 from optnas.tasks.language import Language, language
 from optnas.tasks.regression import Regression, regression
-from optnas.tasks.task import Step, Task
+from optnas.train.task import Step, Task
 
 __all__ = [
     "Classification",

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from optnas.data import Data
 from optnas.errors import UserError, nearest
 from optnas.tasks._torchmetrics import torchmetrics
-from optnas.tasks.task import Task
+from optnas.train.task import Task
 
 __all__ = ["Classification", "classification"]
 

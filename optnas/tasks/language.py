@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from optnas.data import Data
 from optnas.errors import UserError
-from optnas.tasks.task import Task
+from optnas.train.task import Task
 
 __all__ = ["Language", "language"]
 

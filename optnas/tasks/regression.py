@@ -13,7 +13,7 @@ from torch.nn.functional import huber_loss, l1_loss, mse_loss
 from optnas.data import Data
 from optnas.errors import UserError, nearest
 from optnas.tasks._torchmetrics import torchmetrics
-from optnas.tasks.task import Task
+from optnas.train.task import Task
 
 __all__ = ["LOSSES", "Regression", "regression"]
 

@@ -1,6 +1,6 @@
 """Training: from a built network to its metrics."""
 
-from optnas.train.checkpoint import State
+from optnas.checkpoints.state import State
 from optnas.train.device import cores, default_device, training_environment, use_threads
 from optnas.train.loop import Diverged, Report, fit
 from optnas.train.training import Training

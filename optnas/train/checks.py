@@ -7,7 +7,7 @@ from torch import Tensor
 
 from optnas.data import Part
 from optnas.errors import UserError
-from optnas.tasks import Task
+from optnas.train.task import Task
 from optnas.train.training import Training, possible
 
 __all__ = ["check_augmentation", "check_mixable", "check_training"]

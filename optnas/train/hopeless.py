@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from optnas.tasks import Task
+from optnas.train.task import Task
 
 __all__ = ["Hopeless", "check_hope"]
 

@@ -9,12 +9,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from optnas.checkpoints.state import State
 from optnas.data import Part, Splits
 from optnas.errors import UserError
-from optnas.tasks import Task
 from optnas.train.average import Average
 from optnas.train.batches import batch_sizes, in_order, shuffled
-from optnas.train.checkpoint import State
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
 from optnas.train.graph import CudaRecorder, GraphedStep, why_not
@@ -24,6 +23,7 @@ from optnas.train.optimizers import make_optimizer
 from optnas.train.precision import choose_precision, in_precision
 from optnas.train.recurrence import faster_recurrence
 from optnas.train.schedule import learning_rate
+from optnas.train.task import Task
 from optnas.train.training import Training
 from optnas.train.weights import FlatWeights
 
@@ -114,7 +114,13 @@ def _fit(
     optimizer = None
     step = own_step = task.own_step(module, training)
     if step is None:
-        optimizer = make_optimizer(weights.parameters, training)
+        optimizer = make_optimizer(
+            training.optimizer,
+            weights.parameters,
+            lr=training.lr,
+            weight_decay=training.weight_decay,
+            momentum=training.momentum,
+        )
         step = _usual_step(module, weights, optimizer, task, training, pieces)
     generator = torch.Generator().manual_seed(seed)
     rungs = training.reported

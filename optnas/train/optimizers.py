@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from optnas.train.training import Training
-
 __all__ = ["OPTIMIZERS", "make_optimizer"]
 
-_Make = Callable[[list[nn.Parameter], "Training"], torch.optim.Optimizer]
+_Make = Callable[[list[nn.Parameter], float, float, float], torch.optim.Optimizer]
+"""Takes weights, learning rate, weight decay and momentum."""
 
 
 def _capturable(weights: list[nn.Parameter]) -> bool:
@@ -24,31 +21,24 @@ def _capturable(weights: list[nn.Parameter]) -> bool:
 # Fused kernels exist for all but RMSprop: one call for all weights instead of several for each.
 
 
-def _sgd(weights: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+def _sgd(
+    weights: list[nn.Parameter], lr: float, weight_decay: float, momentum: float
+) -> torch.optim.Optimizer:
     return torch.optim.SGD(
-        weights,
-        training.lr,
-        training.momentum,
-        nesterov=training.momentum > 0,
-        weight_decay=training.weight_decay,
-        fused=True,
+        weights, lr, momentum, nesterov=momentum > 0, weight_decay=weight_decay, fused=True
     )
 
 
 def _adam(kind: type[torch.optim.Adam]) -> _Make:
-    return lambda weights, training: kind(
-        weights,
-        training.lr,
-        weight_decay=training.weight_decay,
-        fused=True,
-        capturable=_capturable(weights),
+    return lambda weights, lr, weight_decay, momentum: kind(
+        weights, lr, weight_decay=weight_decay, fused=True, capturable=_capturable(weights)
     )
 
 
-def _rmsprop(weights: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
-    return torch.optim.RMSprop(
-        weights, training.lr, weight_decay=training.weight_decay, capturable=_capturable(weights)
-    )
+def _rmsprop(
+    weights: list[nn.Parameter], lr: float, weight_decay: float, momentum: float
+) -> torch.optim.Optimizer:
+    return torch.optim.RMSprop(weights, lr, weight_decay=weight_decay, capturable=_capturable(weights))
 
 
 OPTIMIZERS: dict[str, _Make] = {
@@ -59,6 +49,8 @@ OPTIMIZERS: dict[str, _Make] = {
 }
 
 
-def make_optimizer(weights: Iterable[nn.Parameter], training: Any) -> torch.optim.Optimizer:
-    """Return the optimiser that ``training`` names, over ``weights``."""
-    return OPTIMIZERS[training.optimizer](list(weights), training)
+def make_optimizer(
+    name: str, weights: Iterable[nn.Parameter], *, lr: float, weight_decay: float, momentum: float
+) -> torch.optim.Optimizer:
+    """Return the optimiser called ``name``; only SGD has momentum, in Nesterov's form."""
+    return OPTIMIZERS[name](list(weights), lr, weight_decay, momentum)

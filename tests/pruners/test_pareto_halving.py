@@ -12,7 +12,7 @@ from optuna.pruners import BasePruner, MedianPruner
 from optuna.trial import TrialState
 
 from optnas import ParetoHalvingPruner, RankPruner, report, should_prune
-from optnas.pruners.rungs import rungs_of
+from optnas.trials.rungs import rungs_of
 
 Values = list[tuple[float, ...]]
 

@@ -9,8 +9,8 @@ from optuna.trial import TrialState
 
 from optnas import pruners, report, should_prune
 from optnas.pruners.pareto_improvement import ParetoImprovementPruner
-from optnas.region import Region
 from optnas.samplers.domain import FlatDomain
+from optnas.trials.region import Region
 
 RNG = np.random.default_rng(0)
 

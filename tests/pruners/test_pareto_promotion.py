@@ -28,11 +28,11 @@ from optnas import (
     report,
     should_prune,
 )
-from optnas.pruners.pareto_promotion import lineage, promoted_by
-from optnas.pruners.rungs import rungs_of
 from optnas.reports.records import as_record
 from optnas.reports.terminal import trial_view
 from optnas.run.storage import open_storage
+from optnas.trials.lineage import lineage, promoted_by
+from optnas.trials.rungs import rungs_of
 
 TWO = ("minimize", "minimize")
 RUNGS = (1, 3, 9)

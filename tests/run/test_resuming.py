@@ -11,11 +11,11 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from optnas.pruners.rungs import rungs_of
 from optnas.run.command import run_command
 from optnas.run.files import load_study
 from optnas.run.storage import open_storage
 from optnas.run.worker import work
+from optnas.trials.rungs import rungs_of
 from tests.files import call, finish, start
 from tests.watched import EPOCHS, STEPS, evaluations, steps, watched_study
 

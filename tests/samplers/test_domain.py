@@ -17,10 +17,10 @@ from optuna.distributions import (
 )
 
 from optnas import Study, choose, maximize, ops, repeat
-from optnas.domain import StudyDomain
 from optnas.samplers.domain import Domain, FlatDomain, crossed, everything, mutated, neighbours, sampled
 from optnas.space import Node
 from optnas.space.closing import active
+from optnas.study_domain import StudyDomain
 from tests.strategies import seeds, spaces
 
 

@@ -20,11 +20,11 @@ from optuna.trial import TrialState
 
 from optnas import Study, Training, choose, maximize, minimize, ops, real, repeat
 from optnas.pareto import hypervolume
-from optnas.pruners.rungs import report
-from optnas.region import Region
 from optnas.samplers import make_sampler
 from optnas.samplers.domain import FlatDomain
 from optnas.samplers.ehvi import EHVISampler
+from optnas.trials.region import Region
+from optnas.trials.rungs import report
 from tests.files import REPOSITORY
 
 LAYERS: dict[str, BaseDistribution] = {

@@ -13,10 +13,10 @@ import pytest
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from optnas.region import Region
 from optnas.samplers.domain import Domain, FlatDomain
 from optnas.samplers.forecast import Forecast
 from optnas.samplers.history import Observation
+from optnas.trials.region import Region
 
 SPACE = {"lr": FloatDistribution(1e-3, 1e-1, log=True), "width": IntDistribution(1, 64)}
 SIGNS = np.array([-1.0, 1.0])

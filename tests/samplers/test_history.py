@@ -12,11 +12,11 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from optnas import report
-from optnas.region import Region
 from optnas.samplers.domain import FlatDomain
 from optnas.samplers.evolution import EvolutionSampler
 from optnas.samplers.history import History, Reader, in_order
 from optnas.samplers.reinforce import ReinforceSampler
+from optnas.trials.region import Region
 
 SPACE = {"op": CategoricalDistribution(["good", "bad"])}
 

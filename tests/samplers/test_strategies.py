@@ -15,9 +15,9 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import Trial, TrialState
 
-from optnas.domain import StudyDomain
 from optnas.samplers import make_sampler
 from optnas.samplers.domain import FlatDomain
+from optnas.study_domain import StudyDomain
 from tests.samplers.studies import continued, killed_after, mixed, mixed_pair, params_of, run
 
 STRATEGIES = ["cmaes", "evolution", "local", "reinforce"]

@@ -6,6 +6,7 @@ to give up everybody's studies.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import shutil
@@ -13,6 +14,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import optuna
 import torch
@@ -20,7 +22,8 @@ from sklearn.datasets import load_wine
 
 from optnas import Study, pruners
 from optnas.run.storage import open_storage
-from optnas.trained import load
+from optnas.winner.folder import load
+from tests.faults import Killed
 from tests.files import call
 from tests.stored.study import STUDIES
 from tests.stored.study import study as declared
@@ -29,10 +32,6 @@ HERE = Path(__file__).parent
 TRIALS = 24
 # The trial that `optnas train` trained.
 WINNER = 3
-
-
-class Killed(BaseException):
-    """What a killed worker does not come back from."""
 
 
 def proposals(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -93,11 +92,8 @@ def _interrupt(folder: Path) -> None:
         if step == 2:
             raise Killed
 
-    pruners.report = deadly
-    try:
+    with contextlib.suppress(Killed), mock.patch("optnas.trial.report", deadly):
         study.objective(opened.ask())
-    except Killed:
-        pruners.report = report
 
 
 def main() -> None:

@@ -66,7 +66,8 @@ def trained(recorder: Rerun | None, optimizer: str = "sgd") -> tuple[list[Tensor
     training = Training(optimizer=optimizer, lr=2**-7, clip=0.5)
     weights = FlatWeights(module)
     task = tasks.classification(data.digits())
-    step = _usual_step(module, weights, make_optimizer(weights.parameters, training), task, training, 1)
+    made = make_optimizer(optimizer, weights.parameters, lr=training.lr, weight_decay=0.0, momentum=0.9)
+    step = _usual_step(module, weights, made, task, training, 1)
     reasons: list[str] = []
     call = step if recorder is None else GraphedStep(step, SIZE, recorder, reasons.append)
     losses = [call(x, y, 0.5**i).item() for i, (x, y) in enumerate(batches())]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from optnas import Training, parse
+from optnas import parse
 from optnas.train.average import Average
 from optnas.train.layout import channels_last, in_channels_last
 from optnas.train.optimizers import OPTIMIZERS, make_optimizer
@@ -35,9 +35,11 @@ def _norm(tensors: Iterable[torch.Tensor]) -> float:
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 def test_training_flat_weights_is_training_the_weights(optimizer: str) -> None:
     flat, plain = network(), network()
-    training = Training(optimizer=optimizer, lr=1e-3, weight_decay=1e-2)
     weights = FlatWeights(flat)
-    ours, theirs = (make_optimizer(of, training) for of in (weights.parameters, plain.parameters()))
+    ours, theirs = (
+        make_optimizer(optimizer, of, lr=1e-3, weight_decay=1e-2, momentum=0.9)
+        for of in (weights.parameters, plain.parameters())
+    )
     for step in range(5):
         weights.zero_grad()
         theirs.zero_grad()

@@ -1,0 +1,169 @@
+"""Checkpoints of trials in an Optuna artifact store, so that any worker can go on with them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore, GCSArtifactStore
+from optuna.artifacts.exceptions import ArtifactNotFound
+
+from optnas.checkpoints.state import State, pack, unpack
+from optnas.errors import UserError
+
+if TYPE_CHECKING:
+    from optnas.trials.internals import ArtifactStore
+
+__all__ = ["Checkpoint", "Checkpoints", "StoreError", "artifact_store", "check_store"]
+
+_BUCKETS = {"s3": (Boto3ArtifactStore, "boto3"), "gs": (GCSArtifactStore, "google-cloud-storage")}
+
+
+class StoreError(Exception):
+    """A store did not do what it was asked to; the message says why, in one line."""
+
+
+class _Folder(FileSystemArtifactStore):
+    """A folder that is made when something is written into it: who keeps nothing leaves none."""
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        self._get_filepath(artifact_id).parent.mkdir(parents=True, exist_ok=True)
+        super().write(artifact_id, content_body)
+
+
+def artifact_store(place: str | Path | ArtifactStore | None) -> ArtifactStore | None:
+    """Return the artifact store that ``place`` stands for.
+
+    Args:
+        place: A store; or a folder, ``"s3://bucket"`` or ``"gs://bucket"``; or ``"none"`` or ``None``.
+
+    Raises:
+        UserError: If it is none of these, or the package that a bucket needs is not installed.
+    """
+    if place is None or place == "none":
+        return None
+    if not isinstance(place, str | Path):
+        if not hasattr(place, "open_reader"):
+            raise UserError(f"artifacts={place!r}: give an Optuna artifact store, a folder or s3://bucket")
+        return place
+    scheme, separator, bucket = str(place).partition("://")
+    if not separator:
+        return _Folder(place)
+    if scheme not in _BUCKETS or not bucket or "/" in bucket.rstrip("/"):
+        raise UserError(f"artifacts in {str(place)!r}: give a folder, s3://bucket, gs://bucket or none")
+    make, package = _BUCKETS[scheme]
+    try:
+        store: ArtifactStore = make(bucket.rstrip("/"))
+        return store
+    except ImportError:
+        raise UserError(f"artifacts in {place}: that needs a package: pip install {package}") from None
+    except Exception as error:  # whatever a provider raises without credentials
+        raise UserError(f"artifacts in {place}: {_in_words(error)}") from None
+
+
+def check_store(store: ArtifactStore) -> None:
+    """Write something into ``store`` and remove it.
+
+    Raises:
+        UserError: If it cannot be reached, or nothing can be written there.
+    """
+    probe = f"optnas-probe-{uuid.uuid4().hex}"
+    try:
+        store.write(probe, io.BytesIO(b"optnas"))
+        store.remove(probe)
+    except Exception as error:
+        with contextlib.suppress(Exception):
+            store.remove(probe)
+        raise UserError(
+            f"artifacts cannot be kept: {_in_words(error)}; mend that, or give --artifacts another place, or"
+            " none"
+        ) from None
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """Where a trial's training was after an epoch, and how many seconds it had taken by then."""
+
+    state: State
+    seconds: float
+
+
+class Checkpoints:
+    """The checkpoints of one training, of which the last one is kept.
+
+    There are two places for them: what is kept comes into the one, and only when it is whole the other
+    is emptied. So a worker may die at any moment.
+
+    Args:
+        store: Where they are.
+        name: What theirs is called in there, unlike any other's.
+    """
+
+    def __init__(self, store: ArtifactStore, name: str) -> None:
+        self._store = store
+        self._ids = [f"optnas-{name}-{i}.safetensors" for i in range(2)]
+
+    def keep(self, state: State, seconds: float) -> None:
+        """Keep what a training can go on from.
+
+        Raises:
+            StoreError: If it cannot be written, as on a full disk; the one before is kept then.
+        """
+        content = pack({"state": vars(state), "seconds": seconds})
+        free, taken = self._ids
+        try:
+            self._store.write(free, io.BytesIO(content))
+        except Exception as error:
+            self._remove(free)
+            raise StoreError(_in_words(error)) from error
+        self._ids = [taken, free]
+        self._remove(taken)
+
+    def last(self) -> Checkpoint | None:
+        """Return the last one that is whole; none where there is none.
+
+        Raises:
+            StoreError: If the store cannot be read.
+        """
+        found = [(identity, self._read(identity)) for identity in self._ids]
+        whole = [(identity, checkpoint) for identity, checkpoint in found if checkpoint is not None]
+        if not whole:
+            return None
+        identity, last = max(whole, key=lambda each: each[1].state.epoch)
+        self._ids.sort(key=lambda each: each == identity)
+        return last
+
+    def remove(self) -> None:
+        """Remove what is kept, as far as that can be done."""
+        for identity in self._ids:
+            self._remove(identity)
+
+    def _read(self, identity: str) -> Checkpoint | None:
+        try:
+            with self._store.open_reader(identity) as reader:
+                packed = reader.read()
+        except ArtifactNotFound:
+            return None
+        except Exception as error:
+            raise StoreError(_in_words(error)) from error
+        try:
+            content = unpack(packed, identity)
+            return Checkpoint(State(**content["state"]), float(content["seconds"]))
+        except (UserError, KeyError, TypeError, ValueError):
+            # It was being written when its worker died, or another version wrote it.
+            return None
+
+    def _remove(self, identity: str) -> None:
+        # What is left behind costs room and nothing else.
+        with contextlib.suppress(Exception):
+            self._store.remove(identity)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
+    return " ".join(f"{type(error).__name__}: {error}".split())

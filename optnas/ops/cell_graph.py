@@ -1,0 +1,75 @@
+"""The graph that a cell's tree says: which op is applied to which state."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from optnas.space import Node, strided
+from optnas.space.memo import remembered
+
+__all__ = ["Graph", "graph_of"]
+
+
+class Graph(NamedTuple):
+    """What a cell says.
+
+    Attributes:
+        inputs: How many states come from outside; they are the first.
+        nodes: For each further state, the ops that it sums and the state that each is applied to.
+        concat: The states that are put side by side at the end; ``None`` for the last one alone.
+    """
+
+    inputs: int
+    nodes: tuple[tuple[tuple[Node, int], ...], ...]
+    concat: tuple[int, ...] | None
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The states that leave the cell."""
+        return self.concat or (self.inputs + len(self.nodes) - 1,)
+
+
+@remembered(2**14)
+def graph_of(cell: Node) -> Graph:
+    """Return what a cell says, strides resolved.
+
+    Raises:
+        ValueError: If its parts do not make a graph.
+    """
+    arguments = cell.arguments
+    inputs, stride = arguments["inputs"], arguments["stride"]
+    for name, number in (("inputs", inputs), ("stride", stride)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"{name}={number!r} must be a whole number of at least 1")
+    if not cell.children:
+        raise ValueError("a cell needs a node")
+    nodes = []
+    for position, child in enumerate(cell.children):
+        if child.op.name != "node":
+            raise ValueError(f"a cell consists of nodes: write node({child})")
+        nodes.append(tuple(_edges(child, inputs, position, stride)))
+    concat = arguments["concat"]
+    if concat is not None:
+        states = inputs + len(nodes)
+        if not isinstance(concat, tuple) or not concat or not all(_is_state(s, states) for s in concat):
+            raise ValueError(f"concat={concat!r} must be numbers of states, 0 to {states - 1}")
+    return Graph(inputs, tuple(nodes), concat)
+
+
+def _edges(child: Node, inputs: int, position: int, stride: int) -> list[tuple[Node, int]]:
+    sources = child.arguments["inputs"]
+    if sources is None:
+        sources = tuple(range(len(child.children)))
+    if not child.children or not isinstance(sources, tuple) or len(sources) != len(child.children):
+        raise ValueError(f"{child}: give one state in inputs for each of its ops, at least one")
+    states = inputs + position
+    if not all(_is_state(source, states) for source in sources):
+        raise ValueError(f"{child}: its ops can be applied to the states 0 to {states - 1} before it")
+    return [
+        (strided(op, stride) if stride > 1 and source < inputs else op, source)
+        for op, source in zip(child.children, sources, strict=True)
+    ]
+
+
+def _is_state(number: object, states: int) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < states

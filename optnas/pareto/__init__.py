@@ -1,0 +1,21 @@
+"""Several objectives at once: dominance, the front, hypervolume. All values are to be minimised."""
+
+from optnas.pareto.dominance import best_first, crowding, front, ranks
+from optnas.pareto.hypervolume import boxes, contributions, hypervolume
+from optnas.pareto.ranking import Ranking
+from optnas.pareto.scale import Points, in_decades, scaled, scaled_to
+
+__all__ = [
+    "Points",
+    "Ranking",
+    "best_first",
+    "boxes",
+    "contributions",
+    "crowding",
+    "front",
+    "hypervolume",
+    "in_decades",
+    "ranks",
+    "scaled",
+    "scaled_to",
+]

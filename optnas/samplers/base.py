@@ -1,0 +1,110 @@
+"""The common part of samplers that propose all parameters of a trial at once."""
+
+from __future__ import annotations
+
+import random
+import threading
+from abc import abstractmethod
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.samplers.domain import Domain, FlatDomain, everything, mutated, sampled
+from optnas.samplers.history import History, HistoryReader
+from optnas.space.closing import draw
+from optnas.trials.internals import cached_trials
+
+__all__ = ["CandidateSampler"]
+
+# How often a candidate that was tried before is changed at random before all are enumerated.
+_TRIES = 100
+_MOST_ENUMERATED = 50_000
+
+# Threads of ``study.optimize(n_jobs=…)`` share a sampler and what it keeps of the trials.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+class CandidateSampler(BaseSampler):
+    """Proposes whole candidates, none of them twice while others are left.
+
+    What it proposes for a trial depends on the trials in the storage, the seed and the trial's number,
+    and on nothing that this process did before: any worker proposes the same, and a search that was
+    interrupted goes on as if it had not been.
+
+    Args:
+        domain: What may be proposed. Without one it is the parameters that the study's trials had so
+            far, and parameters that none had are drawn at random, as in any Optuna study.
+        seed: Of everything random; by default a new one for each sampler.
+    """
+
+    def __init__(self, domain: Domain | None = None, *, seed: int | None = None) -> None:
+        self._given = domain
+        self._inferred = FlatDomain({})
+        self._everything: tuple[Domain, list[dict[str, Any]] | None] | None = None
+        self._seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+        self._reader = HistoryReader()
+
+    @abstractmethod
+    def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
+        """Return the candidate to try next.
+
+        Args:
+            study: The study, for its directions and number of objectives.
+            domain: What may be proposed; it has at least one parameter.
+            history: What the other trials say.
+            rng: Seeded for this trial.
+        """
+
+    def reseed_rng(self) -> None:
+        """Do nothing: each trial has a seed of its own already."""
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._domain(study).distributions
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        domain = self._domain(study)
+        if not domain.distributions:
+            return {}
+        rng = random.Random(f"{self._seed} {trial.number}")
+        with _ONE_AT_A_TIME:
+            history = self._reader.read(study, domain, trial.number)
+            candidate = self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
+        # Less is asked for where another sampler fixes the rest, as PartialFixedSampler does.
+        return {name: value for name, value in candidate.items() if name in search_space}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return draw(param_distribution, random.Random(f"{self._seed} {trial.number} {param_name}"))
+
+    def _domain(self, study: Study) -> Domain:
+        if self._given is not None:
+            return self._given
+        states = (TrialState.COMPLETE, TrialState.PRUNED)
+        found = FlatDomain.of(cached_trials(study, *states))
+        known = self._inferred
+        if (found.distributions, found.unasked) != (known.distributions, known.unasked):
+            self._inferred = found
+        return self._inferred
+
+    def _unseen(
+        self, proposal: dict[str, Any], domain: Domain, history: History, rng: random.Random
+    ) -> dict[str, Any]:
+        """Return ``proposal``, or, if it was tried before, one like it that was not."""
+        candidate = proposal
+        for attempt in range(_TRIES):
+            if domain.key(candidate) not in history.seen:
+                return candidate
+            # Ever further away, and in the end anywhere.
+            steps = 1 + attempt // 10
+            near = attempt < _TRIES // 2
+            candidate = mutated(domain, proposal, rng, steps=steps) if near else sampled(domain, rng)
+        if self._everything is None or self._everything[0] is not domain:
+            self._everything = domain, everything(domain, _MOST_ENUMERATED)
+        left = [c for c in self._everything[1] or () if domain.key(c) not in history.seen]
+        return rng.choice(left) if left else proposal

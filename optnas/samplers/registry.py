@@ -1,0 +1,78 @@
+"""Which sampler a name stands for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+
+from optnas.errors import UserError, nearest
+from optnas.samplers.cmaes import CmaEsSampler
+from optnas.samplers.domain import Domain
+from optnas.samplers.evolution import EvolutionSampler
+from optnas.samplers.imputing import ImputingSampler
+from optnas.samplers.local import LocalSampler
+from optnas.samplers.reinforce import ReinforceSampler
+from optnas.samplers.seeded import SeededSampler
+
+__all__ = ["SAMPLERS", "make_sampler"]
+
+
+def _tpe(seed: int) -> BaseSampler:
+    # Multivariate is far better on architectures, where choices only make sense together; with
+    # ``group`` it also learns from parameters that only some trials have.
+    return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+
+
+def _ehvi(seed: int, domain: Domain | None) -> BaseSampler:
+    from optnas.samplers.ehvi import EHVISampler
+
+    return EHVISampler(domain, seed=seed)
+
+
+# Of NSGA-II: with Optuna's 50 a search of 100 trials has hardly begun to select.
+_POPULATION = 20
+
+_Make = Callable[[int, Domain | None], BaseSampler]
+
+
+def _optuna(make: Callable[[int], BaseSampler]) -> _Make:
+    """Make a sampler of Optuna's anew for each trial, so that its proposals too depend on nothing else."""
+
+    def quietly(seed: int) -> BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)  # multivariate and group, on purpose
+            return make(seed)
+
+    return lambda seed, domain: ImputingSampler(SeededSampler(quietly, seed))
+
+
+SAMPLERS: dict[str, _Make] = {
+    "cmaes": lambda seed, domain: CmaEsSampler(domain, seed=seed),
+    "ehvi": _ehvi,
+    "evolution": lambda seed, domain: EvolutionSampler(domain, seed=seed),
+    "gp": _optuna(lambda seed: GPSampler(seed=seed)),
+    "local": lambda seed, domain: LocalSampler(domain, seed=seed),
+    "nsga2": _optuna(lambda seed: NSGAIISampler(seed=seed, population_size=_POPULATION)),
+    "random": _optuna(lambda seed: RandomSampler(seed=seed)),
+    "reinforce": lambda seed, domain: ReinforceSampler(domain, seed=seed),
+    "tpe": _optuna(_tpe),
+}
+
+
+def make_sampler(name: str, seed: int, domain: Domain | None = None) -> BaseSampler:
+    """Return the sampler called ``name``.
+
+    Args:
+        name: A key of :data:`SAMPLERS`.
+        seed: Of everything random; each trial is seeded by it and the trial's number.
+        domain: What may be proposed, and what is known of it, for the samplers that use it.
+
+    Raises:
+        UserError: If there is none of that name.
+    """
+    if name not in SAMPLERS:
+        raise UserError(f"no sampler is called {name!r}: {nearest(name, SAMPLERS)}")
+    return SAMPLERS[name](seed, domain)

@@ -1,0 +1,65 @@
+"""What can stand in a tree, and how it is written."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from optnas.space.errors import SpaceError
+
+__all__ = ["TreeValue", "text_of", "tree_value"]
+
+# What databases and tensors hold; Python itself refuses to print much longer ones.
+_MOST_BITS = 63
+
+
+class TreeValue:
+    """What can stand in a tree beside plain values: a node, a hole, or an op for the node that it makes."""
+
+    @property
+    def _text(self) -> str:
+        return repr(self)
+
+    def _in_tree(self) -> Any:
+        return self
+
+
+def tree_value(value: Any, where: str) -> Any:
+    """Return ``value`` as it stands in a tree.
+
+    A bare op becomes a node, a list a tuple, a NumPy scalar a Python one.
+
+    Raises:
+        SpaceError: If it is nothing that a tree can hold.
+    """
+    if isinstance(value, TreeValue):
+        return value._in_tree()
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(tree_value(item, where) for item in value)
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return tree_value(value.item(), where)
+    # Subclasses (enumerations) print as something else than the plain value that is meant.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        if value.bit_length() > _MOST_BITS:
+            raise SpaceError(f"{where}: a whole number of {value.bit_length()} bits is too large")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise SpaceError(f"{where}: {value!r} is not a finite number")
+        return float(value)
+    raise SpaceError(
+        f"{where}: {value!r} cannot stand in a tree: use a number, a text, an op's node or a hole"
+    )
+
+
+def text_of(value: Any) -> str:
+    """Return a tree's value as Python writes it, and as :func:`~optnas.space.parse.parse` reads it."""
+    if isinstance(value, TreeValue):
+        return value._text
+    if isinstance(value, tuple):
+        return f"({', '.join(map(text_of, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)

@@ -1,0 +1,118 @@
+"""The candidates of a study, for samplers that know what can be known before training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
+from optnas.declaration import Declaration
+from optnas.objectives import Objective
+from optnas.samplers.domain import Decide, Domain
+from optnas.space import SpaceError
+from optnas.space.closing import Closing, holes
+from optnas.space.decisions import decided, decisions
+from optnas.trials.record import KEY
+from optnas.trials.region import Region
+
+__all__ = ["StudyDomain"]
+
+_REMEMBERED = 100_000
+
+
+class StudyDomain(Domain):
+    """What a :class:`~optnas.Study` may try: architectures and training choices together."""
+
+    def __init__(self, study: Declaration) -> None:
+        self._study = study
+        self._distributions = study.distributions()
+        self._decisions = decisions(study.space, study.training.tree)
+        self._training = frozenset(holes(study.training.tree))
+        self._keys = lru_cache(maxsize=_REMEMBERED)(self._key)
+        self._looked = lru_cache(maxsize=_REMEMBERED)(self._look)
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        return self._distributions
+
+    def decided(self, decide: Decide) -> dict[str, Any]:
+        return decided(self._decisions, decide)
+
+    def key(self, params: Mapping[str, Any]) -> Hashable:
+        return self._keys(tuple(params.items()))
+
+    def key_of(self, trial: FrozenTrial) -> Hashable:
+        return KEY.of(trial) or self.key(trial.params)
+
+    def known(self, params: Mapping[str, Any]) -> tuple[float | None, ...] | None:
+        return self._looked(tuple(params.items())).known
+
+    def features(self, params: Mapping[str, Any]) -> tuple[float, ...]:
+        """Return the costs in decades: networks of like costs are alike, whatever they are made of."""
+        return self._looked(tuple(params.items())).features
+
+    @property
+    def costly(self) -> bool:
+        return self._study.counts_trees
+
+    @property
+    def training(self) -> frozenset[str]:
+        return self._training
+
+    @cached_property
+    def region(self) -> Region:
+        objectives = self._study.objectives
+        task = self._study.task
+        return Region(
+            limits=tuple(objective.limit for objective in objectives),
+            chance=tuple(_value(objective, task.chance if task else {}) for objective in objectives),
+            ideal=tuple(_value(objective, task.ideal if task else {}) for objective in objectives),
+        )
+
+    def _key(self, items: tuple[tuple[str, Any], ...]) -> Hashable:
+        try:
+            return self._study.candidate(dict(items)).key
+        except SpaceError:  # a trial of another space, or one that was stopped before it was decided
+            return items
+
+    def _look(self, items: tuple[tuple[str, Any], ...]) -> _Look:
+        study, params = self._study, dict(items)
+        try:
+            if study.counts_trees:
+                # That the values are within their ranges is not looked at: this is called most of all.
+                architecture = Closing(lambda name, _: params[name]).close(study.space)
+                costs = study.tree_costs(architecture)
+            else:
+                costs = study.costs(study.candidate(params))
+            for limit in (*study.constraints, *study.bounds):
+                if limit.needs is not None and limit.needs <= costs.keys() and limit.violation(costs) > 0:
+                    return _Look()
+            known = tuple(
+                objective.metric(costs) if objective.metric.names <= costs.keys() else None
+                for objective in study.objectives
+            )
+        # Another space's parameters; what cannot be built; what is asked of it has no value.
+        except (KeyError, SpaceError, ArithmeticError):
+            return _Look()
+        return _Look(known, tuple(math.log10(max(float(cost), 1.0)) for cost in costs.values()))
+
+
+class _Look(NamedTuple):
+    """What is known of a candidate; nothing of one that is of no use."""
+
+    known: tuple[float | None, ...] | None = None
+    features: tuple[float, ...] = ()
+
+
+def _value(objective: Objective, metrics: Mapping[str, float]) -> float | None:
+    """Return an objective's value, if it has one with these metrics."""
+    if not objective.metric.names <= metrics.keys():
+        return None
+    try:
+        return objective.metric(metrics)
+    except ArithmeticError:
+        return None

@@ -1,0 +1,386 @@
+"""Run one trial: suggest, check, train, report, prune.
+
+:func:`run` names the steps in their order; :class:`TrialRun` has each of them as a method. Whatever ends the
+trial early leaves its reason in words in the trial's record.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+from optuna import TrialPruned
+from optuna.trial import FrozenTrial, Trial, TrialState
+from torch import nn
+
+from optnas.candidate import Candidate
+from optnas.checkpoints.resume import Resumption
+from optnas.checkpoints.state import State
+from optnas.declaration import Declaration
+from optnas.measure.diversity import diversity
+from optnas.measure.measuring import measure
+from optnas.objectives import as_numbers, require
+from optnas.pruners import ParetoPromotionPruner, promote
+from optnas.space import SpaceError
+from optnas.train import Diverged, default_device, fit
+from optnas.train.device import forked_random
+from optnas.train.hopeless import Hopeless
+from optnas.train.memory import OutOfMemory, in_pieces
+from optnas.train.place import Place, place_on
+from optnas.trials.internals import cached_trials
+from optnas.trials.record import (
+    ARCHITECTURE,
+    BUILDABLE,
+    COSTS,
+    EAGER,
+    FINITE,
+    HOPELESS,
+    KEY,
+    MEMORY,
+    METRICS,
+    PIECES,
+    REASON,
+    RUN,
+    TWIN,
+)
+from optnas.trials.rungs import report, should_prune
+
+__all__ = ["run"]
+
+
+def run(study: Declaration, trial: Trial) -> list[float]:
+    """Evaluate one trial of ``study`` and return the objectives' values.
+
+    A trial whose worker died, or that was put back, resumes at its last rung where the study keeps
+    checkpoints, and so does one that promotes a paused trial. Nothing is reported twice.
+
+    Raises:
+        TrialPruned: If the pruner stops or pauses it, a constraint is broken, the architecture cannot be
+            built, the training diverges, or the same candidate was pruned before.
+    """
+    promote(trial)
+    this = TrialRun(study, trial)
+    with this.reason_recorded():
+        this.suggest()
+        this.stay_paused()
+        twin = this.finished_twin()
+        if twin is not None:
+            return this.values_of(twin)
+        this.count_costs()
+        this.check_constraints()
+        this.measure_costs()
+        this.check_constraints()
+        this.evaluate()
+        this.record_late_constraints()
+        return this.values(this.metrics)
+
+
+class Paused(TrialPruned):
+    """The trial waits at a rung to be promoted."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"paused at rung {step}: not among the best so far")
+
+
+class TrialRun:
+    """A trial of a study while it runs, and what is known of it so far.
+
+    Attributes:
+        candidate: What the trial decided, from :meth:`suggest` on; its costs from :meth:`count_costs` on.
+        metrics: All that is known of it in the end, by name, from :meth:`evaluate` on.
+    """
+
+    candidate: Candidate
+    metrics: dict[str, float]
+
+    def __init__(self, study: Declaration, trial: Trial) -> None:
+        self._study = study
+        self._trial = trial
+        self._before = Resumption(trial, study.store)
+
+    @contextmanager
+    def reason_recorded(self) -> Iterator[None]:
+        """Write why the trial ends early to its record; remove checkpoints that none will resume from.
+
+        Raises:
+            TrialPruned: In place of what says that the training diverged or learned nothing.
+        """
+        try:
+            yield
+        except Paused as paused:
+            REASON.put(self._trial, str(paused))
+            raise  # whoever promotes it resumes from its checkpoint
+        except (TrialPruned, Diverged, Hopeless) as ended:
+            REASON.put(self._trial, str(ended))
+            if isinstance(ended, Diverged):
+                # Infeasible, or samplers would believe what it promised at its rungs.
+                self._constrain(FINITE, 1.0)
+            if isinstance(ended, Hopeless):
+                HOPELESS.put(self._trial, True)
+            self._before.remove()
+            raise TrialPruned(str(ended)) from ended
+        except Exception as error:
+            REASON.put(self._trial, _in_words(error))
+            self._before.remove()
+            raise
+        else:
+            self._before.remove()
+
+    # The steps, in their order.
+
+    def suggest(self) -> None:
+        """Let the sampler decide, and record what it decided."""
+        started = time.perf_counter()
+        candidate = self._study.suggest(self._trial)
+        self._suggest_seconds = round(time.perf_counter() - started, 4)
+        # A trial that resumes another one is trained with that one's seed.
+        self.candidate = dataclasses.replace(candidate, seed=self._study.seed + self._before.number)
+        ARCHITECTURE.put(self._trial, str(candidate.architecture))
+        KEY.put(self._trial, candidate.key)
+
+    def stay_paused(self) -> None:
+        """End a trial that its worker paused, and died before it could end it.
+
+        Raises:
+            Paused: If it is one.
+        """
+        if self._before.paused is not None:
+            raise Paused(self._before.paused)
+
+    def finished_twin(self) -> FrozenTrial | None:
+        """Return the trial that trained the same candidate, the one that completed before all others."""
+        if self._before.begun:
+            return None
+        twins = [
+            other
+            for other in cached_trials(self._trial.study)
+            if KEY.of(other) == self.candidate.key
+            and other.state in (TrialState.COMPLETE, TrialState.PRUNED)
+            and TWIN.of(other) is None
+        ]
+        # Of a candidate that was promoted there are several.
+        return min(twins, key=lambda twin: (twin.state != TrialState.COMPLETE, -twin.number), default=None)
+
+    def values_of(self, twin: FrozenTrial) -> list[float]:
+        """Record and return what the twin found: no candidate is trained twice.
+
+        Raises:
+            TrialPruned: If the twin was pruned.
+        """
+        TWIN.put(self._trial, twin.number)
+        for attribute in (COSTS, METRICS):
+            found = attribute.of(twin)
+            if found is not None:
+                attribute.put(self._trial, found)
+        for name, violation in twin.constraints.items():
+            self._constrain(name, violation)
+        if twin.state == TrialState.PRUNED:
+            raise TrialPruned(f"the same as trial {twin.number}: {REASON.get(twin, 'pruned')}")
+        return list(twin.values)
+
+    def count_costs(self) -> None:
+        """Find what is known exactly from the tree.
+
+        Raises:
+            TrialPruned: If the architecture cannot be built.
+        """
+        try:
+            costs = as_numbers(self._study.costs(self.candidate))
+        except SpaceError as error:
+            raise self._infeasible(error) from error
+        if costs:
+            COSTS.put(self._trial, costs)
+        self.candidate = dataclasses.replace(self.candidate, costs=costs)
+
+    def check_constraints(self) -> None:
+        """Record by how much each constraint on the costs known so far is broken.
+
+        Raises:
+            TrialPruned: If one is.
+        """
+        costs, broken = self.candidate.costs, []
+        for limit in (*self._study.constraints, *self._study.bounds):
+            # A function may look at any of them, so it waits for all.
+            needs = self._study.measured if limit.needs is None else limit.needs
+            if not costs.keys() >= set(needs):
+                continue
+            violation = limit.violation(self.candidate if limit.needs is None else costs)
+            self._constrain(limit.name, violation)
+            if violation > 0:
+                found = ", ".join(f"{name} = {costs[name]:,}" for name in sorted(limit.needs or ()))
+                broken.append(f"breaks {limit.name!r}" + (f" with {found}" if found else ""))
+        if broken:
+            raise TrialPruned("; ".join(broken))
+
+    def measure_costs(self) -> None:
+        """Measure what only the built network can tell, and how far it is from those before."""
+        # What was measured before stays: values at rungs that it is part of are there already.
+        costs = {**self._before.costs, **self.candidate.costs}
+        unknown = [name for name in self._study.measured if name not in costs]
+        if not self._study.measured:
+            return
+        if "diversity" in unknown:
+            unknown.remove("diversity")
+            finished = cached_trials(self._trial.study, TrialState.COMPLETE)
+            others = [other.params for other in finished if other.number < self._trial.number]
+            found = diversity(self._study.space.distributions(), self.candidate.params, others)
+            costs["diversity"] = round(found, 6)
+        if unknown:
+            assert self._study.task is not None
+            measuring, training = self._study.measuring, self.candidate.training
+            self._study.check_place(self._trial.study, measuring.place(unknown, training))
+            with forked_random():
+                torch.manual_seed(self.candidate.seed)
+                costs |= measure(unknown, self._build, self._study.task, training, measuring)
+        COSTS.put(self._trial, costs)
+        self.candidate = dataclasses.replace(self.candidate, costs=costs)
+
+    def evaluate(self) -> None:
+        """Train and validate the network, or call the study's own ``evaluate``; report at the rungs.
+
+        Raises:
+            TrialPruned: If the pruner stops it, or the network does not fit in memory.
+            Paused: If the pruner pauses it.
+            Diverged: If the training's loss is no longer finite.
+            Hopeless: If nothing is learned.
+        """
+        found = self._evaluated_by_user() if self._study.evaluate is not None else self._trained()
+        found = {"seconds": round(self._spent(), 4), **found}
+        METRICS.put(self._trial, found)
+        self.metrics = {**self.candidate.costs, **found}
+
+    def record_late_constraints(self) -> None:
+        """Record constraints on what only training could tell; the trial keeps its values."""
+        for limit in self._study.constraints:
+            if limit.needs is not None and limit.name not in self._trial.constraints:
+                require(self.metrics, limit.needs, repr(limit.name))
+                self._constrain(limit.name, limit.violation(self.metrics))
+
+    def values(self, metrics: Mapping[str, float]) -> list[float]:
+        """Return the objectives' values.
+
+        Raises:
+            LookupError: If a metric that an objective needs was not measured.
+            Diverged: If a value is infinite or not a number.
+        """
+        values = []
+        for objective in self._study.objectives:
+            require(metrics, objective.metric.names, repr(objective))
+            value = objective.metric(metrics)
+            if not math.isfinite(value):
+                raise Diverged(f"{objective.name} is {'not a number' if math.isnan(value) else value}")
+            values.append(value)
+        return values
+
+    # What the evaluation consists of.
+
+    def _evaluated_by_user(self) -> dict[str, float]:
+        assert self._study.evaluate is not None
+        self._begin(Place())
+        try:
+            return as_numbers(self._study.evaluate(self.candidate, self._report))
+        except SpaceError as error:
+            raise self._infeasible(error) from error
+
+    def _trained(self) -> dict[str, float]:
+        training, device = self.candidate.training, self._device
+        RUN.put(
+            self._trial,
+            {
+                "device": str(device),
+                "threads": torch.get_num_threads(),
+                "seed": self.candidate.seed,
+                "suggest_seconds": self._suggest_seconds,
+            },
+        )
+        with place_on(device) as place:
+            self._begin(place)
+            try:
+                with forked_random():
+                    found, pieces = in_pieces(self._fit, training.batch_size, device, place)
+            except OutOfMemory as error:
+                # Infeasible rather than failed: samplers learn from that to look elsewhere.
+                self._constrain(MEMORY, 1.0)
+                raise TrialPruned(str(error)) from error
+        if pieces > 1:
+            PIECES.put(self._trial, pieces)
+        return as_numbers(found)
+
+    def _fit(self, pieces: int) -> dict[str, float]:
+        assert self._study.task is not None
+        torch.manual_seed(self.candidate.seed)
+        module = self._build()
+        state = self._before.state(self._device)
+        if state is not None:
+            self._report(state.epoch, state.metrics)  # its worker may have died before it could
+        return fit(
+            module,
+            self._study.task,
+            self.candidate.training,
+            device=self._device,
+            seed=self.candidate.seed,
+            report=self._report,
+            state=state,
+            keep=self._keep,
+            pieces=pieces,
+            eager=partial(EAGER.put, self._trial),
+        )
+
+    def _build(self) -> nn.Module:
+        assert self._study.shape is not None
+        module: nn.Module = self.candidate.architecture.build(self._study.shape, **self._study.context)
+        return module
+
+    @cached_property
+    def _device(self) -> torch.device:
+        return default_device(self.candidate.training.device)
+
+    def _begin(self, place: Place) -> None:
+        self._place, self._started = place, time.perf_counter()
+
+    def _spent(self) -> float:
+        """Return the seconds of evaluation so far, those before it was resumed included."""
+        return self._before.seconds + time.perf_counter() - self._started - self._place.waited
+
+    def _report(self, step: int, metrics: Mapping[str, float]) -> None:
+        if step in self._before.steps:  # an evaluation that cannot be resumed passes it again
+            return
+        self._before.steps.add(step)
+        found = {**self.candidate.costs, "seconds": self._spent(), **as_numbers(metrics)}
+        report(self._trial, step, self.values(found))
+        if should_prune(self._trial):
+            if isinstance(self._trial.study.pruner, ParetoPromotionPruner):
+                raise Paused(step)
+            raise TrialPruned(f"not among the best at rung {step}")
+
+    def _keep(self, state: State) -> None:
+        # A training step of someone's own has a state of its own: it begins anew.
+        if state.optimizer is not None and state.epoch < self.candidate.training.epochs:
+            self._before.keep(state, self._spent())
+
+    def _infeasible(self, error: SpaceError) -> TrialPruned:
+        # Rather than failed: samplers learn from that to look elsewhere.
+        self._constrain(BUILDABLE, 1.0)
+        return TrialPruned(str(error))
+
+    def _constrain(self, name: str, violation: float) -> None:
+        # A trial that is taken over from a worker that died has some of them already.
+        if name not in self._trial.constraints:
+            self._trial.set_constraint(name, violation)
+
+
+def _in_words(error: Exception) -> str:
+    """Return an exception as one line that says where it happened."""
+    reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    package = Path(__file__).parent
+    outside = [frame for frame in frames if package not in Path(frame.filename).parents]
+    place = (outside or frames)[-1]
+    return f"{reason} ({Path(place.filename).name}:{place.lineno})"

@@ -1,0 +1,148 @@
+"""Optuna's private attributes, touched here and in no other file.
+
+Optuna has no public way to do what these do; a new release of it is checked against this file alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from optuna.storages import BaseStorage
+from optuna.storages._cached_storage import _CachedStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+if TYPE_CHECKING:
+    from optuna.artifacts._protocol import ArtifactStore
+
+__all__ = [
+    "ArtifactStore",
+    "StudyView",
+    "backend_of",
+    "cache_trials",
+    "cached_trials",
+    "completed_with",
+    "fix_params",
+    "frozen",
+    "has_fixed_params",
+    "id_of",
+    "identity",
+    "latest",
+    "new_trial",
+    "set_system_attr",
+    "set_user_attr",
+    "storage_of",
+    "with_system_attrs",
+]
+
+
+def storage_of(study: Study) -> BaseStorage:
+    """Return the storage that a study is kept in."""
+    return study._storage
+
+
+def identity(study: Study) -> tuple[BaseStorage, int]:
+    """Return what tells a study apart from all others in this process: its storage and its id there."""
+    return study._storage, study._study_id
+
+
+def backend_of(storage: BaseStorage) -> BaseStorage:
+    """Return the storage behind Optuna's cache, or ``storage`` itself where there is no cache."""
+    return storage._backend if isinstance(storage, _CachedStorage) else storage
+
+
+def cached_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
+    """Return the trials in ``states`` (none for all) as the current trial's thread read them last."""
+    return study._get_trials(deepcopy=False, states=states or None, use_cache=True)
+
+
+def cache_trials(study: Study, trials: list[FrozenTrial]) -> None:
+    """Let :func:`cached_trials` return ``trials`` in this thread, which were read just now."""
+    study._thread_local.cached_all_trials = trials
+
+
+def id_of(trial: Trial | FrozenTrial) -> int:
+    """Return a trial's id in its storage, which is not its number."""
+    return trial._trial_id
+
+
+def frozen(trial: Trial) -> FrozenTrial:
+    """Return a running trial's record as this process knows it, without reading the storage."""
+    return trial._cached_frozen_trial
+
+
+def latest(trial: Trial) -> FrozenTrial:
+    """Return a running trial's record with all that was written to it, as ``trial.should_prune`` reads it."""
+    return trial._get_latest_trial()
+
+
+def new_trial(study: Study, template: FrozenTrial) -> int:
+    """Create a trial with the template's state and attributes, and return its id."""
+    return study._storage.create_new_trial(study._study_id, template)
+
+
+def set_user_attr(study: Study, trial: FrozenTrial, name: str, value: Any) -> None:
+    """Write a user attribute of a trial that this process need not be running."""
+    study._storage.set_trial_user_attr(trial._trial_id, name, value)
+
+
+def set_system_attr(trial: Trial, name: str, value: Any) -> None:
+    """Write an attribute that dashboards do not show."""
+    trial.storage.set_trial_system_attr(trial._trial_id, name, value)
+
+
+def fix_params(trial: Trial, params: Mapping[str, Any]) -> None:
+    """Let ``trial.suggest_…`` return ``params``, as ``study.enqueue_trial`` does for a waiting trial."""
+    set_system_attr(trial, "fixed_params", params)
+    trial._fixed_params = dict(params)
+
+
+def has_fixed_params(trial: Trial) -> bool:
+    """Return whether someone fixed the trial's parameters, as ``study.enqueue_trial`` does."""
+    return bool(trial._fixed_params)
+
+
+def completed_with(trial: FrozenTrial, values: Sequence[float]) -> FrozenTrial:
+    """Return a copy of a pruned trial as a complete one with ``values``."""
+    shown = copy.copy(trial)
+    shown.state = TrialState.COMPLETE
+    shown._values = list(values)
+    return shown
+
+
+def with_system_attrs(trial: FrozenTrial, attributes: Mapping[str, Any]) -> FrozenTrial:
+    """Return a copy of ``trial`` with other system attributes."""
+    shown = copy.copy(trial)
+    shown._system_attrs = dict(attributes)
+    return shown
+
+
+class StudyView(Study):
+    """A study as a sampler is to see it: the same storage, other records of some trials.
+
+    Args:
+        study: The study itself.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.__dict__.update(study.__dict__)
+
+    @abstractmethod
+    def replaced(self, trials: list[FrozenTrial]) -> Mapping[int, FrozenTrial]:
+        """Return the records to show in place of those in ``trials``, by the trial's number."""
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        trials = super()._get_trials(deepcopy=False, use_cache=use_cache)
+        others = self.replaced(trials)
+        shown = [others.get(trial.number, trial) for trial in trials]
+        if states is not None:
+            shown = [trial for trial in shown if trial.state in states]
+        return copy.deepcopy(shown) if deepcopy else shown

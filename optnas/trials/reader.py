@@ -1,0 +1,51 @@
+"""Read a study's trials incrementally: each one that ended is looked at only once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from optuna.storages import BaseStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optnas.trials.internals import identity
+
+__all__ = ["Reader"]
+
+_State = TypeVar("_State")
+
+
+class Reader(Generic[_State]):
+    """Folds a study's trials into a state, of which the next reading goes on.
+
+    Where another study is read the state begins anew. Threads that share a reader must hold a lock while
+    they read and while they use what they read.
+
+    Args:
+        begin: Returns the state before any trial of a study.
+        take: Takes a trial into the state: a finished one once, any other with every reading.
+    """
+
+    def __init__(self, begin: Callable[[Study], _State], take: Callable[[_State, FrozenTrial], None]) -> None:
+        self._begin = begin
+        self._take = take
+        self._study: tuple[BaseStorage, int] | None = None
+        self._state: _State
+        self._looked = 0
+        self._open: list[int] = []
+
+    def read(self, study: Study, trials: list[FrozenTrial]) -> _State:
+        """Return the state after ``trials``, all of the study's in the order of their numbers."""
+        here = identity(study)
+        if self._study != here:
+            self._study, self._state, self._looked, self._open = here, self._begin(study), 0, []
+        looked_at = [*self._open, *range(self._looked, len(trials))]
+        self._looked, self._open = max(self._looked, len(trials)), []
+        for number in looked_at:
+            # Another thread may have seen more trials than this one.
+            if number >= len(trials) or not trials[number].state.is_finished():
+                self._open.append(number)
+            if number < len(trials):
+                self._take(self._state, trials[number])
+        return self._state

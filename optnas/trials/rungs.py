@@ -1,0 +1,71 @@
+"""Values at rungs, for studies of any number of objectives.
+
+Optuna's own ``trial.report`` refuses several objectives, and intermediate values written past it
+break its samplers; so with several the values at a rung are a user attribute of the trial, one for each
+rung. With one objective they are Optuna's own intermediate values.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping, Sequence
+
+from optuna.pruners import NopPruner
+from optuna.trial import FrozenTrial, Trial
+
+from optnas.trials.internals import latest
+
+__all__ = ["PREFIX", "report", "rungs_of", "should_prune"]
+
+PREFIX = "rung:"
+
+
+def report(trial: Trial, step: int, values: Mapping[str, float] | Sequence[float]) -> None:
+    """Record the objectives' values after ``step`` units of training. One write to the storage.
+
+    Args:
+        trial: The running trial.
+        step: How much was spent so far, e.g. epochs.
+        values: One value an objective, in the study's order; by name or not. What is known exactly,
+            such as FLOPs, is given in full at every rung. With the study's metric names set, a mapping
+            may be in any order.
+
+    Raises:
+        TypeError: If the step is no whole number.
+        ValueError: If there are more or fewer values than objectives, or other names.
+    """
+    study = trial.study
+    if not isinstance(step, numbers.Real) or step != int(step):
+        raise TypeError(f"report: the step is a whole number such as an epoch, not {step!r}")
+    step = int(step)
+    if isinstance(values, Mapping):
+        names = study.metric_names
+        if names is not None:
+            if set(names) != set(values):
+                raise ValueError(f"report: the study's objectives are {names}, not {list(values)}")
+            values = {name: values[name] for name in names}
+    found = [float(value) for value in (values.values() if isinstance(values, Mapping) else values)]
+    if len(found) != len(study.directions):
+        raise ValueError(f"report: the study has {len(study.directions)} objectives, not {len(found)}")
+    if len(found) == 1:
+        trial.report(found[0], step)
+    else:
+        trial.set_user_attr(f"{PREFIX}{step}", found)
+
+
+def should_prune(trial: Trial) -> bool:
+    """Return whether the study's pruner gives the trial up, going by what was reported so far."""
+    pruner = trial.study.pruner
+    if isinstance(pruner, NopPruner):
+        return False
+    # As Optuna's own should_prune does: what this process knows of the trial is not read again.
+    return pruner.prune(trial.study, latest(trial))
+
+
+def rungs_of(trial: FrozenTrial) -> dict[int, list[float]]:
+    """Return what was reported for ``trial``: the objectives' values by rung, ascending."""
+    found = {step: [value] for step, value in trial.intermediate_values.items()}
+    for key, values in trial.user_attrs.items():
+        if key.startswith(PREFIX):
+            found[int(key.removeprefix(PREFIX))] = values
+    return dict(sorted(found.items()))

@@ -1,0 +1,258 @@
+"""What ``optnas train`` does: choose what to train, train it with a display, write its folder."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from optnas.candidate import Candidate
+from optnas.errors import UserError, nearest
+from optnas.objectives import Objective, minimize
+from optnas.reports.numbers import short
+from optnas.run.files import load_study
+from optnas.run.lookup import find_study, find_trial
+from optnas.run.worker import stop_on_signals
+from optnas.space import parse
+from optnas.space.holes import is_open
+from optnas.study import Study
+from optnas.train import Training, default_device, use_threads
+from optnas.train.checks import check_training
+from optnas.train.precision import choose_precision
+from optnas.trials.progress import front
+from optnas.trials.record import ARCHITECTURE, REASON
+from optnas.winner.card import over_seeds
+from optnas.winner.folder import Trained, check_folder, checkpoint_of, finished, write
+from optnas.winner.full_training import Course, Plan, check_settings, on_test_part, train_seed
+
+__all__ = ["Wanted", "train_command"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What ``optnas train`` is asked for.
+
+    Attributes:
+        trial: The trial whose architecture and training choices to take.
+        architecture: A text to take instead of the trial's architecture.
+        front: Whether to train every trial of the front.
+        seeds: How many.
+        patience: After how many epochs without a better one to stop; ``None`` for never.
+        settings: Training choices that override the trial's own, as ``name=value``.
+        out: The folder to write; for a front the one that holds a folder a trial.
+    """
+
+    trial: int | None = None
+    architecture: str | None = None
+    front: bool = False
+    seeds: int = 1
+    patience: int | None = None
+    settings: Sequence[str] = ()
+    out: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    study: str
+    trial: int | None
+    plan: Plan
+    folder: Path
+
+
+def train_command(file: str, url: str, wanted: Wanted, *, threads: int | None, console: Console) -> None:
+    """Train what is wanted of the study that ``file`` declares, and write a folder for each network.
+
+    Raises:
+        UserError: If anything given does not fit, or a training goes wrong; of a front the others are
+            trained first.
+        KeyboardInterrupt: If it was stopped; run again it goes on.
+    """
+    for what, number in (("seeds", wanted.seeds), ("patience", wanted.patience), ("threads", threads)):
+        if number is not None and number < 1:
+            raise UserError(f"--{what} {number}: it must be at least 1")
+    study = load_study(file)
+    if study.task is None:
+        raise UserError(f"study {study.name!r} evaluates by a function of its own: there is no task to train")
+    study.task.check()
+    use_threads(threads)
+    jobs = list(_jobs(study, url, wanted))
+    failures = []
+    with stop_on_signals():
+        for job in jobs:
+            try:
+                _train(job, [study.seed + i for i in range(wanted.seeds)], console)
+            except UserError as error:
+                failures.append(f"{job.folder.name}: {error}" if len(jobs) > 1 else str(error))
+    if failures:
+        raise UserError("; ".join(failures))
+
+
+def _jobs(study: Study, url: str, wanted: Wanted) -> Iterator[_Job]:
+    """Yield what is to be trained, checked, and where it is to be written."""
+    if wanted.front:
+        if wanted.trial is not None or wanted.architecture is not None:
+            raise UserError("--front trains every trial of the front: leave --trial and --architecture away")
+        trials = front(find_study(url, study.name))
+        if not trials:
+            raise UserError(f"study {study.name!r} has no front yet: no trial is complete")
+        for trial in trials:
+            name = _name(study, trial.number)
+            yield _job(
+                study, _candidate(study, trial), trial.number, (wanted.out or Path("runs")) / name, wanted
+            )
+        return
+    number = None
+    if wanted.trial is not None:
+        trial = find_trial(find_study(url, study.name), wanted.trial)
+        candidate, number = _candidate(study, trial), trial.number
+    elif wanted.architecture is None:
+        raise UserError('say what to train: --trial N, --architecture "seq(…)" or --front')
+    if wanted.architecture is not None:
+        architecture = parse(wanted.architecture)
+        if architecture.open:
+            raise UserError(f"{wanted.architecture!r} leaves choices open: an architecture has no holes")
+        training = study.training if number is None else candidate.training
+        candidate, number = Candidate(architecture, training, {}, study.seed), None
+    name = _name(study, candidate.architecture.key[:8] if number is None else number)
+    yield _job(study, candidate, number, wanted.out or Path("runs") / name, wanted)
+
+
+def _job(study: Study, candidate: Candidate, trial: int | None, folder: Path, wanted: Wanted) -> _Job:
+    assert study.task is not None
+    training = _overridden(candidate.training, wanted.settings)
+    if training.tree.open:
+        left = [name for name, value in training.tree.args if is_open(value)]
+        raise UserError(
+            f"the study leaves {', '.join(left)} open: give --set {left[0]}=…"
+            + (" and so on" if len(left) > 1 else "")
+            + ", or --trial N as well to train as that trial did"
+        )
+    choose_precision(training.precision, default_device(training.device))
+    check_training(study.task, training)
+    costs = study.costs(dataclasses.replace(candidate, training=training))
+    score = _score(study, costs)
+    plan = Plan(candidate.architecture, study.task, training, score, costs, wanted.patience)
+    return _Job(study.name, trial, plan, folder)
+
+
+def _candidate(study: Study, trial: FrozenTrial) -> Candidate:
+    """Return what a finished trial decided on."""
+    if trial.state == TrialState.FAIL:
+        reason = REASON.get(trial, "no reason is recorded")
+        raise UserError(f"trial {trial.number} of {study.name!r} failed: {reason}; choose another one")
+    if not trial.state.is_finished():
+        raise UserError(f"trial {trial.number} of {study.name!r} is not finished yet")
+    candidate = study.candidate(trial.params, trial.number)
+    recorded = ARCHITECTURE.get(trial, str(candidate.architecture))
+    if recorded != str(candidate.architecture):
+        raise UserError(
+            f"the study's file changed: trial {trial.number} was {recorded} and would now be"
+            f" {candidate.architecture}; undo the change, or give the text by --architecture"
+        )
+    return candidate
+
+
+def _overridden(training: Training, settings: Iterable[str]) -> Training:
+    """Return ``training`` with the values of ``settings``, each ``name=value``."""
+    known = [field.name for field in dataclasses.fields(Training) if field.name != "rungs"]
+    given: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting}: write name=value, such as lr=0.01")
+        if name not in known:
+            raise UserError(f"--set {setting}: there is no {name!r} in Training: {nearest(name, known)}")
+        try:
+            given[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            given[name] = text
+    return dataclasses.replace(training, **given)
+
+
+def _score(study: Study, costs: Mapping[str, float]) -> Objective:
+    """Return what an epoch is chosen by: the first objective that training changes and epochs have."""
+    assert study.task is not None
+    measured = set(study.task.metrics)
+    for objective in study.objectives:
+        if objective.metric.names & measured and objective.metric.names <= measured | costs.keys():
+            return objective
+    if "loss" not in measured:
+        raise UserError(f"study {study.name!r} has no objective over {', '.join(sorted(measured))} alone")
+    return minimize("loss")
+
+
+def _name(study: Study, which: object) -> str:
+    return re.sub(r"[^\w.-]+", "-", f"{study.name}-{which}")
+
+
+def _train(job: _Job, seeds: list[int], console: Console) -> None:
+    check_folder(job.folder)
+    record = finished(job.folder)
+    if record is not None:
+        now = {**job.plan.settings, "seeds": seeds}
+        check_settings({**record["settings"], "seeds": record["seeds"]}, now, job.folder)
+        console.print(f"{job.folder} is trained already.", highlight=False)
+    else:
+        with _display(job, seeds, console) as watch:
+            courses = [train_seed(job.plan, seed, checkpoint_of(job.folder, seed), watch) for seed in seeds]
+        # Only now is the test part looked at.
+        tests = [on_test_part(job.plan, course) for course in courses]
+        record = write(job.folder, Trained(job.study, job.trial, job.plan, courses, tests))
+        console.print(f"Wrote {job.folder}; load it by optnas.load({str(job.folder)!r}).", highlight=False)
+    console.print(_results(record))
+
+
+@contextmanager
+def _display(job: _Job, seeds: list[int], console: Console) -> Iterator[Any]:
+    """Show a bar a seed, with the score of the last epoch and of the best; gives what is to be told."""
+    epochs = job.plan.training.epochs
+    console.print(job.folder.name, style="bold cyan", highlight=False)
+    progress = Progress(
+        TextColumn("seed {task.description}"),
+        BarColumn(bar_width=36),
+        TextColumn("[bold]{task.completed}[/]/{task.total} epochs"),
+        TextColumn("{task.fields[told]}", markup=False),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    bars: dict[int, TaskID] = {
+        seed: progress.add_task(str(seed), total=epochs, start=False, told="") for seed in seeds
+    }
+    begun: set[int] = set()
+
+    def watch(course: Course) -> None:
+        done, bar = len(course.curve), bars[course.seed]
+        if course.seed not in begun:  # from here on it is timed
+            progress.reset(bar, completed=done, total=epochs)
+            begun.add(course.seed)
+        progress.update(bar, completed=done, told=_told(job.plan, course))
+
+    with progress:
+        yield watch
+
+
+def _told(plan: Plan, course: Course) -> str:
+    if not course.best:
+        return ""
+    metric = plan.score.metric
+    last, best = (short(metric({**plan.costs, **m})) for m in (course.curve[-1], course.metrics))
+    ended = "" if course.ended in (None, "all epochs") else f" · {course.ended}"
+    return f"{metric} {last} · best {best} in epoch {course.best}{ended}"
+
+
+def _results(record: Mapping[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("metric", "validation", "test"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for row in over_seeds(record):
+        table.add_row(*row)
+    return table

@@ -1,0 +1,249 @@
+"""The folder of a trained network: its weights, what it is, and how well it does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import statistics
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from optnas.checkpoints.state import replace_file
+from optnas.data import Data
+from optnas.data.normalize import Normalize, Normalized
+from optnas.errors import UserError
+from optnas.space import SpaceError, parse
+from optnas.space.op import ops_by_name
+from optnas.tasks import Task
+from optnas.winner.card import model_card
+from optnas.winner.full_training import Course, Plan
+
+__all__ = ["Trained", "check_folder", "checkpoint_of", "finished", "load", "write"]
+
+_WEIGHTS, _ARCHITECTURE, _RECORD, _CARD = "model.safetensors", "architecture.txt", "metrics.json", "README.md"
+_CHECKPOINTS = "checkpoints"
+
+# What `import optnas` defines; any other op is the user's own.
+_OURS = frozenset(ops_by_name())
+
+
+def load(folder: str | Path) -> nn.Module:
+    """Return the network that ``optnas train`` wrote into ``folder``, on the CPU and ready to predict.
+
+    It takes a batch of inputs, (samples, …), as they were before they were normalised, such as images
+    of bytes: it does that itself, by the figures of its training part. What was learned standardised,
+    as in regression, it gives in the unit of the targets. Nothing in the folder is executed.
+
+    Raises:
+        UserError: If there is none, or it is damaged, or it needs an op that is not defined.
+    """
+    folder = Path(folder)
+    try:
+        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        network = parse(record["architecture"]).build(tuple(record["input"]["shape"]), **record["context"])
+        network.load_state_dict(load_file(folder / _WEIGHTS))
+        before, after = record["input"]["normalized_by"], record["output_scale"]
+        normalize = nn.Identity() if before is None else _Standardize(**before)
+        scale = nn.Identity() if after is None else _Scale(**after)
+    except OSError as error:
+        raise UserError(f"{folder} holds no network of optnas train: {error.strerror or error}") from None
+    except SpaceError as error:
+        raise UserError(f"{folder}: {error}; define ops of your own before loading what uses them") from None
+    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{folder} is damaged, or not of optnas train: {reason}") from None
+    return nn.Sequential(normalize, network, scale).eval()
+
+
+class _Standardize(nn.Module):
+    """Inputs brought to mean 0 and deviation 1."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, mean: list[Any], deviation: list[Any]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("deviation", torch.tensor(deviation))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.float() - self.mean) / self.deviation
+
+
+class _Scale(nn.Module):
+    """Outputs of deviation 1 and mean 0 brought to those of the targets."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, deviation: Any, mean: Any) -> None:
+        super().__init__()
+        self.register_buffer("deviation", torch.tensor(deviation))
+        self.register_buffer("mean", torch.tensor(mean))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.deviation + self.mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A network trained fully, by one seed or several.
+
+    Attributes:
+        study: Where the architecture is from.
+        trial: Its trial there; ``None`` for one that was given as a text.
+        plan: What was trained, and how.
+        courses: How it went, one for each seed.
+        tests: The metrics on the test part, likewise; empty where the data has none.
+    """
+
+    study: str
+    trial: int | None
+    plan: Plan
+    courses: Sequence[Course]
+    tests: Sequence[Mapping[str, float]]
+
+    @property
+    def chosen(self) -> Course:
+        """The one whose weights are kept: the best on the validation part, not on the test part."""
+        return min(self.courses, key=lambda course: self.plan.loss(course.metrics))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All that is known of it, as JSON holds it."""
+        plan, data = self.plan, self.plan.task.data
+        parts = {name: len(getattr(data.splits, name)) for name in ("train", "validation", "test")}
+        return {
+            "study": self.study,
+            "trial": self.trial,
+            "task": type(plan.task).__name__.lower(),
+            "architecture": str(plan.architecture),
+            "own_ops": sorted({node.op.name for node in plan.architecture.walk()} - _OURS),
+            "costs": dict(plan.costs),
+            "context": dict(plan.task.context),
+            "input": _input(data),
+            "output_scale": _output_scale(plan.task),
+            "samples": parts,
+            "settings": plan.settings,
+            "seeds": [course.seed for course in self.courses],
+            "weights_of_seed": self.chosen.seed,
+            "validation": _over_seeds([course.metrics for course in self.courses]),
+            "test": _over_seeds(self.tests),
+            "trainings": [
+                {
+                    "seed": course.seed,
+                    "epoch": course.best,
+                    "ended": course.ended,
+                    "seconds": round(course.seconds, 3),
+                    "validation": course.metrics,
+                    "test": dict(test),
+                    "curve": course.curve,
+                }
+                for course, test in zip(self.courses, self.tests, strict=True)
+            ],
+            "versions": {package: version(package) for package in ("optnas", "torch")},
+            "threads": torch.get_num_threads(),
+        }
+
+
+def _input(data: Data) -> dict[str, Any]:
+    """Return what a network's input is: its shape, its type, and what it is normalised by, if that."""
+    prepare = data.splits.prepare
+    figures = prepare.by if isinstance(prepare, Normalized) else prepare
+    if isinstance(figures, Normalize):
+        by = {"mean": figures.mean.tolist(), "deviation": figures.deviation.tolist()}
+        return {"shape": list(data.shape), "dtype": "float32", "normalized_by": by}
+    x, _ = next(data.splits.train.blocks(1))
+    dtype = str(prepare(x).dtype).removeprefix("torch.")
+    return {"shape": list(data.shape), "dtype": dtype, "normalized_by": None}
+
+
+def _output_scale(task: Task) -> dict[str, Any] | None:
+    if task.output_scale is None:
+        return None
+    deviation, mean = task.output_scale
+    return {"deviation": deviation.tolist(), "mean": mean.tolist()}
+
+
+def _over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """Return each metric's values with their mean and standard deviation (of the sample)."""
+    summary = {}
+    for name in found[0]:
+        values = [metrics[name] for metrics in found]
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        summary[name] = {"mean": statistics.fmean(values), "deviation": deviation, "values": values}
+    return summary
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder with anything in it that is not of a training.
+
+    Raises:
+        UserError: If it is such a folder, or cannot be made.
+    """
+    ours = {_WEIGHTS, _ARCHITECTURE, _RECORD, _CARD, _CHECKPOINTS}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {path.name.removesuffix(".part") for path in folder.iterdir()}
+    except OSError as error:
+        raise UserError(f"the folder {folder} cannot be made: {error.strerror}") from None
+    if not names & {_RECORD, _CHECKPOINTS}:
+        ours = set()
+    for name in sorted(names - ours):
+        raise UserError(f"{folder} holds {name}, which is not of optnas train: give another folder by --out")
+
+
+def checkpoint_of(folder: Path, seed: int) -> Path:
+    """Return where the training of a seed is kept while it, or another one, is not finished.
+
+    Raises:
+        UserError: If its folder cannot be made.
+    """
+    path = folder / _CHECKPOINTS / f"seed-{seed}.safetensors"
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder {path.parent} cannot be made: {error.strerror}") from None
+    return path
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """Return the record of the network in ``folder``, if its training is finished.
+
+    Raises:
+        UserError: If there is something else under its name.
+    """
+    path = folder / _RECORD
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["settings"], record["seeds"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is not of optnas train: give another folder by --out") from None
+    return dict(record)
+
+
+def write(folder: Path, trained: Trained) -> dict[str, Any]:
+    """Write what a folder of a trained network holds, and return the record.
+
+    Raises:
+        UserError: If a file cannot be written; the checkpoints are kept then.
+    """
+    record = trained.record
+    weights = {name: value.clone().contiguous() for name, value in trained.chosen.weights.items()}
+    replace_file(folder / _WEIGHTS, save(weights))
+    replace_file(folder / _ARCHITECTURE, f"{record['architecture']}\n".encode())
+    replace_file(folder / _CARD, model_card(record, folder).encode())
+    # Last, as it says that the others are there.
+    replace_file(folder / _RECORD, f"{json.dumps(record, indent=2)}\n".encode())
+    shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
+    return record

@@ -1,0 +1,221 @@
+"""Training one network fully: the best epoch on the validation part, by several seeds, resumable."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optnas.checkpoints.state import State, read_tensors, write_tensors
+from optnas.errors import UserError
+from optnas.objectives import Objective
+from optnas.space import Node
+from optnas.tasks import Task
+from optnas.train.device import default_device, forked_random
+from optnas.train.loop import Diverged, evaluate, fit
+from optnas.train.training import Training
+
+__all__ = ["Course", "Plan", "Watch", "check_settings", "on_test_part", "train_seed"]
+
+# What a killed training loses at most; writing after each of epochs that take milliseconds would cost
+# more than they do.
+_CHECKPOINT_SECONDS = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is trained, and how.
+
+    Attributes:
+        architecture: The network.
+        task: Its data, loss and metrics.
+        training: Without holes.
+        score: Which epoch is best; over the task's metrics and the costs.
+        costs: What is known of the architecture, by name.
+        patience: After how many epochs without a better one to stop; ``None`` for never.
+    """
+
+    architecture: Node
+    task: Task
+    training: Training
+    score: Objective
+    costs: Mapping[str, float]
+    patience: int | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides on the outcome, by name; two plans with the same train the same."""
+        return {
+            "architecture": str(self.architecture),
+            "data": self.task.data.name,
+            "score": repr(self.score),
+            "patience": self.patience,
+            "precision": self.training.precision,
+            "device": default_device(self.training.device).type,
+            **self.training.tree.arguments,
+        }
+
+    def build(self, seed: int) -> nn.Module:
+        """Return the network with the weights that ``seed`` gives it."""
+        torch.manual_seed(seed)
+        module: nn.Module = self.architecture.build(self.task.data.shape, **self.task.context)
+        return module
+
+    def loss(self, metrics: Mapping[str, float]) -> float:
+        """Return the score as a number to make small; infinite where it has no value."""
+        try:
+            value = self.score.sign * self.score.metric({**self.costs, **metrics})
+        except ArithmeticError:
+            return math.inf
+        return math.inf if math.isnan(value) else value
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """How the training of one seed went so far.
+
+    Attributes:
+        curve: The validation metrics after each epoch.
+        best: The best epoch, counted from 1; 0 before there is one.
+        weights: The network's state after the best epoch.
+        seconds: How long it took.
+        ended: Why it ended, in words; ``None`` while it has not.
+    """
+
+    seed: int
+    curve: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    best: int = 0
+    weights: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    ended: str | None = None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The validation metrics of the best epoch."""
+        return self.curve[self.best - 1]
+
+    def after(self, plan: Plan, state: State, seconds: float) -> Course:
+        """Return the course with one more epoch."""
+        course = dataclasses.replace(self, curve=[*self.curve, state.metrics], seconds=seconds)
+        if plan.loss(state.metrics) < (plan.loss(self.metrics) if self.best else math.inf):
+            weights = {name: value.detach().to("cpu", copy=True) for name, value in state.module.items()}
+            course = dataclasses.replace(course, best=state.epoch, weights=weights)
+        ended = None
+        if state.epoch == plan.training.epochs:
+            ended = "all epochs"
+        elif plan.patience is not None and state.epoch - course.best >= plan.patience:
+            ended = f"no better epoch in {plan.patience}"
+        return dataclasses.replace(course, ended=ended)
+
+
+Watch = Callable[[Course], None]
+"""Is shown the course after every epoch, and where it goes on from."""
+
+
+class _Enough(Exception):
+    """Early stopping."""
+
+
+def train_seed(plan: Plan, seed: int, checkpoint: Path, watch: Watch = lambda course: None) -> Course:
+    """Train once, going on from ``checkpoint`` where there is one, and return how it went.
+
+    The test part is not looked at. Killed and called again, this ends with the very values of an
+    undisturbed run on the CPU, and within rounding on CUDA.
+
+    Raises:
+        UserError: If the training diverges before it has one good epoch, or runs out of memory; if the
+            checkpoint is damaged, of another version or other settings, or cannot be written.
+    """
+    course, state = _resumed(plan, seed, checkpoint)
+    watch(course)
+    if course.ended is not None:
+        return course
+    device = default_device(plan.training.device)
+    every_epoch = dataclasses.replace(plan.training, rungs=tuple(range(1, plan.training.epochs)))
+    started, written = time.perf_counter() - course.seconds, time.perf_counter()
+
+    def keep(state: State) -> None:
+        nonlocal course, written
+        course = course.after(plan, state, time.perf_counter() - started)
+        watch(course)
+        if course.ended is not None:
+            raise _Enough
+        if state.optimizer is not None and time.perf_counter() - written >= _CHECKPOINT_SECONDS:
+            _write(plan, course, state, checkpoint)
+            written = time.perf_counter()
+
+    with forked_random():
+        module = plan.build(seed)
+        try:
+            with contextlib.suppress(_Enough):
+                fit(module, plan.task, every_epoch, device=device, seed=seed, state=state, keep=keep)
+        except Diverged as error:
+            if not course.best:
+                raise UserError(f"{error}: try a smaller --set lr=…, or --set clip=1") from None
+            course = dataclasses.replace(course, ended=str(error))
+        except torch.OutOfMemoryError:
+            raise UserError(f"out of memory on {device}: try a smaller --set batch_size=…") from None
+    if not course.best:
+        raise UserError(f"no epoch has a value of {plan.score.name!r}: there is no best one to keep")
+    _write(plan, course, None, checkpoint)
+    return course
+
+
+def on_test_part(plan: Plan, course: Course) -> dict[str, float]:
+    """Return the metrics of the best epoch's weights on the test part; none where the data has none.
+
+    They are computed as anyone computes who loads the weights: by PyTorch's own layers, in float32.
+    """
+    device = default_device(plan.training.device)
+    parts = plan.task.data.on(device)
+    if len(parts.test) == 0:
+        return {}
+    with forked_random():
+        module = plan.build(course.seed)
+    module.load_state_dict(course.weights)
+    return evaluate(module.to(device), plan.task, parts.test, parts.prepare)
+
+
+def _resumed(plan: Plan, seed: int, checkpoint: Path) -> tuple[Course, State | None]:
+    """Return the course and the training's state to go on from: those of the checkpoint, if there is one."""
+    if not checkpoint.exists():
+        return Course(seed), None
+    content = read_tensors(checkpoint)
+    check_settings(content["settings"], plan.settings, checkpoint.parent.parent)
+    state = content["state"]
+    try:
+        return Course(**content["course"]), None if state is None else State(**state)
+    except TypeError:
+        raise UserError(f"{checkpoint} is of another version: remove it to begin anew") from None
+
+
+def _write(plan: Plan, course: Course, state: State | None, checkpoint: Path) -> None:
+    write_tensors(
+        checkpoint,
+        {
+            "settings": plan.settings,
+            "course": vars(course),
+            "state": None if state is None else vars(state),
+        },
+    )
+
+
+def check_settings(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to go on with other settings than a training began with.
+
+    Raises:
+        UserError: If one differs; the message says which.
+    """
+    for name in [*before, *now]:
+        if before.get(name) != now.get(name):
+            raise UserError(
+                f"{folder} holds another training ({name} was {before.get(name)} and is now"
+                f" {now.get(name)}): give another folder by --out, or remove it"
+            )
