@@ -1,4 +1,29 @@
-"""Neural architecture search as an Optuna study."""
+"""Neural architecture search as an Optuna study.
+
+A study file declares a search; ``optnas run study.py`` runs it, ``optnas init`` writes one to start from::
+
+    from optnas import Study, Training, choose, data, maximize, minimize, ops, real, repeat, tasks
+
+    layer = ops.seq(ops.conv(choose(8, 16, 32, name="width")), ops.norm(), ops.relu())
+    study = Study(
+        name="digits",
+        space=ops.seq(repeat(layer, 1, 4, name="layer"), ops.maxpool(2), ops.head()),
+        task=tasks.classification(data.digits()),
+        objectives=[maximize("accuracy"), minimize("flops")],
+        training=Training(epochs=9, lr=real(1e-3, 1e-1, log=True)),
+    )
+
+Where to look next:
+
+- :class:`Study`: all that can be declared. ``study.objective`` is an ordinary Optuna objective.
+- :mod:`optnas.ops`: the layers; :func:`op` makes one of your own module. :mod:`optnas.spaces`: known spaces.
+- :func:`choose`, :func:`integer`, :func:`real`, :func:`repeat`, :func:`stage`: what is left open in a space.
+- :mod:`optnas.data`, :mod:`optnas.tasks`, :class:`Training`: what is learned, and how.
+- :mod:`optnas.samplers`, :mod:`optnas.pruners`: for any Optuna study, by name for this one.
+- :func:`load`: a network that ``optnas train`` trained, as a ``torch.nn.Module``.
+"""
+
+from importlib.metadata import version as _version
 
 from optnas import data, ops, pruners, samplers, spaces, tasks
 from optnas.candidate import Candidate
@@ -19,6 +44,8 @@ from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, r
 from optnas.study import Study
 from optnas.train import Training
 from optnas.winner.folder import load
+
+__version__ = _version("optnas")
 
 __all__ = [
     "BuildError",

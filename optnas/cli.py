@@ -69,6 +69,33 @@ StorageOption = Annotated[
         help="Where studies are kept: any Optuna storage URL, or a journal's .log file.",
     ),
 ]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", "-w", help="Local processes; by default one a core, or one a GPU."),
+]
+WorkersPerGpuOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto", help="Local processes for each GPU; auto goes by its memory and the cores."
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Threads each worker computes with; by default 1, or with fewer workers than cores what a second"
+        " of trying shows to be fastest."
+    ),
+]
+ArtifactsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        envvar="OPTNAS_ARTIFACTS",
+        help="Where running and paused trials keep checkpoints, for whoever goes on with them: a folder,"
+        " s3://bucket, gs://bucket or none. By default where the study says, or a folder beside the storage."
+        " Several machines need one that all of them reach.",
+    ),
+]
 StudyOption = Annotated[
     str | None,
     typer.Option("--study", help="A study's name, or its file. Needed where the storage has several."),
@@ -81,8 +108,21 @@ StudyArgument = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        out.print(f"optnas {version('optnas')}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
-def optnas() -> None:
+def optnas(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
     """Neural architecture search as an Optuna study.
 
     Write a study file (optnas init), search (optnas run), look at the trade-off (optnas pareto,
@@ -121,33 +161,10 @@ def run(
         int,
         typer.Option("--trials", "-n", help="How many trials the study has in the end, over all workers."),
     ] = 100,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", "-w", help="Local processes; by default one a core, or one a GPU."),
-    ] = None,
-    workers_per_gpu: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|auto", help="Local processes for each GPU; auto goes by its memory and the cores."
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            help="Threads each worker computes with; by default 1, or with fewer workers than cores what"
-            " a second of trying shows to be fastest."
-        ),
-    ] = None,
-    artifacts: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PLACE",
-            envvar="OPTNAS_ARTIFACTS",
-            help="Where running and paused trials keep checkpoints, for whoever goes on with them: a folder,"
-            " s3://bucket, gs://bucket or none. By default where the study says, or a folder beside the"
-            " storage. Several machines need one that all of them reach.",
-        ),
-    ] = None,
+    workers: WorkersOption = None,
+    workers_per_gpu: WorkersPerGpuOption = None,
+    threads: ThreadsOption = None,
+    artifacts: ArtifactsOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
     """Search: run trials until the study has as many as asked for.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pydoc
 import subprocess
 import sys
+from importlib.metadata import version
 
 import optnas
+from tests.files import call
 
 HEAVY = (
     "torchvision",
@@ -39,3 +42,18 @@ def test_no_module_takes_the_place_of_a_public_name() -> None:
         "assert not [n for n in names if isinstance(getattr(optnas, n, None), types.ModuleType)]\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_help_shows_a_newcomer_the_way_in_and_an_op_s_signature() -> None:
+    said = pydoc.render_doc(optnas, renderer=pydoc.plaintext)
+    assert "study = Study(" in said[:1000]
+    assert "Where to look next" in said[:1500]
+    said = pydoc.render_doc(optnas.ops.conv, renderer=pydoc.plaintext)
+    assert "conv(width: " in said
+    assert "kernel: " in said
+    assert "Output channels" in said
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert optnas.__version__ == version("optnas")
+    assert call("--version").output == f"optnas {version('optnas')}\n"

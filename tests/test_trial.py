@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas import Candidate, Study, Training, choose, data, integer, maximize, minimize, op, ops, real, tasks
 from optnas.run.storage import open_storage
-from optnas.samplers.history import Reader
+from optnas.samplers.history import HistoryReader
+from optnas.train import fit
 from optnas.trials.rungs import rungs_of
 
 DIGITS = tasks.classification(data.digits())
@@ -63,7 +64,19 @@ def test_a_trial_s_record_says_what_happened() -> None:
     assert attributes["run"] == {"device": "cpu", "threads": 1, "seed": 0}
     assert set(attributes["metrics"]) == {"accuracy", "error", "loss", "seconds"}
     assert trial.values == [attributes["metrics"]["accuracy"], attributes["costs"]["flops"]]
-    assert list(attributes["rung:1"]) == [pytest.approx(attributes["rung:1"][0]), trial.values[1]]
+    seen: dict[int, float] = {}
+    candidate = trained().candidate(trial.params)
+    torch.manual_seed(0)
+    module = candidate.architecture.build((1, 8, 8), outputs=10)
+    fit(
+        module,
+        DIGITS,
+        candidate.training,
+        device=torch.device("cpu"),
+        seed=0,
+        report=lambda epoch, metrics: seen.update({epoch: metrics["accuracy"]}),
+    )
+    assert attributes["rung:1"] == [seen[1], trial.values[1]]
 
 
 def test_the_same_candidate_is_never_trained_twice() -> None:
@@ -131,7 +144,7 @@ def test_what_a_training_promised_before_it_diverged_is_not_believed() -> None:
     opened.optimize(diverging.objective, n_trials=1)
     assert opened.trials[0].constraints == {"finite": 1.0}
     assert len(rungs_of(opened.trials[0])) == 1
-    (told,) = Reader().read(opened, diverging.domain, -1).finished
+    (told,) = HistoryReader().read(opened, diverging.domain, -1).finished
     assert told.reached is None
 
 

@@ -34,9 +34,9 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.trial import TrialState
-from real import Outcome, compare, printed
 from rich.console import Console
 from rich.progress import track
+from shares import Outcome, compare, printed
 from sklearn.ensemble import ExtraTreesRegressor
 
 from optnas import Study, UserError, pruners

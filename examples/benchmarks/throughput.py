@@ -283,20 +283,8 @@ def main() -> None:
     on_cuda = device.type == "cuda"
     parts = dataset(arguments.data, arguments.root, arguments.samples).splits
     pool = OptnasPool(arguments)
-    contestants: dict[str, Callable[[list[str]], list[float]]] = {
-        "optnas": pool.train,
-        f"today's loop, {threads} threads": lambda texts: accuracies_of(
-            todays_loop(texts, parts, arguments.epochs, device, threads)
-        ),
-    }
-    if arguments.best_threads:
-        contestants["today's loop, 1 thread"] = lambda texts: accuracies_of(
-            todays_loop(texts, parts, arguments.epochs, device, 1)
-        )
-    if arguments.tuned:
-        contestants["tuned loop"] = lambda texts: accuracies_of(
-            tuned_loop(texts, parts, arguments.epochs, device, threads)
-        )
+    contestants: dict[str, Callable[[list[str]], list[float]]] = {"optnas": pool.train}
+    contestants |= loops(arguments, parts, device, threads)
 
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     accuracies: dict[str, list[float]] = {name: [] for name in contestants}
@@ -317,6 +305,24 @@ def main() -> None:
     pool.close()
     rates = {name: flops / sum(seconds[name]) for name in contestants} if on_cuda else {}
     report(arguments, seconds, accuracies, busy, rates)
+
+
+def loops(
+    arguments: argparse.Namespace, parts: data.Splits, device: torch.device, threads: int
+) -> dict[str, Callable[[list[str]], list[float]]]:
+    """Return the loops to compare with: each trains architectures and returns their accuracies."""
+
+    def with_threads(count: int) -> Callable[[list[str]], list[float]]:
+        return lambda texts: accuracies_of(todays_loop(texts, parts, arguments.epochs, device, count))
+
+    found = {f"today's loop, {threads} threads": with_threads(threads)}
+    if arguments.best_threads:
+        found["today's loop, 1 thread"] = with_threads(1)
+    if arguments.tuned:
+        found["tuned loop"] = lambda texts: accuracies_of(
+            tuned_loop(texts, parts, arguments.epochs, device, threads)
+        )
+    return found
 
 
 def report(

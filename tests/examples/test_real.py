@@ -31,9 +31,9 @@ study = Study(
 
 
 @pytest.fixture
-def real(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def shares(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("real")
+    return importlib.import_module("shares")
 
 
 def script(name: str, *arguments: object, folder: Path, status: int = 0) -> str:
@@ -71,17 +71,17 @@ def test_a_study_without_a_floor_says_so(tmp_path: Path) -> None:
     assert "--floor" in script("real.py", "small.py", folder=tmp_path, status=1)
 
 
-def test_shares_are_of_the_region_and_of_what_all_have_found(real: ModuleType) -> None:
+def test_shares_are_of_the_region_and_of_what_all_have_found(shares: ModuleType) -> None:
     def outcome(*points: tuple[float, float, float]) -> object:
         seconds, *columns = np.array(points).T
-        return real.Outcome(seconds, np.stack(columns, axis=1), len(points), 9)
+        return shares.Outcome(seconds, np.stack(columns, axis=1), len(points), 9)
 
     whole = outcome((1, -0.95, 1e3), (2, -0.99, 1e5), (3, -0.5, 1.0))  # the last is below the floor
     late = outcome((9, -0.95, 1e3))
-    figures = real.compare({"whole": [whole], "late": [late]}, -0.9, 10.0)
+    figures = shares.compare({"whole": [whole], "late": [late]}, -0.9, 10.0)
     assert figures["whole"]["median"] == pytest.approx(1)
     assert 0 < figures["late"]["median"] < 1
-    assert figures["late"]["curves"][0][: real._POINTS // 2] == [0.0] * (real._POINTS // 2)
+    assert figures["late"]["curves"][0][: shares.POINTS // 2] == [0.0] * (shares.POINTS // 2)
     assert figures["late"]["behind_first"][0] == pytest.approx(figures["late"]["median"] - 1)
 
 

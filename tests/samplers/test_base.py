@@ -13,7 +13,7 @@ from optuna.trial import TrialState, create_trial
 
 from optnas.samplers.base import CandidateSampler
 from optnas.samplers.domain import Domain, FlatDomain
-from optnas.samplers.history import History, Reader
+from optnas.samplers.history import History, HistoryReader
 
 SPACE = {"op": CategoricalDistribution(["conv", "pool"]), "depth": IntDistribution(1, 4)}
 
@@ -79,7 +79,7 @@ def test_the_history_has_values_to_be_minimised_violations_rungs_and_what_runs()
     stopped.set_user_attr("rung:3", [0.5, 20.0])
     study.tell(stopped, state=TrialState.PRUNED)
     running = study.ask(SPACE)
-    history = Reader().read(study, FlatDomain(SPACE), number=99)
+    history = HistoryReader().read(study, FlatDomain(SPACE), number=99)
     assert history.values.tolist() == [[-0.9, 10.0]]
     assert [observation.violation for observation in history.finished] == [0, 3, 0]
     assert np.isnan(history.finished[1].values).all()

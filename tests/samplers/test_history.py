@@ -14,7 +14,7 @@ from optuna.trial import TrialState, create_trial
 from optnas import report
 from optnas.samplers.domain import FlatDomain
 from optnas.samplers.evolution import EvolutionSampler
-from optnas.samplers.history import History, Reader, in_order
+from optnas.samplers.history import History, HistoryReader, in_order
 from optnas.samplers.reinforce import ReinforceSampler
 from optnas.trials.region import Region
 
@@ -22,7 +22,7 @@ SPACE = {"op": CategoricalDistribution(["good", "bad"])}
 
 
 def told(study: optuna.Study) -> History:
-    return Reader().read(study, FlatDomain(SPACE), -1)
+    return HistoryReader().read(study, FlatDomain(SPACE), -1)
 
 
 def tell(
@@ -106,7 +106,7 @@ def test_the_front_is_of_what_is_of_use_if_there_is_any() -> None:
         for i, pair in enumerate(values):
             distributions = {"x": IntDistribution(0, 99)}
             study.add_trial(create_trial(params={"x": i}, distributions=distributions, values=pair))
-        read = Reader().read(study, FlatDomain({"x": IntDistribution(0, 99)}), 99)
+        read = HistoryReader().read(study, FlatDomain({"x": IntDistribution(0, 99)}), 99)
         return dataclasses.replace(read, region=Region(limits=(0.8, None)))
 
     assert history((0.9, 5.0), (0.1, 1.0), (0.85, 3.0), (0.7, 4.0)).front() == [0, 2]

@@ -27,7 +27,9 @@ class TestConformance(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
         return lambda: ImputingSampler(request.param(seed=0))
 
 
-def pruned_study(sampler: BaseSampler, *, trials: int = 100, complete: int = 4) -> optuna.Study:
+def pruned_study(
+    sampler: BaseSampler, *, trials: int = 100, complete: int = 4, reports: bool = True
+) -> optuna.Study:
     """Return a study whose first trials are bad and complete, and the others pruned.
 
     The first objective is best at 0.8 and lower after training; the second is always the same.
@@ -37,7 +39,8 @@ def pruned_study(sampler: BaseSampler, *, trials: int = 100, complete: int = 4) 
         x = 0.2 if number < complete else (7 * number % trials) / trials
         study.enqueue_trial({"x": x})
         trial = study.ask({"x": FloatDistribution(0, 1)})
-        report(trial, 1, (1 + abs(x - 0.8), 5.0))
+        if reports:
+            report(trial, 1, (1 + abs(x - 0.8), 5.0))
         if number < complete:
             study.tell(trial, (abs(x - 0.8), 5.0))
         else:
@@ -100,9 +103,12 @@ def test_threads_share_a_sampler() -> None:
     assert sum(trial.state == TrialState.PRUNED for trial in study.trials) == 40
 
 
-@pytest.mark.parametrize("sampler", [TPESampler(seed=0, multivariate=True), NSGAIISampler(seed=0)])
-def test_optuna_s_own_samplers_are_not_disturbed_by_values_at_rungs(sampler: BaseSampler) -> None:
-    assert len(proposed(pruned_study(sampler), 3)) == 3
+@pytest.mark.parametrize(
+    "make", [lambda: TPESampler(seed=0, multivariate=True), lambda: NSGAIISampler(seed=0)]
+)
+def test_optuna_s_own_samplers_are_not_disturbed_by_values_at_rungs(make: Callable[[], BaseSampler]) -> None:
+    with_rungs, without = (proposed(pruned_study(make(), reports=reports), 3) for reports in (True, False))
+    assert with_rungs == without
 
 
 @pytest.mark.parametrize("name", ["tpe", "nsga2", "gp"])
@@ -117,7 +123,10 @@ def test_trials_that_broke_a_constraint_or_reported_nothing_stay_pruned(name: st
             study.tell(trial, state=TrialState.PRUNED)
         else:
             study.tell(trial, (trial.params["x"], 1.0))
-    assert len(study.trials) == 12
+    seen = [
+        ("PRUNED", None) if number % 3 else ("COMPLETE", study.trials[number].values) for number in range(12)
+    ]
+    assert shown(study) == seen
 
 
 class Looking(optuna.samplers.RandomSampler):

@@ -8,7 +8,7 @@ from optuna.trial import Trial
 
 from optnas.errors import UserError
 from optnas.samplers.domain import FlatDomain
-from optnas.samplers.history import Reader
+from optnas.samplers.history import HistoryReader
 from optnas.samplers.reinforce import ReinforceSampler
 from tests.samplers.studies import params_of, run
 
@@ -23,7 +23,7 @@ def goodness(trial: Trial) -> float:
 def probability(study: optuna.Study, name: str) -> np.ndarray:
     sampler, domain = study.sampler, FlatDomain(OPTIONS)
     assert isinstance(sampler, ReinforceSampler)
-    return sampler.policy(domain, Reader().read(study, domain, number=-1)).probabilities(name)
+    return sampler.policy(domain, HistoryReader().read(study, domain, number=-1)).probabilities(name)
 
 
 def test_the_policy_starts_even_and_comes_to_prefer_what_is_rewarded() -> None:
