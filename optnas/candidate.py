@@ -1,4 +1,4 @@
-"""What one trial decided on."""
+"""The candidate of a trial: an architecture and how to train it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["Candidate"]
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """An architecture, and how to train it.
+    """An architecture and its training configuration, with every parameter decided.
 
     Attributes:
-        architecture: The space without holes.
-        training: The training's values without holes.
-        params: What each parameter was set to.
-        seed: For everything random about this trial.
-        costs: What is known before any training, by name: ``flops``, ``params``, …, and what was
-            measured of the built network.
+        architecture: The study's space with every choice decided.
+        training: The training configuration with every choice decided.
+        params: The value of each parameter, by name.
+        seed: Seed of everything random in this trial.
+        costs: Values known before any training, by name: ``flops``, ``params``, …, and those measured
+            on the built network.
     """
 
     architecture: Node
@@ -33,6 +33,6 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """A digest, equal for candidates that would be the same network trained in the same way."""
+        """Digest of the candidate, equal for equal networks trained in the same way."""
         same = f"{self.architecture.key} {self.training.tree}"
         return hashlib.blake2b(same.encode(), digest_size=12).hexdigest()

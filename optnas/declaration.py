@@ -1,4 +1,4 @@
-"""What a study file declares: the space, what is evaluated, and what is wanted."""
+"""The settings of a study: search space, task or evaluation, objectives, constraints."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Declaration", "Evaluate"]
 
-# With more objectives the boxes of a front are hundreds to thousands.
+# With more objectives, EHVI divides the undominated region into hundreds to thousands of boxes.
 _MOST_FOR_EHVI = 2
 
 Rungs = Callable[[int, Mapping[str, float]], None]
 
 
 class Evaluate(Protocol):
-    """Someone's own evaluation of a candidate.
+    """A user-defined evaluation of a candidate, for ``Study(evaluate=…)``.
 
-    It may have an attribute ``metrics``, the names of what it returns: then an objective that
-    nobody measures is an error before the first trial, not in it.
+    It may have an attribute ``metrics`` with the names of the metrics that it returns. An objective
+    over an unknown metric is then an error before the first trial, not during it.
 
-    It is called anew for a trial whose worker died, and for one that promotes a paused trial: with a
-    candidate of the same key and seed, by which it may keep and find what it can go on from. What it
-    reports at steps that were reported before is passed over.
+    It is called again for a trial whose worker died, and for a trial that promotes a paused one. The
+    candidate then has the same key and seed: it can keep checkpoints under these and resume. Reports
+    at steps that were reported before are ignored.
     """
 
     def __call__(self, candidate: Candidate, report: Rungs) -> Mapping[str, float]:
@@ -54,7 +54,7 @@ class Evaluate(Protocol):
 
 
 class Declaration:
-    """What a study file declares; :class:`~optnas.Study` adds its bridge to Optuna and has the arguments."""
+    """The settings of a study; :class:`~optnas.Study` documents them and adds the bridge to Optuna."""
 
     def __init__(
         self,
@@ -83,26 +83,11 @@ class Declaration:
             raise UserError(f"study {name!r}: give either a task or evaluate=")
         if measuring is not None and task is None:
             raise UserError(f"study {name!r}: measuring= is for a task; evaluate= measures by itself")
-        if isinstance(objectives, Objective) or not (
-            objectives and all(isinstance(objective, Objective) for objective in objectives)
-        ):
-            raise UserError(
-                f"study {name!r}: objectives are a list such as [maximize('accuracy'), minimize('flops')]"
-            )
-        called = [objective.name for objective in objectives]
-        if len(set(called)) < len(called):
-            twice = next(each for each in called if called.count(each) > 1)
-            raise UserError(f"study {name!r}: two objectives are called {twice!r}")
+        _check_objectives(name, objectives)
         if isinstance(constraints, str) or callable(constraints):
             raise UserError(f"study {name!r}: constraints are a list such as ['params <= 200_000']")
-        for argument, function in (("evaluate", evaluate), ("costs", costs)):
-            if function is not None and not callable(function):
-                raise UserError(f"study {name!r}: {argument}= takes a function, not {function!r:.60}")
-        if shape is not None:
-            try:
-                Site.of(shape, {})
-            except SpaceError as error:
-                raise UserError(f"study {name!r}: {error}") from None
+        _check_functions(name, evaluate=evaluate, costs=costs)
+        _check_shape(name, shape)
         if not isinstance(seed, int) or seed < 0:
             raise UserError(f"study {name!r}: the seed {seed!r} must be a whole number of at least 0")
         self.name = name
@@ -113,29 +98,19 @@ class Declaration:
         self.constraints = tuple(Constraint.of(limit) for limit in constraints)
         self.bounds = tuple(objective.bound for objective in objectives if objective.bound is not None)
         self.training = training or Training()
-        # An evaluation of someone's own trains for as long as it likes, unless this says for how long.
+        # A user-defined evaluation has no known last step, unless ``training`` gives one.
         self._has_full = task is not None or training is not None
         self.measuring = measuring or Measuring()
-        if sampler == "auto":
-            sampler = "ehvi" if len(self.objectives) <= _MOST_FOR_EHVI else "tpe"
-        if pruner == "auto":
-            pruner = "none" if sampler == "ehvi" else "pareto-halving"
-        self.sampler = sampler
-        self.pruner = pruner
+        usual = "ehvi" if len(self.objectives) <= _MOST_FOR_EHVI else "tpe"
+        self.sampler = usual if sampler == "auto" else sampler
+        usual = "none" if self.sampler == "ehvi" else "pareto-halving"
+        self.pruner = usual if pruner == "auto" else pruner
         self.artifacts = artifacts
         self.seed = seed
         self._costs = costs
         self._shape = shape
         self._context = context
-        made = make_sampler(sampler, seed) if isinstance(sampler, str) else sampler
-        if not isinstance(made, BaseSampler):
-            raise UserError(f"study {name!r}: the sampler must be a name or an Optuna sampler")
-        if isinstance(made, CmaEsSampler):
-            made.check_objectives(len(self.objectives))
-        if isinstance(pruner, str):
-            make_pruner(pruner)
-        elif not (pruner is None or isinstance(pruner, BasePruner)):
-            raise UserError(f"study {name!r}: the pruner must be a name, an Optuna pruner or None")
+        self._check_strategies()
         self._check_metrics()
         if self.task is not None:
             self.task = self.task.measuring(self._asked & set(self.task.metrics))
@@ -144,10 +119,10 @@ class Declaration:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, objectives={list(self.objectives)})"
 
-    # What is searched.
+    # The search space.
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Return every parameter, the architecture's first, conditional ones included.
+        """Return the distribution of every parameter, conditional ones included, the architecture's first.
 
         Raises:
             SpaceError: If one name stands for two different decisions.
@@ -156,11 +131,11 @@ class Declaration:
         return {name: hole.distribution for name, hole in found.items()}
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> Candidate:
-        """Return what ``trial`` decides on."""
+        """Return the candidate made of the parameters that ``trial`` suggests."""
         return self._candidate(decide_by(trial), trial.number)
 
     def candidate(self, params: Mapping[str, Any], number: int = 0) -> Candidate:
-        """Return the candidate that ``params`` made in the trial of that number.
+        """Return the candidate with parameters ``params``, seeded as in trial ``number``.
 
         Raises:
             SpaceError: If a parameter is missing or outside the space.
@@ -173,14 +148,14 @@ class Declaration:
         training = self.training.closed(closing.close(self.training.tree))
         return Candidate(architecture, training, closing.decided, self.seed + number)
 
-    # What is measured.
+    # Costs and metrics.
 
     @cached_property
     def shape(self) -> tuple[int, ...] | None:
-        """The input's shape without the batch, if it is known.
+        """Shape of one input, without the batch; ``None`` if unknown.
 
         Raises:
-            UserError: If the task cannot learn from its data, or not by that training.
+            UserError: If the task cannot be trained on its data, or not with this training configuration.
         """
         if self.task is None:
             return self._shape
@@ -190,15 +165,15 @@ class Declaration:
 
     @cached_property
     def context(self) -> dict[str, Any]:
-        """What ops take from the task."""
+        """Values that ops take from the task, such as ``outputs``, by name."""
         return dict(self.task.context if self.task is not None else self._context or {})
 
     def costs(self, candidate: Candidate) -> dict[str, float]:
-        """Return what is known exactly of ``candidate`` before any training, by name.
+        """Return the costs of ``candidate`` that are known exactly before any training, by name.
 
         Raises:
             BuildError: If it cannot be built on the task's input.
-            TypeError: If the study's own function returns no values by name.
+            TypeError: If the study's ``costs`` function returns no mapping.
         """
         if self._costs is not None:
             found = self._costs(candidate)
@@ -209,14 +184,14 @@ class Declaration:
 
     @property
     def counts_trees(self) -> bool:
-        """Whether costs are those of the tree, whatever the training is."""
+        """Whether costs depend on the architecture alone: no ``costs`` function was given."""
         return self._costs is None
 
     def tree_costs(self, architecture: Node) -> dict[str, float]:
-        """Return the exact costs of ``architecture`` on the study's input, if its shape is known.
+        """Return the exact costs of ``architecture`` for the study's input shape; empty if that is unknown.
 
         Raises:
-            SpaceError: If it cannot be built there, or puts out what the task does not take.
+            SpaceError: If it cannot be built for that shape, or its output shape does not fit the task.
         """
         if self.shape is None:
             return {}
@@ -231,7 +206,7 @@ class Declaration:
 
     @property
     def known(self) -> tuple[str, ...] | None:
-        """The names of all that is measured, or ``None`` if only a trial can tell."""
+        """Names of all metrics that a trial can have; ``None`` if they are unknown before a trial."""
         if self.task is not None:
             return (*COSTS, *MEASURED, "diversity", *self.task.metrics, "seconds")
         metrics = getattr(self.evaluate, "metrics", None)
@@ -241,19 +216,32 @@ class Declaration:
 
     @cached_property
     def measured(self) -> tuple[str, ...]:
-        """The names of what has to be found out of a candidate before it is trained, beyond its costs."""
+        """Names of the metrics to measure before the training of a candidate, beside its exact costs."""
         known = (*MEASURED, "diversity") if self.task is not None else ("diversity",)
         own = getattr(self.task or self.evaluate, "metrics", None) or ()
         return tuple(name for name in known if name in self._asked and name not in own)
 
     @property
     def _asked(self) -> set[str]:
-        """The names of all that the objectives and the constraints look at."""
+        """Names of all metrics that the objectives and constraints use."""
         wanted = [objective.metric.names for objective in self.objectives]
         return set().union(*wanted, *(limit.needs or () for limit in self.constraints))
 
+    def _check_strategies(self) -> None:
+        """Raise ``UserError`` if the sampler or the pruner is neither a known name nor Optuna's."""
+        name, sampler, pruner = self.name, self.sampler, self.pruner
+        made = make_sampler(sampler, self.seed) if isinstance(sampler, str) else sampler
+        if not isinstance(made, BaseSampler):
+            raise UserError(f"study {name!r}: the sampler must be a name or an Optuna sampler")
+        if isinstance(made, CmaEsSampler):
+            made.check_objectives(len(self.objectives))
+        if isinstance(pruner, str):
+            make_pruner(pruner)
+        elif not (pruner is None or isinstance(pruner, BasePruner)):
+            raise UserError(f"study {name!r}: the pruner must be a name, an Optuna pruner or None")
+
     def _check_metrics(self) -> None:
-        """Refuse objectives and constraints over what nobody measures, before anything is spent."""
+        """Raise ``UserError`` if an objective or constraint uses an unknown metric, before any training."""
         if self.known is None:
             return
         for user, names in (
@@ -271,14 +259,14 @@ class Declaration:
         """The directions for ``optuna.create_study``."""
         return [objective.direction for objective in self.objectives]
 
-    # What is kept.
+    # Checkpoints and the study's record.
 
     @cached_property
     def store(self) -> ArtifactStore | None:
-        """Where checkpoints are kept; ``None`` for nowhere.
+        """Artifact store for checkpoints; ``None`` if none are kept.
 
         Raises:
-            UserError: If there can be nothing of that kind.
+            UserError: If ``artifacts`` names no usable store.
         """
         if self.artifacts is None or self.task is None:
             return None
@@ -287,10 +275,10 @@ class Declaration:
         return artifact_store(self.artifacts)
 
     def check_place(self, study: optuna.Study, place: str | None) -> None:
-        """Refuse to measure at another ``place`` than the study; keep which it is where it is new.
+        """Raise if the study was measured on other hardware than ``place``; record it in a new study.
 
         Raises:
-            UserError: If it is another.
+            UserError: If it was measured on other hardware, or with other threads or another batch.
         """
         before = MEASURED_ON.of(study)
         if place is None or before == place:
@@ -301,3 +289,33 @@ class Declaration:
                 " devices do not compare; run it there, or give the study another name"
             )
         MEASURED_ON.put(study, place)
+
+
+def _check_objectives(name: str, objectives: Any) -> None:
+    """Raise ``UserError`` unless ``objectives`` is a list of objectives with different names."""
+    if isinstance(objectives, Objective) or not (
+        objectives and all(isinstance(objective, Objective) for objective in objectives)
+    ):
+        raise UserError(
+            f"study {name!r}: objectives are a list such as [maximize('accuracy'), minimize('flops')]"
+        )
+    called = [objective.name for objective in objectives]
+    if len(set(called)) < len(called):
+        twice = next(each for each in called if called.count(each) > 1)
+        raise UserError(f"study {name!r}: two objectives are called {twice!r}")
+
+
+def _check_functions(name: str, **functions: Any) -> None:
+    """Raise ``UserError`` if an argument that takes a function is something else."""
+    for argument, function in functions.items():
+        if function is not None and not callable(function):
+            raise UserError(f"study {name!r}: {argument}= takes a function, not {function!r:.60}")
+
+
+def _check_shape(name: str, shape: Any) -> None:
+    """Raise ``UserError`` if ``shape`` is no shape of an input."""
+    if shape is not None:
+        try:
+            Site.of(shape, {})
+        except SpaceError as error:
+            raise UserError(f"study {name!r}: {error}") from None

@@ -1,4 +1,4 @@
-"""The errors that a user can mend: one line that says what is wrong and what to do."""
+"""Errors that the user can fix: one line that says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["UserError", "nearest"]
 
 
 class UserError(ValueError):
-    """Something the user can mend. The command line prints it as one line and exits with status 2."""
+    """An error that the user can fix. The command line prints it as one line and exits with status 2."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return what to say after an unknown word: the nearest known one, or the list of them."""
+    """Return a hint for an unknown word: the most similar known word, or the list of all."""
     known = sorted(known)
     matches = difflib.get_close_matches(word, known, n=1)
     if matches:

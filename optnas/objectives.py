@@ -1,4 +1,4 @@
-"""What a study wants: named values, their directions, and the limits they must keep."""
+"""Objectives and constraints: expressions over metrics, directions and limits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _DEEPEST = 50
 
 @dataclasses.dataclass(frozen=True)
 class Expression:
-    """Arithmetic over named metrics, read without executing anything.
+    """An arithmetic expression over metrics, evaluated without ``eval``.
 
     Understands numbers, names, ``+ - * / % **``, parentheses, and the functions abs, exp, log, log2,
     log10, max, min and sqrt.
@@ -60,7 +60,7 @@ class Expression:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The metrics it needs."""
+        """Names of the metrics in the expression."""
         return frozenset(_names(self._tree, self.text))
 
     @cached_property
@@ -68,7 +68,7 @@ class Expression:
         return _parsed(self.text)
 
     def __call__(self, metrics: Mapping[str, float]) -> float:
-        """Return the value.
+        """Return the value of the expression.
 
         Raises:
             KeyError: If a metric it needs is not among ``metrics``.
@@ -87,7 +87,7 @@ def _parsed(text: str) -> ast.expr:
 
 
 def _names(part: ast.expr, text: str, depth: int = 0) -> set[str]:
-    """Return the metrics that ``part`` needs, and refuse everything that is not arithmetic."""
+    """Return the names of the metrics in ``part``; raise ``UserError`` if it is not arithmetic."""
     if depth > _DEEPEST:
         raise UserError(f"{text[:40]!r}… is nested deeper than {_DEEPEST} levels")
     match part:
@@ -134,12 +134,12 @@ def _value(part: ast.expr, metrics: Mapping[str, float], text: str) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """A value to make as large or as small as possible.
+    """A value to maximise or minimise.
 
     Attributes:
         metric: A metric's name, or arithmetic over metrics.
-        direction: Which way is better.
-        limit: The worst value that is of any use; ``None`` where nobody has said.
+        direction: Whether larger or smaller values are better.
+        limit: The worst value inside the region of interest; ``None`` if not given.
     """
 
     metric: Expression
@@ -160,14 +160,14 @@ class Objective:
 
     @property
     def bound(self) -> Constraint | None:
-        """The limit as a constraint, for values that are known before training."""
+        """The limit as a constraint, for values known before training; ``None`` without a limit."""
         if self.limit is None:
             return None
         return Constraint.of(f"{self.name} {'<=' if self.direction == 'minimize' else '>='} {self.limit!r}")
 
     @property
     def sign(self) -> int:
-        """What turns the value into one to minimise: 1 or -1."""
+        """Factor that turns the value into one to minimise: 1 or -1."""
         return 1 if self.direction == "minimize" else -1
 
     def __repr__(self) -> str:
@@ -177,22 +177,22 @@ class Objective:
 
 
 def maximize(metric: str, *, above: float | None = None) -> Objective:
-    """Make ``metric``, a name or arithmetic over names, as large as possible.
+    """Maximise ``metric``: a metric's name, or arithmetic over metrics.
 
     Args:
         metric: Such as ``"accuracy"``.
-        above: What is of any use to you: the search is for trade-offs above it alone. Without it the
-            study finds out what can be reached and is about the best fifth on the way there from chance.
+        above: The worst useful value: the search is for trade-offs above it alone. By default it is a
+            fifth of the way from the best value found so far to chance level, if that is known.
     """
     return Objective(Expression(metric), "maximize", above)
 
 
 def minimize(metric: str, *, below: float | None = None) -> Objective:
-    """Make ``metric``, a name or arithmetic over names, as small as possible.
+    """Minimise ``metric``: a metric's name, or arithmetic over metrics.
 
     Args:
         metric: Such as ``"flops"``.
-        below: What is of any use to you: the search is for trade-offs below it alone. Where the value is
+        below: The worst useful value: the search is for trade-offs below it alone. If the value is
             known before training, as FLOPs are, a candidate above it is not trained.
     """
     return Objective(Expression(metric), "minimize", below)
@@ -203,8 +203,8 @@ class Constraint:
     """A limit that a candidate must keep.
 
     Attributes:
-        name: What it is called in the dashboard and in the reason of a trial that breaks it.
-        needs: The metrics it looks at; ``None`` for a function, which looks at the candidate itself.
+        name: Its name in the dashboard and in the recorded reason of a trial that breaks it.
+        needs: Names of the metrics it uses; ``None`` for a function of the candidate.
     """
 
     name: str
@@ -213,12 +213,12 @@ class Constraint:
 
     @classmethod
     def of(cls, limit: str | Callable[[Any], float | bool]) -> Constraint:
-        """Make a constraint of a text or a function.
+        """Make a constraint from a text or a function.
 
         Args:
             limit: A comparison such as ``"params <= 200_000"``, or a function of the
-                :class:`~optnas.study.Candidate` that returns whether it is kept (a ``bool``), or how
-                far it is broken (a number, 0 or less where it is kept).
+                :class:`~optnas.candidate.Candidate` that returns whether the limit is kept (a
+                ``bool``) or the violation (a number, 0 or less if the limit is kept).
 
         Raises:
             UserError: If the text is not a comparison.
@@ -241,7 +241,7 @@ class Constraint:
         return cls(limit, frozenset().union(*(side.names for side in sides)), violation)
 
     def violation(self, subject: Any) -> float:
-        """Return how far it is broken: 0 or less where it is kept.
+        """Return the violation of the constraint: 0 or less if it is kept.
 
         Args:
             subject: The metrics by name; for a function, the candidate.
@@ -252,7 +252,7 @@ class Constraint:
 def _of_function(function: Callable[[Any], float | bool]) -> Callable[[Any], float]:
     def violation(candidate: Any) -> float:
         answer = function(candidate)
-        if hasattr(answer, "item"):  # a tensor, or NumPy's: its bool is no bool of Python
+        if hasattr(answer, "item"):  # a tensor or a NumPy scalar, whose bool is not Python's
             answer = answer.item()
         if isinstance(answer, bool):
             return 0.0 if answer else 1.0
@@ -270,9 +270,9 @@ def _of_function(function: Callable[[Any], float | bool]) -> Callable[[Any], flo
 def _violation(
     left: Expression, comparison: tuple[int, bool], right: Expression, metrics: Mapping[str, float]
 ) -> float:
-    """Return by how much one comparison is broken, as a share of its constant side.
+    """Return the violation of one comparison, relative to its constant side.
 
-    So a sampler that adds violations up compares like with like.
+    Samplers add violations up, and relative ones compare whatever their units.
     """
     sign, strict = comparison
     smaller, larger = left(metrics), right(metrics)
@@ -291,10 +291,10 @@ _COMPARISONS: dict[type[ast.cmpop], tuple[int, bool]] = {
 
 
 def as_numbers(metrics: Any) -> dict[str, float]:
-    """Return metrics as any storage keeps them: tensors and NumPy's numbers become those of Python.
+    """Return metrics as Python numbers, which every storage accepts, in place of tensors and NumPy scalars.
 
     Raises:
-        TypeError: If they are no metrics by name.
+        TypeError: If ``metrics`` is no mapping, or a value of it is an array of several numbers.
     """
     if not isinstance(metrics, Mapping):
         raise TypeError(f"what is measured is a dict such as {{'accuracy': 0.9}}, not {metrics!r:.60}")
@@ -311,7 +311,7 @@ def _number(name: str, value: Any) -> Any:
 
 
 def require(metrics: Mapping[str, float], names: frozenset[str], user: str) -> None:
-    """Refuse metrics that lack one of ``names``, or have no number there; ``user`` is who needs it.
+    """Raise an error that names ``user`` if ``metrics`` lacks a number for one of ``names``.
 
     Raises:
         LookupError: If one was not measured.

@@ -1,4 +1,4 @@
-"""A study as Optuna runs it: its objective, its sampler and pruner, and its place in a storage."""
+"""The study as Optuna runs it: objective function, sampler, pruner and storage."""
 
 from __future__ import annotations
 
@@ -26,46 +26,46 @@ __all__ = ["Study"]
 
 
 class Study(Declaration):
-    """A search: a space, what is evaluated, and what is wanted.
+    """A study: search space, task or evaluation, objectives, sampler and pruner.
 
     Args:
-        name: What it is called in the storage.
-        space: An architecture with holes.
+        name: Its name in the storage.
+        space: The search space: an architecture with choices left open.
         objectives: One or more of :func:`~optnas.maximize` and :func:`~optnas.minimize`.
-        task: What the networks learn. Either this or ``evaluate``.
+        task: The learning task: data, loss and metrics. Give either this or ``evaluate``.
         evaluate: Takes a :class:`~optnas.candidate.Candidate` and a function ``report(step, metrics)``
-            and returns metrics by name; replaces building, training and measuring. Where it reports at
-            steps, say by ``training=Training(epochs=…)`` which is its last, or a trial may be pruned
-            there, just before it ends.
+            and returns metrics by name; replaces building, training and measuring. If it reports at
+            steps, give its last step as ``training=Training(epochs=…)``: otherwise a trial may be
+            pruned there, just before it ends.
         constraints: Limits, as texts (``"params <= 200_000"``) or functions of the candidate.
-        training: How candidates are trained; its values may be holes.
+        training: How candidates are trained; its values may be choices left open, too.
         sampler: A name (``random``, ``tpe``, ``nsga2``, ``gp``, ``ehvi``, ``cmaes``, ``evolution``,
             ``local``, ``reinforce``) or any Optuna sampler; ``auto`` is ``ehvi``, and ``tpe`` with three
-            objectives or more, where the other takes its time.
+            objectives or more, with which ``ehvi`` is slow.
         pruner: A name (``pareto-halving``, ``pareto-improvement``, ``pareto-promotion``, ``median``,
             ``successive-halving``, ``hyperband``, ``none``), any Optuna pruner, or ``None``; ``auto`` is
-            ``none`` beside ``ehvi``, which learns more from whole trainings than it loses by their time,
-            and ``pareto-halving`` beside the others.
-        measuring: How latency, energy and peak memory are measured where an objective or a constraint
-            asks for them; by default of one sample with one thread, on the device of the training.
-        costs: Takes a candidate and returns exactly known values by name. By default the tree's
-            own costs where ``task`` or ``shape`` tell the input's shape.
-        shape: The input's shape without the batch, where there is no task to tell it.
-        context: What ops take from their surroundings where there is no task, e.g. ``{"outputs": 10}``.
-        artifacts: Where checkpoints of trials are kept at their rungs, so that a trial goes on where its
-            worker died: an Optuna artifact store, a folder, ``"s3://bucket"`` or ``"gs://bucket"``.
-            Workers on several machines need one that all of them reach. By default ``optnas run`` has
-            a folder beside its storage and :attr:`objective` keeps none; ``"none"`` is for none at all.
-            Of no use to ``evaluate``.
-        seed: Of everything random. Trial ``n`` is trained with the seed ``seed + n``.
+            ``none`` for ``ehvi``, which learns more from full trainings than it loses by their time,
+            and ``pareto-halving`` for the other samplers.
+        measuring: How latency, energy and peak memory are measured if an objective or a constraint
+            uses them; by default with one sample and one thread, on the device of the training.
+        costs: Takes a candidate and returns exactly known values by name. By default these are the
+            architecture's FLOPs, parameters, …, if ``task`` or ``shape`` gives the input's shape.
+        shape: Shape of one input, without the batch, for a study without a task.
+        context: Values that ops otherwise take from the task, e.g. ``{"outputs": 10}``.
+        artifacts: Where trials keep a checkpoint at each rung, to resume from it if their worker dies:
+            an Optuna artifact store, a folder, ``"s3://bucket"`` or ``"gs://bucket"``. Workers on
+            several machines need one that all of them reach. By default ``optnas run`` takes a folder
+            beside its storage, and :attr:`objective` keeps no checkpoints; ``"none"`` keeps none
+            anywhere. Ignored with ``evaluate``.
+        seed: Seed of everything random. Trial ``n`` is trained with the seed ``seed + n``.
 
     Raises:
-        UserError: If something does not fit together; the message says what to do.
+        UserError: If the arguments do not fit together; the message says what to do.
     """
 
     @property
     def objective(self) -> Callable[[optuna.Trial], list[float]]:
-        """An ordinary Optuna objective: ``create_study(…).optimize(study.objective)`` needs no more.
+        """Optuna objective function, for ``optuna.create_study(…).optimize(study.objective)``.
 
         The names and directions of the values are those of :attr:`objectives`.
         """
@@ -73,17 +73,17 @@ class Study(Declaration):
 
     @cached_property
     def domain(self) -> StudyDomain:
-        """What may be tried, and what is known of it beforehand: for a sampler of :mod:`optnas.samplers`."""
+        """The candidates and their values known before training, for samplers of :mod:`optnas.samplers`."""
         return StudyDomain(self)
 
     def make_sampler(self) -> BaseSampler:
-        """Return the sampler."""
+        """Return the study's sampler."""
         if isinstance(self.sampler, str):
             return make_sampler(self.sampler, self.seed, self.domain)
         return self.sampler
 
     def make_pruner(self) -> BasePruner:
-        """Return the pruner."""
+        """Return the study's pruner."""
         if self.pruner is None:
             return NopPruner()
         if not isinstance(self.pruner, str):
@@ -92,11 +92,11 @@ class Study(Declaration):
         return make_pruner(self.pruner, self.training.rungs, full, self.domain)
 
     def open(self, storage: BaseStorage) -> optuna.Study:
-        """Return this study in ``storage``, made there if it is new.
+        """Load this study from ``storage``, or create it there if it is new.
 
         Raises:
-            UserError: If a study of that name is there with another space or other objectives, or
-                was measured on another device, or this one cannot measure what is asked.
+            UserError: If a study of that name has another space or other objectives or was measured on
+                another device, or if this device cannot measure a metric that is needed.
         """
         place = self.measuring.place(self.measured, self.training)
         study = optuna.create_study(
@@ -130,7 +130,7 @@ class Study(Declaration):
         return study
 
     def _check_space(self, study: optuna.Study) -> None:
-        """Refuse to go on with a space that changed; keep what it was where it is new."""
+        """Raise ``UserError`` if the study's search space has changed; record the space of a new study."""
         now = {name: _describe(distribution) for name, distribution in self.distributions().items()}
         before = SPACE.of(study)
         if before is None:
@@ -149,7 +149,7 @@ class Study(Declaration):
 
 
 def _describe(distribution: BaseDistribution) -> str:
-    """Return a distribution in words, different for all that are not compatible."""
+    """Return a distribution as a text; incompatible distributions have different texts."""
     if isinstance(distribution, CategoricalDistribution):
         return " | ".join(map(str, distribution.choices))
     low, high, step = distribution.low, distribution.high, distribution.step  # type: ignore[attr-defined]

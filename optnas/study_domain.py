@@ -1,4 +1,4 @@
-"""The candidates of a study, for samplers that know what can be known before training."""
+"""The candidates of a study and their values known before training, for samplers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REMEMBERED = 100_000
 
 
 class StudyDomain(Domain):
-    """What a :class:`~optnas.Study` may try: architectures and training choices together."""
+    """The candidates of a :class:`~optnas.Study`: architecture and training parameters together."""
 
     def __init__(self, study: Declaration) -> None:
         self._study = study
@@ -52,7 +52,7 @@ class StudyDomain(Domain):
         return self._looked(tuple(params.items())).known
 
     def features(self, params: Mapping[str, Any]) -> tuple[float, ...]:
-        """Return the costs in decades: networks of like costs are alike, whatever they are made of."""
+        """Return log10 of the costs: networks of similar costs are similar, whatever their layers."""
         return self._looked(tuple(params.items())).features
 
     @property
@@ -76,14 +76,14 @@ class StudyDomain(Domain):
     def _key(self, items: tuple[tuple[str, Any], ...]) -> Hashable:
         try:
             return self._study.candidate(dict(items)).key
-        except SpaceError:  # a trial of another space, or one that was stopped before it was decided
+        except SpaceError:  # a trial of another space, or stopped before it was suggested
             return items
 
     def _look(self, items: tuple[tuple[str, Any], ...]) -> _Look:
         study, params = self._study, dict(items)
         try:
             if study.counts_trees:
-                # That the values are within their ranges is not looked at: this is called most of all.
+                # Whether the values are within their ranges is not checked: this is called most often.
                 architecture = Closing(lambda name, _: params[name]).close(study.space)
                 costs = study.tree_costs(architecture)
             else:
@@ -95,21 +95,21 @@ class StudyDomain(Domain):
                 objective.metric(costs) if objective.metric.names <= costs.keys() else None
                 for objective in study.objectives
             )
-        # Another space's parameters; what cannot be built; what is asked of it has no value.
+        # Parameters of another space, an architecture that cannot be built, an expression without value.
         except (KeyError, SpaceError, ArithmeticError):
             return _Look()
         return _Look(known, tuple(math.log10(max(float(cost), 1.0)) for cost in costs.values()))
 
 
 class _Look(NamedTuple):
-    """What is known of a candidate; nothing of one that is of no use."""
+    """A candidate's objective values known before training and features; ``None`` and () if infeasible."""
 
     known: tuple[float | None, ...] | None = None
     features: tuple[float, ...] = ()
 
 
 def _value(objective: Objective, metrics: Mapping[str, float]) -> float | None:
-    """Return an objective's value, if it has one with these metrics."""
+    """Return an objective's value for ``metrics``; ``None`` if it has none."""
     if not objective.metric.names <= metrics.keys():
         return None
     try:

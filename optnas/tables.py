@@ -1,4 +1,4 @@
-"""Finished results as an evaluation: a search over a table of recorded architectures."""
+"""Tabular benchmarks: search over a table of recorded results, without training."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ROW = register(
 
 
 class Table:
-    """Recorded architectures, one a row; a study's ``evaluate`` and its ``costs``.
+    """A table of recorded results, one architecture per row, for a study's ``evaluate`` and ``costs``.
 
     Attributes:
-        choices: The columns that tell architectures apart, with every value seen.
-        metrics: The columns that were measured.
-        known: Those of ``metrics`` that are known of any architecture beforehand, as FLOPs are.
+        choices: The columns that identify an architecture, each with all its values.
+        metrics: The columns with measured values.
+        known: The columns of ``metrics`` that are known before an evaluation, such as FLOPs.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class Table:
 
     @cached_property
     def space(self) -> Node:
-        """A choice for each column."""
+        """Search space with one choice for each column of ``choices``."""
         return _ROW(**{name: choose(*values, name=name) for name, values in self.choices.items()})
 
     def row(self, architecture: Node) -> Mapping[str, float]:
-        """Return what was recorded of an architecture of :attr:`space`.
+        """Return the recorded metrics of an architecture of :attr:`space`.
 
         Raises:
-            SpaceError: If the table has no such row: a trial of it is pruned as one that cannot be.
+            SpaceError: If the table has no such row; the trial is then pruned as infeasible.
         """
         chosen = architecture.arguments
         try:
@@ -67,11 +67,11 @@ class Table:
             raise SpaceError(f"the table has no row {architecture}") from None
 
     def __call__(self, candidate: Candidate, report: Callable[..., None]) -> Mapping[str, float]:
-        """Return the recorded metrics: what ``Study(evaluate=table)`` calls."""
+        """Return the recorded metrics of a candidate, for ``Study(evaluate=table)``."""
         return self.row(candidate.architecture)
 
     def costs(self, candidate: Candidate) -> dict[str, float]:
-        """Return what is known beforehand: for ``Study(costs=table.costs)``."""
+        """Return the metrics of a candidate known before its evaluation, for ``Study(costs=table.costs)``."""
         row = self.row(candidate.architecture)
         return {name: row[name] for name in self.known}
 
@@ -83,10 +83,10 @@ def read(
 
     Args:
         path: The file; its first line names the columns.
-        choices: The columns that tell architectures apart. Where all values of one are numbers, it
-            is a numeric choice.
-        metrics: The columns that were measured, numbers.
-        known: Those of ``metrics`` that are known of any architecture before it is evaluated.
+        choices: The columns that identify an architecture. A column whose values are all numbers is a
+            choice among numbers.
+        metrics: The columns with measured values, all numbers.
+        known: The columns of ``metrics`` that are known before an evaluation.
 
     Raises:
         UserError: If there is no such file or column, a metric is not a number, a choice among numbers
@@ -127,7 +127,7 @@ def read(
 
 
 def _reader(texts: Sequence[str]) -> Callable[[str], Any]:
-    """Return how a column of choices is read: as whole numbers, as numbers, or as it is."""
+    """Return the type of a column of choices: ``int``, ``float`` or ``str``."""
     texts = [text for text in texts if text]
     for kind in (int, float):
         try:

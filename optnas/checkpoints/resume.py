@@ -23,21 +23,21 @@ __all__ = ["Resumption", "remove_checkpoint"]
 
 
 class Resumption:
-    """What was done for a trial before: by workers that died or were stopped, or in the trial it promotes.
+    """Earlier work on a trial, by workers that stopped or died, or in the paused trial that it resumes.
 
-    A store that fails never fails the trial: it is trained without checkpoints from then on, or from its
-    start where they cannot be read, and its record says why (``checkpoint``).
+    An error of the store never fails the trial. Without a store that can be written, it trains without
+    checkpoints; if they cannot be read, it starts anew. Its record says why (``checkpoint``).
 
     Args:
         trial: The running trial.
-        store: Where checkpoints are kept; ``None`` for nowhere.
+        store: The artifact store of checkpoints; ``None`` for none.
 
     Attributes:
-        number: Of the trial in which it began, whose seed all that go on with it have.
-        steps: What was reported so far.
-        costs: What was known and measured of it, by name.
-        paused: After how much training its worker paused it, and died before it could end it.
-        seconds: What those before had spent until the checkpoint that :meth:`state` returned first.
+        number: The number of the trial in which the training began; trials that resume it use its seed.
+        steps: The steps at which values were reported so far.
+        costs: The costs counted and measured so far, by name.
+        paused: The step at which a worker paused the trial and died before ending it; ``None`` if none did.
+        seconds: Seconds of training before the checkpoint that :meth:`state` returned first.
     """
 
     def __init__(self, trial: Trial, store: ArtifactStore | None) -> None:
@@ -54,10 +54,10 @@ class Resumption:
         self._checkpoints = _checkpoints(store, line)
 
     def state(self, device: torch.device) -> State | None:
-        """Return where the training is to go on from; ``None`` for its start.
+        """Return the state that the training resumes from; ``None`` to start anew.
 
-        What was kept on a GPU is not gone on with on the CPU, nor the other way round: optimisers keep
-        other things there, and it would be neither one's training.
+        A state from a GPU is not resumed on the CPU, nor the other way round: optimisers keep different
+        state there, and the result would be neither device's training.
         """
         from optnas.checkpoints.store import StoreError
 
@@ -77,13 +77,13 @@ class Resumption:
         return last.state
 
     def keep(self, state: State, seconds: float) -> None:
-        """Keep where the training is after so many seconds, if there is a store and it can be written."""
+        """Write a checkpoint after that many seconds of training, if there is a store that can be written."""
         from optnas.checkpoints.store import Checkpoints, StoreError
 
         if self._store is None:
             return
         if self._checkpoints is None:
-            # Its name first: nobody would find, or ever remove, what is kept by a name that was lost.
+            # The name is recorded first: a checkpoint whose name is lost would never be found or removed.
             name = uuid.uuid4().hex
             CHECKPOINT_NAME.put(self._trial, name)
             self._checkpoints = Checkpoints(self._store, name)
@@ -94,20 +94,20 @@ class Resumption:
             CHECKPOINT.put(self._trial, f"could not be kept: {error}")
 
     def remove(self) -> None:
-        """Remove what is kept: nobody will go on with this trial."""
+        """Remove the checkpoints of this trial, as no trial will resume from them."""
         if self._checkpoints is not None:
             self._checkpoints.remove()
 
 
 def remove_checkpoint(study: optuna.Study, trial: FrozenTrial, store: ArtifactStore | None) -> None:
-    """Remove what is kept of a trial that another worker left."""
+    """Remove the checkpoints of a trial that another worker left."""
     checkpoints = _checkpoints(store, lineage(study, trial))
     if checkpoints is not None:
         checkpoints.remove()
 
 
 def _checkpoints(store: ArtifactStore | None, line: list[FrozenTrial]) -> Checkpoints | None:
-    """Return what was kept of a trial by whoever had it, or the ones that it goes on with."""
+    """Return the checkpoints of the newest trial in ``line`` that has any; ``None`` if none has."""
     name = next((name for each in line if (name := CHECKPOINT_NAME.of(each)) is not None), None)
     if store is None or name is None:
         return None

@@ -1,7 +1,7 @@
-"""Checkpoints: where a training was after an epoch, in a file that is whole or not there.
+"""The state of a training after an epoch, and its storage in files.
 
-Tensors are in the safetensors format and everything else is JSON in that file's header: nothing that
-is read is executed.
+A file is complete or not there. Tensors are in the safetensors format and everything else is JSON in that
+file's header, so that reading a file executes nothing.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from optnas.errors import UserError
 
 __all__ = ["State", "pack", "read_tensors", "replace_file", "unpack", "write_tensors"]
 
-# Stands in the JSON for a tensor, before its name.
+# In the JSON a tensor is a string: this prefix and its name.
 _TENSOR = "tensor:"
-# A safetensors file begins with the length of its JSON header, in so many bytes.
+# A safetensors file begins with the length of its JSON header, as an integer of this many bytes.
 _LENGTH = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """All that a training goes on from to the very values of an undisturbed one (on the CPU).
+    """The state of a training; resuming from it gives the exact values of an undisturbed one (on the CPU).
 
-    Its tensors are the training's own, which go on changing: write or copy what is to stay.
+    Its tensors are the training's own, which keep changing: write or copy them to keep their values.
 
     Attributes:
-        epoch: How many epochs are done.
-        module: The network's state, with the weights that were evaluated.
-        trained: The weights that training goes on with, where those are an average; else empty.
-        optimizer: The optimiser's state; ``None`` for a task with a training step of its own, whose
-            state is its own too: nothing can go on from there.
-        generators: The states of what is random: the samples' order and augmentation (``order``), and
-            PyTorch's own generators on the CPU and the device, which layers such as dropout draw from.
-        metrics: On the validation part.
+        epoch: The number of epochs done.
+        module: The network's state dict, with the weights that were evaluated.
+        trained: The weights that the optimiser changes, if the evaluated ones are an average; else empty.
+        optimizer: The optimiser's state dict; ``None`` for a task with a training step of its own, whose
+            state is not known here: such a training cannot be resumed.
+        generators: The states of random generators: of the samples' order and augmentation (``order``), and
+            PyTorch's own on the CPU and the device, which layers such as dropout draw from.
+        metrics: The metrics on the validation part.
         losses: The mean loss of each epoch so far, on the training part.
     """
 
@@ -66,7 +66,7 @@ class State:
         metrics: dict[str, float],
         losses: list[float],
     ) -> State:
-        """Return where a training is; the arguments are those of the attributes."""
+        """Return the current state of a training; ``order`` is the generator of the samples' order."""
         generators = {"order": order.get_state(), "cpu": torch.get_rng_state()}
         if (device := _cuda_device(module)) is not None:
             generators["cuda"] = torch.cuda.get_rng_state(device)
@@ -76,7 +76,7 @@ class State:
     def restore(
         self, module: nn.Module, optimizer: torch.optim.Optimizer | None, order: torch.Generator
     ) -> None:
-        """Bring a training that has not begun to where this one was, but for :attr:`trained`.
+        """Load this state, except :attr:`trained`, into a training that has not begun.
 
         Raises:
             ValueError: If there is no optimiser.
@@ -84,7 +84,7 @@ class State:
         if self.optimizer is None or optimizer is None:
             raise ValueError("a training with a step of its own cannot be gone on with")
         module.load_state_dict(self.module)
-        # JSON has only texts for keys, where the optimiser has numbers.
+        # JSON keys are strings; the optimiser's keys are numbers.
         moments = {int(index): state for index, state in self.optimizer["state"].items()}
         optimizer.load_state_dict({**self.optimizer, "state": moments})
         order.set_state(self.generators["order"])
@@ -99,17 +99,17 @@ def _cuda_device(module: nn.Module) -> torch.device | None:
 
 
 def pack(content: Mapping[str, Any]) -> bytes:
-    """Return dictionaries and lists of tensors, numbers, texts and ``None`` as one safetensors file."""
+    """Serialise dictionaries and lists of tensors, numbers, strings and ``None`` as one safetensors file."""
     tensors: dict[str, Tensor] = {}
     rest = json.dumps(_set_apart(content, "", tensors))
     return save(tensors, {"json": rest})
 
 
 def unpack(packed: bytes, name: str) -> dict[str, Any]:
-    """Return what :func:`pack` packed, on the CPU; keys that were numbers come as texts.
+    """Return the content that :func:`pack` serialised, on the CPU; number keys become strings.
 
     Raises:
-        UserError: If it is no such file, or damaged; the message calls it ``name``.
+        UserError: If ``packed`` is no such file, or damaged; the message calls it ``name``.
     """
     try:
         header = json.loads(packed[_LENGTH : _LENGTH + int.from_bytes(packed[:_LENGTH], "little")])
@@ -122,16 +122,16 @@ def unpack(packed: bytes, name: str) -> dict[str, Any]:
 
 
 def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
-    """Write what :func:`pack` can pack into a file.
+    """Serialise ``content`` as :func:`pack` does, and write it to a file.
 
     Raises:
-        UserError: If it cannot be written; the file that was there is untouched then.
+        UserError: If it cannot be written; an existing file is untouched then.
     """
     replace_file(path, pack(content))
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """Return what :func:`write_tensors` wrote, as :func:`unpack` does.
+    """Return the content of a file that :func:`write_tensors` wrote, as :func:`unpack` does.
 
     Raises:
         UserError: If it is no such file, or damaged.
@@ -144,10 +144,10 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file such that a reader sees the old content or the new, even if this process dies.
+    """Write a file atomically: readers see the old content or the new, even if this process dies.
 
     Raises:
-        UserError: If it cannot be written, as on a full disk; what was there is untouched then.
+        UserError: If it cannot be written, as on a full disk; an existing file is untouched then.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -166,7 +166,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def _set_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """Return ``value`` with its tensors replaced by their names, under which they come into ``tensors``."""
+    """Return ``value`` with its tensors replaced by names; add the tensors to ``tensors`` by these names."""
     if isinstance(value, Tensor):
         # A copy, as safetensors refuses tensors that share their memory.
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()

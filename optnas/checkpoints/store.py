@@ -1,4 +1,4 @@
-"""Checkpoints of trials in an Optuna artifact store, so that any worker can go on with them."""
+"""Checkpoints of trials in an Optuna artifact store, so that any worker can resume from them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _BUCKETS = {"s3": (Boto3ArtifactStore, "boto3"), "gs": (GCSArtifactStore, "googl
 
 
 class StoreError(Exception):
-    """A store did not do what it was asked to; the message says why, in one line."""
+    """Error of an artifact store; the message says why, in one line."""
 
 
 class _Folder(FileSystemArtifactStore):
-    """A folder that is made when something is written into it: who keeps nothing leaves none."""
+    """Artifact store in a folder that is created at the first write, so that unused stores leave none."""
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         self._get_filepath(artifact_id).parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ class _Folder(FileSystemArtifactStore):
 
 
 def artifact_store(place: str | Path | ArtifactStore | None) -> ArtifactStore | None:
-    """Return the artifact store that ``place`` stands for.
+    """Return the artifact store at ``place``, or ``None`` if ``place`` is ``None`` or ``"none"``.
 
     Args:
         place: A store; or a folder, ``"s3://bucket"`` or ``"gs://bucket"``; or ``"none"`` or ``None``.
@@ -66,7 +66,7 @@ def artifact_store(place: str | Path | ArtifactStore | None) -> ArtifactStore | 
 
 
 def check_store(store: ArtifactStore) -> None:
-    """Write something into ``store`` and remove it.
+    """Check that ``store`` works: write a small artifact and remove it.
 
     Raises:
         UserError: If it cannot be reached, or nothing can be written there.
@@ -86,21 +86,21 @@ def check_store(store: ArtifactStore) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """Where a trial's training was after an epoch, and how many seconds it had taken by then."""
+    """The state of a trial's training after an epoch, and the seconds of training until then."""
 
     state: State
     seconds: float
 
 
 class Checkpoints:
-    """The checkpoints of one training, of which the last one is kept.
+    """The checkpoints of one training in an artifact store, which keeps the last one.
 
-    There are two places for them: what is kept comes into the one, and only when it is whole the other
-    is emptied. So a worker may die at any moment.
+    There are two artifacts: a new checkpoint is written to the free one, and only when it is complete is
+    the other removed. So a worker may die at any moment.
 
     Args:
-        store: Where they are.
-        name: What theirs is called in there, unlike any other's.
+        store: The artifact store.
+        name: The name of this training's checkpoints, unique in the store.
     """
 
     def __init__(self, store: ArtifactStore, name: str) -> None:
@@ -108,7 +108,7 @@ class Checkpoints:
         self._ids = [f"optnas-{name}-{i}.safetensors" for i in range(2)]
 
     def keep(self, state: State, seconds: float) -> None:
-        """Keep what a training can go on from.
+        """Write a checkpoint, then remove the one before.
 
         Raises:
             StoreError: If it cannot be written, as on a full disk; the one before is kept then.
@@ -124,7 +124,7 @@ class Checkpoints:
         self._remove(taken)
 
     def last(self) -> Checkpoint | None:
-        """Return the last one that is whole; none where there is none.
+        """Return the last complete checkpoint; ``None`` if there is none.
 
         Raises:
             StoreError: If the store cannot be read.
@@ -138,7 +138,7 @@ class Checkpoints:
         return last
 
     def remove(self) -> None:
-        """Remove what is kept, as far as that can be done."""
+        """Remove all checkpoints; errors of the store are ignored."""
         for identity in self._ids:
             self._remove(identity)
 
@@ -158,7 +158,7 @@ class Checkpoints:
             return None
 
     def _remove(self, identity: str) -> None:
-        # What is left behind costs room and nothing else.
+        # An artifact that is left behind only costs space.
         with contextlib.suppress(Exception):
             self._store.remove(identity)
 

@@ -1,6 +1,7 @@
-"""What an architecture costs: exactly, from the tree; and what only the built network tells, measured.
+"""The exact costs of an architecture, counted from its tree.
 
-The second half (``optnas.measure.measuring``) builds and trains, and is imported by those who need it.
+Costs of the built network are measured in ``optnas.measure.measuring``, which builds and trains it; import
+that module only if it is needed.
 """
 
 from optnas.cost.cost import COSTS, Cost

@@ -11,20 +11,20 @@ __all__ = ["COSTS", "Cost"]
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What one sample's forward pass costs, and the shape that comes out of it.
+    """The costs of one sample's forward pass, and the output's shape.
 
     Attributes:
         shape: The output's shape without the batch.
         flops: 2 × multiply-accumulates of convolutions, matrix products and attention: the
             convention of ``torch.utils.flop_counter``. Biases, norms and activations cost nothing.
-        params: Learnable numbers.
-        activations: Numbers that the layers write, each layer's output counted once. What training
-            keeps for the backward pass grows with it; in float32 each takes 4 bytes.
+        params: The number of learnable parameters.
+        activations: Numbers that the layers write, each layer's output counted once. The memory that
+            training keeps for the backward pass grows with it; in float32 each takes 4 bytes.
         elementwise: Arithmetic functions applied number by number: activations, norms, pooling,
-            sums of branches. Apart from ``flops`` by that convention.
-        depth: Layers with weights on the longest path.
-        width: The most channels (of images) or features that a layer with weights puts out, the last
-            layer included; for such a layer, by default those of its shape.
+            sums of branches. By that convention they are not part of ``flops``.
+        depth: The number of layers with weights on the longest path.
+        width: The most output channels (of images) or features of a layer with weights, the last layer
+            included; by default those of ``shape`` if there is such a layer.
     """
 
     shape: Shape
@@ -45,7 +45,7 @@ class Cost:
         return self.flops // 2
 
     def then(self, following: Cost) -> Cost:
-        """Return the cost of this followed by another."""
+        """Return the cost of this part of a network followed by another."""
         return Cost(
             following.shape,
             self.flops + following.flops,
@@ -57,7 +57,7 @@ class Cost:
         )
 
     def beside(self, other: Cost, shape: Shape) -> Cost:
-        """Return the cost of this beside another, merged to ``shape``; the merge itself not counted."""
+        """Return the cost of this part parallel to another, merged to ``shape``; the merge is not counted."""
         return Cost(
             shape,
             self.flops + other.flops,
@@ -70,4 +70,4 @@ class Cost:
 
 
 COSTS = ("flops", "macs", "params", "activations", "elementwise", "depth", "width")
-"""The costs by the names that objectives and constraints use."""
+"""The names of the costs in objectives and constraints."""

@@ -1,4 +1,4 @@
-"""Counting a module by running it on the meta device: for ops whose cost nobody has written down."""
+"""Costs counted by a forward pass on the meta device, for ops that define no cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["counted", "meta_input"]
 
 
 def meta_input(shape: Shape, *, batch: int = 1, tokens: bool = False) -> Tensor:
-    """Return an input of ``shape`` that has no memory; whole numbers if it holds tokens."""
+    """Return an input of ``shape`` on the meta device, of integers if it holds tokens."""
     import torch
 
     dtype = torch.long if tokens else torch.get_default_dtype()
@@ -25,7 +25,7 @@ def counted(module: nn.Module, shape: Shape, *, tokens: bool = False) -> Cost:
     """Return the cost of ``module``, which must be on the meta device, on one sample of ``shape``.
 
     On the meta device nothing is allocated or computed. On the CPU the counter would be silently
-    wrong for LSTM and attention, whose kernels there are not made of counted operations.
+    wrong for LSTM and attention, whose CPU kernels do not consist of counted operations.
 
     Raises:
         RuntimeError: Whatever the module raises on such an input.

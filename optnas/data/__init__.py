@@ -1,4 +1,4 @@
-"""Data sets: tensors in three parts, normalised by the training part alone."""
+"""Data sets: training, validation and test part, normalised by the training part alone."""
 
 from optnas.data.csv_files import csv, frame
 from optnas.data.data import Data, Part, Split, Splits

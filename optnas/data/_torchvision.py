@@ -1,8 +1,8 @@
-"""torchvision, importable beside a PyTorch that its wheel was not built for.
+"""Import of torchvision beside a PyTorch that its wheel was not built for.
 
 torchvision's compiled operators do not load beside a CPU-only PyTorch, and its import then fails on
-two that it registers implementations for. Declaring them is enough for all of its Python: data
-sets, transforms and models.
+two operators that it registers implementations for. Declaring these is enough for all of its Python
+code: data sets, transforms and models.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SCHEMAS = (
 
 
 def torchvision() -> types.ModuleType:
-    """Return the ``torchvision`` package.
+    """Import and return the ``torchvision`` package.
 
     Raises:
         UserError: If it is not installed.
@@ -38,7 +38,7 @@ def torchvision() -> types.ModuleType:
         if "torchvision::" not in str(error) or _DECLARED:
             raise
     library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-    _DECLARED.append(library)  # the declarations last as long as the library does
+    _DECLARED.append(library)  # the declarations last as long as the library object
     for schema in _SCHEMAS:
         library.define(schema)  # type: ignore[no-untyped-call]
     return importlib.import_module("torchvision")

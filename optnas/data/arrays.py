@@ -1,4 +1,4 @@
-"""What samples and targets must be: arrays that fit together, with nothing missing."""
+"""Checks of inputs and targets: arrays that fit together, without missing values."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Array", "Kind", "as_inputs", "as_targets", "classes_in"]
 Array = np.ndarray[Any, Any]
 
 Kind = Literal["auto", "classes", "values"]
-"""What targets are; ``auto``: values if they are floating-point numbers, else classes."""
+"""Kind of targets; ``auto``: values if they are floating-point numbers, else classes."""
 
 
 def as_inputs(name: str, x: Any) -> Array:
-    """Return inputs as an array of whole numbers or of float64, shape (samples, …).
+    """Return inputs as an integer or float64 array, shape (samples, …).
 
     Raises:
-        UserError: If they are not finite numbers of one shape, at least one sample.
+        UserError: If they are not finite numbers of one shape, or there is no sample.
     """
     try:
         inputs: Array = np.asarray(x)
@@ -39,7 +39,7 @@ def as_targets(name: str, y: Any, count: int, kind: Kind) -> Array:
     """Return targets: int64 classes, shape (count,), or float32 values, (count,) or (count, values).
 
     Raises:
-        UserError: If they are not one for each of ``count`` samples, or not what ``kind`` says.
+        UserError: If they are not one for each of ``count`` samples, or not of ``kind``.
     """
     if kind not in ("auto", "classes", "values"):
         raise UserError(f"data {name!r}: targets={kind!r} must be 'classes', 'values' or 'auto'")
@@ -53,7 +53,7 @@ def as_targets(name: str, y: Any, count: int, kind: Kind) -> Array:
 
 
 def _as_classes(name: str, labels: Array, count: int) -> Array:
-    """Return whole numbers from 0 on as they are, and texts numbered in their alphabetical order."""
+    """Return labels as classes: whole numbers unchanged, texts numbered in alphabetical order."""
     if labels.shape != (count,):
         raise UserError(
             f"data {name!r}: labels of shape {labels.shape} do not fit {count} inputs: give one each"
@@ -64,7 +64,7 @@ def _as_classes(name: str, labels: Array, count: int) -> Array:
 
 
 def classes_in(targets: Array) -> Array | None:
-    """Return targets that :func:`as_targets` returned if they are classes."""
+    """Return ``targets``, the result of :func:`as_targets`, if they are classes; else ``None``."""
     return targets if targets.dtype == np.int64 else None
 
 

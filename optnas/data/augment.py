@@ -1,7 +1,7 @@
-"""Augmentation of many samples at once, on whatever device they are.
+"""Augmentation of many samples at once, on their device.
 
-Pure functions over a whole block of samples: a few tensor operations for thousands of images. What
-is random is drawn on the CPU, so that a seed means the same on every device.
+Pure functions over a whole block of samples: a few tensor operations for thousands of images. Random
+numbers are drawn on the CPU, so that a seed means the same on every device.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ __all__ = ["crop", "cutout", "flip", "mixup"]
 
 
 def crop(images: Tensor, margin: int, generator: torch.Generator, *, padding: str = "reflect") -> Tensor:
-    """Return the images, each padded by ``margin`` pixels a side and cut to its size at random.
+    """Pad each image by ``margin`` pixels a side and crop it to its size at a random place.
 
     Args:
         images: Shape (samples, channels, height, width), of any type.
         margin: Less than height and width.
-        generator: Of the CPU.
-        padding: What is beyond the edge: ``"reflect"`` the image, or ``"zero"``.
+        generator: A generator on the CPU.
+        padding: Pixels beyond the edge: ``"reflect"`` the image, or ``"zero"``.
     """
     samples, channels, height, width = images.shape
     rows = _moved(height, margin, samples, generator).to(images.device)
@@ -36,18 +36,18 @@ def crop(images: Tensor, margin: int, generator: torch.Generator, *, padding: st
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the images (samples, channels, height, width), every other one by chance mirrored."""
+    """Mirror each of the images (samples, channels, height, width) with probability 1/2."""
     mirrored = torch.rand(len(images), generator=generator) < 0.5
     return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
 
 
 def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Return the images with a square of zeros in each (DeVries & Taylor 2017, arXiv 1708.04552).
+    """Set a random square of each image to zero (DeVries & Taylor 2017, arXiv 1708.04552).
 
     Args:
         images: Shape (samples, channels, height, width); after normalisation, where 0 is the mean.
-        side: Of the square, pixels. Its centre is in the image, a part of it may be outside.
-        generator: Of the CPU.
+        side: Side of the square in pixels. Its centre is in the image, a part of it may be outside.
+        generator: A generator on the CPU.
     """
     samples, _, height, width = images.shape
 
@@ -60,13 +60,14 @@ def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
 
 
 def mixup(x: Tensor, y: Tensor, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return each sample and its target mixed with those before it (Zhang et al. 2018, arXiv 1710.09412).
+    """Mix each sample and its target with the sample before it (Zhang et al. 2018, arXiv 1710.09412).
 
     Args:
         x: Inputs, shape (samples, …), floating, in a random order.
         y: Targets, shape (samples, …), floating: shares of the classes, or values.
-        alpha: Shares are drawn from Beta(alpha, alpha) for each sample: 0.2 mixes a little, 1 anything.
-        generator: Of the CPU.
+        alpha: Each sample's share is drawn from Beta(alpha, alpha): 0.2 mixes most samples a little, with
+            1 all shares are equally likely.
+        generator: A generator on the CPU.
     """
     # PyTorch's Beta distribution takes no generator.
     numpy = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
@@ -79,12 +80,12 @@ def mixup(x: Tensor, y: Tensor, alpha: float, generator: torch.Generator) -> tup
 
 
 def _moved(length: int, margin: int, samples: int, generator: torch.Generator) -> Tensor:
-    """Return for each sample which positions lie at 0 … length - 1 after a move, shape (samples, length)."""
+    """Return positions 0 … length - 1 shifted at random for each sample, shape (samples, length)."""
     return torch.arange(length) + torch.randint(-margin, margin + 1, (samples, 1), generator=generator)
 
 
 def _reflected(position: Tensor, length: int) -> Tensor:
-    """Return positions beyond the edges mirrored into 0 … length - 1; the edge itself is not repeated."""
+    """Mirror positions beyond the edges into 0 … length - 1, without repeating the edge itself."""
     inwards = position.abs()
     return torch.minimum(inwards, 2 * (length - 1) - inwards)
 

@@ -1,4 +1,4 @@
-"""Tables: pandas DataFrames and CSV files, with columns of numbers and of texts."""
+"""Data sets from pandas DataFrames and CSV files, with columns of numbers and of texts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from optnas.errors import UserError, nearest
 
 __all__ = ["csv", "frame"]
 
-# A column of more different texts is names or numbers of things, not a category.
+# A column of more different texts holds names or identifiers, not categories.
 _MOST_CATEGORIES = 256
-# So many different whole numbers in a target are more likely amounts than classes.
+# More different whole numbers in a target are more likely amounts than classes.
 _MOST_CLASSES = 100
 
 
@@ -34,17 +34,17 @@ def csv(
     test: float = 0.2,
     seed: int = 0,
 ) -> Data:
-    """Make a data set of a CSV file with a line of column names, plain or compressed (``.csv.gz``).
+    """Make a data set from a CSV file with a header line, plain or compressed (``.csv.gz``).
 
     Columns become features as :func:`frame` says, which explains the other arguments.
 
     Args:
-        path: Of the file, encoded in UTF-8.
+        path: Path of the file, which is encoded in UTF-8.
         target: The column to predict.
-        separator: What stands between columns.
+        separator: The text between columns.
 
     Raises:
-        UserError: When the data is first looked at, if the file or a column cannot be used.
+        UserError: On first use of the data, if the file or a column cannot be used.
     """
     path = Path(path)
     return Data(
@@ -62,7 +62,7 @@ def _read(path: Path, separator: str) -> Any:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
     except pandas.errors.EmptyDataError:
         raise UserError(f"{path} is empty") from None
-    except ValueError as error:  # a parser's and a decoder's errors are such
+    except ValueError as error:  # includes errors of the parser and of the decoder
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{path} is not a CSV file in UTF-8: {reason}") from None
 
@@ -78,26 +78,26 @@ def frame(
     seed: int = 0,
     name: str = "frame",
 ) -> Data:
-    """Make a data set of a pandas DataFrame, a sample each row.
+    """Make a data set from a pandas DataFrame, one sample per row.
 
-    A column of numbers becomes one feature of mean 0 and variance 1; where it has gaps, they are
-    filled with its mean, and a second feature marks them. A column of texts becomes a feature for
-    each text, 1 where it stands and else 0; a gap is such a text, too, and texts that the training
-    part has not are 0 in all. All figures are the training part's.
+    A column of numbers becomes one feature of mean 0 and variance 1. If it has gaps (missing values),
+    they are filled with its mean, and a second feature marks them. A column of texts is one-hot
+    encoded: a feature for each text, with a gap as one more text; a text that is not in the training
+    part is 0 in all of them. All statistics are those of the training part.
 
     Args:
         table: The DataFrame.
         target: The column to predict.
         targets: ``"classes"`` or ``"values"``; ``"auto"`` takes floating-point numbers for values.
-            Classes may be any texts or numbers and count in their sorted order.
+            Classes may be any texts or numbers; they are numbered in sorted order.
         drop: Columns to leave out.
         validation: Share of the samples held out to score candidates.
         test: Share of the samples held out for the winner.
-        seed: Of the split.
-        name: What it is called in records.
+        seed: Seed of the split.
+        name: Its name in records.
 
     Raises:
-        UserError: When the data is first looked at, if a column cannot be used.
+        UserError: On first use of the data, if a column cannot be used.
     """
     return Data(name, lambda: _splits(name, table, target, targets, drop, validation, test, seed))
 
@@ -149,7 +149,7 @@ def _targets(name: str, column: Any, kind: Kind) -> Array:
 
 
 def _features(name: str, table: Any, train: Array) -> Array:
-    """Return every row's features, shape (rows, features), by the figures of the rows ``train``."""
+    """Return the features of all rows, shape (rows, features), by the statistics of the rows ``train``."""
     from pandas.api.types import is_numeric_dtype
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
@@ -162,7 +162,7 @@ def _features(name: str, table: Any, train: Array) -> Array:
         **{column: _numbers(name, table[column]) for column in numbers},
         **{column: _texts(name, table[column]) for column in texts},
     )
-    # Gaps of the training part decide which columns have marks; one that is empty there is 0 throughout.
+    # Gaps in the training part decide which columns are marked; a column that is empty there is all 0.
     fill = SimpleImputer(keep_empty_features=True, add_indicator=True)
     transform = make_column_transformer(
         (make_pipeline(fill, StandardScaler()), numbers),
@@ -180,7 +180,7 @@ def _numbers(name: str, column: Any) -> Any:
 
 
 def _texts(name: str, column: Any) -> Any:
-    """Return the texts of a column, empty ones for its gaps."""
+    """Return a column of texts as strings, with an empty string for each gap."""
     present = column.dropna()
     leave_out = f"leave it out by drop=[{column.name!r}]"
     if column.dtype != "category" and not all(isinstance(value, str) for value in present):

@@ -14,7 +14,7 @@ __all__ = ["Data", "Part", "Split", "Splits"]
 
 
 class Part(Protocol):
-    """One part of a data set, wherever its inputs are."""
+    """One part of a data set, held in memory or streamed."""
 
     @property
     def y(self) -> Tensor:
@@ -29,22 +29,22 @@ class Part(Protocol):
     def __len__(self) -> int: ...
 
     def to(self, device: torch.device) -> Part:
-        """Return the part with what it yields on ``device``."""
+        """Return this part, yielding its tensors on ``device``."""
         ...
 
     def blocks(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield inputs as they are stored, and targets, ``size`` samples at a time.
+        """Yield blocks of stored inputs and their targets, ``size`` samples at a time.
 
         Args:
-            size: Samples a block; the last has what is left.
-            order: Which samples, by their indices, in which order; by default all as they stand.
+            size: Samples in a block; the last block has the rest.
+            order: Indices of the samples to yield, in this order; by default all in stored order.
         """
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """A part that is held in memory.
+    """A part of a data set that is held in memory.
 
     Attributes:
         x: Inputs, shape (samples, …).
@@ -73,18 +73,18 @@ class Split:
 
 
 def as_stored(x: Tensor) -> Tensor:
-    """Return ``x``: what is stored is what a network takes."""
+    """Return ``x`` unchanged: the inputs are stored as a network takes them."""
     return x
 
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """The three parts. A search sees training and validation; ``test`` is for the winner alone.
+    """The three parts of a data set: training and validation for the search, test for the winner alone.
 
     Attributes:
-        outputs: How many numbers a network has to give for a prediction: classes, values, symbols.
-        prepare: From inputs as they are stored, in the smallest exact type, to what a network takes;
-            for whole batches, on any device.
+        outputs: Number of network outputs for a prediction: classes, values or symbols.
+        prepare: Function from stored inputs, in the smallest exact type, to inputs of a network; for
+            whole batches, on any device.
     """
 
     train: Part
@@ -95,10 +95,10 @@ class Splits:
 
 
 class Data:
-    """A data set that is loaded when it is first looked at.
+    """A data set that is loaded on first use.
 
     Attributes:
-        name: What it is called in records.
+        name: Its name in records.
     """
 
     def __init__(self, name: str, load: Callable[[], Splits]) -> None:
@@ -125,7 +125,7 @@ class Data:
 
     @property
     def outputs(self) -> int:
-        """How many numbers a network has to give for a prediction: classes, values, symbols."""
+        """Number of network outputs for a prediction: classes, values or symbols."""
         return self.splits.outputs
 
     def on(self, device: torch.device) -> Splits:

@@ -1,4 +1,4 @@
-"""Data sets of images: folders, and those of torchvision."""
+"""Data sets of images: folders of image files, and the data sets of torchvision."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from optnas.errors import UserError, nearest
 
 __all__ = ["image_folder", "torchvision"]
 
-# What torchvision calls the parts, the best first.
+# torchvision's names for the parts, the preferred first.
 _TRAIN = ("trainval", "train", "train-standard")
 _TEST = ("test", "val")
 
 
 def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: Any) -> Data:
-    """Make a data set of a folder of images with one folder in it for each class.
+    """Make a data set from a folder of images with one subfolder for each class.
 
     Args:
-        root: Holds ``<class>/<anything>.png``, or another format that Pillow reads.
-        test: Likewise for the official test part; or, without one, the share of the samples held out
+        root: Folder of ``<class>/<anything>.png``, or of another format that Pillow reads.
+        test: Folder of the official test part; or, without one, the share of the samples held out
             for the winner.
-        options: Those of :func:`dataset`, such as ``size=64``, which images of different sizes need.
+        options: Options of :func:`dataset`, such as ``size=64``, which images of different sizes need.
 
     Raises:
-        UserError: As :func:`dataset`, with the file in question; or if there is no such folder.
+        UserError: As by :func:`dataset`, with the file's name; or if there is no such folder.
     """
 
     def folder(path: Any) -> Callable[[], Any]:
@@ -55,20 +55,20 @@ def torchvision(
     arguments: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Data:
-    """Make a data set of one of torchvision's for image classification.
+    """Make a data set from one of torchvision's image classification data sets.
 
-    Its official test part is the test part (its validation part where it has no other); where it has
-    neither, a share of the samples is, as for :func:`dataset`.
+    The test part is its official test part, or its validation part if it has no test part. If it has
+    neither, a share of the samples is held out, as in :func:`dataset`.
 
     Args:
-        name: Of a class in ``torchvision.datasets``, such as ``"FashionMNIST"`` or ``"CIFAR10"``.
+        name: Name of a class in ``torchvision.datasets``, such as ``"FashionMNIST"`` or ``"CIFAR10"``.
         root: The folder that holds it, as torchvision lays it out.
         download: Whether to download it if it is not there.
-        arguments: What else its class takes, such as ``{"split": "letters"}`` for ``"EMNIST"``.
-        options: Those of :func:`dataset`, such as ``samples=10_000``.
+        arguments: Further arguments of the class, such as ``{"split": "letters"}`` for ``"EMNIST"``.
+        options: Options of :func:`dataset`, such as ``samples=10_000``.
 
     Raises:
-        UserError: As :func:`dataset`; or if torchvision has no such data set, or it is not there.
+        UserError: As by :func:`dataset`; or if torchvision has no such data set, or it is not in ``root``.
 
     >>> from optnas import data
     >>> data.torchvision("FashionMNIST", root="data", download=True, samples=10_000)
@@ -86,7 +86,7 @@ def torchvision(
 
 
 def _open(name: str, root: str | Path, parts: tuple[str, ...], download: bool, given: dict[str, Any]) -> Any:
-    """Return a part of a data set of torchvision; its test part is ``None`` where it has no parts."""
+    """Open one part of a torchvision data set; ``None`` for the test part of a data set without parts."""
     kind = _kind(name)
     takes = _takes(kind)
     given = {"root": str(Path(root).expanduser()), **given}
@@ -104,7 +104,7 @@ def _open(name: str, root: str | Path, parts: tuple[str, ...], download: bool, g
             return kind(**given, **way)
         except Exception as error:
             failure = error
-        if "for argument split" not in str(failure):  # else it has no part of that name
+        if "for argument split" not in str(failure):  # otherwise it has no part of that name
             break
     reason = str(failure).strip().split("\n")[0].rstrip(".") or type(failure).__name__
     raise UserError(
@@ -124,7 +124,7 @@ def _kind(name: str) -> type:
 
 
 def _takes(kind: Any) -> set[str]:
-    """Return the names of all that a class takes, and passes on to those it is made of."""
+    """Return the names of all constructor parameters of a class and of its base classes."""
     starts = [vars(base).get("__init__") for base in getattr(kind, "__mro__", ())]
     return {
         name for start in starts if inspect.isfunction(start) for name in inspect.signature(start).parameters
@@ -132,7 +132,7 @@ def _takes(kind: Any) -> set[str]:
 
 
 def _files(kind: Any, root: Path) -> str:
-    """Return which files to put where for a data set to be found, as far as its class tells."""
+    """Return the files of a data set and their folder as a text, as far as its class tells them."""
     about = vars(kind)
     if isinstance(about.get("resources"), list):
         files = ", ".join(file for file, _ in about["resources"])

@@ -1,4 +1,4 @@
-"""The classes of samples, checked before anything is trained on them."""
+"""Checks of class labels before training."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Labels = np.ndarray[Any, Any]
 
 
 def labels_in_range(name: str, y: Any, classes: int | None = None) -> Labels:
-    """Return labels as an array of int64, shape (samples,): whole numbers from 0 on, below ``classes``.
+    """Return labels as an int64 array, shape (samples,); raise unless they are 0 to ``classes`` - 1.
 
     Args:
-        name: Of the data, for error texts.
+        name: Name of the data, for error messages.
         y: The class of each sample, shape (samples,).
-        classes: How many there are, if that is known.
+        classes: Number of classes, if known.
 
     Raises:
-        UserError: If a label is no whole number or out of range.
+        UserError: If a label is no whole number or out of range, or there are no samples.
     """
     labels = np.asarray(y)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.number) or not _whole(labels):
@@ -44,14 +44,14 @@ def labels_in_range(name: str, y: Any, classes: int | None = None) -> Labels:
 
 
 def checked_labels(name: str, y: Any, classes: int | None = None) -> Labels:
-    """Return labels as :func:`labels_in_range` does, every class at least once.
+    """Return labels as :func:`labels_in_range` does; raise unless every class has a sample.
 
     Raises:
-        UserError: Likewise, and if a class has no sample, or there is only one class.
+        UserError: As by :func:`labels_in_range`, and if a class has no sample, or there is only one class.
     """
     labels = labels_in_range(name, y, classes)
     present = np.unique(labels)
-    # Where numbers are left out, one of the first so many is.
+    # If class numbers are skipped, one of the skipped ones is below the number of classes present.
     missing = np.setdiff1d(np.arange(len(present) if classes is None else classes), present)
     if len(missing):
         most = f"labels go up to {present[-1]}" if classes is None else f"there are {classes} classes"

@@ -1,4 +1,4 @@
-"""Inputs brought to mean 0 and variance 1 by the figures of the training part."""
+"""Normalisation of inputs to mean 0 and variance 1 by the statistics of the training part."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["Normalize", "Normalized", "block_size", "normalized"]
 
 Array = np.ndarray[Any, Any]
 
-# What PyTorch computes with and float32 takes less memory than: for whole numbers that fit.
+# Integer types that PyTorch computes with and that take less memory than float32.
 _SMALL = (np.uint8, np.int8, np.int16)
-# In float64 64 MiB; more of a large data set need not be in memory in that type at once.
+# 64 MiB in float64: a large data set is never in memory in that type as a whole.
 _BLOCK_VALUES = 2**23
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Normalize:
-    """From numbers as they are stored to what a network takes: ``(x - mean) / deviation`` in float32.
+    """Normalisation of stored inputs for a network: ``(x - mean) / deviation`` in float32.
 
     Attributes:
-        mean: Of each channel or feature, shape (1, channels, 1, …).
-        deviation: Likewise, and nowhere 0.
+        mean: Mean of each channel or feature, shape (1, channels, 1, …).
+        deviation: Standard deviation of each, of the same shape and nowhere 0.
     """
 
     mean: Tensor
@@ -35,9 +35,9 @@ class Normalize:
 
     @classmethod
     def by(cls, blocks: Iterable[Array]) -> Normalize:
-        """Return the one that brings ``blocks`` of samples (samples, channels, …) to mean 0, variance 1.
+        """Return the normalisation of ``blocks`` of samples (samples, channels, …) to mean 0, variance 1.
 
-        One pass in float64, joined block by block (Chan, Golub & LeVeque 1979). What is constant is
+        One pass in float64, joined block by block (Chan, Golub & LeVeque 1979). A constant channel is
         only brought to mean 0.
         """
         count, mean, squares = 0, np.zeros(1), np.zeros(1)
@@ -62,10 +62,10 @@ class Normalize:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Normalized:
-    """What is stored is what a network takes, as it has been normalised already.
+    """Identity on inputs that were normalised before they were stored.
 
     Attributes:
-        by: What inputs that come later have to go through.
+        by: Their normalisation, for new inputs.
     """
 
     by: Normalize
@@ -75,15 +75,15 @@ class Normalized:
 
 
 def block_size(shape: tuple[int, ...]) -> int:
-    """Return how many samples of that shape to take at once for :meth:`Normalize.by`."""
+    """Return the number of samples of that shape in one block for :meth:`Normalize.by`."""
     return max(1, _BLOCK_VALUES // math.prod(shape))
 
 
 def normalized(inputs: Array, train: Array) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """Return inputs as they are best stored, and what makes of them what a network takes.
+    """Return inputs to store, and the function that prepares stored inputs for a network.
 
-    Whole numbers that fit in 16 bits stay what they are, in the smallest type; anything else is
-    normalised here and now.
+    Whole numbers that fit in 16 bits are stored unchanged, in the smallest type; anything else is
+    normalised before it is stored.
 
     Args:
         inputs: Shape (samples, channels, …), numbers.

@@ -1,4 +1,4 @@
-"""Reading the samples of a ``torch.utils.data.Dataset`` as tensors, all alike."""
+"""Reader of the samples of a ``torch.utils.data.Dataset`` as tensors of one shape and type."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["Reader"]
 
 
 class Reader:
-    """The samples of a data set, each an image or anything that makes a tensor, and its label.
+    """Reader of a data set's inputs, which are images or convert to tensors, and of their labels.
 
     Args:
-        name: Of the data, for error texts.
+        name: Name of the data, for error messages.
         dataset: Has a length, and pairs of an input and a label.
         size: Height and width to bring images to, or ``None``.
-        channels: Of images: 1 for grey, 3 for colours, or ``None`` for what they have.
+        channels: Channels of images: 1 for grey, 3 for colour, or ``None`` to keep their own.
 
     Raises:
         UserError: If there are no samples.
@@ -45,12 +45,12 @@ class Reader:
 
     @cached_property
     def first(self) -> Tensor:
-        """The first input, whose shape and type those of all must be."""
+        """The first input; all others must have its shape and type."""
         return self._input(0)
 
     @cached_property
     def labels(self) -> np.ndarray[Any, Any]:
-        """The label of each sample, from the data set's own list where it is known to keep one."""
+        """The label of each sample, from a torchvision data set's list of labels if it has one."""
         if self._is_torchvision and getattr(self._dataset, "target_transform", None) is None:
             for kept in ("targets", "labels"):
                 labels = getattr(self._dataset, kept, None)
@@ -59,10 +59,10 @@ class Reader:
         return np.asarray([self._item(index)[1] for index in range(len(self))])
 
     def check_like(self, other: Reader) -> None:
-        """Refuse another data set whose samples are not like these, in shape or in type.
+        """Raise if the samples of this reader, the test part's, differ from ``other`` in shape or type.
 
         Raises:
-            UserError: If they are not.
+            UserError: If they differ.
         """
         if self.first.shape != other.first.shape or self.first.dtype != other.first.dtype:
             raise UserError(
@@ -71,11 +71,11 @@ class Reader:
             )
 
     def read(self, indices: Sequence[int] | np.ndarray[Any, Any]) -> Tensor:
-        """Return inputs as they are stored, shape (samples, …).
+        """Read the inputs of the samples ``indices``, shape (samples, …).
 
         Raises:
-            UserError: If a sample cannot be read, is not like the first, or holds a value that is not
-                finite; the message names it.
+            UserError: If a sample cannot be read, differs from the first in shape or type, or holds a
+                value that is not finite; the message names the sample.
         """
         if self._held is not None:
             return self._held[torch.as_tensor(indices)]
@@ -109,7 +109,7 @@ class Reader:
         return tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
 
     def _pixels(self, image: Any, index: int) -> Tensor:
-        """Return a PIL image as (channels, height, width)."""
+        """Return a PIL image as a tensor (channels, height, width)."""
         try:
             if image.mode in ("1", "P") and self._channels is None:
                 image = image.convert("L" if image.mode == "1" else "RGB")
@@ -123,7 +123,7 @@ class Reader:
             pixels = np.asarray(image)
         except (OSError, ValueError, SyntaxError) as error:
             raise self._unreadable(index, error) from error
-        if pixels.dtype == np.uint16:  # which PyTorch has few operations for
+        if pixels.dtype == np.uint16:  # a type with few operations in PyTorch
             pixels = pixels.astype(np.int32)
         tensor = torch.from_numpy(np.array(pixels))
         return tensor[None] if tensor.dim() == 2 else tensor.permute(2, 0, 1)
@@ -144,14 +144,14 @@ class Reader:
         return UserError(f"data {self.name!r}: {self._where(index)} cannot be read: {reason}")
 
     def _where(self, index: int) -> str:
-        """Return what a sample is called: its file, where the data set keeps a list of them."""
+        """Return the name of a sample: its file if the data set keeps a list of files, else its index."""
         files = getattr(self._dataset, "samples", None)
         if isinstance(files, list) and len(files) == len(self) and isinstance(files[index], tuple):
             return str(files[index][0])
         return f"sample {index}"
 
     def _are_labels(self, labels: Any) -> bool:
-        """Return whether a list that the data set keeps is what its samples say, by the first and last."""
+        """Return whether ``labels`` agrees with the labels of the first and the last sample."""
         ends = (0, len(self) - 1)
         return all(np.array_equal(np.asarray(labels[i]), np.asarray(self._item(i)[1])) for i in ends)
 
@@ -161,7 +161,7 @@ class Reader:
 
     @cached_property
     def _held(self) -> Tensor | None:
-        """All inputs, where the data set holds them as one array of images, as MNIST and CIFAR do."""
+        """All inputs, if the data set holds them as one array, as MNIST and CIFAR do; else ``None``."""
         if not self._is_torchvision or getattr(self._dataset, "transforms", None) is not None:
             return None
         array = getattr(self._dataset, "data", None)
@@ -170,7 +170,7 @@ class Reader:
         images = torch.as_tensor(array)
         layouts = [images] if images.dim() != 4 else [images, images.permute(0, 3, 1, 2)]
         for layout in [images[:, None], *layouts]:
-            # In one of several layouts; and its samples are something else if they are resized.
+            # The array has one of several layouts, and none fits if samples are resized.
             if all(_same(layout[i], self._input(i)) for i in (0, len(self) - 1)):
                 return layout
         return None

@@ -1,4 +1,4 @@
-"""The tables that come with scikit-learn."""
+"""The tabular data sets that come with scikit-learn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SETS: dict[str, Kind] = {
 
 
 def sklearn(name: str, *, validation: float = 0.2, test: float = 0.2, seed: int = 0) -> Data:
-    """Return a table that comes with scikit-learn.
+    """Return a tabular data set that comes with scikit-learn.
 
     ============= ======= ======== ================================================
     name          samples features targets
@@ -32,13 +32,13 @@ def sklearn(name: str, *, validation: float = 0.2, test: float = 0.2, seed: int 
     ============= ======= ======== ================================================
 
     Args:
-        name: Of the table.
+        name: Name of the data set, as in the table above.
         validation: Share of the samples held out to score candidates.
         test: Share of the samples held out for the winner.
-        seed: Of the split.
+        seed: Seed of the split.
 
     Raises:
-        UserError: If there is no table of that name.
+        UserError: If there is no data set of that name.
     """
     if name not in _SETS:
         raise UserError(f"data.sklearn({name!r}): {nearest(str(name), _SETS)}")

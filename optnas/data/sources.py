@@ -1,4 +1,4 @@
-"""Where data comes from."""
+"""Data sets from arrays or tensors, and scikit-learn's handwritten digits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["digits", "tensors"]
 
 
 def digits(*, validation: float = 0.2, test: float = 0.2, seed: int = 0) -> Data:
-    """1,797 grey 8×8 images of handwritten digits, which come with scikit-learn. Shape (1, 8, 8).
+    """Return 1,797 grey 8×8 images of handwritten digits from scikit-learn, each of shape (1, 8, 8).
 
     Args:
         validation: Share of the samples held out to score candidates.
         test: Share of the samples held out for the winner.
-        seed: Of the split.
+        seed: Seed of the split.
     """
 
     def load() -> Splits:
@@ -40,12 +40,11 @@ def tensors(
     seed: int = 0,
     name: str = "tensors",
 ) -> Data:
-    """Make a data set of arrays or tensors.
+    """Make a data set from arrays or tensors.
 
-    Its channels (of images) or features are brought to mean 0 and variance 1 by the training part's
-    figures; small whole numbers, such as images of bytes, are kept as they are and brought to that on
-    the device, as they are needed. Where targets are classes, every part has them in their shares of
-    the whole.
+    Its channels (of images) or features are normalised to mean 0 and variance 1 by the statistics of
+    the training part. Small whole numbers, such as images of bytes, are stored unchanged and
+    normalised on the device when they are needed. If targets are classes, the split is stratified.
 
     Args:
         x: Inputs, shape (samples, …), numbers; images are (samples, channels, height, width).
@@ -54,11 +53,11 @@ def tensors(
         targets: ``"classes"`` or ``"values"``; ``"auto"`` takes floating-point numbers for values.
         validation: Share of the samples held out to score candidates.
         test: Share of the samples held out for the winner.
-        seed: Of the split.
-        name: What it is called in records.
+        seed: Seed of the split.
+        name: Its name in records.
 
     Raises:
-        UserError: When the data is first looked at, if inputs and targets do not fit together.
+        UserError: On first use of the data, if inputs and targets do not fit together.
     """
     return Data(name, lambda: _standardised(name, x, y, validation, test, seed, targets))
 

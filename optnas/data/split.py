@@ -1,4 +1,4 @@
-"""Which samples are for training, which for validation, which for test."""
+"""Split of samples into training, validation and test part."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Indices = np.ndarray[Any, Any]
 def three_parts(
     name: str, count: int, validation: float, test: float, seed: int, labels: Indices | None = None
 ) -> tuple[Indices, Indices, Indices]:
-    """Return the indices of the samples of the training, the validation and the test part.
+    """Split samples at random and return the indices of the training, validation and test part.
 
     Args:
-        name: Of the data, for error texts.
-        count: How many samples there are.
+        name: Name of the data, for error messages.
+        count: Number of samples.
         validation: Share of the samples held out to score candidates.
         test: Share of the samples held out for the winner; may be 0.
-        seed: Of the split.
-        labels: The class of each sample, shape (count,), if the classes' shares are to be kept.
+        seed: Seed of the split.
+        labels: The class of each sample, shape (count,), for a split stratified by class.
 
     Raises:
         UserError: If there are too few samples, or too few of a class, for three parts.
@@ -56,10 +56,10 @@ def three_parts(
 
 
 def subset(name: str, labels: Indices, samples: int | None, seed: int) -> Indices:
-    """Return the indices of ``samples`` samples with the classes' shares kept, ascending; of all if ``None``.
+    """Return sorted indices of ``samples`` samples, stratified by class; of all samples if ``None``.
 
     Raises:
-        UserError: If there are not so many, or too few for every class.
+        UserError: If there are fewer samples, or too few are asked for to have every class.
     """
     if samples is None or samples == len(labels):
         return np.arange(len(labels))
@@ -83,13 +83,13 @@ def splits_of(
     parts: tuple[Indices, Indices, Indices],
     prepare: Callable[[Tensor], Tensor] = as_stored,
 ) -> Splits:
-    """Return the samples of each part's indices with their targets.
+    """Return the three parts, each with the inputs and targets at its indices.
 
     Args:
-        inputs: As they are stored, shape (samples, …).
+        inputs: Stored inputs, shape (samples, …).
         targets: Classes of int64, shape (samples,), or values of float32, (samples,) or (samples, values).
-        parts: As :func:`three_parts` returns them.
-        prepare: From inputs as they are stored to what a network takes.
+        parts: Indices of each part, as :func:`three_parts` returns them.
+        prepare: Function from stored inputs to inputs of a network.
     """
     train, validation, test = (Split(inputs[part], torch.from_numpy(targets[part])) for part in parts)
     if targets.dtype == np.int64:

@@ -1,4 +1,4 @@
-"""A part of a data set that is larger than memory: read in the background for every epoch."""
+"""Parts of data sets that are larger than memory, read in the background for every epoch."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["Streamed"]
 
 @dataclasses.dataclass(frozen=True)
 class Streamed:
-    """Samples of a data set that processes beside this one read ahead, into pinned memory for a GPU.
+    """A part of a data set that background processes read ahead, into pinned memory for a GPU.
 
     Attributes:
-        reader: Of the whole data set.
-        indices: Which samples of it, shape (samples,).
+        reader: Reader of the whole data set.
+        indices: Indices there of this part's samples, shape (samples,).
         y: Their targets, on the part's device.
-        readers: How many processes read; with 0 this one does.
+        readers: Number of processes that read; with 0 this process reads.
     """
 
     reader: Reader
@@ -50,7 +50,7 @@ class Streamed:
             batch_size=None,
             num_workers=min(self.readers, len(chosen)),
             pin_memory=device.type == "cuda",
-            generator=torch.Generator(),  # or it would draw from the one that the training draws from
+            generator=torch.Generator(),  # else it would draw from the training's generator
         )
         for part, x in zip(chosen, loader, strict=True):
             if isinstance(x, UserError):
@@ -59,7 +59,7 @@ class Streamed:
 
 
 class _Blocks(Dataset[Tensor | UserError]):
-    """Blocks of samples by the list of their indices."""
+    """Data set whose items are blocks of samples, by the list of their indices."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -68,5 +68,5 @@ class _Blocks(Dataset[Tensor | UserError]):
         try:
             return self._reader.read(indices)
         except UserError as error:
-            # An error that is raised in another process comes as a traceback.
+            # Raised in another process, its message would arrive with a traceback in it.
             return error

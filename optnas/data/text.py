@@ -1,4 +1,4 @@
-"""Text as characters, for language modelling."""
+"""Data sets of a text's characters, for language modelling."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def text(
     validation: float = 0.1,
     test: float = 0.1,
 ) -> Data:
-    """Make a data set of a text's characters; the targets are what follows each of them.
+    """Make a data set from a text's characters; each one's target is the next character.
 
-    The text is cut in windows of ``context`` characters; the first of them train, those after
-    validate, the last test. Characters are numbered in the order of their code points and stored in
+    The text is cut in windows of ``context`` characters: the first are for training, the next for
+    validation, the last for test. Characters are numbered in the order of their code points and stored in
     the smallest type that holds them, a byte each up to 256 different ones.
 
     Args:
-        path: Of a file in UTF-8. By default the sources of Python's own standard library, those of
-            the modules in ASCII in the order of their names: Python, and a little English.
-        context: Characters that a prediction can look back on, at most.
-        characters: To take so many at most, from the beginning; by default all of a file, and a
-            million of the standard library.
+        path: Path of a file in UTF-8. By default the sources of Python's own standard library: its
+            modules in ASCII in the order of their names, so Python code and a little English.
+        context: Largest number of characters that a prediction can look back on.
+        characters: Number of characters to take at most, from the beginning; by default all of a file,
+            and a million of the standard library.
         validation: Share of the windows held out to score candidates.
         test: Share of the windows held out for the winner; may be 0.
 
     Raises:
-        UserError: When the data is first looked at, if the file cannot be read or is too short; at
-            once, if ``context`` or the shares are impossible.
+        UserError: On first use of the data, if the file cannot be read or is too short; at once, if
+            ``context``, ``characters`` or the shares are impossible.
     """
     for what, number in (("context", context), ("characters", 1 if characters is None else characters)):
         if not isinstance(number, int) or number < 1:
@@ -73,7 +73,7 @@ def _file(path: Path) -> str:
 
 
 def _library(characters: int) -> str:
-    """Return so many characters of the standard library's sources, the same at each call."""
+    """Return the first ``characters`` characters of the standard library's sources."""
     read = ""
     for source in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
         content = source.read_bytes()
@@ -120,5 +120,5 @@ def _smallest(symbols: int) -> torch.dtype:
 
 
 def _as_indices(x: Tensor) -> Tensor:
-    """Return tokens in the smallest type that an embedding takes."""
+    """Return tokens as int32, the smallest type that an embedding takes."""
     return x.int()

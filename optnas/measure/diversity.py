@@ -1,4 +1,4 @@
-"""How unlike all that has been found already an architecture is."""
+"""Diversity: the distance of an architecture from those found before."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ _NEIGHBOURS = 15
 def diversity(
     distributions: Mapping[str, BaseDistribution], params: Params, found: Sequence[Params]
 ) -> float:
-    """Return the mean distance of an architecture to the nearest 15 of those found: 0 to 1.
+    """Return the mean distance, 0 to 1, of an architecture to the nearest 15 of those found before.
 
-    The distance of two is Gower's (1971): the mean over the parameters that at least one of them has,
-    of 1 where only one has it or their choices differ, and for numbers of their distance as a share
-    of the range, on a logarithmic scale where the range has one. With nothing found it is 1.
+    The distance of two architectures is Gower's (1971): the mean distance of the parameters that at least
+    one of them has. That is 1 if only one has the parameter or their choices differ, and for numbers the
+    difference as a share of the range, on a logarithmic scale if the distribution has one. With nothing
+    found the result is 1.
 
     Args:
-        distributions: The space's parameters; others among ``params`` and ``found`` do not count.
-        params: Those of the architecture.
-        found: Those of each architecture found before it.
+        distributions: The search space's parameters; others in ``params`` and ``found`` do not count.
+        params: The parameters of the architecture.
+        found: The parameters of each architecture found before it.
     """
     if not found:
         return 1.0
@@ -46,9 +47,9 @@ def diversity(
 
 
 def _places(distribution: BaseDistribution, owners: Sequence[Params], name: str) -> NDArray[np.float64]:
-    """Return where each owner's parameter stands: a choice's number, or 0 to 1 along the range.
+    """Return one parameter's value for each architecture: a choice's index, or 0 to 1 along the range.
 
-    NaN is for those that have none.
+    NaN is for architectures without the parameter.
     """
     if isinstance(distribution, CategoricalDistribution):
         numbers: dict[Any, float] = {choice: i for i, choice in enumerate(distribution.choices)}

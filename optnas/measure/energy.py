@@ -1,4 +1,4 @@
-"""The energy that a forward pass takes, by the hardware's own counters."""
+"""The energy of a forward pass, measured by the hardware's own counters."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _SECONDS = 2.0
 
 
 class Meter(Protocol):
-    """Counters of energy spent."""
+    """Interface of energy counters."""
 
     def read(self) -> Sequence[int]:
-        """Return where the counters are."""
+        """Return the current values of the counters."""
         ...
 
     def joules(self, before: Sequence[int], after: Sequence[int]) -> float:
-        """Return what was spent between two readings."""
+        """Return the joules spent between two readings."""
         ...
 
 
 class NVML:
-    """The counter of an NVIDIA GPU (Volta and later): the whole board, in millijoules."""
+    """The energy counter of an NVIDIA GPU (Volta and later): the whole board, in millijoules."""
 
     def __init__(self, device: torch.device) -> None:
         try:
@@ -62,13 +62,13 @@ class NVML:
 
 
 class RAPL:
-    """The counters of Intel and AMD processors on Linux: all packages whole, in microjoules.
+    """The energy counters of Intel and AMD processors on Linux: all packages whole, in microjoules.
 
     Args:
-        powercap: The kernel's folder for them.
+        powercap: The folder that Linux shows the counters in.
 
     Raises:
-        UserError: If there are none, or they may not be read.
+        UserError: If there are no counters, or they may not be read.
     """
 
     def __init__(self, powercap: Path = _POWERCAP) -> None:
@@ -104,7 +104,7 @@ class RAPL:
 
 
 def energy_meter(device: torch.device) -> Meter:
-    """Return the meter of ``device``.
+    """Return the energy meter of ``device``.
 
     Raises:
         UserError: If it has none, or it may not be read.
@@ -117,14 +117,14 @@ def energy_meter(device: torch.device) -> Meter:
 
 
 def energy(call: Callable[[], object], meter: Meter, *, seconds: float = _SECONDS) -> float:
-    """Return the joules that one ``call`` takes, over as many as fit into ``seconds``.
+    """Return the joules that one ``call`` takes, averaged over as many as fit into ``seconds``.
 
-    It is what the whole device spends meanwhile, idle power and other processes included.
+    This is the energy of the whole device meanwhile, idle power and other processes included.
 
     Args:
-        call: Returns when all is computed.
-        meter: Of the device that computes it.
-        seconds: How long to measure.
+        call: The call to measure; it returns when all is computed.
+        meter: The energy meter of the device that computes it.
+        seconds: The duration of the measurement.
 
     Raises:
         RuntimeError: If the counters do not move.

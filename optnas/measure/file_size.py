@@ -1,4 +1,4 @@
-"""How large a network's file is."""
+"""The size of a network's weights file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 __all__ = ["file_size"]
 
-# Under safetensors' names, in the order in which it lays tensors out.
+# safetensors' names of the types, in the order in which it lays out tensors.
 _DTYPES = {
     torch.uint64: "U64",
     torch.int64: "I64",
@@ -29,7 +29,7 @@ _DTYPES = {
 
 
 def file_size(module: nn.Module) -> int:
-    """Return the bytes of the safetensors file of ``module``'s state dict: weights, buffers and header.
+    """Return the bytes of ``module``'s state dict as a safetensors file: weights, buffers and header.
 
     The file is not written, and ``module`` may be on the meta device. Its layout is 8 bytes, the
     header as JSON filled up to a multiple of 8 bytes, and the tensors.

@@ -1,4 +1,4 @@
-"""How long a forward pass takes, measured such that it comes out the same again."""
+"""Reproducible measurement of the latency of a forward pass."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _BLOCK_SECONDS = 0.01
 _FEWEST_IN_BLOCK = 3
 _PAUSE_SECONDS = 0.02
 
-# A block is quiet where the yardstick beside it takes at most so many times its least time. Left
-# alone that varies by some 7 %; a neighbour on the same core makes it 1.6 to 2 times.
+# A block is quiet if the yardstick beside it takes at most this multiple of its least time. On an idle
+# machine that varies by some 7 %; another process on the same core makes it 1.6 to 2 times.
 _QUIET = 1.2
 _FEWEST_QUIET = 6
 _YARDSTICK_SIZE = 64
@@ -32,34 +32,34 @@ _YARDSTICK_CALLS = 20
 Call = Callable[[], object]
 Timed = Callable[[Call], float]
 
-# The least time of the yardstick that this process has seen, by device and threads.
+# The yardstick's least time in this process so far, by device and number of threads.
 _least: dict[tuple[str, int], float] = {}
 
 
 class Latency(NamedTuple):
-    """How long a call takes, in seconds."""
+    """The latency of a call in seconds: its median and 95th percentile."""
 
     median: float
     p95: float
 
 
 class _Block(NamedTuple):
-    """Calls timed at once, and how long the yardstick took beside them, in seconds."""
+    """The seconds of calls timed in a row, and of the yardstick beside them."""
 
     yardstick: float
     calls: list[float]
 
 
 def latency(call: Call, device: torch.device) -> Latency:
-    """Time ``call``, which computes on ``device`` and need not wait for it.
+    """Measure the latency of ``call``, which computes on ``device`` and need not wait for the result.
 
     After a warm-up, short blocks of calls are timed with pauses between them, each call by itself: by
-    CUDA events on CUDA, with nothing else in the queue, and by the clock elsewhere. Whatever else a
-    machine does comes in bursts of up to seconds, so a yardstick, a small matrix product, is timed
-    before and after every block, and the figures are those of the blocks beside which it was about as
-    fast as this process has ever seen it. On a quiet machine that takes half a second, but for the
-    first time; for lack of quiet blocks it goes on for four, and takes the best there were. Work that
-    never pauses is no burst and stays in the figures.
+    CUDA events on CUDA, with nothing else in the queue, and by the clock elsewhere. Other work on a
+    machine comes in bursts of up to seconds. So a yardstick, a small matrix product, is timed before and
+    after every block, and a block counts only if its yardstick is about as fast as the fastest in this
+    process. On a quiet machine this takes half a second, except for the first time. For lack of quiet
+    blocks it takes four seconds, and the quietest blocks count. Work that never pauses is no burst and
+    stays in the figures.
     """
     timed = _on_cuda if device.type == "cuda" else _by_the_clock
     yardstick = _yardstick(device)
@@ -91,7 +91,7 @@ def _yardstick(device: torch.device) -> Call:
 
 
 def _watched(yardstick: Call, timed: Timed) -> float:
-    """Return the least time of the yardstick within as long as a burst may take."""
+    """Return the least time of the yardstick over a period as long as a burst of other work."""
     least, started = math.inf, time.perf_counter()
     while time.perf_counter() - started < _MOST_SECONDS:
         least = min(least, _median(yardstick, timed))
@@ -104,7 +104,7 @@ def _median(yardstick: Call, timed: Timed) -> float:
 
 
 def _warm_up(call: Call, timed: Timed) -> None:
-    """Call until what is done once (choosing kernels, allocating, raising clocks) has been done."""
+    """Repeat ``call`` until one-off work (choosing kernels, allocating, raising clocks) is done."""
     started, calls = time.perf_counter(), 0
     while calls < _FEWEST_WARM_UPS or time.perf_counter() - started < _WARM_UP_SECONDS:
         timed(call)
@@ -113,7 +113,7 @@ def _warm_up(call: Call, timed: Timed) -> None:
 
 def _block(call: Call, yardstick: Call, timed: Timed) -> _Block:
     before = _median(yardstick, timed)
-    timed(call)  # what the pause has cost is not part of it
+    timed(call)  # not counted, as it bears the cost of the pause
     calls: list[float] = []
     started = time.perf_counter()
     while len(calls) < _FEWEST_IN_BLOCK or time.perf_counter() - started < _BLOCK_SECONDS:
@@ -138,7 +138,7 @@ def _on_cuda(call: Call) -> float:
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep Python's garbage collector from running while within."""
+    """Disable Python's garbage collector inside this context."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""The machine that is measured on."""
+"""The name of the hardware that measurements run on, and exclusive use of the machine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["alone", "name_of", "processor"]
 
 
 def name_of(device: torch.device) -> str:
-    """Return what the hardware is called, the same on all machines of one kind."""
+    """Return the name of the hardware of ``device``, the same on all machines of one kind."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
 @cache
 def processor() -> str:
-    """Return what the CPU is called."""
+    """Return the name of the CPU."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -38,9 +38,9 @@ def processor() -> str:
 
 @contextlib.contextmanager
 def alone(threads: int) -> Iterator[None]:
-    """Let no other worker of this user measure on this machine while within, and use ``threads`` threads.
+    """Keep this user's other workers from measuring inside this context, and use ``threads`` threads.
 
-    Workers that train go on: making them wait would cost the search more than the figures gain.
+    Workers that train keep running: making them wait would cost the search more than the figures gain.
     """
     user = getattr(os, "getuid", lambda: "user")()
     before = torch.get_num_threads()

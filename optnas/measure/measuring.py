@@ -1,4 +1,4 @@
-"""What only the built network tells: its file, its memory in training, its latency, its energy."""
+"""Measurement of a built network: file size, peak memory in training, latency and energy."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from optnas.train import Training, default_device, fit
 __all__ = ["MEASURED", "Measuring", "measure"]
 
 MEASURED = ("size", "peak_memory", "latency_ms", "latency_p95_ms", "energy")
-"""What can be measured of a network before it is trained, by the names of objectives and constraints."""
+"""The quantities measured before training, by their names in objectives and constraints."""
 
 _OF_THE_DEVICE = frozenset(MEASURED) - {"size"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Measuring:
-    """How a network is measured, before it is trained and only where an objective or constraint asks.
+    """Settings for measuring a network before training, if an objective or constraint needs that.
 
     ``latency_ms`` and ``latency_p95_ms`` are the milliseconds of one forward pass, the median and the
-    95th percentile; ``energy`` is the joules of a sample's part in it. Both are of the network as
-    PyTorch runs it without more ado: as built, in eval mode, in float32. ``peak_memory`` is the bytes
-    that training holds at most (weights, gradients, optimiser, activations of a batch of the
-    training's size), and ``size`` those of its safetensors file.
+    95th percentile; ``energy`` is the joules of a forward pass per sample. Both are of the network in
+    plain PyTorch: as built, in eval mode, in float32. ``peak_memory`` is the most bytes that training
+    holds (weights, gradients, optimiser, activations of a batch of the training's size), and ``size``
+    the bytes of its safetensors file.
 
     Attributes:
-        device: Such as ``"cpu"``; by default the training's.
-        batch: Samples in a forward pass.
-        threads: Of the CPU, in a forward pass.
+        device: The device to measure on, such as ``"cpu"``; by default the training's.
+        batch: Samples per forward pass.
+        threads: CPU threads of a forward pass.
 
     Raises:
         UserError: If a number is not at least 1.
@@ -58,12 +58,12 @@ class Measuring:
                 raise UserError(f"Measuring({name}={value!r}): give a whole number of at least 1")
 
     def place(self, names: Collection[str], training: Training) -> str | None:
-        """Return where and how ``names`` are measured here, the same wherever figures compare.
+        """Return a fingerprint of hardware and settings; measurements compare only where it is equal.
 
-        ``None`` stands for anywhere.
+        ``None`` if ``names`` are the same on all hardware.
 
         Raises:
-            UserError: If one of them cannot be measured here.
+            UserError: If one of ``names`` cannot be measured here.
         """
         if not _OF_THE_DEVICE & set(names):
             return None
@@ -84,17 +84,17 @@ def measure(
     training: Training,
     measuring: Measuring,
 ) -> dict[str, float]:
-    """Measure ``names``, all of :data:`MEASURED`, and return them by name.
+    """Measure a network and return the values by name.
 
     Args:
-        names: What is wanted.
+        names: The quantities to measure, a subset of :data:`MEASURED`.
         make: Builds the network.
-        task: What it is going to learn; some of its samples go through the network.
-        training: How it is going to be trained, without holes.
-        measuring: How to measure.
+        task: The task of the network; some of its samples go through the network.
+        training: The network's training settings, with every value decided.
+        measuring: The measuring settings.
 
     Raises:
-        UserError: If one of them cannot be measured here.
+        UserError: If one of ``names`` cannot be measured here.
     """
     found: dict[str, float] = {}
     device = measuring._device(training)
@@ -117,14 +117,14 @@ def measure(
 
 
 def _rounded(value: float) -> float:
-    """Return ``value`` to four digits: more than are the same twice."""
+    """Return ``value`` rounded to four digits, which is more than repeated measurements agree in."""
     return float(f"{value:.4g}")
 
 
-# Remembered, since a data set that is streamed starts processes to read them.
+# Cached, as a streamed data set starts processes to read samples.
 @lru_cache(maxsize=8)
 def _samples(data: Data, count: int) -> tuple[Tensor, Tensor]:
-    """Return ``count`` of the training part's samples as they are stored, over again if there are fewer."""
+    """Return ``count`` samples of the training part as stored, repeated if there are fewer."""
     part = data.splits.train
     x, y = next(iter(part.blocks(count, torch.arange(min(count, len(part))))))
     again = torch.arange(count) % len(x)
@@ -137,7 +137,7 @@ def _inputs(task: Task, count: int, device: torch.device) -> Tensor:
 
 
 def _forward(module: nn.Module, x: Tensor) -> Callable[[], object]:
-    """Return what puts ``x`` through ``module``."""
+    """Return a function that runs the forward pass of ``module`` on ``x``."""
     module.eval()
 
     def call() -> None:
@@ -148,7 +148,7 @@ def _forward(module: nn.Module, x: Tensor) -> Callable[[], object]:
 
 
 def _awaited(call: Callable[[], object], device: torch.device) -> Callable[[], object]:
-    """Return what returns only when ``call`` has been computed."""
+    """Return a function that runs ``call`` and waits until ``device`` has computed it."""
     if device.type != "cuda":
         return call
 
@@ -160,9 +160,9 @@ def _awaited(call: Callable[[], object], device: torch.device) -> Callable[[], o
 
 
 def _peak_memory(make: Callable[[], nn.Module], task: Task, training: Training, device: torch.device) -> int:
-    """Return the bytes that the trainer itself holds at most, over two steps.
+    """Return the peak bytes that the training loop itself holds, over two steps.
 
-    One batch is as good as all of them, and the second step has all that an optimiser keeps.
+    One batch has the peak of all of them, and from the second step on the optimiser's state is there.
     """
     splits = task.data.splits
     batch = Split(*_samples(task.data, max(2, min(training.batch_size, len(splits.train)))))
@@ -173,7 +173,7 @@ def _peak_memory(make: Callable[[], nn.Module], task: Task, training: Training, 
 
 
 class _OnOtherData:
-    """A task as it is, but for its data."""
+    """A task with its data replaced."""
 
     def __init__(self, task: Task, data: Data) -> None:
         self._task = task

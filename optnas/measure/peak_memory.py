@@ -1,4 +1,4 @@
-"""How much memory training a network takes at most."""
+"""The peak memory of training a network."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["peak_memory"]
 
 
 def peak_memory(train: Callable[[], object], device: torch.device) -> int:
-    """Return the bytes that ``train`` holds on ``device`` at most, beyond what was there before.
+    """Return the peak bytes that ``train`` holds on ``device``, beyond those held before.
 
-    On CUDA by the allocator's own account, which is one for the whole process. Elsewhere by the
-    tensors that PyTorch's operations make: what kernels allocate within themselves is not counted.
+    On CUDA this is the allocator's own count, which is one for the whole process. Elsewhere it counts the
+    tensors that PyTorch's operations create; memory that kernels allocate internally is not counted.
     """
     if device.type == "cuda":
         return _allocated(train, device)
@@ -38,11 +38,11 @@ def _allocated(train: Callable[[], object], device: torch.device) -> int:
 
 
 class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the storages that operations make while they live.
+    """Counter of the bytes of living storages that PyTorch's operations created.
 
     Attributes:
-        now: Bytes held.
-        most: Bytes held at most so far.
+        now: Bytes held now.
+        most: The most bytes held so far.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         made = func(*args, **(kwargs or {}))
-        # An operation in place gives back what it was given, which may be older than this count.
+        # An in-place operation returns one of its inputs, whose storage may be older than this counter.
         given = {leaf.untyped_storage()._cdata for leaf in tree_leaves(args) if isinstance(leaf, Tensor)}
         for leaf in tree_leaves(made):
             if isinstance(leaf, Tensor) and leaf.untyped_storage()._cdata not in given:

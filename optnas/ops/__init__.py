@@ -1,4 +1,4 @@
-"""The ops: what a node of a tree can be."""
+"""Ops: the layers, blocks and functions of which search spaces and architectures are composed."""
 
 from optnas.ops import lines
 from optnas.ops.activations import (

@@ -1,7 +1,7 @@
-"""Activations: functions applied to every number, of any shape.
+"""Activation functions, applied elementwise to inputs of any shape.
 
-Those without a formula of their own constants (``relu``, ``tanh``, …) can be applied to other
-functions too: ``tanh(mul(x, x))``.
+Those without constants in their formula (``relu``, ``tanh``, …) can also be applied to other
+functions: ``tanh(mul(x, x))``.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ hardtanh = pointwise("hardtanh", functional.hardtanh, "x kept within ±1.", modu
 
 
 def _applies(functions: int, constants: int = 0) -> Callable[..., Cost]:
-    """Return the cost of ``functions`` arithmetic functions with ``constants`` that may be learned."""
+    """Return a cost function for ``functions`` arithmetic functions with ``constants`` parameters."""
 
     def cost(shape: Shape, learnable: bool = False, **arguments: Any) -> Cost:
         total = numel(shape)
@@ -86,11 +86,11 @@ def _applies(functions: int, constants: int = 0) -> Callable[..., Cost]:
 
 @op(cost=_applies(2, 1))
 def leaky_relu(slope: float = 0.01, learnable: bool = False) -> nn.Module:
-    """x where positive, ``slope``·x elsewhere (Maas et al. 2013).
+    """Return x if x > 0, else ``slope``·x (Maas et al. 2013).
 
     Args:
-        slope: The slope below 0.
-        learnable: Whether the slope is learned, from that start.
+        slope: The slope for x < 0.
+        learnable: Whether the slope is learned, starting from ``slope``.
     """
     if learnable:
         return Applied(_leaky, {"slope": slope}, learnable=True)
@@ -103,14 +103,14 @@ def _leaky(of: Tensor, slope: Tensor) -> Tensor:
 
 @op(cost=_applies(3, 1))
 def elu(alpha: float = 1.0, learnable: bool = False) -> nn.Module:
-    """x where positive, ``alpha``·(exp(x) - 1) elsewhere (Clevert et al. 2016)."""
+    """Return x if x > 0, else ``alpha``·(exp(x) - 1) (Clevert et al. 2016)."""
     if learnable:
         return Applied(_exponential_linear, {"alpha": alpha}, learnable=True)
     return nn.ELU(alpha)
 
 
 def _exponential_linear(of: Tensor, alpha: Tensor) -> Tensor:
-    # Clamped within: the exponential of what is positive would be inf, and inf·0 no number.
+    # Clamped before expm1: for large positive x it would be inf, and inf·0 is not a number.
     return of.clamp(min=0) + alpha * of.clamp(max=0).expm1()
 
 
@@ -122,14 +122,14 @@ def _celu_cost(shape: Shape, alpha: float = 1.0, learnable: bool = False) -> Cos
 
 @op(cost=_celu_cost)
 def celu(alpha: float = 1.0, learnable: bool = False) -> nn.Module:
-    """x where positive, ``alpha``·(exp(x/``alpha``) - 1) elsewhere (Barron 2017)."""
+    """Return x if x > 0, else ``alpha``·(exp(x/``alpha``) - 1) (Barron 2017)."""
     if learnable:
         return Applied(_continuous_elu, {"alpha": alpha}, learnable=True)
     return nn.CELU(alpha)
 
 
 def _continuous_elu(of: Tensor, alpha: Tensor) -> Tensor:
-    # Kept from the pole that training might step on.
+    # Kept away from 0, a pole of the quotient that training might reach.
     alpha = torch.where(alpha.abs() < 1e-3, alpha.sign() * 1e-3 + 1e-6, alpha)
     return of.clamp(min=0) + alpha * (of.clamp(max=0) / alpha).clamp(max=0).expm1()
 
@@ -146,11 +146,11 @@ def _prelu_cost(shape: Shape, slope: float = 0.25, per_channel: bool = False) ->
 
 @op(cost=_prelu_cost)
 def prelu(shape: Shape, slope: float = 0.25, per_channel: bool = False) -> nn.Module:
-    """x where positive, a learned slope times x elsewhere (He et al. 2015).
+    """Return x if x > 0, else x times a learned slope (He et al. 2015).
 
     Args:
-        slope: What the slope is learned from.
-        per_channel: Whether each channel learns its own.
+        slope: Initial value of the slope.
+        per_channel: Whether each channel learns its own slope.
     """
     if not per_channel:
         return nn.PReLU(1, slope)
@@ -158,7 +158,7 @@ def prelu(shape: Shape, slope: float = 0.25, per_channel: bool = False) -> nn.Mo
 
 
 class _FeaturePReLU(nn.PReLU):
-    """One slope a feature, features last: (batch, length, features)."""
+    """PReLU with one slope per feature, for inputs of (batch, length, features)."""
 
     def forward(self, of: Tensor) -> Tensor:
         return _leaky(of, self.weight)
@@ -166,11 +166,11 @@ class _FeaturePReLU(nn.PReLU):
 
 @op(cost=_applies(3, 1))
 def swish(beta: float = 1.0, learnable: bool = False) -> nn.Module:
-    """x·σ(``beta``·x) (Ramachandran et al. 2017, arXiv 1710.05941).
+    """Return x·σ(``beta``·x) (Ramachandran et al. 2017, arXiv 1710.05941).
 
     Args:
-        beta: How sharp the gate is.
-        learnable: Whether ``beta`` is learned, from that start.
+        beta: Sharpness of the gate.
+        learnable: Whether ``beta`` is learned, starting from this value.
     """
     if learnable:
         return Applied(_swish, {"beta": beta}, learnable=True)
@@ -194,12 +194,12 @@ def _without_shift(node: Node) -> Node:
 
 @op(cost=_applies(4, 2), simplify=_without_shift)
 def shifted_swish(beta: float = 1.0, shift: float = 0.0, learnable: bool = False) -> nn.Module:
-    """x·σ(``beta``·x + ``shift``): Swish with a gate that may open early or late.
+    """Return x·σ(``beta``·x + ``shift``): Swish with a gate that may open early or late.
 
     Args:
-        beta: How sharp the gate is, β₁.
-        shift: How far it is open at 0, β₂.
-        learnable: Whether both are learned, from that start.
+        beta: Sharpness of the gate, β₁.
+        shift: Shift of the gate, β₂, which sets how far it is open at 0.
+        learnable: Whether both are learned, starting from these values.
     """
     return Applied(_shifted_swish, {"beta": beta, "shift": shift}, learnable=learnable)
 

@@ -1,4 +1,4 @@
-"""Transformers: attention, feed-forward and positions, over (length, features)."""
+"""Ops of transformers on (length, features): attention, feed-forward, positions and patches."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def _positions_cost(shape: Shape, kind: str = "sinusoidal") -> Cost:
 
 @op(cost=_positions_cost)
 def positions(shape: Shape, kind: str = "sinusoidal") -> nn.Module:
-    """Add what tells positions apart.
+    """Add position encodings to the features.
 
     Args:
-        kind: ``"sinusoidal"`` (Vaswani et al. 2017) or ``"learned"`` for the length it is built on.
+        kind: ``"sinusoidal"`` (Vaswani et al. 2017) or ``"learned"``, for the length it is built on.
     """
     return LearnedPositions(*shape) if kind == "learned" else Sinusoids(*shape)
 
@@ -58,7 +58,7 @@ def _attention_cost(
     weights = 4 * features * features
     return Cost(
         shape,
-        # Four matrix products of each position, and each position with each, twice.
+        # Four matrix products at each position, and two products over all pairs of positions.
         flops=2 * length * weights + 4 * length * length * features,
         params=weights + (4 * features if bias else 0),
         activations=5 * numel(shape),
@@ -71,25 +71,25 @@ def _attention_cost(
 def self_attention(
     shape: Shape, heads: int, causal: bool = False, dropout: float = 0.0, bias: bool = True
 ) -> nn.Module:
-    """Multi-head self-attention (Vaswani et al. 2017).
+    """Apply multi-head self-attention (Vaswani et al. 2017).
 
     Args:
-        heads: In how many parts the features attend; must divide them.
-        causal: Whether a position sees only itself and what is before it, as language modelling needs.
-        dropout: Of attention weights, during training.
-        bias: Whether the matrix products have one.
+        heads: Number of attention heads; must divide the features.
+        causal: Whether a position attends only to itself and earlier ones, as language modelling needs.
+        dropout: Dropout probability of attention weights, during training.
+        bias: Whether the matrix products have a bias.
     """
     return SelfAttention(shape[1], heads, causal, dropout, bias)
 
 
 @op
 def feed_forward(in_features: int, expansion: int = 4, activation: Node = _GELU, rate: float = 0.0) -> Node:
-    """Two matrix products of each position with an activation between them (Vaswani et al. 2017).
+    """Apply two linear layers at each position, with an activation between them (Vaswani et al. 2017).
 
     Args:
-        expansion: How many times as many features lie between.
-        activation: What is between.
-        rate: Of dropout after each.
+        expansion: Number of hidden features, as a multiple of the input features.
+        activation: The activation between the layers.
+        rate: Dropout probability after the activation and after the second layer.
     """
     drop = [dropout(rate)] if rate else []
     return seq(linear(in_features * expansion), activation, *drop, linear(in_features), *drop)
@@ -103,16 +103,16 @@ def transformer_block(
     rate: float = 0.0,
     causal: bool = False,
 ) -> Node:
-    """Attention, then feed-forward, each on normalised features and added to its input.
+    """Apply attention, then feed-forward, each to layer-normalised features and added to its input.
 
     The pre-norm form (Xiong et al. 2020; Dosovitskiy et al. 2021).
 
     Args:
-        heads: In how many parts the features attend; must divide them.
-        expansion: How many times as many features lie within feed-forward.
-        activation: Within feed-forward.
-        rate: Of dropout.
-        causal: Whether a position sees only itself and what is before it.
+        heads: Number of attention heads; must divide the features.
+        expansion: Number of hidden features of feed-forward, as a multiple of the input features.
+        activation: The activation within feed-forward.
+        rate: Dropout probability.
+        causal: Whether a position attends only to itself and earlier ones.
     """
     drop = [dropout(rate)] if rate else []
     return seq(
@@ -139,7 +139,7 @@ def _patches_cost(shape: Shape, width: int, size: int) -> Cost:
 
 @op(cost=_patches_cost)
 def patches(shape: Shape, width: int, size: int) -> nn.Module:
-    """An image as a sequence of patches, ``width`` features each (Dosovitskiy et al. 2021).
+    """Convert an image to a sequence of patches with ``width`` features each (Dosovitskiy et al. 2021).
 
     Args:
         width: Features of a patch.
@@ -155,11 +155,11 @@ def _class_token_cost(shape: Shape) -> Cost:
 
 @op(cost=_class_token_cost)
 def class_token(shape: Shape) -> nn.Module:
-    """A learned position put before the others (Devlin et al. 2019), for ``first`` to read."""
+    """Prepend a learned token to the sequence (Devlin et al. 2019), which ``first`` reads."""
     return ClassToken(shape[1])
 
 
 @op(cost=lambda shape: Cost(shape[1:], activations=shape[-1]))
 def first(x: Tensor) -> Tensor:
-    """The features of the first position: (features,)."""
+    """Return the features of the first position: (features,)."""
     return x[:, 0]

@@ -40,7 +40,7 @@ def conv_norm(
     groups: int = 1,
     activation: Node = _RELU,
 ) -> Node:
-    """A convolution, a norm and an activation."""
+    """Apply a convolution, a batch norm and an activation."""
     return seq(conv(width, kernel, stride, dilation, groups), norm(), activation)
 
 
@@ -70,12 +70,12 @@ excite = register(
 
 @op
 def squeeze_excite(in_channels: int, width: int, activation: Node = _RELU, gate: Node = _SIGMOID) -> Node:
-    """Each channel weighted by what all channels hold on average (Hu et al. 2018).
+    """Scale each channel by a weight computed from the means of all channels (Hu et al. 2018).
 
     Args:
-        width: Channels between the two matrix products.
-        activation: What follows the first of them.
-        gate: What turns the second's outcome into weights.
+        width: Channels between the two 1×1 convolutions.
+        activation: The activation after the first convolution.
+        gate: The activation after the second convolution, which returns the weights.
     """
     return excite(
         adaptive_avgpool(1),
@@ -98,18 +98,18 @@ def inverted_residual(
     gate: Node = _SIGMOID,
     drop: float = 0.0,
 ) -> Node:
-    """Channels expanded, filtered each by itself, and brought together (Sandler et al. 2018).
+    """Expand the channels, convolve them depthwise, and project to ``width`` (Sandler et al. 2018).
 
     Args:
-        width: Output channels. Where the shape stays, the input is added.
-        expansion: How many times as many channels are filtered; 1 leaves the first convolution out.
-        kernel: Side of the square window of the filter.
-        stride: Step of the filter.
+        width: Output channels. If the shape does not change, the input is added.
+        expansion: Factor by which the channels are expanded; 1 omits the first convolution.
+        kernel: Kernel size of the depthwise convolution.
+        stride: Stride of the depthwise convolution.
         squeeze: Channels within squeeze-and-excitation as a share of the input's; 0 for none
             (Howard et al. 2019; Tan & Le 2019).
-        activation: What follows the first two convolutions, and is within squeeze-and-excitation.
-        gate: What ends squeeze-and-excitation.
-        drop: The probability with which training leaves the block out, where the input is added.
+        activation: The activation after the first two convolutions and within squeeze-and-excitation.
+        gate: The last activation of squeeze-and-excitation.
+        drop: Probability of dropping the block in training, if the input is added.
     """
     width = channels_of(width, (in_channels, 1, 1))
     body: list[Node] = []
@@ -127,7 +127,7 @@ def inverted_residual(
 
 @op
 def basic_block(width: int | str, stride: int = 1, kernel: int = 3, activation: Node = _RELU) -> Node:
-    """Two convolutions and a shortcut (He et al. 2016)."""
+    """Apply two convolutions with a residual shortcut (He et al. 2016)."""
     body = residual(conv(width, kernel, stride), norm(), activation, conv(width, kernel), norm())
     return seq(body, activation)
 
@@ -142,15 +142,15 @@ def bottleneck(
     groups: int = 1,
     activation: Node = _RELU,
 ) -> Node:
-    """A convolution between two point by point, and a shortcut (He et al. 2016).
+    """Apply a convolution between two 1×1 convolutions, with a residual shortcut (He et al. 2016).
 
     Args:
         width: Output channels.
-        stride: Step of the middle convolution.
-        kernel: Side of its square window.
-        reduction: How many times fewer channels it has.
-        groups: In how many groups it combines them (ResNeXt; Xie et al. 2017).
-        activation: What follows each convolution.
+        stride: Stride of the middle convolution.
+        kernel: Kernel size of the middle convolution.
+        reduction: Factor by which the middle convolution has fewer channels.
+        groups: Groups of the middle convolution (ResNeXt; Xie et al. 2017).
+        activation: The activation after the first two convolutions and after the sum.
     """
     width = channels_of(width, (in_channels, 1, 1))
     narrow = max(width // reduction, 1)
@@ -169,17 +169,17 @@ def bottleneck(
 
 @op
 def relu_conv_bn(kernel: int, width: int | str = "same", stride: int = 1) -> Node:
-    """An activation, a convolution and a norm: an edge of NAS-Bench-201 and DARTS."""
+    """Apply ReLU, a convolution and a batch norm: an edge of NAS-Bench-201 and DARTS."""
     return seq(relu(), conv(width, kernel, stride), norm())
 
 
 @op
 def relu_sepconv_bn(kernel: int, width: int | str = "same", stride: int = 1) -> Node:
-    """A separable convolution applied twice, as in DARTS (Liu et al. 2019)."""
+    """Apply ReLU, a separable convolution and a batch norm twice, as in DARTS (Liu et al. 2019)."""
     return seq(relu(), sepconv("same", kernel, stride), norm(), relu(), sepconv(width, kernel), norm())
 
 
 @op
 def relu_dilconv_bn(kernel: int, width: int | str = "same", stride: int = 1, dilation: int = 2) -> Node:
-    """A dilated separable convolution, as in DARTS (Liu et al. 2019)."""
+    """Apply ReLU, a dilated separable convolution and a batch norm, as in DARTS (Liu et al. 2019)."""
     return seq(relu(), sepconv(width, kernel, stride, dilation), norm())

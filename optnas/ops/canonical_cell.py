@@ -1,10 +1,10 @@
-"""The canonical form of a cell: equal for cells that are one graph of functions in other words.
+"""Canonical form of a cell: equal for cells that are the same graph of functions.
 
-Every state is a sum of *terms*: inputs, and ops applied to other sums. Skips carry the terms of one
-state over to another, what adds nothing leaves no term, and states that no output needs are never
-looked at. What remains is a graph of terms and sums. Terms of ops that have weights stay apart even
-where they say the same, because two convolutions learn apart, while one of them used twice does
-not; terms without weights are one wherever they say the same.
+Every state is a sum of *terms*: inputs, and ops applied to other sums. A skip copies the terms of one
+state to another, an op that outputs zeros gives no term, and states that no output depends on are
+ignored. The result is a graph of terms and sums. Terms of ops with weights stay separate even if they
+are equal, because two convolutions learn different weights, while one convolution used twice does
+not. Equal terms without weights are merged.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ __all__ = ["canonical_cell"]
 
 _WEIGHTLESS = {"avgpool", "maxpool", "adaptive_avgpool", "adaptive_maxpool"}
 
-# Beyond this, a cell says in a few nodes what a tree repeats over and over.
+# Larger trees are written as a cell, which needs a few nodes for the parts that a tree repeats.
 _LARGEST_TREE = 1_000
 
 Make = Callable[..., Node]
 
-# A sum: how often each term occurs in it, by the term's number.
+# A sum: pairs of a term's number and how often the term occurs in it.
 _Sum = tuple[tuple[int, int], ...]
 
 
 @dataclasses.dataclass
 class _Term:
-    """An op applied to a sum; an input where there is no op.
+    """An op applied to a sum, or an input of the cell.
 
     Attributes:
-        op: The op in its canonical form.
-        of: What it is applied to; for an input, nothing.
-        text: What it says, apart from what it is applied to.
-        colour: What is known to set it apart from other terms, the same in every spelling.
+        op: The op in its canonical form; ``None`` for an input.
+        of: The sum that the op is applied to; empty for an input.
+        text: Text of the op, without the sum that it is applied to.
+        colour: Class of the term in the graph; the same however the cell is written.
     """
 
     op: Node | None
@@ -55,11 +55,11 @@ class _Term:
 
 
 def canonical_cell(graph: Graph, cell: Make, node: Make) -> Node | None:
-    """Return the simplest tree that computes what ``graph`` says; ``None`` for the identity.
+    """Return the simplest tree that computes the same as ``graph``; ``None`` for the identity.
 
     Args:
-        graph: What a cell says.
-        cell, node: Make a cell of nodes, and a node of ops.
+        graph: The graph of a cell.
+        cell, node: Functions that make a cell from nodes, and a node from ops.
     """
     terms, outputs = _terms(graph)
     _colour(terms, outputs)
@@ -72,7 +72,7 @@ def canonical_cell(graph: Graph, cell: Make, node: Make) -> Node | None:
 
 
 def _terms(graph: Graph) -> tuple[list[_Term], list[_Sum]]:
-    """Return every term of the graph, and its outputs' sums."""
+    """Return all terms of the graph, and the sums of its outputs."""
     terms = [_Term(None, (), f"input{number}") for number in range(graph.inputs)]
     states: list[_Sum] = [((number, 1),) for number in range(graph.inputs)]
     known: dict[tuple[str, _Sum], int] = {}
@@ -99,7 +99,7 @@ def _weightless(op: Node) -> bool:
 
 
 def _shares_weights(terms: list[_Term], uses: Counter[int], outputs: list[_Sum]) -> bool:
-    """Return whether something learned is used more than once: a tree would make it two."""
+    """Return whether any weights are used more than once; a tree would duplicate them."""
     learned: set[int] = set()
     for number, term in enumerate(terms):
         if term.op is not None and (
@@ -114,14 +114,14 @@ def _shares_weights(terms: list[_Term], uses: Counter[int], outputs: list[_Sum])
 
 
 def _size(terms: list[_Term], of: _Sum, known: dict[_Sum, int]) -> int:
-    """Return how many nodes a sum takes as a tree, where what is used twice is written twice."""
+    """Return the number of nodes of a sum written as a tree, in which shared parts are repeated."""
     if of not in known:
         known[of] = 1 + sum(times * _size(terms, terms[number].of, known) for number, times in of)
     return known[of]
 
 
 def _keeps_zero(op: Node) -> bool:
-    """Return whether zeros come out where zeros go in. A norm does not: it learns a shift."""
+    """Return whether ``op`` maps zeros to zeros. A norm does not: it learns a shift."""
     if op.op.chain:
         return all(map(_keeps_zero, op.children))
     return op.op.name in _KEEP_ZERO and not op.arguments.get("bias")
@@ -131,7 +131,7 @@ _KEEP_ZERO = _WEIGHTLESS | {"conv", "depthwise", "offset_convs", "relu", "swish"
 
 
 def _needed(terms: list[_Term], sums: Iterable[_Sum]) -> Iterator[_Sum]:
-    """Yield ``sums`` and every other sum that they are made of, each once."""
+    """Yield ``sums`` and all other sums that they depend on, each once."""
     seen: set[_Sum] = set()
     pending = list(sums)
     while pending:
@@ -143,7 +143,7 @@ def _needed(terms: list[_Term], sums: Iterable[_Sum]) -> Iterator[_Sum]:
 
 
 def _uses(terms: list[_Term], outputs: list[_Sum]) -> Counter[int]:
-    """Return how many times each needed term occurs in the needed sums."""
+    """Return how often each term occurs in the sums that ``outputs`` depend on."""
     uses: Counter[int] = Counter()
     for each in _needed(terms, outputs):
         uses.update(dict(each))
@@ -151,10 +151,11 @@ def _uses(terms: list[_Term], outputs: list[_Sum]) -> Counter[int]:
 
 
 def _colour(terms: list[_Term], outputs: list[_Sum]) -> None:
-    """Set terms apart by what they say and how they are used (Weisfeiler & Leman 1968).
+    """Set the colours of terms by colour refinement of the graph (Weisfeiler & Leman 1968).
 
-    Two terms of one colour are, in cells of any sensible size, images of one another: then their
-    order makes no difference to what is written.
+    Colours distinguish terms by their text and their use. In cells of any sensible size, two
+    terms of one colour are mapped to each other by a symmetry of the graph: then their order makes no
+    difference to the text.
     """
     needed = list(_needed(terms, outputs))
     live = sorted({number for each in needed for number, _ in each})
@@ -202,7 +203,7 @@ def _tree(terms: list[_Term], of: _Sum) -> Node | None:
 
 
 class _Cell:
-    """Writes the graph as a cell again: each sum that several need, and each such term, is a node."""
+    """Writer of the graph as a cell: each sum, and each term used more than once, becomes a node."""
 
     def __init__(self, terms: list[_Term], uses: Counter[int], inputs: int, cell: Make, node: Make) -> None:
         self.cell = cell
@@ -214,7 +215,7 @@ class _Cell:
         self.states: dict[_Sum, int] = {((number, 1),): number for number in range(inputs)}
 
     def written(self, outputs: list[_Sum], side_by_side: bool) -> Node | None:
-        """Return the cell that ends in ``outputs``."""
+        """Return the cell with these outputs, concatenated if ``side_by_side``."""
         states = [self.state(each) for each in outputs]
         if side_by_side:
             return self.cell(*self.nodes, inputs=self.inputs, concat=tuple(states))
@@ -223,7 +224,7 @@ class _Cell:
         return self.cell(*self.nodes, inputs=self.inputs)
 
     def state(self, of: _Sum) -> int:
-        """Return the number of the state that holds a sum."""
+        """Return the number of the state that holds a sum, adding a node if there is none."""
         if of not in self.states:
             edges: list[tuple[Node, int]] = []
             for number, times in sorted(of, key=self._order):
@@ -238,7 +239,7 @@ class _Cell:
 
     def _order(self, occurrence: tuple[int, int]) -> tuple[int, int, int]:
         number, times = occurrence
-        # Of equals, what was written first comes first.
+        # Among terms of one colour, those written first come first.
         return self.terms[number].colour, self.states.get(((number, 1),), len(self.states)), times
 
     def _append(self, edges: list[tuple[Node, int]]) -> int:

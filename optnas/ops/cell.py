@@ -1,7 +1,7 @@
-"""Cells: small graphs of ops, the unit of NAS-Bench-201, DARTS and their kin.
+"""Cells: small graphs of ops, as in NAS-Bench-201 and DARTS.
 
 ``cell(node(conv('same')), node(skip, conv('same')))`` has three states. State 0 is its input; each
-node is the sum of its ops, which take the states 0, 1, 2, … in turn unless ``inputs`` says which.
+node is the sum of its ops, which take the states 0, 1, 2, … in turn unless ``inputs`` lists others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAMED = inspect.Parameter.KEYWORD_ONLY
 
 
 class _CellNode(Op):
-    """A sum of ops; it has a meaning within a cell only."""
+    """A sum of ops; valid only within a cell."""
 
 
 node = register(
@@ -41,17 +41,17 @@ Args:
     )
 )
 
-_node = node  # where a parameter has that name
+_node = node  # for use where a parameter is called node
 
 
 class Cell(Op):
-    """A graph of ops on one shape."""
+    """A graph of ops, given by nodes as children."""
 
     def simplify(self, node: Node) -> Node | None:
         try:
             graph = graph_of(node)
         except ValueError:
-            return node  # errors belong to build and cost, where they name the node
+            return node  # build and cost raise the error, with the node in the message
         return canonical_cell(graph, cell, _node)
 
     def cost(self, node: Node, site: Site) -> Cost:
@@ -85,13 +85,13 @@ class Cell(Op):
         return Cost(shape, flops, params, activations, elementwise, depth, width)
 
     def build(self, node: Node, site: Site) -> nn.Module:
-        site.cost(node)  # raises where shapes do not fit
+        site.cost(node)  # raises if shapes do not fit
         graph = graph_of(node)
         shapes = [site.shape] * graph.inputs
         nodes: list[list[tuple[nn.Module, int]]] = []
         for edges in graph.nodes:
             shapes.append(site.at(shapes[edges[0][1]]).cost(edges[0][0]).shape)
-            # What adds nothing need not be computed, unless there is nothing else.
+            # Ops that output zeros need not be computed, unless there are no others.
             live = [edge for edge in edges if not is_zero(edge[0])] or edges[:1]
             nodes.append([(site.at(shapes[source]).build(op), source) for op, source in live])
         return CellModule(nodes, graph.inputs, graph.outputs)
@@ -136,7 +136,7 @@ cell(node(relu_conv_bn(3)), node(skip, relu_conv_bn(1)))
 
 
 class CellModule(nn.Module):
-    """A graph of modules; takes as many tensors as it has inputs, or one for all of them."""
+    """A graph of modules; takes one tensor for each input, or a single tensor for all inputs."""
 
     def __init__(
         self, nodes: list[list[tuple[nn.Module, int]]], inputs: int, outputs: tuple[int, ...]

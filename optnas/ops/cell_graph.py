@@ -1,4 +1,4 @@
-"""The graph that a cell's tree says: which op is applied to which state."""
+"""The graph of a cell: which op is applied to which state."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Graph", "graph_of"]
 
 
 class Graph(NamedTuple):
-    """What a cell says.
+    """The states and ops of a cell.
 
     Attributes:
-        inputs: How many states come from outside; they are the first.
+        inputs: Number of states that are inputs; they are the first.
         nodes: For each further state, the ops that it sums and the state that each is applied to.
-        concat: The states that are put side by side at the end; ``None`` for the last one alone.
+        concat: The states that are concatenated as the output; ``None`` for the last state alone.
     """
 
     inputs: int
@@ -25,13 +25,13 @@ class Graph(NamedTuple):
 
     @property
     def outputs(self) -> tuple[int, ...]:
-        """The states that leave the cell."""
+        """The states that the cell outputs."""
         return self.concat or (self.inputs + len(self.nodes) - 1,)
 
 
 @remembered(2**14)
 def graph_of(cell: Node) -> Graph:
-    """Return what a cell says, strides resolved.
+    """Return the graph of a cell; its stride is set in the ops that are applied to inputs.
 
     Raises:
         ValueError: If its parts do not make a graph.

@@ -1,4 +1,4 @@
-"""Ops one after the other."""
+"""Chains of ops, applied one after the other."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def chain_cost(children: tuple[Node, ...], site: Site) -> Cost:
 
 
 def chain_modules(children: tuple[Node, ...], site: Site) -> nn.Module:
-    """Return children applied one after the other as a module."""
+    """Return a module that applies children one after the other."""
     modules = []
     for child in children:
         modules.append(site.build(child))

@@ -59,16 +59,16 @@ def conv(
     padding: int | None = None,
     bias: bool = False,
 ) -> nn.Module:
-    """A convolution to ``width`` channels.
+    """Apply a convolution with ``width`` output channels.
 
     Args:
-        width: Output channels; ``"same"`` for as many as come in.
-        kernel: Side of the square window.
-        stride: Step of the window.
-        dilation: Distance between the window's points.
-        groups: In how many separate groups channels are combined; must divide both widths.
-        padding: Zeros on every side; by default as many as keep the size of an odd kernel at stride 1.
-        bias: Off by default, since a norm follows in most spaces.
+        width: Output channels; ``"same"`` for as many as the input has.
+        kernel: Side of the square kernel.
+        stride: Step of the kernel.
+        dilation: Distance between kernel elements.
+        groups: Number of groups of channels, convolved separately; must divide both widths.
+        padding: Zeros on every side; the default keeps the image size for an odd kernel at stride 1.
+        bias: Whether there is a bias; off by default, since a norm follows in most spaces.
     """
     padding = _same(kernel, dilation) if padding is None else padding
     return nn.Conv2d(shape[0], channels_of(width, shape), kernel, stride, padding, dilation, groups, bias)
@@ -85,7 +85,7 @@ def _depthwise_cost(
 def depthwise(
     shape: Shape, kernel: int = 3, stride: int = 1, dilation: int = 1, bias: bool = False
 ) -> nn.Module:
-    """A convolution of each channel by itself. Arguments as for ``conv``."""
+    """Apply a depthwise convolution: each channel separately. Arguments as for ``conv``."""
     channels, _, _ = image(shape)
     return nn.Conv2d(
         channels, channels, kernel, stride, _same(kernel, dilation), dilation, groups=channels, bias=bias
@@ -96,15 +96,15 @@ def depthwise(
 def sepconv(
     width: int | str, kernel: int = 3, stride: int = 1, dilation: int = 1, bias: bool = False
 ) -> Node:
-    """A separable convolution: each channel by itself, then all of them point by point (Chollet 2017)."""
+    """Apply a separable convolution: a depthwise, then a 1×1 convolution (Chollet 2017)."""
     return seq(depthwise(kernel, stride, dilation), conv(width, kernel=1, bias=bias))
 
 
 def _transposed_geometry(kernel: int, stride: int) -> tuple[int, int]:
-    """Return padding and output padding that make the image ``stride`` times as large."""
+    """Return the padding and output padding that make the image ``stride`` times as large."""
     padding = max(0, (kernel - stride + 1) // 2)
     missing = stride - kernel + 2 * padding
-    # PyTorch takes less output padding than stride: an even kernel at stride 1 adds a row instead.
+    # PyTorch needs an output padding below the stride: an even kernel at stride 1 adds a row instead.
     return (padding, missing) if missing < stride else (padding - 1, 0)
 
 
@@ -132,13 +132,13 @@ def _transposed_cost(
 def transposed_conv(
     shape: Shape, width: int | str, kernel: int = 4, stride: int = 2, bias: bool = False
 ) -> nn.Module:
-    """A transposed convolution: an image ``stride`` times as large (Zeiler et al. 2010).
+    """Apply a transposed convolution; the image becomes ``stride`` times as large (Zeiler et al. 2010).
 
     Args:
-        width: Output channels; ``"same"`` for as many as come in.
-        kernel: Side of the square window that each point is spread over.
-        stride: How many times larger the image becomes.
-        bias: Whether each channel has one.
+        width: Output channels; ``"same"`` for as many as the input has.
+        kernel: Side of the square kernel over which each pixel is spread.
+        stride: Factor by which the image grows.
+        bias: Whether each output channel has a bias.
     """
     padding, missing = _transposed_geometry(kernel, stride)
     return nn.ConvTranspose2d(
@@ -156,5 +156,5 @@ def _shuffle_cost(shape: Shape, groups: int) -> Cost:
 
 @op(cost=_shuffle_cost, simplify=lambda node: None if node.arguments["groups"] == 1 else node)
 def channel_shuffle(groups: int) -> nn.Module:
-    """Channels dealt out anew over the groups of the next convolution (Zhang et al. 2018)."""
+    """Shuffle channels between the groups of the next convolution (Zhang et al. 2018)."""
     return nn.ChannelShuffle(groups)

@@ -1,4 +1,4 @@
-"""Making ops: any ``nn.Module`` class or function is one by a decorator or a call."""
+"""The decorator ``op``, which turns an ``nn.Module`` class or a function into an op."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["op"]
 
-# What a builder may ask of the place where it is built, under PyTorch's own names.
+# Parameters that are filled from the input shape, mostly under PyTorch's names.
 _FROM_SITE: dict[str, Callable[[Shape], Any]] = {
     "shape": lambda shape: shape,
     "in_channels": lambda shape: shape[0],
@@ -56,29 +56,30 @@ def op(
     cost: Callable[..., Cost] | None = None,
     simplify: Callable[[Node], Node | None] | None = None,
 ) -> Any:
-    """Make an op of an ``nn.Module`` class or a function, as a decorator or by a call.
+    """Make an op from an ``nn.Module`` class or a function, as a decorator or by a call.
 
-    What is wrapped may be
+    ``wrapped`` can be
 
     - a class: built with the op's arguments;
     - a function whose first parameter is ``x`` or ``input``: applied to the tensor;
     - a function that returns a module: called with the op's arguments;
-    - a function annotated ``-> Node``: a composite, short for the tree that it returns.
+    - a function annotated ``-> Node``: a composite op, which stands for the tree that it returns.
 
     Parameters called ``shape``, ``in_channels``, ``num_features``, ``num_channels``, ``in_features``
     or ``input_size`` are filled from the shape of the input (without the batch) and are not arguments
-    of the op. An argument left at ``None`` is filled from the context of ``build`` where that has
-    its name (``outputs``). Trees among the arguments arrive built for the input's shape.
+    of the op. An argument left at ``None`` is filled from the context of ``build`` if that has its
+    name (``outputs``). Trees among the arguments are built for the input's shape and passed as
+    modules, except to a composite op.
 
     Args:
         wrapped: The class or function.
-        name: What the op is called in texts; by default the name of what is wrapped.
+        name: Name of the op in texts; by default the name of ``wrapped``.
         cost: Takes the same arguments as ``wrapped`` and ``shape``, and returns the exact
-            :class:`~optnas.cost.Cost`. By default the module is built on the meta device and counted.
-        simplify: Returns an equivalent simpler tree for a node, ``None`` for the identity function.
+            :class:`~optnas.cost.Cost`. By default it is counted by a run of the module on the meta device.
+        simplify: Returns an equivalent simpler tree for a node, or ``None`` for the identity function.
 
     Raises:
-        SpaceError: If the name cannot be written in a text.
+        SpaceError: If the name cannot be used in a text.
 
     >>> import torch
     >>> @op
@@ -93,7 +94,7 @@ def op(
 
 
 class _Wrapped(Op):
-    """An op made of a class or function."""
+    """An op made from a class or a function."""
 
     def __init__(
         self,
@@ -128,7 +129,7 @@ class _Wrapped(Op):
         if self._simplify is not None:
             return self._simplify(node)
         if self._composite and not self._filled:
-            # Errors belong to build and cost, where they name the node.
+            # build and cost raise the error, with the node in the message.
             try:
                 return _expanded(self, node, ())
             except (TypeError, ValueError):
@@ -147,7 +148,7 @@ class _Wrapped(Op):
 
     def build(self, node: Node, site: Site) -> nn.Module:
         if self._cost is not None:
-            site.cost(node)  # checks the arguments: some modules take ones that they cannot run with
+            site.cost(node)  # checks the arguments: some modules accept arguments with which they cannot run
         if self._composite:
             return site.build(self._tree_at(node, site))  # type: ignore[no-any-return]
         return self._make(node, site)  # type: ignore[no-any-return]
@@ -162,7 +163,7 @@ class _Wrapped(Op):
         return tuple((name, _FROM_SITE[name](site.shape)) for name in self._filled)
 
     def _tree_at(self, node: Node, site: Site) -> Node:
-        """Return the tree that a composite is short for here."""
+        """Return the tree that a composite op stands for at ``site``."""
         given = self._from_site(site)
         if any(value is None for _, value in node.args):
             context = dict(site.context)
@@ -170,7 +171,7 @@ class _Wrapped(Op):
         return _expanded(self, node, given)
 
     def expanded(self, node: Node, given: tuple[tuple[str, Any], ...] = ()) -> Node:
-        """Return the tree that a composite is short for, given what its surroundings fill in."""
+        """Return the tree that a composite op stands for, with ``given`` from the shape and the context."""
         made = self._called(node, {**node.arguments, **dict(given)})
         if not isinstance(made, Node):
             raise TypeError(f"{self.name} is annotated '-> Node' but returned {made!r}")
@@ -185,7 +186,7 @@ class _Wrapped(Op):
         return self._wrapped(*bound.args, **bound.kwargs)
 
     def _arguments(self, node: Node, site: Site, *, built: bool) -> dict[str, Any]:
-        """Return the node's arguments, with what was left to the context, and trees built if asked."""
+        """Return the node's arguments, ``None`` filled from the context, trees as modules if ``built``."""
         context = dict(site.context)
         arguments = {}
         for name, value in node.args:
@@ -197,7 +198,7 @@ class _Wrapped(Op):
         return arguments
 
 
-# Expansions depend on so little of their surroundings that most are known from other architectures.
+# Expansions depend on few values of the site, so most are cached from other architectures.
 @remembered(2**14)
 def _expanded(composite: _Wrapped, node: Node, given: tuple[tuple[str, Any], ...]) -> Node:
     return composite.expanded(node, given)

@@ -1,6 +1,6 @@
-"""The functions that expressions are made of (Ramachandran et al. 2017, arXiv 1710.05941, section 3.2).
+"""Elementary functions for activations (Ramachandran et al. 2017, arXiv 1710.05941, section 3.2).
 
-Each is finite and has finite slopes wherever its operand is finite, however large.
+Each has finite values and finite derivatives for every finite operand, however large.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ __all__ = [
 # format, and below float16's 65504.
 LARGEST = 2.0**15
 _LOG_LARGEST = math.log(LARGEST)
-# What keeps logarithms, roots and quotients from their poles.
+# The offset that keeps logarithms, roots and quotients away from their poles.
 EPSILON = 1e-3
 
 
 def exponential(of: Tensor) -> Tensor:
-    """Return exp where that is at most :data:`LARGEST`, and :data:`LARGEST` elsewhere."""
+    """Return the exponential function, limited to :data:`LARGEST`."""
     return of.clamp(max=_LOG_LARGEST).exp()
 
 
@@ -66,7 +66,7 @@ def _hyperbolic(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tens
 
 
 def _nothing_at(constant: str, neutral: float) -> Callable[[Node], Node | None]:
-    """Return what sees through a function that changes nothing where ``constant`` is ``neutral``."""
+    """Return a ``simplify`` function that removes a node whose fixed ``constant`` is ``neutral``."""
 
     def simplify(node: Node) -> Node | None:
         arguments = node.arguments

@@ -1,4 +1,4 @@
-"""Activations composed of functions: ``act(mul(x, sigmoid(scale(x, 1.2))))``."""
+"""Activations composed of elementary functions: ``act(mul(x, sigmoid(scale(x, 1.2))))``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from optnas.space import Node, Op, Site, SpaceError, choose, real, register
 
 __all__ = ["act", "core_unit"]
 
-# Slopes are cut here on the way back, so that no product of them overflows to inf - inf.
+# The limit of gradients in the backward pass, so that no product of them overflows to inf - inf.
 _STEEPEST = 2.0**40
 
 
@@ -45,7 +45,7 @@ class _Act(Op):
         return Cost(site.shape, params=params, activations=total, elementwise=functions * total)
 
     def build(self, node: Node, site: Site) -> nn.Module:
-        site.cost(node)  # raises where it is no function of single numbers
+        site.cost(node)  # raises if a function is not elementwise
         return Expression(_expression(node), site)
 
 
@@ -79,7 +79,7 @@ def _expression(node: Node) -> Node:
 
 
 def _program(expression: Node) -> list[Node]:
-    """Return the functions in the order in which they can be computed, operands first."""
+    """Return the functions of an expression in evaluation order, operands first."""
     steps: list[Node] = []
     pending = [expression]
     while pending:
@@ -95,7 +95,7 @@ def _program(expression: Node) -> list[Node]:
 
 
 class Expression(nn.Module):
-    """A tree of functions of the input, evaluated step by step."""
+    """Module that evaluates a tree of functions of its input step by step."""
 
     def __init__(self, expression: Node, site: Site) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Expression(nn.Module):
             else:
                 count = 0
                 self.steps.append(site.build(part))
-            # The operands are what was computed last and not used yet.
+            # The operands are the latest results that are not used yet.
             rest = len(waiting) - count
             self.operands.append(tuple(waiting[rest:]))
             waiting[rest:] = []
@@ -120,7 +120,7 @@ class Expression(nn.Module):
     def forward(self, given: Tensor) -> Tensor:
         x = _bounded(given if given.dtype == torch.float64 else given.float())
         values: list[Tensor] = []
-        # What is learned or computed must not fall back into half precision halfway.
+        # Autocast must not reduce constants or intermediate results to half precision.
         with torch.autocast(given.device.type, enabled=False):
             for step, operands in zip(self.steps, self.operands, strict=True):
                 values.append(_bounded(step(*(values[i] for i in operands) if operands else (x,))))
@@ -131,7 +131,7 @@ class Expression(nn.Module):
 
 
 class _Bounded(torch.autograd.Function):
-    """The identity within bounds, of numbers on the way forth and of slopes on the way back."""
+    """Clamp of values in the forward pass and of gradients in the backward pass."""
 
     generate_vmap_rule = True
 
@@ -194,20 +194,20 @@ _BINARY = (
 
 
 def core_unit(units: int = 1, *, low: float = 0.1, high: float = 3.0, learnable: Any = False) -> Node:
-    """Return the space of activations of Ramachandran et al. 2017 (arXiv 1710.05941), section 3.
+    """Return the search space of activations of Ramachandran et al. 2017 (arXiv 1710.05941), section 3.
 
-    A core unit is ``binary(unary(x), unary(x))``; with several units, each is the left operand of
-    the next one's left function.
+    A core unit is ``binary(unary(x), unary(x))``; with several units, each is the operand of the
+    next one's left function.
 
     Args:
-        units: How many core units are nested, 1 or 2.
-        low: Bounds of the numbers in the formulas, β of βx, x + β and β.
-        high: The upper bound.
-        learnable: Whether those numbers are learned during training from where the search starts
-            them; ``choose(False, True)`` leaves that open.
+        units: Number of nested core units, 1 or 2.
+        low: Lower bound of the constant β in βx, x + β and β.
+        high: Upper bound of β.
+        learnable: Whether these constants are learned during training, starting from the suggested
+            values; ``choose(False, True)`` makes that a choice.
 
     Raises:
-        SpaceError: For other numbers of units; the number of formulas grows 5,000-fold with each.
+        SpaceError: If ``units`` is not 1 or 2; the number of formulas grows 5,000-fold with each unit.
     """
     if units not in (1, 2):
         raise SpaceError(f"core_unit({units!r}): nest 1 or 2 units")

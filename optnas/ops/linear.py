@@ -1,4 +1,4 @@
-"""Matrix products, and the head that turns features into the task's outputs."""
+"""Linear layers, and the head that maps features to the task's outputs."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def _linear_cost(shape: Shape, width: int | str, bias: bool = True) -> Cost:
 
 @op(cost=_linear_cost)
 def linear(shape: Shape, width: int | str, bias: bool = True) -> nn.Module:
-    """A matrix product of the last size to ``width`` features, ``"same"`` for as many as come in."""
+    """Apply a linear layer to the last axis; ``width`` output features, ``"same"`` to keep the number."""
     return nn.Linear(shape[-1], channels_of(width, shape), bias)
 
 
 @op(cost=lambda shape: Cost((numel(shape),)))
 def flatten() -> nn.Module:
-    """All numbers of a sample in one row."""
+    """Flatten each sample to a vector."""
     return nn.Flatten()
 
 
 @op(cost=lambda shape: Cost(shape), simplify=lambda node: None)
 def identity() -> nn.Module:
-    """Nothing at all."""
+    """Return the input unchanged."""
     return nn.Identity()
 
 
@@ -60,10 +60,10 @@ def _head_cost(shape: Shape, outputs: int | None = None) -> Cost:
 
 @op(cost=_head_cost)
 def head(shape: Shape, outputs: int | None = None) -> nn.Module:
-    """The mean over positions, of an image or a sequence, then a matrix product to the outputs.
+    """Average over the positions of an image or a sequence, then apply a linear layer to the outputs.
 
     Args:
-        outputs: How many; by default as many as the task asks for.
+        outputs: Number of outputs; by default that of the task.
     """
     linear = nn.Linear(shape[channel_axis(shape)], outputs or 0)
     match len(shape):
@@ -82,8 +82,8 @@ def _softmax_cost(shape: Shape) -> Cost:
 
 @op(cost=_softmax_cost)
 def softmax(shape: Shape) -> nn.Module:
-    """Shares that sum to 1 over the features, or over an image's channels.
+    """Apply softmax over the features, or over an image's channels.
 
-    Not wanted at an architecture's end: losses and metrics of a classification take scores.
+    Do not end an architecture with it: losses and metrics of classification take unnormalised scores.
     """
     return nn.Softmax(dim=1 + channel_axis(shape))

@@ -1,4 +1,4 @@
-"""The list of layers: one a line, or with `` / `` between them.
+"""Notation of an architecture as a list of layers, one per line or separated by `` / ``.
 
 ``conv3x3 / bn / swish(beta=1.2) / maxpool2x2 / fc / softmax``
 """
@@ -18,7 +18,7 @@ __all__ = ["read"]
 
 _LAYER = re.compile(r"(?P<name>[A-Za-z_]\w*?)(?P<window>\d+x\d+)?(?:-(?P<width>\d+))?(?P<args>\(.*\))?")
 
-# What may be called otherwise elsewhere, and the names of windowed layers.
+# The ops of layers that are written with a window, and of other common names.
 _WINDOWED = {
     "conv": "conv",
     "depthwise": "depthwise",
@@ -63,8 +63,9 @@ def read(text: str) -> Node:
 
     ``conv3x3``, ``sepconv5x5``, ``depthwise3x3``, ``maxpool2x2`` and ``avgpool2x2`` are read with
     their windows; ``conv3x3-16`` or ``conv3x3(16)`` has 16 output channels, ``conv3x3`` as many as
-    come in. ``fc`` is a matrix product of all numbers to the task's outputs, ``fc(64)`` to 64.
-    A ``softmax`` at the end is left to the task's loss. Anything else is an op as in any tree.
+    the input has. ``fc`` is a linear layer from all numbers to the task's outputs, ``fc(64)`` to 64.
+    A ``softmax`` at the end is dropped, as the task's loss applies it. Anything else is an op as in
+    any tree.
 
     Raises:
         SpaceError: If a layer is unknown; the message says which.
@@ -117,7 +118,7 @@ def _given(arguments: str) -> tuple[int, set[str | None]]:
     try:
         call = ast.parse(f"f({arguments})", mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return 0, set()  # parse_tree says what is wrong
+        return 0, set()  # parse_tree reports the error
     if not isinstance(call, ast.Call):
         return 0, set()
     return len(call.args), {keyword.arg for keyword in call.keywords}

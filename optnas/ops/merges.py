@@ -1,4 +1,4 @@
-"""Merges: parallel branches on one input, brought together again."""
+"""Merges: ops that combine the outputs of parallel branches on one input."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ __all__ = [
 
 
 class Merge(Function):
-    """A function of the outputs of its children, which all see the same input.
+    """Op that combines the outputs of its children, which all get the same input.
 
     Attributes:
-        fewest: How many children it takes at least.
-        most: How many it takes at most, if there is a limit.
+        fewest: Smallest number of children.
+        most: Largest number of children; ``None`` for no limit.
     """
 
     def __init__(
@@ -87,16 +87,16 @@ class Merge(Function):
         return together.then(self.merging_cost(node, shape))
 
     def merging_cost(self, node: Node, shape: Shape) -> Cost:
-        """Return what bringing the branches together costs, they themselves not counted."""
+        """Return the cost of merging the branches, without the cost of the branches themselves."""
         total = numel(shape)
         steps = max(len(node.children) - 1, 1) * self.functions
         return Cost(shape, params=self.params(node), activations=total, elementwise=steps * total)
 
     def merged_shape(self, shapes: list[Shape]) -> Shape:
-        """Return the shape that branches of ``shapes`` are merged to.
+        """Return the output shape of the merge of branches with these shapes.
 
         Raises:
-            ValueError: If they do not go together.
+            ValueError: If the shapes cannot be merged.
         """
         if len(set(shapes)) > 1:
             raise ValueError(f"its branches end in different shapes: {', '.join(map(str, shapes))}")
@@ -123,7 +123,7 @@ class Merge(Function):
 
 class _Add(Merge):
     def simplify(self, node: Node) -> Node | None:
-        # What adds nothing is dead, unless nothing else is left.
+        # Branches that output zeros are removed, unless there are no others.
         live = tuple(child for child in node.children if not is_zero(child))
         return super().simplify(Node(self, node.args, live or node.children[:1]))
 
@@ -143,7 +143,7 @@ class _Concat(Merge):
 
 
 def is_zero(node: Node) -> bool:
-    """Return whether nothing comes out of ``node``, whatever goes in."""
+    """Return whether ``node`` outputs zeros for every input."""
     if node.op.chain and node.children:
         return is_zero(node.children[-1])
     return node.op.name == "none"
@@ -203,10 +203,10 @@ blend = Merge(
 
 @op
 def branch(*paths: Node, merge: str = "add") -> Node:
-    """Parallel paths and how they are merged, where that is a choice itself.
+    """Apply parallel paths to one input and merge their outputs; ``merge`` can be a choice.
 
     Args:
-        paths: What runs side by side on one input.
+        paths: The branches, all on the same input.
         merge: ``add``, ``concat``, ``mean``, ``gate`` or any other merge by name.
 
     >>> from optnas import choose, ops

@@ -1,4 +1,4 @@
-"""The few modules that PyTorch does not have."""
+"""Modules that PyTorch does not have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Applied(nn.Module):
-    """A function with constants, each of them a parameter if ``learnable``.
+    """Module that applies a function with constants, which are parameters if ``learnable``.
 
     A learned constant stays in float32 when the model is computed in half precision by autocast.
     """
@@ -49,7 +49,7 @@ class Applied(nn.Module):
 
 
 class Function(nn.Module):
-    """A function of a tensor as a module; ``arguments`` that are modules are its submodules."""
+    """Module that applies a function to a tensor; modules among ``arguments`` become submodules."""
 
     def __init__(self, function: Callable[..., Tensor], arguments: dict[str, Any]) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Function(nn.Module):
 
 
 class Merged(nn.Module):
-    """A function of what several branches make of one input."""
+    """Module that applies several branches to one input and merges their outputs."""
 
     def __init__(self, branches: Iterable[nn.Module], merging: nn.Module) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Merged(nn.Module):
 
 
 class Residual(nn.Module):
-    """``body(x) + shortcut(x)``, the shortcut being the identity unless shapes differ."""
+    """Residual connection ``body(x) + shortcut(x)``; the shortcut is the identity unless shapes differ."""
 
     def __init__(self, body: nn.Module, shortcut: nn.Module | None = None) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class Residual(nn.Module):
 
 
 class Gated(nn.Module):
-    """``x · gate(x)``."""
+    """Module that computes ``x · gate(x)``."""
 
     def __init__(self, gate: nn.Module) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Gated(nn.Module):
 
 
 class Positionwise(nn.Module):
-    """A module for (features,) applied at every position of (length, features)."""
+    """Module that applies a module for (features,) at every position of (length, features)."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Positionwise(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Zeroes each sample with probability ``rate`` in training; what is left is scaled up."""
+    """Drop path: zeroes each sample with probability ``rate`` in training and scales up the others."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class DropPath(nn.Module):
 
 
 class Zeros(nn.Module):
-    """Zeros of the shape that a convolution of that stride would leave."""
+    """Module that outputs zeros, in the output shape of a convolution of that stride."""
 
     def __init__(self, stride: int = 1) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class Zeros(nn.Module):
 
 
 class FactorizedReduce(nn.Module):
-    """Two 1×1 convolutions of stride 2, one a pixel off the other, their channels side by side."""
+    """Two 1×1 convolutions of stride 2, one shifted by a pixel, with concatenated channels."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -155,13 +155,13 @@ class FactorizedReduce(nn.Module):
         self.odd = nn.Conv2d(channels, width - width // 2, 1, stride=2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        # The padding lets images of odd size end in the same shape on both sides.
+        # With the padding, both convolutions have the same output shape on images of odd size.
         shifted = nn.functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
         return torch.cat((self.even(x), self.odd(shifted)), 1)
 
 
 class MeanPosition(nn.Module):
-    """The mean over the positions of (batch, length, features)."""
+    """Mean over the positions of (batch, length, features)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean(1)

@@ -34,7 +34,7 @@ def _batch_norm_cost(shape: Shape) -> Cost:
 
 @op(cost=_batch_norm_cost)
 def norm(shape: Shape) -> nn.Module:
-    """Batch normalisation of the channels (Ioffe & Szegedy 2015); of a sequence, of its features."""
+    """Apply batch normalisation to the channels (Ioffe & Szegedy 2015), or to a sequence's features."""
     match len(shape):
         case 1:
             return nn.BatchNorm1d(shape[0])
@@ -47,7 +47,7 @@ def norm(shape: Shape) -> nn.Module:
 
 @op(cost=_norm_cost)
 def layernorm(shape: Shape) -> nn.Module:
-    """Layer normalisation (Ba et al. 2016): of each position's features, of a whole image."""
+    """Apply layer normalisation to each position's features, or to a whole image (Ba et al. 2016)."""
     return nn.GroupNorm(1, shape[0]) if len(shape) >= 3 else nn.LayerNorm(shape[-1])
 
 
@@ -61,7 +61,7 @@ def _group_norm_cost(shape: Shape, groups: int) -> Cost:
 
 @op(cost=_group_norm_cost)
 def groupnorm(shape: Shape, groups: int) -> nn.Module:
-    """Normalisation of ``groups`` groups of channels, each sample by itself (Wu & He 2018)."""
+    """Normalise ``groups`` groups of channels, each sample separately (Wu & He 2018)."""
     made = nn.GroupNorm(groups, shape[channel_axis(shape)])
     return Positionwise(made) if len(shape) == 2 else made
 
@@ -75,7 +75,7 @@ def _instance_norm_cost(shape: Shape) -> Cost:
 
 @op(cost=_instance_norm_cost)
 def instancenorm(shape: Shape) -> nn.Module:
-    """Normalisation of each channel of each image by itself (Ulyanov et al. 2016)."""
+    """Normalise each channel of each image separately (Ulyanov et al. 2016)."""
     return nn.InstanceNorm2d(shape[0], affine=True)
 
 
@@ -99,6 +99,6 @@ def dropout(rate: float = 0.5) -> nn.Module:
 def drop_path(rate: float = 0.1) -> nn.Module:
     """Zero whole samples with probability ``rate`` during training (Huang et al. 2016).
 
-    At the end of a residual's body: stochastic depth.
+    At the end of a residual's body, this is stochastic depth.
     """
     return DropPath(rate)

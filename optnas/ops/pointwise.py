@@ -1,6 +1,6 @@
-"""Functions applied number by number: to the layer's input, or to what another function returns.
+"""Elementwise functions, applied to a layer's input or to the result of another function.
 
-``tanh`` is a layer; ``tanh(mul(x, x))`` is one too, the same function of another one.
+``tanh`` is a layer; so is ``tanh(mul(x, x))``, the same function applied to another one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _POSITIONAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
 class Function(Op):
-    """A function of tensors of one shape, to a tensor of that shape.
+    """Op that maps tensors of one shape to a tensor, usually of that shape.
 
     Attributes:
-        apply: Computes it: takes the operands, then the constants by name.
-        constants: The arguments that are numbers in its formula, and that ``learnable=True`` makes
-            parameters which start from there.
-        functions: Arithmetic functions that it consists of.
+        apply: Computes the function: takes the operands, then the constants by name.
+        constants: Names of the numbers in its formula; ``learnable=True`` makes them parameters that
+            start from the given values.
+        functions: Number of arithmetic functions in its formula.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Function(Op):
         return {name: value for name, value in node.args if name in self.constants}
 
     def params(self, node: Node) -> int:
-        """Return how many learnable numbers the function itself has."""
+        """Return the number of learnable constants of the function itself."""
         return len(self.constants) if node.arguments.get("learnable") else 0
 
     def own_cost(self, node: Node, shape: Shape) -> Cost:
@@ -70,7 +70,7 @@ class Function(Op):
 
 
 class Pointwise(Function):
-    """A function of one operand, or of none."""
+    """Elementwise function of one operand, or of none."""
 
     def __init__(
         self,
@@ -107,10 +107,10 @@ class Pointwise(Function):
 
 
 def operands_of(node: Node) -> tuple[Node, ...]:
-    """Return what the function of ``node`` is applied to; nothing for the layer's input.
+    """Return the operands of ``node``; none if it is applied to the layer's input.
 
     Raises:
-        ValueError: If those are no functions, or too many.
+        ValueError: If the operands are not functions, or too many.
     """
     operands = tuple(value for arg, value in node.args if arg == "of") + node.children
     if isinstance(node.op, Pointwise) and len(operands) > 1:
@@ -131,17 +131,17 @@ def pointwise(
     functions: int = 1,
     simplify: Callable[[Node], Node | None] | None = None,
 ) -> Pointwise:
-    """Make and register a function of one operand.
+    """Make and register an elementwise function of one operand.
 
     Args:
-        name: What it is called.
-        apply: Computes it.
-        doc: What it is, in a line.
-        constants: The numbers in its formula: ``scale(x, 1.2)`` has the factor. Without any, the
-            operand may be left out: ``tanh`` is ``tanh(x)``.
+        name: Name of the op.
+        apply: Computes the function.
+        doc: Docstring of the op, in one line.
+        constants: Names of the numbers in its formula: ``scale(x, 1.2)`` has the factor. Without any,
+            the operand may be left out: ``tanh`` is ``tanh(x)``.
         of: Whether it has an operand at all.
-        module: Makes the module that stands for it where it is a layer.
-        functions: Arithmetic functions that it consists of.
+        module: Makes the module to build; by default one that calls ``apply``.
+        functions: Number of arithmetic functions in its formula.
         simplify: As for :func:`~optnas.ops.define.op`.
     """
     if constants:

@@ -28,7 +28,7 @@ def _pool_cost(shape: Shape, kernel: int = 2, stride: int | None = None) -> Cost
 
 
 def _geometry(kernel: int, stride: int | None) -> tuple[int, int]:
-    """Return stride and padding: tiles without padding, overlapping windows with half a kernel of it."""
+    """Return stride and padding: half a kernel of padding if the windows overlap, else none."""
     stride = kernel if stride is None else stride
     return stride, 0 if stride >= kernel else kernel // 2
 
@@ -40,19 +40,19 @@ def _no_pool(node: Node) -> Node | None:
 
 @op(cost=_pool_cost, simplify=_no_pool)
 def maxpool(kernel: int, stride: int | None = None) -> nn.Module:
-    """The largest number of each ``kernel`` × ``kernel`` window.
+    """Take the maximum of each ``kernel`` × ``kernel`` window.
 
     Args:
         kernel: Side of the square window.
-        stride: Step of the window; by default ``kernel``. Where windows overlap, half a kernel of
-            padding keeps the size of an odd kernel at stride 1.
+        stride: Step of the window; by default ``kernel``. If windows overlap, half a kernel of
+            padding is added, so that an odd kernel at stride 1 keeps the image size.
     """
     return nn.MaxPool2d(kernel, *_geometry(kernel, stride))
 
 
 @op(cost=_pool_cost, simplify=_no_pool)
 def avgpool(kernel: int, stride: int | None = None) -> nn.Module:
-    """The mean of each window, padding not counted in. Arguments as for ``maxpool``."""
+    """Take the mean of each window, excluding the padding. Arguments as for ``maxpool``."""
     return nn.AvgPool2d(kernel, *_geometry(kernel, stride), count_include_pad=False)
 
 
@@ -63,13 +63,13 @@ def _global_cost(shape: Shape) -> Cost:
 
 @op(cost=_global_cost)
 def global_avgpool() -> nn.Module:
-    """The mean of each channel: (channels,)."""
+    """Take the mean of each channel: (channels,)."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 @op(cost=_global_cost)
 def global_maxpool() -> nn.Module:
-    """The largest number of each channel: (channels,)."""
+    """Take the maximum of each channel: (channels,)."""
     return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten())
 
 
@@ -86,11 +86,11 @@ def _adaptive_cost(shape: Shape, size: int) -> Cost:
 
 @op(cost=_adaptive_cost)
 def adaptive_avgpool(size: int) -> nn.Module:
-    """Means over as many windows as make the image ``size`` × ``size``."""
+    """Resize the image to ``size`` × ``size`` by the mean of each window."""
     return nn.AdaptiveAvgPool2d(size)
 
 
 @op(cost=_adaptive_cost)
 def adaptive_maxpool(size: int) -> nn.Module:
-    """The largest numbers of as many windows as make the image ``size`` × ``size``."""
+    """Resize the image to ``size`` × ``size`` by the maximum of each window."""
     return nn.AdaptiveMaxPool2d(size)

@@ -31,7 +31,7 @@ class _Residual(Op):
         return Residual(chain_modules(node.children, site), site.build(shortcut) if shortcut else None)
 
     def _shortcut(self, before: Shape, after: Shape) -> Node | None:
-        """Return what brings the input to the body's shape: a strided 1×1 convolution and a norm."""
+        """Return a strided 1×1 convolution and a norm that map ``before`` to ``after``; ``None`` if equal."""
         if before == after:
             return None
         if len(before) != 3 or len(after) != 3:

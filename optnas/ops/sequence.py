@@ -1,4 +1,7 @@
-"""Sequences: tokens (length,) to features (length, features), and through time."""
+"""Ops on sequences: embeddings, 1-D convolutions and recurrent layers.
+
+Tokens are (length,), features are (length, features).
+"""
 
 from __future__ import annotations
 
@@ -35,11 +38,11 @@ def _known(vocabulary: int | None, example: str) -> int:
 
 @op(cost=_embedding_cost)
 def embedding(width: int, vocabulary: int | None = None) -> nn.Module:
-    """A learned vector of ``width`` features for each token: (length,) to (length, width).
+    """Map each token to a learned vector of ``width`` features: (length,) to (length, width).
 
     Args:
         width: Features of a token.
-        vocabulary: How many tokens there are; by default as many as the data has.
+        vocabulary: Number of different tokens; by default that of the data.
     """
     return nn.Embedding(_known(vocabulary, "embedding(64, vocabulary=1000)"), width)
 
@@ -58,17 +61,17 @@ def _lm_head_cost(shape: Shape, vocabulary: int | None = None) -> Cost:
 
 @op(cost=_lm_head_cost)
 def lm_head(shape: Shape, vocabulary: int | None = None) -> nn.Module:
-    """A matrix product at each position to a score for each word: (length, vocabulary).
+    """Compute a score for each word at each position by a linear layer: (length, vocabulary).
 
     Args:
-        vocabulary: How many words; by default as many as the data has.
+        vocabulary: Number of words; by default that of the data.
     """
     return nn.Linear(shape[1], _known(vocabulary, "lm_head(1000)"))
 
 
 @op(cost=lambda shape: Cost(shape[1:], activations=shape[-1]))
 def last(x: Tensor) -> Tensor:
-    """The features of the last position: (features,)."""
+    """Return the features of the last position: (features,)."""
     return x[:, -1]
 
 
@@ -115,16 +118,16 @@ def conv1d(
     causal: bool = False,
     bias: bool = True,
 ) -> nn.Module:
-    """A convolution over positions: (length, features) to (length, width).
+    """Apply a convolution over positions: (length, features) to (length, width).
 
     Args:
-        width: Output features; ``"same"`` for as many as come in.
-        kernel: Length of the window.
-        stride: Step of the window.
-        dilation: Distance between the window's points.
-        groups: In how many separate groups features are combined.
-        causal: Whether a position sees only itself and what is before it, as language modelling needs.
-        bias: Whether each output feature has one.
+        width: Output features; ``"same"`` for as many as the input has.
+        kernel: Length of the kernel.
+        stride: Step of the kernel.
+        dilation: Distance between kernel elements.
+        groups: Number of groups of features, convolved separately.
+        causal: Whether a position sees only itself and earlier ones, as language modelling needs.
+        bias: Whether each output feature has a bias.
     """
     features = shape[1]
     convolution = nn.Conv1d(features, channels_of(width, shape), kernel, stride, 0, dilation, groups, bias)
@@ -165,7 +168,7 @@ def _recurrent(
     bidirectional: bool,
     dropout: float,
 ) -> nn.Module:
-    # PyTorch drops out between layers only, and warns where there is one layer.
+    # PyTorch applies dropout between layers only, and warns if there is a single layer.
     between = dropout if layers > 1 else 0.0
     arguments: dict[str, Any] = {"batch_first": True, "dropout": between, "bidirectional": bidirectional}
     return States(make(features, width, layers, **arguments))
@@ -175,13 +178,13 @@ def _recurrent(
 def lstm(
     input_size: int, width: int, layers: int = 1, bidirectional: bool = False, dropout: float = 0.0
 ) -> nn.Module:
-    """Long short-term memory (Hochreiter & Schmidhuber 1997): (length, features) to (length, width).
+    """Apply an LSTM (Hochreiter & Schmidhuber 1997): (length, features) to (length, width).
 
     Args:
         width: Features of the state.
-        layers: How many stand on one another.
-        bidirectional: Whether a second one reads backwards; the output is twice as wide.
-        dropout: Between the layers, during training.
+        layers: Number of stacked layers.
+        bidirectional: Whether a second LSTM reads backwards; this doubles the output features.
+        dropout: Dropout probability between the layers, during training.
     """
     return _recurrent(nn.LSTM, input_size, width, layers, bidirectional, dropout)
 
@@ -190,7 +193,7 @@ def lstm(
 def gru(
     input_size: int, width: int, layers: int = 1, bidirectional: bool = False, dropout: float = 0.0
 ) -> nn.Module:
-    """Gated recurrent unit (Cho et al. 2014). Arguments as for ``lstm``."""
+    """Apply a gated recurrent unit (Cho et al. 2014). Arguments as for ``lstm``."""
     return _recurrent(nn.GRU, input_size, width, layers, bidirectional, dropout)
 
 
@@ -198,5 +201,5 @@ def gru(
 def rnn(
     input_size: int, width: int, layers: int = 1, bidirectional: bool = False, dropout: float = 0.0
 ) -> nn.Module:
-    """Simple recurrence with tanh (Elman 1990). Arguments as for ``lstm``."""
+    """Apply a simple recurrent network with tanh (Elman 1990). Arguments as for ``lstm``."""
     return _recurrent(nn.RNN, input_size, width, layers, bidirectional, dropout)

@@ -1,4 +1,4 @@
-"""The modules for sequences that PyTorch does not have. Batches are (batch, length, features)."""
+"""Modules for sequences that PyTorch does not have. Batches are (batch, length, features)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class States(nn.Module):
-    """What a recurrent module returns at every position, without its final state."""
+    """Recurrent module that returns the outputs at all positions, without the final state."""
 
     def __init__(self, recurrent: nn.RNNBase) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class States(nn.Module):
 
 
 class Sequence1d(nn.Module):
-    """A 1-D convolution with features last, and padding of its own before and after."""
+    """1-D convolution of (batch, length, features), with separate padding before and after."""
 
     def __init__(self, convolution: nn.Conv1d, padding: tuple[int, int]) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class SelfAttention(nn.Module):
 
 
 class LearnedPositions(nn.Module):
-    """A learned vector added at each position."""
+    """Learned position encoding, added to the input."""
 
     def __init__(self, length: int, features: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class LearnedPositions(nn.Module):
 
 
 class Sinusoids(nn.Module):
-    """sin and cos of the position at geometrically spaced frequencies (Vaswani et al. 2017)."""
+    """Position encoding by sin and cos at geometrically spaced frequencies (Vaswani et al. 2017)."""
 
     waves: Tensor
 
@@ -100,7 +100,7 @@ class Sinusoids(nn.Module):
 
 
 class Patches(nn.Module):
-    """Square patches of an image, each turned into features."""
+    """Linear projection of the square patches of an image to features."""
 
     def __init__(self, channels: int, width: int, size: int) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Patches(nn.Module):
 
 
 class ClassToken(nn.Module):
-    """A learned position before the others."""
+    """Module that prepends a learned token to the sequence."""
 
     def __init__(self, features: int) -> None:
         super().__init__()

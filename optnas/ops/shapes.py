@@ -1,4 +1,4 @@
-"""What ops expect of a shape, said in one line where it does not fit."""
+"""Checks of input shapes, with one-line error messages, and arithmetic of shapes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["channel_axis", "channels_of", "image", "numel", "positive", "sequenc
 
 
 def image(shape: Shape) -> tuple[int, int, int]:
-    """Return ``(channels, height, width)``.
+    """Return an image's shape, ``(channels, height, width)``.
 
     Raises:
         ValueError: If the shape is not an image's.
@@ -19,7 +19,7 @@ def image(shape: Shape) -> tuple[int, int, int]:
 
 
 def sequence(shape: Shape) -> tuple[int, int]:
-    """Return ``(length, features)``.
+    """Return a sequence's shape, ``(length, features)``.
 
     Raises:
         ValueError: If the shape is not a sequence's.
@@ -30,15 +30,15 @@ def sequence(shape: Shape) -> tuple[int, int]:
 
 
 def channel_axis(shape: Shape) -> int:
-    """Return which size counts the channels: the first of an image's, the last of any other shape."""
+    """Return the axis of the channels: the first of an image's shape, the last of any other shape."""
     return 0 if len(shape) >= 3 else len(shape) - 1
 
 
 def channels_of(width: int | str, shape: Shape) -> int:
-    """Return how many channels ``width`` is: a number, or ``"same"`` for those of ``shape``.
+    """Return the number of channels: ``width``, or that of ``shape`` if ``width`` is ``"same"``.
 
     Raises:
-        ValueError: If it is another word.
+        ValueError: If ``width`` is any other string.
     """
     if width == "same":
         return shape[channel_axis(shape)]
@@ -48,7 +48,7 @@ def channels_of(width: int | str, shape: Shape) -> int:
 
 
 def numel(shape: Shape) -> int:
-    """Return how many numbers a shape holds."""
+    """Return the number of elements of a tensor of this shape."""
     product = 1
     for size in shape:
         product *= size
@@ -63,10 +63,10 @@ def positive(**sizes: int) -> None:
 
 
 def window(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """Return the length that a sliding window leaves of ``size``.
+    """Return the output length of a sliding window over an input of length ``size``.
 
     Raises:
-        ValueError: If the window does not fit in.
+        ValueError: If the window does not fit into the padded input.
     """
     length = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     if length < 1:

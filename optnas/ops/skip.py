@@ -1,4 +1,4 @@
-"""What an edge is besides a layer: a way through, or none."""
+"""Skip connections and absent edges of cells."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _none_cost(shape: Shape, stride: int = 1) -> Cost:
 
 @op(cost=_none_cost)
 def none(stride: int = 1) -> nn.Module:
-    """Zeros, whatever comes in: an edge that is not there."""
+    """Return zeros for every input: an absent edge of a cell."""
     return Zeros(stride)
 
 
@@ -50,28 +50,28 @@ def _reduce_cost(shape: Shape, width: int | str = "same") -> Cost:
 
 @op(name="offset_convs", cost=_reduce_cost)
 def _offset_convs(shape: Shape, width: int | str = "same") -> nn.Module:
-    """Two 1×1 convolutions of stride 2, one a pixel off the other, their channels side by side."""
+    """Apply two 1×1 convolutions of stride 2, one shifted by a pixel, and concatenate the channels."""
     return FactorizedReduce(shape[0], channels_of(width, shape))
 
 
 @op
 def factorized_reduce(width: int | str = "same") -> Node:
-    """Half the image: relu, two 1×1 convolutions a pixel off each other, norm.
+    """Halve the image: ReLU, two 1×1 convolutions of which one is shifted by a pixel, batch norm.
 
     The factorised reduction of NASNet and DARTS (Zoph et al. 2018; Liu et al. 2019).
 
     Args:
-        width: Output channels; ``"same"`` for as many as come in.
+        width: Output channels; ``"same"`` for as many as the input has.
     """
     return seq(relu(), _offset_convs(width=width), norm())
 
 
 @op
 def skip(stride: int = 1) -> Node:
-    """The identity; at stride 2 a factorised reduction.
+    """Return the input unchanged; at stride 2, apply a factorised reduction.
 
     Args:
-        stride: 1, or 2 for half the image.
+        stride: 1, or 2 to halve the image.
     """
     if stride not in (1, 2):
         raise ValueError(f"stride={stride!r}: a skip keeps the image or halves it")

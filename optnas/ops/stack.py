@@ -1,4 +1,4 @@
-"""Cells on one another, each fed by the two before it (Zoph et al. 2018; Liu et al. 2019)."""
+"""Stack of cells, each applied to the outputs of the two before it (Zoph et al. 2018; Liu et al. 2019)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _WORDS = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 @lru_cache(maxsize=256)
 def _adapters(width: int) -> tuple[Node, Node]:
-    """Return what brings an input to ``width`` channels, and what halves the image as well."""
+    """Return an op that maps an input to ``width`` channels, and one that also halves the image."""
     return relu_conv_bn(1, width=width), factorized_reduce(width=width)
 
 
 class _Step(NamedTuple):
-    """One cell of a stack: what its inputs go through first, and where that starts."""
+    """One cell of a stack, the ops that adapt its two inputs, and the input shape of each."""
 
     cell: Node
     older: Node
@@ -55,7 +55,7 @@ class _Stack(Op):
         return dataclasses.replace(total, depth=newer_depth)
 
     def build(self, node: Node, site: Site) -> nn.Module:
-        site.cost(node)  # raises where shapes do not fit
+        site.cost(node)  # raises if shapes do not fit
         return StackModule(
             (
                 site.at(step.older_shape).build(step.older),
@@ -112,7 +112,7 @@ Args:
 
 
 class StackModule(nn.Module):
-    """Cells, each fed by what its two inputs make of the two cells before it."""
+    """Stack of cells, each applied to the adapted outputs of the two cells before it."""
 
     def __init__(self, steps: Iterator[tuple[nn.Module, nn.Module, nn.Module]]) -> None:
         super().__init__()

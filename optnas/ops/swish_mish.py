@@ -1,6 +1,6 @@
-"""Swish and Mish with fewer passes over memory than formulas and PyTorch's own kernels take.
+"""Swish and Mish with fewer passes over memory than their formulas and PyTorch's kernels need.
 
-Training a small convolutional network on the CPU spends as long on activations as on products.
+Training a small convolutional network on the CPU takes as long for activations as for matrix products.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch.nn import functional
 
 __all__ = ["FixedSwish", "Mish"]
 
-# Beyond this tanh(softplus(x)) is 1 in float32, and exp(x)² would overflow much later.
+# From here on tanh(softplus(x)) is 1 in float32; exp(x)² overflows only for much larger x.
 _LARGE = 20.0
 
 
 class _Swish(torch.autograd.Function):
-    """x·σ(βx) = silu(βx) / β, so that its derivative is that of silu at βx, one kernel."""
+    """Swish as silu(βx) / β; its derivative is that of silu at βx, which takes a single kernel."""
 
     @staticmethod
     def forward(context: Any, x: Tensor, beta: float) -> Tensor:
@@ -35,7 +35,7 @@ class _Swish(torch.autograd.Function):
 
 
 class FixedSwish(nn.Module):
-    """x·σ(βx) for a β that is not learned (Ramachandran et al. 2017, arXiv 1710.05941)."""
+    """Swish, x·σ(βx), with a fixed β (Ramachandran et al. 2017, arXiv 1710.05941)."""
 
     def __init__(self, beta: float) -> None:
         super().__init__()
@@ -51,11 +51,11 @@ class FixedSwish(nn.Module):
 
 
 class _Mish(torch.autograd.Function):
-    """x·tanh(softplus(x)) with tanh(softplus(x)) = n / (n + 2), n = exp(x)·(exp(x) + 2)."""
+    """Mish, x·tanh(softplus(x)), with tanh(softplus(x)) = n / (n + 2), n = exp(x)·(exp(x) + 2)."""
 
     @staticmethod
     def forward(context: Any, x: Tensor) -> Tensor:
-        # As few new tensors as can be: fetching memory costs more than these sums.
+        # As few new tensors as possible: memory access costs more than this arithmetic.
         exp = x.clamp(max=_LARGE).exp_()
         gate = (exp + 2).mul_(exp)
         gate.div_(torch.add(gate, 2, out=exp))
@@ -72,7 +72,10 @@ class _Mish(torch.autograd.Function):
 
 
 class Mish(nn.Mish):
-    """x·tanh(softplus(x)) (Misra 2020, arXiv 1908.08681); PyTorch's CPU kernel computes two logarithms."""
+    """Mish, x·tanh(softplus(x)) (Misra 2020, arXiv 1908.08681), faster on the CPU than PyTorch's.
+
+    PyTorch's CPU kernel computes two logarithms.
+    """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - PyTorch's name
         if input.device.type != "cpu" or input.dtype != torch.float32:

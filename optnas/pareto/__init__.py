@@ -1,4 +1,4 @@
-"""Several objectives at once: dominance, the front, hypervolume. All values are to be minimised."""
+"""Pareto dominance, the front and hypervolume of several objectives. All values are to be minimised."""
 
 from optnas.pareto.dominance import best_first, crowding, front, ranks
 from optnas.pareto.hypervolume import boxes, contributions, hypervolume

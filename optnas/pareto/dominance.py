@@ -1,4 +1,4 @@
-"""Dominance: non-domination ranks, the front, crowding. All values are to be minimised."""
+"""Non-domination ranks, the Pareto front, crowding distances. All values are to be minimised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["best_first", "crowding", "front", "ranks"]
 
 
 def front(points: Points) -> NDArray[np.intp]:
-    """Return the indices of the points that no other dominates, in order; of equal ones all.
+    """Return the indices of the points that no other dominates, ascending; all of equal points.
 
     A point dominates another when it is no worse in any objective and better in at least one.
     """
@@ -21,9 +21,9 @@ def front(points: Points) -> NDArray[np.intp]:
 
 
 def ranks(points: Points) -> NDArray[np.intp]:
-    """Return each point's non-domination rank: 0 for the front, 1 for the front without it, …
+    """Return each point's non-domination rank: 0 for the front, 1 for the front of the others, …
 
-    Takes O(n²·m) time for n points and m objectives; O(n log n) for one or two. Points are looked at in
+    Takes O(n²·m) time for n points and m objectives; O(n log n) for one or two. Points are ranked in
     lexicographic order, in which none comes before another that dominates it (Zhang et al. 2015,
     "An efficient approach to nondominated sorting", section III).
     """
@@ -46,8 +46,8 @@ def ranks(points: Points) -> NDArray[np.intp]:
 def _ranks_of_pairs(points: Points) -> NDArray[np.intp]:
     """Return the ranks of points with two objectives, by one sweep along the first.
 
-    Each front is kept by the smallest second value it has reached: those are increasing, so the
-    first front whose last point does not dominate the next one is found by bisection.
+    Each front is represented by its smallest second value so far. These values increase from front to
+    front, so the first front whose last point does not dominate the next one is found by bisection.
     """
     order = np.lexsort((points[:, 1], points[:, 0]))
     result = np.zeros(len(points), dtype=np.intp)
@@ -65,7 +65,7 @@ def crowding(points: Points) -> Points:
     """Return each point's crowding distance: how far apart its neighbours along the front are.
 
     Summed over the objectives; infinite for the first and last of each (Deb et al. 2002, section III-B).
-    Of equal points only one is counted as spread out, the others have distance 0.
+    Of equal points only the first has this distance, the others have 0.
     """
     points = np.asarray(points, dtype=float)
     distinct, first, inverse = np.unique(points, axis=0, return_index=True, return_inverse=True)
@@ -83,12 +83,13 @@ def crowding(points: Points) -> Points:
 def best_first(points: Points, worst: Points | None = None) -> NDArray[np.intp]:
     """Return the indices of the points in the order of NSGA-II: by rank, then the least crowded first.
 
-    Distances are those of the :func:`scaled` points. Equal points stay in their order.
+    Crowding distances are those of points scaled by :func:`~optnas.pareto.scaled_to`. Equal points stay in
+    their order.
 
     Args:
         points: The points.
-        worst: Of each objective the worst value that is of use, NaN where that is not known. What lies
-            beyond it comes last, by how far beyond.
+        worst: The worst value of each objective inside the region of interest, NaN where that is unknown.
+            Points beyond it come last, by how far beyond.
     """
     rank = ranks(points)
     distance, beyond = np.zeros(len(points)), np.zeros(len(points))

@@ -44,7 +44,7 @@ def _volume(points: Points, bound: Points) -> float:
 
 
 def boxes(points: Points, reference: Sequence[float]) -> tuple[Points, Points]:
-    """Return the disjoint boxes, within ``reference``, that ``points`` leave undominated.
+    """Return disjoint boxes that make up the volume within ``reference`` that ``points`` do not dominate.
 
     Returns:
         Their lower corners, minus infinity where a box is open, and their upper corners, each of shape
@@ -75,7 +75,7 @@ def _boxes(points: Points, bound: Points) -> tuple[list[list[float]], list[list[
 
 
 def contributions(points: Points, reference: Sequence[float]) -> Points:
-    """Return how much hypervolume would be lost with each point; in O(n log n) for a front of pairs."""
+    """Return the hypervolume that each point alone adds; in O(n log n) for a front of two objectives."""
     points = np.asarray(points, dtype=float)
     bound = np.asarray(reference, dtype=float)
     if len(bound) == 2 and (points < bound).all() and not ranks(points).any():
@@ -87,7 +87,7 @@ def contributions(points: Points, reference: Sequence[float]) -> Points:
 
 
 def _rectangles(pairs: Points, bound: Points) -> Points:
-    """Return what each of a front of pairs alone dominates: up to its neighbours; of equal ones nothing."""
+    """Return each point's contribution to a front of two objectives: a rectangle, or 0 for equal points."""
     distinct, inverse, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
     right = np.append(distinct[1:, 0], bound[0])
     above = np.concatenate(([bound[1]], distinct[:-1, 1]))

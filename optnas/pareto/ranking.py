@@ -1,4 +1,4 @@
-"""Non-domination ranks of points that come one after the other."""
+"""Non-domination ranks of points that are added one after the other."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from optnas.pareto import contributions, crowding, ranks
 
 __all__ = ["Ranking"]
 
-# So many new points at once are ranked faster together with all others than one by one.
+# More new points than this at once are ranked faster together with all others than one by one.
 _TOGETHER = 50
 
 
 class Ranking:
-    """Points with their non-domination ranks, kept up to date as points come.
+    """Points with their non-domination ranks, which are updated as points are added.
 
-    A new point takes the rank after the worst that dominates it, and pushes those that it dominates one
-    rank further, which push others (Li et al. 2017, "Efficient nondomination level update"): linear time,
-    where ranking all anew takes n log n for two objectives and quadratic time for more.
+    A new point takes the rank after the worst that dominates it, and pushes the points that it dominates
+    one rank further, which push others (Li et al. 2017, "Efficient nondomination level update"): linear
+    time, where ranking all anew takes n log n for two objectives and quadratic time for more.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Ranking:
         return key in self._values
 
     def put(self, key: Hashable, values: Iterable[float]) -> None:
-        """Let ``key`` stand for a point, to be minimised; what is not a number is worse than everything."""
+        """Add or replace the point of ``key``, to be minimised; NaN counts as worse than everything."""
         point = tuple(np.inf if value != value else float(value) for value in values)
         before = self._values.get(key)
         if before == point:
@@ -50,7 +50,7 @@ class Ranking:
             self._whole = False
 
     def drop(self, key: Hashable) -> None:
-        """Forget a point, if it is there."""
+        """Remove the point of ``key``, if there is one."""
         if self._values.pop(key, None) is not None:
             self._whole = False
 
@@ -60,22 +60,21 @@ class Ranking:
         return {key: int(self._ranks[place]) for key, place in self._places.items()}
 
     def rank(self, key: Hashable) -> int:
-        """Return the rank of one."""
+        """Return the rank of the point of ``key``."""
         self._settle()
         return int(self._ranks[self._places[key]])
 
     def behind(self, key: Hashable) -> int:
-        """Return how many points have a higher rank than one."""
+        """Return how many points have a higher rank than the point of ``key``."""
         self._settle()
         return int(np.count_nonzero(self._ranks > self._ranks[self._places[key]]))
 
     def is_among_first(self, key: Hashable, count: int) -> bool:
         """Return whether ``key`` is among the first ``count`` points, in the order of NSGA-II.
 
-        By rank; within a rank by how much hypervolume would be lost without the point, for more than two
-        objectives by crowding distance. Both are taken on the points' places along each objective, not
-        on their values, so that no objective weighs more for its unit or its spread. Equal points share
-        the first of their places.
+        By rank; within a rank by hypervolume contribution, for more than two objectives by crowding distance.
+        Both are computed from the points' positions along each objective, not from their values, so that no
+        objective weighs more for its unit or its spread. Equal points share the first of their positions.
         """
         self._settle()
         mine = self._places[key]
@@ -93,7 +92,7 @@ class Ranking:
         return ahead + int(equals[apart > here * (1 + 1e-9)].sum()) < count
 
     def _settle(self) -> None:
-        """Give every point its place and its rank."""
+        """Update the ranks with all points added or removed since the last time."""
         if self._whole and not self._new:
             return
         if not self._whole:
@@ -138,20 +137,20 @@ def _dominated_by(front: NDArray[np.float64], points: NDArray[np.float64]) -> ND
     """Return which of ``points`` are dominated by any of ``front``, none of which dominates another."""
     if points.shape[1] != 2:
         return np.asarray(_dominate(front[:, None], points).any(axis=0))
-    # Of those no worse in the first objective the nearest is the best in the second.
+    # Of the front's points that are no worse in the first objective, the nearest is the best in the second.
     front = front[np.argsort(front[:, 0])]
     nearest = np.searchsorted(front[:, 0], points[:, 0], side="right") - 1
     return np.asarray((nearest >= 0) & _dominate(front[nearest], points))
 
 
 def _in_places(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each value's place along its objective, from 0 for the best to 1 for the worst."""
+    """Return each value's position along its objective, from 0 for the best to 1 for the worst."""
     places = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in points.T]
     return np.stack([place / max(1, place.max()) for place in places], axis=1)
 
 
 def _apart(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how much each of some different points, none of which dominates another, adds to them."""
+    """Return each point's hypervolume contribution or crowding distance, for distinct points of one rank."""
     if points.shape[1] == 2:
         return contributions(points, (1.1, 1.1))
     return crowding(points)

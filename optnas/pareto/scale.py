@@ -1,4 +1,4 @@
-"""Objectives on one scale: logarithms where values span more than a factor of ten, and [0, 1]."""
+"""Scaling of objectives: to logarithms if values span more than a factor of ten, and to [0, 1]."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 __all__ = ["Points", "in_decades", "scaled", "scaled_to"]
 
 Points = NDArray[np.float64]
-"""Shape (points, objectives)."""
+"""Array of shape (points, objectives)."""
 
 
 def in_decades(points: Points) -> Points:
-    """Return the points with every wide objective by its decimal logarithm.
+    """Return the points with the values of every wide objective replaced by decimal logarithms.
 
-    Wide is an objective whose values have one sign and span more than a factor of ten, as costs do.
+    An objective is wide if its values have one sign and span more than a factor of ten, as costs do.
     """
     columns = []
     for column in points.T:
@@ -27,9 +27,9 @@ def in_decades(points: Points) -> Points:
 
 
 def scaled(points: Points) -> Points:
-    """Return the points in decades, with each objective brought to [0, 1] over all of them.
+    """Return the points in decades, with each objective scaled to [0, 1] over all of them.
 
-    What is infinite or not a number becomes the worst.
+    Infinity and NaN become 1, the worst, minus infinity 0.
     """
     columns = []
     for column in in_decades(points).T:
@@ -41,12 +41,12 @@ def scaled(points: Points) -> Points:
 
 
 def scaled_to(points: Points, worst: Points) -> Points:
-    """Return the :func:`scaled` points with what is worst of use at 1, where it is known.
+    """Return the :func:`scaled` points with the worst value inside the region of interest at 1, if known.
 
     Args:
         points: At least one.
-        worst: Of each objective the worst value that is of use, NaN where that is not known. What lies
-            beyond it comes to more than 1.
+        worst: The worst value of each objective inside the region of interest, NaN where that is unknown.
+            Values beyond it come to more than 1.
     """
     known = np.isfinite(worst)
     *space, limit = scaled(np.concatenate([points, np.where(known, worst, points[0])[None]]))

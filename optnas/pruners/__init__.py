@@ -1,4 +1,4 @@
-"""Pruners for several objectives."""
+"""Pruners for several objectives, and their names."""
 
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.pareto_improvement import ParetoImprovementPruner

@@ -17,34 +17,35 @@ __all__ = ["ParetoHalvingPruner"]
 
 
 class ParetoHalvingPruner(BasePruner):
-    """Stops a trial at a rung that is dominated there and not among the rung's best 1/η.
+    """Pruner that stops a trial at a rung if it is dominated there and not among the rung's best 1/η.
 
     Asynchronous successive halving (Li et al. 2020, arXiv 1810.05934, in its stopping form) with the
-    order of NSGA-II instead of one value: by non-domination rank, and within a rank by the hypervolume
-    that would be lost without the trial (with more than two objectives by crowding distance). Both are
-    taken on the places of the rung's trials along each objective, so decisions are the same whatever an
-    objective's unit or zero is, and costs need not be given as logarithms.
+    order of NSGA-II in place of one value: by non-domination rank, and within a rank by hypervolume
+    contribution (with more than two objectives by crowding distance). Both are computed from the order of
+    the rung's trials along each objective, so decisions are the same whatever an objective's unit or zero
+    is, and costs need not be given as logarithms.
 
     A trial on the rung's front is never stopped: with several objectives the front can be more than
-    1/η of the trials, and it is what the search is for. So what dominates everything goes on always.
-    Equal values share a place, and equal costs do dominate where the rest is better. What a noisy first rung
-    misjudges is lost, though; where trainings take turns late, begin with a later rung.
+    1/η of the trials, and it is what the search is for. So a trial that dominates all others always
+    continues. Equal values share a position, and of two trials of equal cost the one that is better in the
+    rest dominates. But trials that a noisy first rung misjudges are lost; where learning curves cross late,
+    begin with a later rung.
 
     Values at rungs are those given to :func:`optnas.report`; trials without any are never stopped. The
-    first report at a rung or between it and the next is what counts there, and when it is decided. A
-    trial that broke a constraint stands nowhere: it is worse than all that did not.
+    first report at a rung, or between it and the next, is the one that counts and that is decided on. A
+    trial that broke a constraint is not ranked: it is worse than all that did not.
 
     Args:
-        reduction_factor: η: 1/η of a rung's trials go on, and by this factor rungs grow. At least 2. Where
-            the next rung, or ``max_resource``, is further than η times this one, fewer go on: as many
+        reduction_factor: η: 1/η of a rung's trials continue, and rungs grow by this factor. At least 2. If
+            the next rung, or ``max_resource``, is further than η times this one, fewer continue: as many
             as make that part of the training cost no more than the one before.
         min_resource: The first rung, in the unit of the reported steps. The others are this times η,
             η², ….
-        max_resource: What a trial is trained in full: nothing is stopped there or later. By default
-            nobody knows, and a trial that reports at its very end may be stopped there.
+        max_resource: The step at which a trial is fully trained: nothing is stopped there or later. By
+            default it is unknown, and a trial that reports at its very end may be stopped there.
         rungs: The rungs, in place of those of ``min_resource`` and ``reduction_factor``.
-        warmup: How many trials a rung lets through before it stops any: by default η, so that the first
-            arrivals are treated the same whatever their order.
+        warmup: Number of trials that a rung lets through before it stops any: by default η, so that the
+            first arrivals are treated the same whatever their order.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -77,7 +78,7 @@ class ParetoHalvingPruner(BasePruner):
         self._standings = Standings(self._at_rungs)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return whether ``trial`` ends with what it reported last."""
+        """Return whether ``trial`` is stopped after its last report."""
         rung = self.decides_at(trial)
         if rung is None:
             return False
@@ -86,20 +87,20 @@ class ParetoHalvingPruner(BasePruner):
             return len(ranking) > self.warmup and not self.is_among_best(ranking, trial.number, rung)
 
     def decides_at(self, trial: FrozenTrial) -> int | None:
-        """Return the rung that ``trial`` reached with its last report; none where it reached none then."""
+        """Return the rung that ``trial`` reached with its last report; ``None`` if it reached no new one."""
         *before, step = rungs_of(trial) or [0]
         rung = self.rung_at(step)
         return None if any(self.rung_at(earlier) == rung for earlier in before) else rung
 
     def is_among_best(self, ranking: Ranking, number: int, rung: int) -> bool:
-        """Return whether that trial is on a rung's front or among the share that goes on from there."""
+        """Return whether a trial is on a rung's front or among the share that continues."""
         if number not in ranking:  # it broke a constraint
             return False
         count = math.ceil(len(ranking) * self.share_at(rung))
         return ranking.rank(number) == 0 or ranking.is_among_first(number, count)
 
     def share_at(self, rung: int) -> float:
-        """Return which share of a rung's trials goes on."""
+        """Return the share of a rung's trials that continues."""
         further = rung * self.reduction_factor
         ahead = [further] if self.rungs is None else [other for other in self.rungs if other > rung]
         if self.max_resource is not None:
@@ -107,7 +108,7 @@ class ParetoHalvingPruner(BasePruner):
         return min(1 / self.reduction_factor, rung / min(ahead, default=further))
 
     def rung_at(self, step: int) -> int | None:
-        """Return the last rung that a trial of so many steps has reached; none where nothing is decided."""
+        """Return the last rung at or before ``step``; ``None`` without one, or at the end of training."""
         if self.max_resource is not None and step >= self.max_resource:
             return None
         if self.rungs is not None:
@@ -120,7 +121,7 @@ class ParetoHalvingPruner(BasePruner):
         return rung
 
     def _at_rungs(self, trial: FrozenTrial) -> dict[int, list[float]]:
-        """Return the first of a trial's reports at each rung."""
+        """Return a trial's first report at each rung."""
         found: dict[int, list[float]] = {}
         for step, values in rungs_of(trial).items():
             rung = self.rung_at(step)

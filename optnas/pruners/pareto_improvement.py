@@ -1,4 +1,4 @@
-"""Stopping trials that are not going to improve the front."""
+"""Pruner that stops trials with little probability to improve the Pareto front."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ _DRAWN = 64
 
 
 class ParetoImprovementPruner(BasePruner):
-    """Stops a trial at a rung from where it would hardly ever come to improve the front.
+    """Pruner that stops the trials of a rung that are least likely to improve the Pareto front.
 
-    What a trial will come to is forecast from the trials that went on from the rung, by what it has there,
-    what is known of it and how it is trained (:mod:`optnas.samplers.forecast`). That gives every trial that
-    reached the rung a probability to be on the front of the complete ones, and of use at all. Those of the
-    least are stopped that have, together, a small share of all of it. So a rung that tells little stops
-    little, and one that tells nothing stops next to nothing.
+    The final values of all trials that reached the rung are forecast from trials trained further, by the
+    values there, the candidate's features and its training parameters (:mod:`optnas.samplers.forecast`).
+    That gives each trial a probability to be on the front of the complete ones and inside the region of
+    interest. The trials of lowest probability are stopped that have, together, a small share of the sum.
+    So a rung that tells little stops few, and one that tells nothing stops next to none.
 
     Args:
-        domain: What is known of the trials; without one they are judged by their values alone.
-        threshold: The share of the improvements that one is ready to lose at a rung.
-        max_resource: What a trial is trained in full: nothing is stopped there or later.
-        warmup: So many trials complete before any is stopped.
+        domain: The search space with its features and region of interest; without one, trials are judged
+            by their values alone.
+        threshold: The share of the summed probability of improvement that may be lost at a rung.
+        max_resource: The step at which a trial is fully trained: nothing is stopped there or later.
+        warmup: Number of complete trials that passed the rung before any is stopped there.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -66,7 +67,7 @@ class ParetoImprovementPruner(BasePruner):
         self._reader = Reader(self._begin, self._take)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return whether ``trial`` ends with what it reported last."""
+        """Return whether ``trial`` is stopped after its last report."""
         rung = max(rungs_of(trial), default=None)
         if rung is None or (self.max_resource is not None and rung >= self.max_resource):
             return False
@@ -89,15 +90,15 @@ class ParetoImprovementPruner(BasePruner):
         return bool(chances[chances <= chances[-1]].sum() <= self.threshold * chances.sum())
 
     def _chances(self, ends: Ends, complete: Array, signs: Array) -> Array:
-        """Return the probability of each trial to be on the front and of use, shape (trials,).
+        """Return each trial's probability to be on the front and inside the region, shape (trials,).
 
         Args:
-            ends: What is expected of the trials.
-            complete: What complete trials came to, shape (trials, objectives).
+            ends: The predicted final values of the trials.
+            complete: The values of complete trials, shape (trials, objectives).
             signs: 1 for each objective to be minimised, -1 for each to be maximised.
         """
         region = self._domain.region
-        # The same for all, so that trials differ by what they are.
+        # The same noise for all trials, so that only their predictions differ.
         noise = np.random.default_rng(0).standard_normal((_DRAWN, 1, len(signs)))
         drawn = np.maximum(ends.at(noise), region.best(signs))
         front = complete[pareto.front(complete)][:, None, None]

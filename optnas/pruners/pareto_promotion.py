@@ -20,36 +20,35 @@ __all__ = ["ParetoPromotionPruner", "promote"]
 
 
 class ParetoPromotionPruner(ParetoHalvingPruner):
-    """Pauses a trial at a rung until it is among the rung's best 1/η, and then lets it go on.
+    """Pruner that pauses a trial at a rung until it is among the rung's best 1/η and is resumed.
 
-    Asynchronous successive halving in the form in which it was published (Li et al. 2020, arXiv
-    1810.05934, algorithm 2), in the order of :class:`ParetoHalvingPruner`: by non-domination rank, then by
-    hypervolume contribution. A trial that reaches a rung goes on at once if it is on the rung's front or
-    among its best 1/η; else it is paused. Whoever is free looks from the top rung down for a
-    paused trial that has since come among the best 1/η and was not promoted, and goes on with it; only
-    where there is none does it begin a new one. Where the stopping form must let early trials through
-    for want of comparison, this one makes them wait and loses nothing. It pays with what is kept
-    of every paused trial: weights and optimiser state.
+    Asynchronous successive halving in its published form (Li et al. 2020, arXiv 1810.05934, algorithm 2),
+    in the order of :class:`ParetoHalvingPruner`: by non-domination rank, then by hypervolume contribution.
+    A trial that reaches a rung continues at once if it is on the rung's front or among its best 1/η; else
+    it is paused. A free worker looks from the top rung down for a paused trial that has since come among
+    the best 1/η and was not promoted, and resumes it; it begins a new trial only if there is none. The
+    stopping form must let early trials through for want of comparison; this one makes them wait and loses
+    nothing. Its price is the storage of every paused trial's weights and optimiser state.
 
-    In Optuna a trial that was pruned is finished for good, and that is what a paused one is: samplers and
-    dashboard know how to take it, and it waits beyond the end of a run, for a larger one. What goes on
-    with it is a new trial of the same parameters, whose record says whom it ``promotes``; the values of
-    each rung are in the record of the trial that reached it. (Had the paused trial stayed running or
-    waiting, samplers would be blind to it, any ``study.ask`` would take it up, and no run would end.) So a
-    promotion counts as a trial of the study; as most that go on do so at once, it is one trial in ten.
+    In Optuna a pruned trial is finished for good, and a paused trial is stored as a pruned one: samplers
+    and dashboard can handle it, and it outlasts a run, so that a larger one can resume it. The trial that
+    resumes it is a new one with the same parameters, whose record names the trial that it ``promotes``; the
+    values of each rung are in the record of the trial that reached it. (If the paused trial stayed running
+    or waiting, samplers would ignore it, any ``study.ask`` would take it up, and no run would end.) So a
+    promotion counts as a trial of the study; as most trials that continue do so at once, it is one in ten.
 
-    Promotions are what :attr:`optnas.Study.objective` begins with, and anyone's own objective that calls
-    :func:`promote` first. It goes on from its last checkpoint where ``Study(artifacts=…)`` keeps those; a
-    study's own ``evaluate`` is called anew, with the seed that the candidate had, and what it reports
-    up to the rung where it was paused is passed over.
+    :attr:`optnas.Study.objective` begins with promotions, and so does any other objective that calls
+    :func:`promote` first. A promoted trial resumes from its last checkpoint if ``Study(artifacts=…)`` keeps
+    those; a study's own ``evaluate`` is called anew, with the seed that the candidate had, and its reports
+    up to the rung where it was paused are ignored.
 
     Args:
         reduction_factor: As in :class:`ParetoHalvingPruner`, as are the following ones.
         min_resource: The first rung.
-        max_resource: What a trial is trained in full.
+        max_resource: The step at which a trial is fully trained.
         rungs: The rungs, in place of those of ``min_resource`` and ``reduction_factor``.
-        warmup: How many trials a rung must have before any goes on from there: by default η, so that
-            the first arrivals are treated the same whatever their order.
+        warmup: Number of trials that a rung must have before any continues from there: by default η, so
+            that the first arrivals are treated the same whatever their order.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -74,7 +73,7 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         self._waiting = Reader(lambda study: _Waiting(), self._take_waiting)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return whether ``trial`` is to pause; its record says so then, after how much training."""
+        """Return whether ``trial`` is to pause; if so, record the step at which it does."""
         rung = self.decides_at(trial)
         if rung is None:
             return False
@@ -85,9 +84,9 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         return True
 
     def promotable(self, study: Study) -> FrozenTrial | None:
-        """Return the paused trial that is to go on first; none where all are to wait.
+        """Return the paused trial to resume first; ``None`` if there is none to resume.
 
-        From the highest rung where there is one; of several the one of the lowest rank, of those the
+        It is one of the highest rung that has any; of several the one of the lowest rank, of those the
         oldest.
         """
         with ONE_AT_A_TIME:
@@ -97,14 +96,14 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
                 ranks = rankings[rung].ranks()
                 there = [trial for trial in waiting[rung] if trial.number in ranks]
                 best = min((ranks[trial.number] for trial in there), default=None)
-                # Where none of the best rank goes on, none of another does.
+                # If no trial of the best rank is promoted, no trial of another rank is.
                 for trial in there:
                     if ranks[trial.number] == best and self._goes_on(rankings[rung], trial.number, rung):
                         return trial
         return None
 
     def decides_at(self, trial: FrozenTrial) -> int | None:
-        """Return the rung that ``trial`` reached with its last report, other than the one it came from."""
+        """Return the new rung of ``trial``'s last report; ``None`` without one or where it resumed."""
         rung = super().decides_at(trial)
         return None if rung == self._left(trial) else rung
 
@@ -113,7 +112,7 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         return {rung: values for rung, values in found.items() if rung != self._left(trial)}
 
     def _left(self, trial: FrozenTrial) -> int | None:
-        """Return the rung where the paused trial is that ``trial`` goes on with."""
+        """Return the rung that ``trial`` resumed from; ``None`` if it resumed no paused trial."""
         return self.rung_at(FROM.get(trial, 0))
 
     def _take_waiting(self, waiting: _Waiting, trial: FrozenTrial) -> None:
@@ -124,16 +123,16 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
 
 
 class _Waiting:
-    """The paused trials of a study, and which of them other trials resume."""
+    """Paused trials of a study, and which of them other trials resume."""
 
     def __init__(self) -> None:
         self._paused: dict[int, dict[int, FrozenTrial]] = {}
         self._promoted_by: dict[int, int] = {}
 
     def take(self, trial: FrozenTrial, rung: int | None) -> None:
-        """Take in a trial; ``rung`` is where it was paused, ``None`` if it was not."""
+        """Add a trial; ``rung`` is where it was paused, ``None`` if it was not."""
         paused = promotes(trial)
-        # A running trial gives its claim up if another one has the same.
+        # A running trial withdraws its claim if another trial has the same.
         if paused is None:
             self._promoted_by.pop(trial.number, None)
         else:
@@ -142,7 +141,7 @@ class _Waiting:
             self._paused.setdefault(rung, {})[trial.number] = trial
 
     def by_rung(self) -> dict[int, list[FrozenTrial]]:
-        """Return the paused trials that none resumes, the oldest first, of each rung where there are any."""
+        """Return the paused trials that none resumes, by rung, the oldest first."""
         promoted = set(self._promoted_by.values())
         waiting = {}
         for rung, paused in self._paused.items():
@@ -152,19 +151,19 @@ class _Waiting:
 
 
 def promote(trial: Trial) -> FrozenTrial | None:
-    """Let ``trial`` go on with a paused one, where one is to go on now.
+    """Let ``trial`` resume a paused trial, if one is to be promoted now.
 
     To be called before anything is suggested. ``trial`` then has the parameters of the paused one
-    (``suggest_…`` returns them), and what it reports is to begin above the rung where that one is.
-    It says that it goes on with it and then looks whether another worker says so too, in which case it
-    does not: so no trial is promoted twice, with any storage and no lock.
+    (``suggest_…`` returns them), and its reports are to begin above the rung where that one was paused.
+    It first records its claim and then looks whether another worker's trial has the same claim, in which
+    case it withdraws: so no trial is promoted twice, with any storage and no lock.
 
     Returns:
-        The paused trial; none where ``trial`` is to be a new one. That is always so where the study's
-        pruner is no :class:`ParetoPromotionPruner`, and for trials that someone enqueued.
+        The paused trial; ``None`` if ``trial`` is to be a new one. It is always ``None`` if the study's
+        pruner is no :class:`ParetoPromotionPruner`, and for enqueued trials.
     """
     study, own = trial.study, frozen(trial)
-    number = promotes(own)  # of a trial whose worker died
+    number = promotes(own)  # already set if an earlier worker of this trial died
     if number is not None and own.params:
         return lineage(study, own)[1]
     if number is None:
@@ -185,10 +184,11 @@ def promote(trial: Trial) -> FrozenTrial | None:
 
 
 def _fix(trial: Trial, paused: FrozenTrial) -> None:
-    """Let all parameters of ``trial`` be those of ``paused``, as ``study.enqueue_trial`` does."""
+    """Fix all parameters of ``trial`` to those of ``paused``, as ``study.enqueue_trial`` does."""
     FROM.put(trial, paused_at(paused))
     fix_params(trial, paused.params)
-    # NSGA-II looks for parents among the trials of a generation, which it gives to those it proposes.
+    # NSGA-II takes parents from a generation's trials, and gives a generation only to trials that it
+    # proposes.
     sampler = trial.study.sampler
     while hasattr(sampler, "wrapped"):
         sampler = sampler.wrapped

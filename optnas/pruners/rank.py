@@ -1,4 +1,4 @@
-"""Optuna's pruners of one objective, on the non-domination rank of several."""
+"""Wrapper that lets Optuna's pruners of one objective decide by non-domination rank."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ from optnas.trials.rungs import rungs_of
 
 __all__ = ["RankPruner"]
 
-# Where SuccessiveHalvingPruner and HyperbandPruner keep the value that a trial had at a rung.
+# Prefix of the attributes in which SuccessiveHalvingPruner and HyperbandPruner keep a trial's value at a
+# rung.
 _COMPLETED = "completed_rung_"
 
 
 class RankPruner(BasePruner):
-    """Lets a pruner of one objective decide on the non-domination rank instead of a value.
+    """Wrapper that lets a pruner of one objective decide by non-domination rank in place of a value.
 
     ``RankPruner(optuna.pruners.MedianPruner())`` stops a trial whose rank, among all trials at the same
     step, is worse than the median trial's; successive halving, Hyperband, percentiles and thresholds (on
-    ranks from 0) work as well. The ranks of all trials are those of now, also of trials
-    that reported long ago. In a study of one objective the pruner decides on its value as ever.
+    ranks from 0) work as well. All ranks are computed from the present trials, also those of trials that
+    reported long ago. In a study of one objective the pruner decides by its value as usual.
 
     Args:
         pruner: Any Optuna pruner that goes by the trials' intermediate values.
 
     Raises:
-        TypeError: If it is no pruner, or one that goes by several objectives itself.
+        TypeError: If it is no pruner, or one that handles several objectives itself.
     """
 
     def __init__(self, pruner: BasePruner) -> None:
@@ -45,7 +46,7 @@ class RankPruner(BasePruner):
         self._standings = Standings(rungs_of)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return whether the pruner would end ``trial``, were its rank the value that it reported."""
+        """Return whether the wrapped pruner stops ``trial``, given ranks in place of reported values."""
         if len(study.directions) == 1:
             return self.pruner.prune(study, trial)
         with ONE_AT_A_TIME:
@@ -55,9 +56,9 @@ class RankPruner(BasePruner):
 
 
 class _RankedStorage:
-    """A study's storage in which it has one objective to be minimised: the rank.
+    """View of a study's storage with one objective to be minimised: the rank.
 
-    Only what pruners use of a storage is shown differently, the rest is passed on.
+    Only the methods that pruners use are overridden; all others are passed on.
     """
 
     def __init__(self, study: Study, trial: FrozenTrial, rankings: Mapping[int, Ranking]) -> None:
@@ -82,7 +83,7 @@ class _RankedStorage:
         return [self._shown(self._fresh if t.number == self._fresh.number else t) for t in trials]
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        # Ranks change as trials come: what is kept is the step that tells this trial's.
+        # Ranks change as trials come: the step is stored, and the rank at it is looked up when it is read.
         if key.startswith(_COMPLETED):
             value = max(rungs_of(self._fresh))
         self._storage.set_trial_system_attr(trial_id, key, value)
@@ -98,21 +99,21 @@ class _RankedStorage:
 
 
 class _Ranks:
-    """The rank of every trial at every step; each step's only once it is asked for."""
+    """Ranks of all trials at every step, each step computed when it is first asked for."""
 
     def __init__(self, rankings: Mapping[int, Ranking]) -> None:
         self._rankings = rankings
         self._found: dict[int, dict[Any, int]] = {}
 
     def of(self, number: int, step: int) -> float:
-        """Return a trial's rank, worse than any where it stands nowhere."""
+        """Return a trial's rank at a step; infinity if it is not ranked there."""
         if step not in self._found:
             self._found[step] = self._rankings[step].ranks() if step in self._rankings else {}
         return float(self._found[step].get(number, float("inf")))
 
 
 class _OneTrial(Mapping[int, float]):
-    """A trial's ranks by step."""
+    """Ranks of one trial by step, in place of its intermediate values."""
 
     def __init__(self, ranks: _Ranks, trial: FrozenTrial) -> None:
         self._ranks = ranks

@@ -1,4 +1,4 @@
-"""Which pruner a name stands for."""
+"""Pruners by name."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def make_pruner(
     """Return the pruner called ``name``.
 
     Args:
-        name: A key of :data:`PRUNERS`. Optuna's go by the non-domination rank.
-        rungs: At which steps trials are compared, for those that do not go by each report.
-        full: The step at which a trial is trained in full, where that is known.
-        domain: What is known of candidates, for those that forecast.
+        name: A key of :data:`PRUNERS`. Optuna's pruners go by the non-domination rank.
+        rungs: The steps at which trials are compared, for pruners that do not decide at each report.
+        full: The step at which a trial is fully trained; ``None`` if unknown.
+        domain: The search space, for pruners that forecast final values.
 
     Raises:
-        UserError: If there is none of that name.
+        UserError: If no pruner has that name.
     """
     if name not in PRUNERS:
         raise UserError(f"no pruner is called {name!r}: {nearest(name, PRUNERS)}")

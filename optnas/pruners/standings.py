@@ -1,4 +1,4 @@
-"""Rank the trials of a study at each rung."""
+"""Rankings of a study's trials at each rung."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from optnas.trials.reader import Reader
 
 __all__ = ["ONE_AT_A_TIME", "Standings"]
 
-# Threads of ``study.optimize(n_jobs=…)`` share a pruner and its standings: whoever reads them holds this
-# until it has decided.
+# Threads of ``study.optimize(n_jobs=…)`` share a pruner and its standings: a thread holds this lock from
+# reading them until it has decided.
 ONE_AT_A_TIME = threading.Lock()
 
 Choose = Callable[[FrozenTrial], Mapping[int, list[float]]]
-"""Returns what of a trial's reports counts, by rung."""
+"""Function that returns the reports of a trial that count, by rung."""
 
 
 class Standings:
-    """The rankings of a study's trials at each rung.
+    """Rankings of a study's trials at each rung.
 
-    Trials that failed or broke a constraint stand nowhere: what they had at a rung came to nothing.
+    Trials that failed or broke a constraint are not ranked, as their reports led to no result.
 
     Args:
-        choose: Which of a trial's reports counts at which rung.
+        choose: Returns the reports of a trial that count, by rung.
     """
 
     def __init__(self, choose: Choose) -> None:
@@ -37,7 +37,7 @@ class Standings:
         self._reader = Reader(_Rankings, self._take)
 
     def read(self, study: Study) -> Mapping[int, Ranking]:
-        """Return the ranking at each rung, its keys the trials' numbers."""
+        """Return the ranking at each rung; its keys are the trials' numbers."""
         return self._reader.read(study, study.get_trials(deepcopy=False)).by_rung
 
     def _take(self, rankings: _Rankings, trial: FrozenTrial) -> None:

@@ -1,1 +1,1 @@
-"""Showing a study: tables in the terminal, files, figures."""
+"""Reports of a study: tables in the terminal, data files, figures."""

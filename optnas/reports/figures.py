@@ -1,4 +1,4 @@
-"""Figures, by plotly."""
+"""Figures of a study, drawn with plotly."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _INK, _GREY, _ACCENT = "#1f2933", "#b8c1cc", "#0b6e99"
 
 
 def front_figure(study: optuna.Study) -> Figure:
-    """Return every complete trial, and the front among them, by the first two objectives.
+    """Draw all complete trials and the Pareto front over the first two objectives.
 
     The second objective is drawn along x, where costs are usually put, and on a logarithmic axis
-    where its values span more than a factor of ten.
+    if its values span more than a factor of ten.
 
     Raises:
         UserError: If the study has fewer than two objectives, or no complete trial.
@@ -92,10 +92,10 @@ def _wrapped(text: str, width: int = 70) -> str:
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as ``.html``, or as a picture (``.svg``, ``.png``, ``.pdf``).
+    """Write a figure as a web page (``.html``) or as a picture (``.svg``, ``.png``, ``.pdf``).
 
     Raises:
-        UserError: If the ending is none of these, or what draws pictures is not installed.
+        UserError: If the suffix is none of these, or the packages for pictures are not installed.
     """
     if path.suffix == ".html":
         figure.write_html(path, include_plotlyjs=True)

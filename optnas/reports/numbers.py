@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formatting of numbers and time spans for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def short(value: float | None) -> str:
-    """Return a value in at most a few digits: 0.9861, 921.8 k, 1.23 M.
+    """Format a value with a few digits: 0.9861, 921.8 k, 1.23 M.
 
     >>> short(921_760), short(0.98607), short(20.0)
     ('921.8 k', '0.9861', '20')
@@ -26,7 +26,7 @@ def short(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a time span: 0:01:40.
+    """Format a time span as hours, minutes and seconds: 0:01:40.
 
     >>> duration(100)
     '0:01:40'
@@ -39,7 +39,7 @@ def duration(seconds: float | None) -> str:
 
 
 def rounded(text: str) -> str:
-    """Return a text with its long decimal fractions cut to four digits, for reading only.
+    """Round the long decimal fractions in a text to four digits, for reading only.
 
     >>> rounded("swish(beta=0.6323385699327599)")
     'swish(beta=0.6323)'

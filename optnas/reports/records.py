@@ -1,4 +1,4 @@
-"""Trials as plain data, for other programs."""
+"""Export of trials as JSON data and as CSV, for other programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SOMETIMES: tuple[Attribute[Any], ...] = (REASON, PIECES, EAGER, PAUSED, PROMOTE
 
 
 def as_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial as data that JSON can hold."""
+    """Return a trial as a dictionary that can be written as JSON."""
     values = dict(zip(objective_names(study), trial.values or (), strict=False))
     return {
         "number": trial.number,

@@ -1,4 +1,4 @@
-"""What the command line shows: the live display of a run, and tables."""
+"""Output of the command line: the live display of a run, and tables."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ __all__ = ["front_table", "live_view", "objective_names", "studies_view", "trial
 
 
 def objective_names(study: optuna.Study) -> list[str]:
-    """Return what the study's values are called."""
+    """Return the names of the study's objectives."""
     return study.metric_names or [f"value {i}" for i in range(len(study.directions))]
 
 
 def live_view(study: optuna.Study, progress: Progress, *, title: str, most_rows: int) -> RenderableType:
-    """Return the display of a run under way: counts, rate, time left, hypervolume, front."""
+    """Return the display of a running study: counts, rate, time left, hypervolume, Pareto front."""
     bar = Table.grid(padding=(0, 2))
     bar.add_row(
         ProgressBar(progress.total, min(progress.finished, progress.total), width=36),
@@ -62,13 +62,13 @@ def live_view(study: optuna.Study, progress: Progress, *, title: str, most_rows:
 
 
 def front_table(study: optuna.Study, trials: list[FrozenTrial], *, most_rows: int | None = None) -> Table:
-    """Return the front as a table, a row a trial."""
+    """Return the Pareto front as a table, one row per trial."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("trial", justify="right")
     for name, direction in zip(objective_names(study), study.directions, strict=True):
         arrow = "↓" if direction == optuna.study.StudyDirection.MINIMIZE else "↑"
         table.add_column(f"{name} {arrow}", justify="right", no_wrap=True)
-    table.add_column("architecture", overflow="ellipsis")  # the only column that gives way
+    table.add_column("architecture", overflow="ellipsis")  # the only column that is shortened
     shown = trials if most_rows is None else trials[: max(1, most_rows)]
     for trial in shown:
         architecture = Text(rounded(_architecture(trial)), no_wrap=True, overflow="ellipsis")
@@ -83,7 +83,7 @@ def _architecture(trial: FrozenTrial) -> str:
 
 
 def studies_view(studies: list[optuna.Study]) -> RenderableType:
-    """Return of each study its trials by state, and of each objective the best and what is of use."""
+    """Return each study's trials by state, and each objective's best value and region of interest."""
     return Group(*(part for study in studies for part in _study_view(study)))
 
 
@@ -109,7 +109,7 @@ def _study_view(study: optuna.Study) -> Iterator[RenderableType]:
 
 
 def _best_values(study: optuna.Study, trials: list[FrozenTrial]) -> Table:
-    """Return a row an objective."""
+    """Return a table of best values and regions of interest, one row per objective."""
     table = Table.grid(padding=(0, 2))
     names, worst = objective_names(study), counting(study, trials)
     for i, (name, direction, limit) in enumerate(zip(names, study.directions, worst, strict=True)):
@@ -125,7 +125,7 @@ def _best_values(study: optuna.Study, trials: list[FrozenTrial]) -> Table:
 
 
 def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
-    """Return everything a trial's record says."""
+    """Return a table of everything in a trial's record."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

@@ -1,1 +1,1 @@
-"""Running a study: storage, budgets, workers, progress."""
+"""Running a study: study files, storages, workers, threads and GPUs."""

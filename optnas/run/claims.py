@@ -1,7 +1,7 @@
-"""Which trial a worker runs next, so that the study's total comes out exact.
+"""Claims of workers on trials, so that a study ends with exactly its total of trials.
 
-All workers, on all machines, look and claim under one lock. A trial whose worker died is not
-replaced but taken over: same number, same parameters, so nothing is lost and nothing counted twice.
+All workers, on all machines, claim trials under one lock. A trial whose worker died is not replaced
+but taken over, with the same number and parameters, so nothing is lost and nothing counted twice.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from optnas.trials.rungs import rungs_of
 
 __all__ = ["Claims", "Nothing"]
 
-# A trial that took its worker down with it this often, and came to no rung, is not tried again.
+# A trial whose worker died this often, without reaching another rung in between, is not tried again.
 _MOST_ATTEMPTS = 3
 
 
 class Nothing(enum.Enum):
-    """Why there is no trial to run."""
+    """Reason why there is no trial to claim."""
 
     DONE = "the total is reached"
     WAIT = "others are running the last ones"
 
 
 class Claims:
-    """Hands out the trials of one study to this process.
+    """Claims of this process on the trials of one study.
 
     Args:
         study: The study in its storage.
-        total: How many trials the study is to have in the end, over all workers.
-        given_up: Called with a trial that will not be tried again, to do away with what it left.
+        total: Number of trials that the study is to have in the end, over all workers.
+        given_up: Called with a trial that will not be tried again, to remove its checkpoints.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class Claims:
         self._storage = storage_of(study)
 
     def next(self) -> int | Nothing:
-        """Claim a trial and return its id, or why there is none."""
+        """Claim a trial and return its id, or the reason why there is none."""
         with study_lock(self._storage, self.study.study_name):
             trials = self.study.get_trials(deepcopy=False)
-            # Sampling need not read again what was read just now.
+            # The sampler need not read these trials from the storage again.
             cache_trials(self.study, trials)
             states = [trial.state for trial in trials]
             started = len(trials) - states.count(TrialState.WAITING)
@@ -80,15 +80,15 @@ class Claims:
             return Nothing.DONE
 
     def renew(self, trial_id: int) -> None:
-        """Tell other machines that this worker is alive and runs that trial."""
+        """Renew this worker's claim on a trial, so that other machines know that the worker is alive."""
         trial = self._storage.get_trial(trial_id)
         claim = WORKER.get(trial, {})
         with contextlib.suppress(UpdateFinishedTrialError):  # it ended just now
             WORKER.put_in(self.study, trial, self.worker.claim(claim["attempt"], claim.get("rungs", 0)))
 
     def release(self) -> None:
-        """Put back what this worker runs, to be run with the same parameters later."""
-        # By the storage, not by what the worker remembers: an interrupt may come as it claims a trial.
+        """Set the trials that this worker runs to waiting, to be run with the same parameters later."""
+        # Looked up in the storage, not remembered: an interrupt may come just as a trial is claimed.
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             claim = holder(trial)
             if claim is not None and self.worker.made(claim):
@@ -96,8 +96,8 @@ class Claims:
                     self._storage.set_trial_state_values(id_of(trial), TrialState.WAITING)
 
     def _take_over(self, trial: FrozenTrial, claim: dict[str, Any]) -> int | None:
-        # What came to another rung meanwhile is not what takes its workers down: machines that are
-        # lent for an hour at a time bring a training of a day to its end.
+        # A trial that reached another rung meanwhile is not what kills its workers: so machines that are
+        # lent for an hour at a time can complete a training of a day.
         rungs = len(rungs_of(trial))
         attempt = 1 if rungs > claim.get("rungs", 0) else claim.get("attempt", 1) + 1
         if attempt > _MOST_ATTEMPTS:
@@ -109,19 +109,19 @@ class Claims:
         return id_of(trial)
 
     def _waiting(self, trials: list[FrozenTrial]) -> int | None:
-        """Claim a trial that someone enqueued or put back."""
+        """Claim a waiting trial, one that was enqueued or put back; ``None`` if there is none."""
         for trial in trials:
-            # Signed before it runs: a worker that dies in between leaves one that waits, not one that
-            # nobody runs.
+            # Claimed before its state changes: a worker that dies in between leaves a waiting trial, not
+            # a running one without a worker.
             with contextlib.suppress(UpdateFinishedTrialError):
                 WORKER.put_in(self.study, trial, self.worker.claim(1))
                 if self._storage.set_trial_state_values(id_of(trial), TrialState.RUNNING):
                     return id_of(trial)
-                # A program with a loop of its own, which knows no lock, was faster.
+                # Another program, which runs trials without the lock, was faster.
                 WORKER.put_in(self.study, trial, None)
         return None
 
     def _new(self) -> int:
-        # Claimed in the same transaction that makes it: a worker that dies leaves no orphan.
+        # Created and claimed in one transaction: a worker that dies leaves no trial without a claim.
         template = create_trial(state=TrialState.RUNNING, user_attrs={WORKER.name: self.worker.claim(1)})
         return new_trial(self.study, template)

@@ -1,4 +1,4 @@
-"""What ``optnas run`` does: check everything, then search with a live display."""
+"""The command ``optnas run``: check the study, then search with a live display."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from optnas.trials.record import REASON
 
 __all__ = ["run_command"]
 
-# Rows of the display that are not the front.
+# Rows of the display beside those of the Pareto front.
 _OTHER_ROWS = 6
 _REFRESH_SECONDS = 0.5
 
@@ -47,16 +47,16 @@ def run_command(
     Checkpoints are kept in ``artifacts``, by default where the study says, or else beside the storage.
 
     Raises:
-        UserError: If anything given does not fit; nothing has been written then.
+        UserError: If an argument or the study is wrong, before a trial is written; or if workers keep dying.
         EveryTrialFailed: If every trial fails for the same reason.
-        KeyboardInterrupt: If it was stopped.
+        KeyboardInterrupt: If the run was stopped.
     """
     for what, number in (("trials", trials), ("workers", workers), ("threads", threads)):
         if number is not None and number < 1:
             raise UserError(f"--{what} {number}: it must be at least 1")
     study = load_study(file)
     _check(study)
-    # An evaluation of the user's own may have no use for GPUs, unless told to have one.
+    # A user-defined evaluation may have no use for GPUs, unless the command line says that it has.
     gpus = gpus_of(study) if study.task is not None or workers_per_gpu is not None else []
     if workers_per_gpu is not None:
         workers = len(gpus) * _on_each_gpu(study, gpus, workers, workers_per_gpu)
@@ -89,7 +89,7 @@ def run_command(
 
 
 def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: str) -> int:
-    """Return how many workers ``--workers-per-gpu`` stands for."""
+    """Return the number of workers on each GPU, given the value of ``--workers-per-gpu``."""
     if per_gpu != "auto" and not (per_gpu.isdecimal() and int(per_gpu)):
         raise UserError(f"--workers-per-gpu {per_gpu}: give a number of at least 1, or auto")
     if workers is not None:
@@ -100,17 +100,17 @@ def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: st
 
 
 def _check(study: Study) -> None:
-    """Raise whatever would go wrong in every trial, before anything is written."""
+    """Raise the errors that every trial would raise, before anything is written."""
     device = default_device(study.training.device)
     if study.task is not None:
         choose_precision(study.training.precision, device)
-        study.shape  # noqa: B018 - it is known once data and training are checked
+        study.shape  # noqa: B018 - reading it checks the data and the training
 
 
 class _Display:
-    """The live display: the progress of the study, looked at anew at every refresh.
+    """The live display of a study's progress, read anew from the storage at every refresh.
 
-    Where the output is no terminal only the end is shown.
+    If the output is no terminal, only the end is shown.
     """
 
     def __init__(self, study: optuna.Study, total: int, title: str, console: Console) -> None:
@@ -124,7 +124,7 @@ class _Display:
         self._next = 0.0
 
     def update(self) -> None:
-        """Draw it again, if it is time to."""
+        """Redraw the display, if the time between refreshes has passed."""
         if time.monotonic() >= self._next:
             if self._console.is_terminal:
                 self._live.update(self._view(), refresh=True)

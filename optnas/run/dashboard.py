@@ -1,4 +1,4 @@
-"""optuna-dashboard on a study's storage."""
+"""Server of optuna-dashboard for a storage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *_: Any) -> None:
-        """Say nothing of every request."""
+        """Log no requests."""
 
 
 def serve(url: str, host: str, port: int, *, announce: Callable[[str], None]) -> None:
@@ -30,7 +30,7 @@ def serve(url: str, host: str, port: int, *, announce: Callable[[str], None]) ->
         url: The storage's URL.
         host: The address to listen on.
         port: The port; 0 for any that is free.
-        announce: Called with the address once it listens.
+        announce: Called with the address once the server listens.
 
     Raises:
         UserError: If the storage cannot be reached, or the port is taken.

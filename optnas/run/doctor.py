@@ -1,4 +1,4 @@
-"""What this machine has for a search: versions, devices, threads, storage."""
+"""Report on this machine for ``optnas doctor``: versions, devices, threads, storage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGES = ("optnas", "optuna", "torch", "optuna-dashboard", "scikit-learn", "p
 
 
 def examine(url: str) -> list[tuple[str, str, bool]]:
-    """Return what was found: what was looked at, what it is, and whether that is well."""
+    """Examine this machine and return rows: subject, finding, and whether the finding is good."""
     from optnas.train import cores
 
     found = [("python", platform.python_version(), True)]

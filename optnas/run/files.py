@@ -15,10 +15,10 @@ __all__ = ["load_study"]
 
 
 def load_study(reference: str) -> Study:
-    """Return the study that a file declares. The file is Python, and is run as such.
+    """Run a Python file and return the study that it declares.
 
     Args:
-        reference: The file's path; with ``:name`` behind it the variable, by default ``study``.
+        reference: The file's path, perhaps with ``:`` and the study's variable, by default ``study``.
 
     Raises:
         UserError: If there is no such file or variable, or the file does not run.
@@ -47,13 +47,13 @@ def _split(reference: str) -> tuple[Path, str]:
 def _run(path: Path) -> dict[str, object]:
     module = ModuleType(f"optnas_study_{path.stem}")
     module.__file__ = str(path)
-    # So that a study's own classes can be found again, and its neighbours imported.
+    # So that the file's own classes are found by their module, and modules beside it can be imported.
     sys.modules[module.__name__] = module
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        # From its source every time: Python's cache would miss an edit within the same second.
+        # Compiled from source every time: Python's cache would miss an edit within the same second.
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
     except SyntaxError as error:
         line = (error.text or "").strip()
@@ -70,7 +70,7 @@ def _run(path: Path) -> dict[str, object]:
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """Return the file, and the line of it that led to the error."""
+    """Return an error's place in the file as ``file:line``, or the file alone if the line is unknown."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,7 +1,7 @@
-"""Which workers compute on which GPU, and how many of them one GPU bears.
+"""Assignment of workers to GPUs, and the number of workers that fit on one GPU.
 
-Workers are processes. Those on one GPU take turns on it, kernel by kernel at the same time only under
-NVIDIA's Multi-Process Service (MPS), which they use without more ado where its daemon is up
+Workers are processes. Those on one GPU take turns; their kernels run at the same time only under
+NVIDIA's Multi-Process Service (MPS), which they use without further settings if its daemon is up
 (``nvidia-cuda-mps-control -d``): https://docs.nvidia.com/deploy/mps/
 """
 
@@ -23,24 +23,24 @@ from optnas.train.training import possible
 
 __all__ = ["fitting_workers", "gpu_of", "gpus_of", "held_bytes", "mps_is_up", "workers_on_gpu"]
 
-# CUDA's context with its kernels, and the workspaces of cuBLAS and cuDNN; an estimate.
+# Memory of CUDA's context with its kernels, and of the workspaces of cuBLAS and cuDNN; an estimate.
 _CONTEXT_BYTES = 800 * 2**20
 
-# What a training step holds for each number that layers write: itself, its gradient, and both once
-# more, as a graph of the step has memory of its own; an estimate.
+# Copies that a training step holds of each activation: the value, its gradient, and both once more, as
+# the step's CUDA graph has memory of its own; an estimate.
 _STEP_COPIES = 4
 
-# Of a card's memory, what is not planned with: allocators leave gaps.
+# Share of a GPU's memory that is left free: allocators leave gaps.
 _SHARE_LEFT = 0.1
 
-# More processes take turns on a GPU rather than fill it; an estimate.
+# More processes than this take turns on a GPU rather than fill it; an estimate.
 _MOST_ON_GPU = 8
 
 _SAMPLED = 32
 
 
 def gpus_of(study: Study) -> list[int]:
-    """Return the GPUs that workers of ``study`` are spread over: one it names, or all; none for the CPU."""
+    """Return the indices of the GPUs for workers of ``study``: the one it names, or all; none on the CPU."""
     device = default_device(study.training.device)
     if device.type != "cuda":
         return []
@@ -48,19 +48,19 @@ def gpus_of(study: Study) -> list[int]:
 
 
 def gpu_of(worker: int, gpus: Sequence[int]) -> int | None:
-    """Return the GPU of the worker of that number, counted from 0; ``None`` where there are none."""
+    """Return the GPU of worker number ``worker``, counted from 0; ``None`` if ``gpus`` is empty."""
     return gpus[worker % len(gpus)] if gpus else None
 
 
 def workers_on_gpu(free: int, total: int, cores: int, held: int, activations: int) -> int:
-    """Return how many workers a GPU bears by its memory, at least one.
+    """Return the number of workers that fit on a GPU by its memory and the CPU cores, at least one.
 
     Args:
         free: Bytes of its memory that are free.
         total: Bytes of its memory.
-        cores: Of the CPU, for the workers of this GPU: each keeps one busy with launching kernels.
-        held: Bytes of the data, which each worker has for itself.
-        activations: Numbers that the largest network writes for all samples it sees at once.
+        cores: CPU cores for the workers of this GPU: each keeps one busy with launching kernels.
+        held: Bytes of the data, of which each worker has its own copy.
+        activations: Number of values, of 4 bytes each, that the largest network holds at once.
     """
     needed = _CONTEXT_BYTES + held + 4 * activations
     room = int(free - _SHARE_LEFT * total) // needed
@@ -68,10 +68,10 @@ def workers_on_gpu(free: int, total: int, cores: int, held: int, activations: in
 
 
 def fitting_workers(study: Study, gpus: Sequence[int]) -> int:
-    """Return how many workers each of ``gpus`` bears, by networks drawn from the space of ``study``.
+    """Return the number of workers that fit on each of ``gpus``, by random networks of the study's space.
 
     Raises:
-        UserError: If the study has an evaluation of its own, of which nothing is known.
+        UserError: If the study has a user-defined evaluation, whose memory is unknown.
     """
     if study.task is None:
         raise UserError("--workers-per-gpu auto: evaluate= may hold anything; give a number instead")
@@ -81,7 +81,7 @@ def fitting_workers(study: Study, gpus: Sequence[int]) -> int:
 
 
 def held_bytes(study: Study) -> int:
-    """Return how many bytes the data of ``study`` takes in each worker."""
+    """Return the bytes that the data of ``study`` takes in each worker; 0 for streamed parts."""
     assert study.task is not None
     parts = study.task.data.splits
     held = sum(part.x.nbytes for part in (parts.train, parts.validation, parts.test) if hasattr(part, "x"))
@@ -89,7 +89,7 @@ def held_bytes(study: Study) -> int:
 
 
 def _activations(study: Study) -> int:
-    """Return how many numbers the largest of some networks of the space writes at once."""
+    """Return the number of values that the largest of some random networks of the space holds at once."""
     assert study.task is not None
     assert study.shape is not None
     largest: int = 0
@@ -106,5 +106,5 @@ def _activations(study: Study) -> int:
 
 
 def mps_is_up(environment: Mapping[str, str] = os.environ) -> bool:
-    """Return whether NVIDIA's Multi-Process Service waits for processes of this machine."""
+    """Return whether NVIDIA's Multi-Process Service is running on this machine."""
     return (Path(environment.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")) / "control").exists()

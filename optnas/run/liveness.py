@@ -1,4 +1,4 @@
-"""Who runs a trial, and whether they still do."""
+"""Workers, their claims on trials, and whether a claim's worker is still alive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from optnas.trials.record import WORKER
 
 __all__ = ["Heart", "Worker", "holder", "is_lost"]
 
-# On another machine a worker cannot be looked at: it is taken for dead after this many missed beats.
+# A worker on another machine cannot be inspected: it is taken for dead after this many missed beats.
 BEAT_SECONDS = 30.0
 _MISSED_BEATS = 5
 
@@ -29,8 +29,8 @@ class Worker:
 
     Attributes:
         host: The machine, and the process namespace on it.
-        pid: Its process there.
-        born: When that process started, seconds since the epoch: process numbers are used again.
+        pid: Its process id there.
+        born: When that process started, in seconds since the epoch: process ids are used again.
     """
 
     host: str
@@ -40,32 +40,32 @@ class Worker:
     @classmethod
     @cache
     def here(cls, pid: int) -> Worker:
-        """Return the worker that this process, whose number is ``pid``, is."""
+        """Return the worker of this process, whose process id is ``pid``."""
         return cls(_host(), pid, round(psutil.Process(pid).create_time(), 2))
 
     def claim(self, attempt: int, rungs: int = 0) -> dict[str, Any]:
-        """Return what a trial's record says while this worker runs it.
+        """Return this worker's claim, as a trial's record has it while the worker runs the trial.
 
         Args:
-            attempt: Which attempt it is since the trial last came to another rung, from 1.
-            rungs: At how many rungs it has been.
+            attempt: Number of the attempt since the trial last reached another rung, from 1.
+            rungs: Number of rungs that the trial has reached.
         """
         seen = round(time.time(), 1)
         return {**dataclasses.asdict(self), "attempt": attempt, "rungs": rungs, "seen": seen}
 
     def made(self, claim: Mapping[str, Any]) -> bool:
-        """Return whether that claim is this worker's."""
+        """Return whether ``claim`` was made by this worker."""
         return all(claim.get(name) == value for name, value in dataclasses.asdict(self).items())
 
 
 def holder(trial: FrozenTrial) -> dict[str, Any] | None:
-    """Return who claims to run ``trial``; ``None`` if it is no worker of optnas."""
+    """Return the claim on ``trial``; ``None`` if no worker of optnas made one."""
     claim = WORKER.of(trial)
     return claim if isinstance(claim, dict) and "pid" in claim else None
 
 
 def is_lost(claim: dict[str, Any]) -> bool:
-    """Return whether the worker of that claim is gone for good."""
+    """Return whether the worker that made ``claim`` is dead, or is taken for dead."""
     if claim["host"] != _host():
         return bool(time.time() - claim["seen"] > BEAT_SECONDS * _MISSED_BEATS)
     try:
@@ -77,7 +77,7 @@ def is_lost(claim: dict[str, Any]) -> bool:
 
 
 class Heart:
-    """Beats in a thread while a worker runs: ``beat`` renews its claim for those on other machines."""
+    """A thread that calls ``beat`` regularly while a worker runs, to renew its claim for other machines."""
 
     def __init__(self, beat: Callable[[], None]) -> None:
         self._beat = beat
@@ -99,7 +99,7 @@ class Heart:
 @cache
 def _host() -> str:
     try:
-        # Containers of one machine may share its name but not its process numbers.
+        # Containers of one machine may share its name but not its process ids.
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
         namespace = ""

@@ -1,4 +1,4 @@
-"""Running a study on this machine, in this process or in several."""
+"""Running a study on this machine, in this process or in several worker processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from optnas.train import training_environment, use_threads
 __all__ = ["run_here", "run_processes"]
 
 _TICK_SECONDS = 0.25
-# Workers that die again and again without an error of their own (killed, out of memory).
+# More deaths without an error of the worker's own (killed, out of memory) end the run.
 _MOST_DEATHS_PER_WORKER = 5
 _STOP_SECONDS = 20
 
@@ -35,11 +35,11 @@ Tick = Callable[[], None]
 
 
 def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int, tick: Tick) -> None:
-    """Run trials in this process, calling ``tick`` now and then from a thread beside it.
+    """Run trials in this process, and call ``tick`` regularly from a second thread.
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
-        KeyboardInterrupt: On Ctrl-C or SIGTERM, with the trial at hand put back.
+        KeyboardInterrupt: On Ctrl-C or SIGTERM, once the running trial is put back.
     """
     before = torch.get_num_threads()
     use_threads(threads)
@@ -71,23 +71,23 @@ def run_processes(
     gpus: Sequence[int] = (),
     artifacts: str | None = None,
 ) -> None:
-    """Run trials in ``workers`` processes, calling ``tick`` now and then.
+    """Run trials in ``workers`` processes, and call ``tick`` regularly.
 
-    A process that dies is replaced; what it was running is taken over by another.
+    A process that dies is replaced; its trial is taken over by another.
 
     Args:
         file: The study's file, for each process to load.
         url: The storage's URL.
-        total: How many trials the study is to have in the end.
-        workers: How many processes.
-        threads: How many threads each computes with.
+        total: Number of trials that the study is to have in the end.
+        workers: Number of processes.
+        threads: Number of threads of each.
         tick: Called several times a second.
-        gpus: Over which GPUs to spread them, by number; on the CPU none.
-        artifacts: Where they keep checkpoints; by default where the study says.
+        gpus: Indices of the GPUs to spread them over; none on the CPU.
+        artifacts: Where they keep checkpoints; by default as the study says.
 
     Raises:
-        EveryTrialFailed: If every trial fails for the same reason.
-        UserError: If a worker cannot even begin, or workers keep dying.
+        EveryTrialFailed: If every trial fails for the same reason, or a worker ends with an error.
+        UserError: If workers keep dying without one.
         KeyboardInterrupt: On Ctrl-C or SIGTERM, once every worker has put its trial back.
     """
     task = {"file": file, "storage": url, "total": total, "threads": threads, "artifacts": artifacts}
@@ -116,7 +116,7 @@ def run_processes(
 
 
 class _Process:
-    """A worker process, and what it says when it ends."""
+    """A worker process and its error output."""
 
     def __init__(self, task: Mapping[str, Any]) -> None:
         self.task = task
@@ -128,7 +128,7 @@ class _Process:
             stderr=self._errors,
             text=True,
             env=training_environment(os.environ),
-            # Ctrl-C goes to the parent alone, which then asks each worker once.
+            # Ctrl-C goes to the parent alone, which then asks each worker once to stop.
             start_new_session=True,
         )
         assert self._popen.stdin is not None
@@ -140,7 +140,7 @@ class _Process:
         return self._popen.poll()
 
     def message(self) -> str:
-        """Return the last line that it wrote, or how it ended."""
+        """Return the last line of its error output; if that is empty, its signal or exit status."""
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         code = self._popen.returncode

@@ -1,4 +1,4 @@
-"""One worker at a time, over all processes that share a study."""
+"""Lock of a study, over all processes that share it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["study_lock"]
 
 @contextlib.contextmanager
 def study_lock(storage: BaseStorage, study: str) -> Iterator[None]:
-    """Hold the only lock of that study while within.
+    """Hold the lock of a study while inside the context.
 
-    SQLite locks a file beside the database, PostgreSQL an advisory lock in the server, so that both
-    hold over all processes and machines. Any other storage locks a file of this machine: processes
-    of several machines may then start a trial too many between them. A lock dies with its process.
+    For SQLite it is a file beside the database, for PostgreSQL an advisory lock in the server: both
+    hold over all processes and machines. For any other storage it is a file of this machine: processes
+    of several machines may then start a trial too many. A lock ends with its process.
     """
     backend = backend_of(storage)
     token = hashlib.blake2b(study.encode(), digest_size=7).hexdigest()

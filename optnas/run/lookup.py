@@ -1,4 +1,4 @@
-"""Finding a study, and a trial, in a storage."""
+"""Lookup of studies and trials in a storage."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def all_studies(url: str) -> list[optuna.Study]:
 
 
 def find_study(url: str, reference: str | None) -> optuna.Study:
-    """Return a study by its name, or by the file that declares it; ``None`` for the only one.
+    """Return a study by its name or its study file; with ``None`` the only study of the storage.
 
     Raises:
-        UserError: If there is none, or several and no name.
+        UserError: If there is no such study, or there are several and ``reference`` is ``None``.
     """
     studies = {study.study_name: study for study in all_studies(url)}
     if reference is None:
@@ -50,7 +50,7 @@ def find_trial(study: optuna.Study, number: int) -> FrozenTrial:
     """Return a trial by its number.
 
     Raises:
-        UserError: If there is none.
+        UserError: If there is no trial of that number.
     """
     trials = study.get_trials(deepcopy=False)
     if not 0 <= number < len(trials):

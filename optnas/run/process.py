@@ -1,6 +1,6 @@
-"""A worker as a process of its own: ``python -m optnas.run.process`` with its task on standard input.
+"""A worker process: ``python -m optnas.run.process`` with its task as JSON on standard input.
 
-The task comes that way, and not as arguments, because a storage's URL may hold a password.
+The task does not come as arguments because a storage's URL may hold a password.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> int:
             study = load_study(task["file"])
             study.artifacts = study.artifacts if task["artifacts"] is None else task["artifacts"]
             opened = study.open(open_storage(task["storage"]))
-            # When whoever started this worker is gone, so is the wish for more trials.
+            # A worker whose parent process is gone starts no more trials.
             work(study, opened, task["total"], goes_on=lambda: os.getppid() == parent)
     except (EveryTrialFailed, UserError) as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""How many workers, and threads in each, suit a study on this machine."""
+"""Default numbers of workers, and of threads in each, for a study on this machine."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from optnas.train.layout import channels_last
 
 __all__ = ["default_threads", "default_workers", "fastest_threads"]
 
-# A process with PyTorch in it and a small network in training, measured; its data comes on top.
+# Memory of a process with PyTorch that trains a small network, measured; its data comes on top.
 _WORKER_BYTES = 400 * 2**20
 
-# Of the memory that is free now: the user may have plans for the rest.
+# Share of the memory free now that workers may take: the user may have plans for the rest.
 _SHARE = 0.8
 
 _CALIBRATION_SECONDS = 1.0
 _ARCHITECTURES = 4
 _BATCH = 64
-# More threads for less than this are not worth what other processes lose.
+# A smaller speed-up by more threads is not worth the loss to other processes.
 _WORTHWHILE = 1.15
 
 
 def default_workers(study: Study) -> int:
-    """Return how many workers suit this machine.
+    """Return the default number of workers for ``study`` on this machine.
 
-    On the CPU one for each core, since each computes with one thread, or as many as memory holds with
-    their data. One on each GPU, and one for an evaluation of the user's own, which may hold anything.
+    On the CPU one for each core, since each computes with one thread, or as many as fit in memory with
+    their data. One on each GPU, and one for a user-defined evaluation, whose memory is unknown.
     """
     if study.task is None:
         return 1
@@ -47,11 +47,11 @@ def default_workers(study: Study) -> int:
 
 
 def default_threads(study: Study, workers: int) -> int:
-    """Return with how many threads each of ``workers`` trains the networks of ``study`` fastest.
+    """Return the number of threads with which each of ``workers`` trains networks of ``study`` fastest.
 
-    One where there is a worker for each core. Otherwise what was fastest in a second of training some
-    networks of the space: the kernels of small ones take microseconds, and waiting for a second thread
-    at each of them costs more than it helps.
+    One if there is a worker for each core. Otherwise the fastest in a second of training some networks
+    of the space: the kernels of small networks take microseconds, and waiting for a second thread at
+    each of them costs more than it helps.
     """
     spare = cores() // workers
     if study.task is None or spare < 2 or default_device(study.training.device).type != "cpu":
@@ -61,10 +61,10 @@ def default_threads(study: Study, workers: int) -> int:
 
 
 def fastest_threads(step: Callable[[], object], most: int, seconds: float = _CALIBRATION_SECONDS) -> int:
-    """Return with how many threads, of 1, 2, 4, … and ``most``, ``step`` is fastest.
+    """Return the number of threads, among 1, 2, 4, … and ``most``, with which ``step`` is fastest.
 
-    Numbers take turns for ``seconds``, so that other work on the machine disturbs all alike, and the
-    best time of each counts. More threads have to be worthwhile.
+    The numbers take turns for ``seconds``, so that other work on the machine disturbs all alike, and
+    the best time of each counts. More threads are taken only if they are clearly faster.
     """
     counts = sorted({1, most, *(2**i for i in range(1, most.bit_length()) if 2**i <= most)})
     before = torch.get_num_threads()
@@ -76,7 +76,7 @@ def fastest_threads(step: Callable[[], object], most: int, seconds: float = _CAL
             for count in counts:
                 use_threads(count)
                 if first:
-                    step()  # what is made once, such as the threads
+                    step()  # creates whatever is created once, such as the threads
                 started = time.perf_counter()
                 step()
                 best[count] = min(best[count], time.perf_counter() - started)
@@ -91,7 +91,7 @@ def fastest_threads(step: Callable[[], object], most: int, seconds: float = _CAL
 
 
 def _steps(study: Study) -> list[Callable[[], object]]:
-    """Return a step of training for some networks of the space that can be built."""
+    """Return a training step for each of some random networks of the space that can be built."""
     assert study.task is not None
     assert study.shape is not None
     parts = study.task.data.splits

@@ -22,7 +22,7 @@ DEFAULT_STORAGE = "sqlite:///optnas.db"
 
 
 class NoStorage(UserError):
-    """There is no storage yet; the first run makes it."""
+    """Error: the storage does not exist yet; the first run creates it."""
 
 
 # How long a process waits for others to finish writing. Writes take milliseconds.
@@ -38,11 +38,11 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
 
     Args:
         url: Such as ``sqlite:///optnas.db`` or ``postgresql+psycopg://user:password@host/database``.
-        create: Whether to make an SQLite or journal file that is not there.
+        create: Whether to create a missing SQLite or journal file.
 
     Raises:
-        NoStorage: If there is none yet and none is to be made.
-        UserError: If it cannot be reached; the password is masked in the message.
+        NoStorage: If it does not exist and ``create`` is false.
+        UserError: If the storage cannot be reached; the password is masked in the message.
     """
     if url.endswith(".log") and "://" not in url:
         _check_file(Path(url), create)
@@ -58,11 +58,11 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
         if path is None:
             return _on_server(url, parsed)
         _check_file(path, create)
-        # Optuna makes its tables one by one: two processes must not do so at once.
+        # Optuna creates its tables one by one: two processes must not do so at once.
         with FileLock(f"{path}.lock"):
             storage = RDBStorage(url, engine_kwargs=_engine(parsed))
             event.listen(storage.engine, "connect", _tune_sqlite)
-            storage.engine.dispose()  # connections made before the listener
+            storage.engine.dispose()  # closes connections made before the listener
         return storage
     except (SQLAlchemyError, ImportError, OSError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
@@ -72,7 +72,7 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
 
 
 def _on_server(url: str, parsed: URL) -> RDBStorage:
-    """Open a server's database, where another process may be making the same tables right now."""
+    """Open a server's database; try again if another process is creating the same tables."""
     for pause in (0.5, 1.0, 2.0):
         try:
             return RDBStorage(url, engine_kwargs=_engine(parsed))
@@ -90,7 +90,7 @@ def masked(url: str) -> str:
 
 
 def sqlite_file(url: str | URL) -> Path | None:
-    """Return the file of an SQLite URL, ``None`` for any other and for one in memory."""
+    """Return the file of an SQLite URL; ``None`` for any other URL and for a database in memory."""
     try:
         url = make_url(url)
     except ArgumentError:
@@ -101,9 +101,9 @@ def sqlite_file(url: str | URL) -> Path | None:
 
 
 def default_artifacts(url: str) -> str:
-    """Return the folder beside a storage's file in which trials keep checkpoints.
+    """Return the default folder for checkpoints of trials, beside the storage's file.
 
-    ``optnas-artifacts`` for ``optnas.db``; of a server's storage, in the working directory.
+    ``optnas-artifacts`` for ``optnas.db``; for a server's storage, in the working directory.
     """
     path = Path(url) if "://" not in url else sqlite_file(url)
     return "optnas-artifacts" if path is None else str(path.with_name(f"{path.stem}-artifacts"))
@@ -121,7 +121,7 @@ def _engine(url: URL) -> dict[str, Any]:
         case "sqlite":
             return {"connect_args": {"timeout": _BUSY_SECONDS}}
         case "postgresql" | "mysql":
-            # A pool that notices a server that was restarted in between.
+            # The pool notices if the server was restarted in between.
             return {"pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_SECONDS}}
     return {}
 

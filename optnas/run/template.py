@@ -1,4 +1,4 @@
-"""The study file that ``optnas init`` writes to start from."""
+"""Template of the study file that ``optnas init`` writes."""
 
 from __future__ import annotations
 

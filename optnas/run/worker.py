@@ -1,4 +1,4 @@
-"""A worker: claims trials of a study one after the other and runs them."""
+"""A worker's loop: claim trials of a study one after the other and run them."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ __all__ = ["EveryTrialFailed", "stop_on_signals", "work"]
 
 _POLL_SECONDS = 0.2
 
-# So many trials that ended for one and the same reason, with none that went well, are one bug.
+# So many trials that all ended for the same reason, and none that completed, point to one bug.
 _SAME_FAILURES = 3
 _SAME_IMPOSSIBLE = 20
 
 
 class EveryTrialFailed(RuntimeError):
-    """Every trial so far ended for the same reason; the message is that reason."""
+    """Error: every trial so far ended for the same reason, which is the message."""
 
 
 def work(
     study: Study, opened: optuna.Study, total: int, *, goes_on: Callable[[], bool] = lambda: True
 ) -> None:
-    """Run trials until the study has ``total``, over all workers.
+    """Run trials until the study has ``total`` of them, over all workers.
 
-    On ``KeyboardInterrupt`` the trial at hand is put back and the interrupt raised again.
+    On ``KeyboardInterrupt`` the running trial is put back and the interrupt raised again.
 
     Args:
-        study: What is searched.
+        study: The study as declared.
         opened: The same study in its storage.
-        total: How many trials the study is to have in the end.
-        goes_on: Asked before every trial; a worker whose answer is no ends quietly.
+        total: Number of trials that the study is to have in the end.
+        goes_on: Called before every trial; if it returns ``False``, the worker ends quietly.
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
@@ -92,16 +92,16 @@ def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
     try:
         opened.tell(storage.get_trial_number_from_id(trial_id), values, state)
     except (UpdateFinishedTrialError, ValueError):
-        # Someone who took this worker for dead has finished the trial: theirs counts.
+        # Another worker took this one for dead and has finished the trial: its result counts.
         if not storage.get_trial(trial_id).state.is_finished():
             raise
 
 
 def _is_hopeful(opened: optuna.Study) -> bool:
-    """Return whether this run has shown that trials can go well.
+    """Return whether a trial of the study has completed.
 
     Raises:
-        EveryTrialFailed: If all that has happened so far is one failure over and over.
+        EveryTrialFailed: If none has, and several trials all ended for the same reason.
     """
     finished = [trial for trial in opened.get_trials(deepcopy=False) if trial.state.is_finished()]
     if any(trial.state == TrialState.COMPLETE for trial in finished):
@@ -116,7 +116,7 @@ def _is_hopeful(opened: optuna.Study) -> bool:
 
 
 def _kind(reason: str) -> tuple[str, str]:
-    """Return what an error is and where, without the numbers that differ from trial to trial."""
+    """Return an error's type and place, without the details that differ from trial to trial."""
     return reason.split(":")[0], reason.rpartition(" (")[2]
 
 
@@ -126,7 +126,7 @@ def _is_impossible(trial: FrozenTrial) -> bool:
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does."""
+    """Make SIGTERM raise ``KeyboardInterrupt``, as Ctrl-C does, while inside the context."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Samplers by name. Any Optuna ``BaseSampler`` serves as well."""
+"""Samplers of optnas and their names. Any Optuna ``BaseSampler`` can be used as well."""
 
 from optnas.samplers.cmaes import CmaEsSampler
 from optnas.samplers.evolution import EvolutionSampler

@@ -1,4 +1,4 @@
-"""The common part of samplers that propose all parameters of a trial at once."""
+"""Base class of samplers that propose all parameters of a trial at once."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from optnas.trials.internals import cached_trials
 
 __all__ = ["CandidateSampler"]
 
-# How often a candidate that was tried before is changed at random before all are enumerated.
+# Number of random changes to a proposal that was tried before. If all fail, the search space is enumerated,
+# if it has no more than so many candidates.
 _TRIES = 100
 _MOST_ENUMERATED = 50_000
 
-# Threads of ``study.optimize(n_jobs=…)`` share a sampler and what it keeps of the trials.
+# Threads of ``study.optimize(n_jobs=…)`` share a sampler and the trials that it has read.
 _ONE_AT_A_TIME = threading.Lock()
 
 
 class CandidateSampler(BaseSampler):
-    """Proposes whole candidates, none of them twice while others are left.
+    """Base class of samplers that propose whole candidates, none of them twice while others are left.
 
-    What it proposes for a trial depends on the trials in the storage, the seed and the trial's number,
-    and on nothing that this process did before: any worker proposes the same, and a search that was
-    interrupted goes on as if it had not been.
+    A proposal depends on the trials in the storage, the seed and the trial's number, and on nothing that
+    this process did before. So every worker proposes the same, and an interrupted search resumes as if it
+    had not been interrupted.
 
     Args:
-        domain: What may be proposed. Without one it is the parameters that the study's trials had so
-            far, and parameters that none had are drawn at random, as in any Optuna study.
-        seed: Of everything random; by default a new one for each sampler.
+        domain: The search space. By default it is the parameters that the study's trials had so far;
+            parameters that no trial had yet are drawn at random, as in any Optuna study.
+        seed: Seed of all randomness; by default a new one for each sampler.
     """
 
     def __init__(self, domain: Domain | None = None, *, seed: int | None = None) -> None:
@@ -53,13 +54,13 @@ class CandidateSampler(BaseSampler):
 
         Args:
             study: The study, for its directions and number of objectives.
-            domain: What may be proposed; it has at least one parameter.
-            history: What the other trials say.
-            rng: Seeded for this trial.
+            domain: The search space; it has at least one parameter.
+            history: All other trials of the study.
+            rng: Random generator, seeded for this trial.
         """
 
     def reseed_rng(self) -> None:
-        """Do nothing: each trial has a seed of its own already."""
+        """Do nothing: each trial already has a seed of its own."""
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self._domain(study).distributions
@@ -74,7 +75,7 @@ class CandidateSampler(BaseSampler):
         with _ONE_AT_A_TIME:
             history = self._reader.read(study, domain, trial.number)
             candidate = self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
-        # Less is asked for where another sampler fixes the rest, as PartialFixedSampler does.
+        # Optuna asks for fewer parameters if another sampler fixes the rest, as PartialFixedSampler does.
         return {name: value for name, value in candidate.items() if name in search_space}
 
     def sample_independent(
@@ -95,12 +96,12 @@ class CandidateSampler(BaseSampler):
     def _unseen(
         self, proposal: dict[str, Any], domain: Domain, history: History, rng: random.Random
     ) -> dict[str, Any]:
-        """Return ``proposal``, or, if it was tried before, one like it that was not."""
+        """Return ``proposal`` or, if it was tried before, a similar candidate that was not."""
         candidate = proposal
         for attempt in range(_TRIES):
             if domain.key(candidate) not in history.seen:
                 return candidate
-            # Ever further away, and in the end anywhere.
+            # First ever further away from the proposal, then anywhere in the search space.
             steps = 1 + attempt // 10
             near = attempt < _TRIES // 2
             candidate = mutated(domain, proposal, rng, steps=steps) if near else sampled(domain, rng)

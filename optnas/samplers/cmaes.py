@@ -27,43 +27,45 @@ from optnas.samplers.vector import FixedShape
 
 __all__ = ["CmaEsSampler"]
 
-# Hypervolume is measured up to a bit beyond the worst value of each objective, which is at 1.
+# Reference point of the hypervolume: a bit beyond the worst value of each objective, which is scaled to 1.
 _REFERENCE = 1.1
-# What failed counts as far beyond all others.
+# Value of a failed trial: far beyond all others.
 _FAILED = 10.0
-# How many batches in a row may hold nothing that is not known yet before the search starts anew.
+# After so many batches in a row whose candidates were all evaluated before, the search restarts.
 _KNOWN_BATCHES = 20
-# How many batches' worth of other trials may end before what a batch still misses is given up.
+# After so many batches' worth of other trials, a batch's missing evaluations are given up.
 _PATIENCE = 3
-# A kernel's variance at first is a share of its parents' and a width of its own, in each number's range,
-# which is narrower where kernels begin anew; and so much of a category's share is the parents'.
+# A kernel's initial variance is a share of its parents' variance plus the square of a width, which is in
+# units of each number's range and shrinks with each restart. Of the initial probabilities of a categorical
+# parameter such a share comes from the parents.
 _SPREAD = 0.5
 _WIDTH = 0.1
 _LEAST_WIDTH = 0.04
 _OWN_SHARE = 0.8
-# After so many rounds there are twice as many kernels, and a round is a batch of each kernel longer: few
-# kernels, often recombined, get to the front quickly; many that adapt at length cover it.
+# After so many rounds the number of kernels doubles, and each kernel has one batch more in a round: few
+# kernels that restart often reach the front quickly, many that adapt for long cover it.
 _ROUNDS = 3
 _MOST_KERNELS = 24
 _MOST_BATCHES = 6
 
 
 class CmaEsSampler(CandidateSampler):
-    """CMA-ES that takes numbers and categories as they come, for one or two objectives.
+    """CMA-ES sampler for numerical and categorical parameters, with one or two objectives.
 
     For one objective it is CatCMA with margin, for two COMO-CatCMA with margin (Hamano et al. 2025,
     https://arxiv.org/abs/2504.07884), of the package ``cmaes``: several *kernels*, each a Gaussian and
     categorical distribution, take turns to move to where they add most hypervolume to the others. Costs
-    that span decades are taken by their logarithms, and each objective is brought to [0, 1].
+    that span decades are compared by their logarithms, and each objective is scaled to [0, 1].
 
-    A kernel starts where the best trials so far for its part of the front have their mean. With two
-    objectives the search goes in rounds: in each of them all kernels start anew from everything that was
-    found, later on more of them and for more batches.
+    A kernel starts at the mean of the best trials so far for its part of the front. With two objectives
+    the search runs in rounds: in each round all kernels restart from all trials so far, in later rounds
+    with more kernels and more batches.
 
-    A batch of candidates is evaluated by as many trials. What was known already is not evaluated
-    again; what was pruned is told what it had reached, what failed the worst seen. A worker that finds all
-    of the batch under way draws from the same distribution, and what it finds stands in for whatever is
-    still missing; and what never ends is given up: nobody waits, and no lost trial holds the others up.
+    Each candidate of a batch is evaluated by one trial, unless it was evaluated before. A pruned trial
+    counts with the values at its last rung, a failed one as far worse than all others. If all candidates of
+    the batch are running, a worker draws another one from the same distribution, whose result replaces
+    a missing one. Evaluations that never end are given up. So no worker waits, and no lost trial holds up
+    the others.
 
     Example:
 
@@ -72,10 +74,10 @@ class CmaEsSampler(CandidateSampler):
             study = optuna.create_study(directions=["maximize", "minimize"], sampler=CmaEsSampler(seed=0))
 
     Args:
-        domain: What may be proposed; by default the parameters that the study's trials had so far.
-        starts: How many trials at random come first.
-        kernels: How many kernels there are for two objectives at first.
-        seed: Of everything random; by default a new one for each sampler.
+        domain: The search space; by default the parameters that the study's trials had so far.
+        starts: Number of random trials at the beginning.
+        kernels: Initial number of kernels for two objectives.
+        seed: Seed of all randomness; by default a new one for each sampler.
 
     Raises:
         UserError: If a number is out of its range, or the study has more than two objectives.
@@ -98,7 +100,7 @@ class CmaEsSampler(CandidateSampler):
 
     @staticmethod
     def check_objectives(count: int) -> None:
-        """Refuse a study of so many objectives, if this sampler cannot search it.
+        """Raise an error if this sampler cannot search a study of ``count`` objectives.
 
         Raises:
             UserError: If there are more than two.
@@ -119,7 +121,7 @@ class CmaEsSampler(CandidateSampler):
 
 @dataclasses.dataclass(frozen=True)
 class _Asked:
-    """A solution of the optimiser, and what it stands for."""
+    """A solution of the optimiser and the candidate that it encodes."""
 
     solution: Any
     params: dict[str, Any]
@@ -127,14 +129,15 @@ class _Asked:
 
 
 class _Search:
-    """The state of the optimiser: a fold over the trials.
+    """State of the search, updated by one finished trial after another.
 
     Args:
-        domain: What may be proposed.
-        worst: Returns the worst value of each objective that is of use, given some.
-        starts: How many trials at random come first.
-        kernels: How many kernels there are for two objectives at first.
-        seed: Of everything random.
+        domain: The search space.
+        worst: Returns the worst value of each objective inside the region of interest, given the values
+            found so far.
+        starts: Number of random trials at the beginning.
+        kernels: Initial number of kernels for two objectives.
+        seed: Seed of all randomness.
     """
 
     def __init__(
@@ -153,20 +156,21 @@ class _Search:
         self._starts = starts
         self._kernels = kernels
         self._seed = seed
-        # What each candidate was found to be; None stands for the worst.
+        # The values of each evaluated candidate; None stands for the worst.
         self._found: dict[Hashable, NDArray[np.float64] | None] = {}
         self._complete: list[Observation] = []
         self._optimizer: _Optimizer | None = None
         self._begun = 0
         self._until = 0
         self._batch: list[_Asked] = []
-        # Drawn in addition to the batch from the same distribution, and what was known when it was asked.
+        # Candidates drawn beside the batch from the same distribution, and the keys of the candidates that
+        # had been evaluated when the batch was asked for.
         self._stand_ins: list[_Asked] = []
         self._known: frozenset[Hashable] = frozenset()
         self._asked_after = 0
 
     def proposal(self, running: frozenset[Hashable], seed: int) -> dict[str, Any] | None:
-        """Return what to try next, or nothing as long as the search has not started."""
+        """Return the candidate to try next; ``None`` before the first round."""
         if self._optimizer is None:
             return None
         for asked in self._batch:
@@ -175,7 +179,7 @@ class _Search:
         return self._drawn(seed).params
 
     def fold(self, observation: Observation) -> None:
-        """Take in how a trial ended."""
+        """Update the state with a finished trial."""
         self._objectives = len(observation.values)
         key = self.domain.key(observation.params)
         if self._optimizer is not None and all(asked.key != key for asked in self._batch):
@@ -194,7 +198,7 @@ class _Search:
             self._advance()
 
     def _begin(self) -> None:
-        """Start from what was found so far, with more kernels each time."""
+        """Start a round with new kernels around the best trials so far; later rounds have more of them."""
         self._begun += 1
         rng = np.random.RandomState(np.random.SeedSequence([self._seed, self._begun]).generate_state(1))
         two = self._objectives == 2
@@ -204,7 +208,8 @@ class _Search:
         width = max(_WIDTH / self._begun, _LEAST_WIDTH)
         kernels = []
         for centre in _spread(space, count):
-            # The nearest to dominating the centre come first (Wierzbicki 1980's achievement).
+            # Sort the trials by Wierzbicki's achievement function (1980): the nearest to dominating the
+            # centre come first.
             near = np.argsort((space - space[centre]).max(axis=1), kind="stable")
             kernels.append(_kernel(self._shape, [self._complete[i].params for i in near], width, rng))
         self._optimizer = _Two(self._shape, kernels, rng.randint(2**31)) if two else _One(kernels[0])
@@ -213,7 +218,7 @@ class _Search:
         self._ask()
 
     def _scaled(self, values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Return values as they are compared, up to 1 as far as they are of use."""
+        """Return the values as they are compared: at most 1 inside the region of interest."""
         points = np.array(values)
         return scaled_to(points, self._worst(points))
 
@@ -229,7 +234,7 @@ class _Search:
         return _Asked(solution, params, self.domain.key(params))
 
     def _drawn(self, seed: int) -> _Asked:
-        """Return a candidate of the present kernel that was not known when the batch was asked."""
+        """Draw a candidate from the current kernel, if possible one neither evaluated nor in the batch."""
         assert self._optimizer is not None
         kernel = copy.deepcopy(self._optimizer.kernel)
         kernel.reseed_rng(seed)
@@ -241,11 +246,11 @@ class _Search:
         return drawn
 
     def _advance(self) -> None:
-        """Tell the optimiser every batch that has been evaluated."""
+        """Tell the optimiser evaluated batches and ask for new ones until one has to be evaluated."""
         for _ in range(_KNOWN_BATCHES):
             for asked in self._batch:
                 if asked.key not in self._found and self.domain.known(asked.params) is None:
-                    self._found[asked.key] = None  # known to be of no use without a trial
+                    self._found[asked.key] = None  # infeasible, which is known without a trial
             missing = sum(asked.key not in self._found for asked in self._batch)
             waited = len(self.folded) - self._asked_after
             if missing > len(self._stand_ins) and waited < _PATIENCE * len(self._batch):
@@ -271,12 +276,12 @@ class _Search:
             else:
                 pairs.append((self._optimizer.instead(asked.solution, other.solution), other.key))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of a batch whose values are all the same
+            warnings.simplefilter("ignore", RuntimeWarning)  # raised if all values of a batch are equal
             self._optimizer.tell(pairs, told)
 
 
 def _told(observation: Observation) -> NDArray[np.float64] | None:
-    """Return the values that stand for a trial; ``None`` for the worst."""
+    """Return the values to tell the optimiser for a trial; ``None`` stands for the worst."""
     values = observation.values
     if observation.state == TrialState.PRUNED and observation.rungs:
         values = observation.rungs[max(observation.rungs)]
@@ -284,9 +289,10 @@ def _told(observation: Observation) -> NDArray[np.float64] | None:
 
 
 def _spread(space: NDArray[np.float64], count: int) -> list[int]:
-    """Return ``count`` points, those of the front that add most hypervolume to the others first.
+    """Return the indices of ``count`` points to start kernels at, spread along the front.
 
-    Where there are fewer points, some come again.
+    First come those of the front, each the one that adds most hypervolume to those before it, then the
+    others in the order of NSGA-II. If there are fewer points, some are repeated.
     """
     reference = [_REFERENCE] * space.shape[1]
     left = front(space).tolist()
@@ -301,11 +307,11 @@ def _spread(space: NDArray[np.float64], count: int) -> list[int]:
 def _kernel(
     shape: FixedShape, found: Sequence[Mapping[str, Any]], width: float, rng: np.random.RandomState
 ) -> Any:
-    """Return a distribution around the mean of the first few of ``found``, the best first.
+    """Return a distribution around the mean of the best candidates in ``found``, which is sorted best first.
 
-    They are recombined as CMA-ES does with a population, and their distances from each other tell the
-    distribution its shape (after Nomura et al. 2021, "Warm starting CMA-ES for hyperparameter
-    optimization"). A number that none of them has begins anywhere.
+    They are recombined as CMA-ES recombines a population, and their variance sets the shape of the
+    distribution (after Nomura et al. 2021, "Warm starting CMA-ES for hyperparameter optimization"). A
+    number that none of them has gets a random mean.
     """
     from cmaes import CatCMAwM
 
@@ -331,31 +337,31 @@ def _kernel(
 
 
 def _population(shape: FixedShape) -> int:
-    """Return CMA-ES's usual size of a batch (Hansen 2016, https://arxiv.org/abs/1604.00772)."""
+    """Return the default batch size of CMA-ES (Hansen 2016, https://arxiv.org/abs/1604.00772)."""
     return 4 + int(3 * math.log(shape.size))
 
 
 class _Optimizer(Protocol):
-    """What both optimisers of the package have in common here."""
+    """Interface of the optimisers for one and for two objectives."""
 
     @property
     def kernel(self) -> Any:
-        """The distribution that the batch comes from."""
+        """The distribution that the batch is drawn from."""
 
     def batch(self) -> list[Any]:
         """Return the solutions to evaluate next."""
 
     def instead(self, solution: Any, other: Any) -> Any:
-        """Return ``other`` as it is to be told in the place of ``solution``."""
+        """Return ``other`` in the form in which it can be told in place of ``solution``."""
 
     def tell(
         self, pairs: Sequence[tuple[Any, Hashable]], values: dict[Hashable, NDArray[np.float64]]
     ) -> None:
-        """Take in a whole batch, each solution by the key of its values."""
+        """Update the distribution with a whole batch: pairs of a solution and the key of its values."""
 
 
 class _One:
-    """For one objective: a single kernel."""
+    """Optimiser for one objective: a single kernel."""
 
     def __init__(self, kernel: Any) -> None:
         self.kernel = kernel
@@ -373,9 +379,10 @@ class _One:
 
 
 class _Two:
-    """For two objectives: kernels that take turns, each by the hypervolume that it adds to the others'.
+    """Optimiser for two objectives: kernels in turn maximise the hypervolume that they add to the others.
 
-    Each kernel's *incumbent*, what it deems best, is evaluated too: hypervolume is measured against those.
+    Each kernel's *incumbent*, the solution it estimates to be best, is evaluated too: the added hypervolume
+    is measured against the other kernels' incumbents.
     """
 
     def __init__(self, shape: FixedShape, kernels: list[Any], seed: int) -> None:
@@ -404,7 +411,7 @@ class _Two:
     def tell(
         self, pairs: Sequence[tuple[Any, Hashable]], values: dict[Hashable, NDArray[np.float64]]
     ) -> None:
-        # The scale of the values changes with all that is found: the incumbents are told anew each time.
+        # The scale of the values changes with every trial, so the incumbents are told again each time.
         for solution, key in pairs:
             if solution._incumbent_id is not None:
                 self._incumbents[solution._incumbent_id] = solution, key

@@ -1,4 +1,4 @@
-"""What a sampler may propose: the candidates of a study, each by its active parameters."""
+"""Search spaces for samplers: the candidates of a study, each a dict of its active parameters."""
 
 from __future__ import annotations
 
@@ -26,79 +26,79 @@ __all__ = [
     "sampled",
 ]
 
-# How near the nearest neighbour of a real number is, in shares of its range.
+# Least distance to a neighbour of a real number, as a share of its range.
 _NEAREST = 0.05
 
 Decide = Callable[[str, BaseDistribution], Any]
-"""Answers what the parameter of that name and distribution is set to."""
+"""Function that returns the value of the parameter with that name and distribution."""
 
 Params = dict[str, Any]
 
 Unasked = Mapping[str, Mapping[str, frozenset[Any]]]
-"""For a parameter the values of others, by their names, that it is not asked for with."""
+"""For each conditional parameter, by name: the values of other parameters with which it is inactive."""
 
 Known = Callable[[Mapping[str, Any]], Sequence[float | None]]
-"""Returns an objective's value for each objective of the study, ``None`` where only a trial can tell."""
+"""Function that returns one value per objective, ``None`` for objectives that only a trial can tell."""
 
 
 class Domain(ABC):
-    """The candidates of a study. A candidate is a dict of its active parameters."""
+    """Search space of a study. A candidate is a dict of its active parameters."""
 
     @property
     @abstractmethod
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Every parameter, conditional ones included, always in the same order."""
+        """The distribution of every parameter, conditional ones included, always in the same order."""
 
     @abstractmethod
     def decided(self, decide: Decide) -> Params:
-        """Return the candidate that ``decide``, asked once for each parameter that is needed, makes."""
+        """Return the candidate whose values ``decide`` returns, called once for each active parameter."""
 
     def key(self, params: Mapping[str, Any]) -> Hashable:
-        """Return what is equal for candidates that are the same."""
+        """Return a key that is equal for equal candidates."""
         return tuple(sorted((name, repr(value)) for name, value in params.items()))
 
     def key_of(self, trial: FrozenTrial) -> Hashable:
-        """Return the key of what ``trial`` tried."""
+        """Return the key of a trial's candidate."""
         return self.key(trial.params)
 
     def known(self, params: Mapping[str, Any]) -> Sequence[float | None] | None:
-        """Return each objective's value as far as it is known before a trial.
+        """Return a candidate's objective values that are known before a trial, ``None`` for the others.
 
-        ``None`` stands for an objective that only a trial can tell; all of it is ``None`` for what is
-        known beforehand to be no use, such as an architecture that cannot be built.
+        The whole result is ``None`` if the candidate is known to be infeasible, such as an architecture that
+        cannot be built. It is empty if nothing is known of any objective.
         """
         return ()
 
     def features(self, params: Mapping[str, Any]) -> Sequence[float]:
-        """Return what else is known of a candidate that a model can learn from, always as many numbers.
+        """Return further known numbers of a candidate that a model can learn from, always equally many.
 
-        For candidates that :meth:`known` has values of.
+        Only for feasible candidates, for which :meth:`known` is not ``None``.
         """
         return ()
 
     @property
     def costly(self) -> bool:
-        """Whether to look at a candidate takes so long that a proposal should look at few."""
+        """Whether :meth:`known` takes so long that a sampler should look at few candidates per proposal."""
         return False
 
     @property
     def training(self) -> frozenset[str]:
-        """The parameters that say how a candidate is trained, and not what it is."""
+        """The names of parameters that set how a candidate is trained, not its architecture."""
         return frozenset()
 
     @property
     def region(self) -> Region:
-        """Which values the study is about."""
+        """The study's region of interest among objective values."""
         return Region()
 
 
 class FlatDomain(Domain):
-    """Parameters without a space that says which of them belong together, as plain Optuna studies have.
+    """Search space given by a flat list of parameters, as in plain Optuna studies.
 
     Args:
-        distributions: Of every parameter.
-        known: What is known of a candidate before it is evaluated.
-        unasked: For a conditional parameter, the values of others that it is not asked for with.
+        distributions: The distribution of every parameter.
+        known: Returns the objective values of a candidate that are known before a trial.
+        unasked: For each conditional parameter, the values of others with which it is inactive.
     """
 
     def __init__(
@@ -113,10 +113,10 @@ class FlatDomain(Domain):
 
     @classmethod
     def of(cls, trials: Iterable[FrozenTrial]) -> FlatDomain:
-        """Return the parameters that ``trials`` had, each as it was last.
+        """Return the search space of all parameters that ``trials`` had, each with its latest distribution.
 
-        A parameter that only some had is conditional: it is not asked for with those values of
-        categorical parameters that it was never there with.
+        A parameter that only some complete trials had is conditional: it is inactive with those values of
+        categorical parameters with which it never occurred.
         """
         found: dict[str, BaseDistribution] = {}
         complete = []
@@ -146,12 +146,12 @@ class FlatDomain(Domain):
 
 
 def sampled(domain: Domain, rng: random.Random) -> Params:
-    """Return a candidate at random: every parameter uniform on its scale."""
+    """Return a random candidate: every parameter uniform on its scale."""
     return domain.decided(lambda _, distribution: draw(distribution, rng))
 
 
 def mutated(domain: Domain, params: Mapping[str, Any], rng: random.Random, *, steps: int = 1) -> Params:
-    """Return ``params`` with ``steps`` of its decisions changed, and what that newly needs drawn.
+    """Return ``params`` with ``steps`` parameters changed at random; parameters that become active are drawn.
 
     A parameter whose distribution has a single value is never chosen.
     """
@@ -167,10 +167,10 @@ def mutated(domain: Domain, params: Mapping[str, Any], rng: random.Random, *, st
 
 
 def crossed(domain: Domain, one: Mapping[str, Any], other: Mapping[str, Any], rng: random.Random) -> Params:
-    """Return a child of two candidates: subtrees exchanged at matching places.
+    """Return a child of two candidates, with subtrees exchanged at matching places.
 
-    Parameters with a common beginning of their names (``layer0.…``) belong to one part of the
-    architecture and are inherited together from either parent.
+    Parameters whose names begin alike (``layer0.…``) belong to one part of the architecture and are
+    inherited together from one of the parents.
     """
     heirs: dict[str, Mapping[str, Any]] = {}
 
@@ -188,10 +188,10 @@ def crossed(domain: Domain, one: Mapping[str, Any], other: Mapping[str, Any], rn
 def neighbours(
     domain: Domain, params: Mapping[str, Any], rng: random.Random, most: int | None = None
 ) -> Iterator[Params]:
-    """Yield every candidate one decision away, or ``most`` of them at random.
+    """Yield every candidate that differs in one parameter, or ``most`` of them at random.
 
-    A number's neighbours are one step up and down; of a real number without steps they are one below
-    and one above, as far as the whole range or as near as a twentieth of it.
+    A number's neighbours are one step up and down. A real number without steps has one neighbour below and
+    one above, at a random distance from a twentieth of the range to all of it.
     """
     beside = [
         (name, other)
@@ -204,12 +204,12 @@ def neighbours(
 
 
 def everything(domain: Domain, most: int) -> list[Params] | None:
-    """Return all candidates, or ``None`` where there are more than ``most`` or they cannot be counted."""
+    """Return all candidates; ``None`` if there are more than ``most`` or infinitely many."""
     if _surely_more(domain, most):
         return None
     rng = random.Random(0)
     found: list[Params] = []
-    # Each answered prefix is closed again from the start: what is asked next depends on it.
+    # Each prefix of answers is replayed from the start, as it decides which parameter is asked for next.
     prefixes: list[list[Any]] = [[]]
     while prefixes:
         answers = prefixes.pop()
@@ -223,7 +223,7 @@ def everything(domain: Domain, most: int) -> list[Params] | None:
                 return known
             if options is None:
                 options = _values(distribution)
-            return draw(distribution, rng)  # whatever it is: the first that is not answered counts
+            return draw(distribution, rng)  # any value: only the first parameter without an answer matters
 
         params = domain.decided(decide)
         if options is None:
@@ -238,11 +238,11 @@ def everything(domain: Domain, most: int) -> list[Params] | None:
 
 
 def _surely_more(domain: Domain, most: int) -> bool:
-    """Return whether there are far too many candidates to begin counting them.
+    """Return whether there are surely more than ``most`` candidates, by sampling instead of counting.
 
-    One over the probability of a random candidate is, on average, their number (Knuth 1975, "Estimating
-    the efficiency of backtrack programs"): of no more than ``most`` it is above ``16 · most`` once in
-    16 times at most, and eight times in a row never.
+    One over the probability of a random candidate is, on average, the number of candidates (Knuth 1975,
+    "Estimating the efficiency of backtrack programs"). If there are at most ``most``, it exceeds
+    ``16 · most`` once in 16 times at most, and practically never eight times in a row.
     """
     rng = random.Random(0)
     for _ in range(8):
@@ -263,7 +263,7 @@ _NOTHING = object()
 
 
 def _with(domain: Domain, values: Mapping[str, Any], rng: random.Random) -> Params:
-    """Return the candidate of ``values``, as far as they fit; the rest is drawn."""
+    """Return the candidate with ``values`` where they fit the distributions; the rest is drawn at random."""
 
     def decide(name: str, distribution: BaseDistribution) -> Any:
         value = values.get(name, _NOTHING)
@@ -273,7 +273,7 @@ def _with(domain: Domain, values: Mapping[str, Any], rng: random.Random) -> Para
 
 
 def fits(distribution: BaseDistribution, value: Any) -> bool:
-    """Return whether a distribution has a value."""
+    """Return whether a distribution contains a value."""
     if value is _NOTHING:
         return False
     try:
@@ -283,7 +283,7 @@ def fits(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def _unasked(distributions: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial]) -> Unasked:
-    """Return what ``trials`` tell of the conditions of parameters."""
+    """Return for each conditional parameter the values of others that it never occurs with in ``trials``."""
     shapes = {frozenset(trial.params) for trial in trials}
     conditional = [name for name in distributions if not all(name in shape for shape in shapes)]
     categorical = [n for n, d in distributions.items() if isinstance(d, CategoricalDistribution)]
@@ -301,7 +301,7 @@ def _unasked(distributions: Mapping[str, BaseDistribution], trials: Sequence[Fro
 
 
 def _values(distribution: BaseDistribution) -> list[Any]:
-    """Return all values, or none where they are not finitely many."""
+    """Return all values of a distribution; an empty list if there are infinitely many."""
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
     if isinstance(distribution, IntDistribution):
@@ -312,7 +312,7 @@ def _values(distribution: BaseDistribution) -> list[Any]:
 
 
 def _another(distribution: BaseDistribution, value: Any, rng: random.Random) -> Any:
-    """Return a value other than ``value``, at random."""
+    """Return a random value other than ``value``."""
     if isinstance(distribution, CategoricalDistribution):
         return rng.choice([choice for choice in distribution.choices if choice != value])
     while (other := draw(distribution, rng)) == value:
@@ -335,7 +335,7 @@ def _beside(distribution: BaseDistribution, value: Any, rng: random.Random) -> l
 
 
 def _around(distribution: FloatDistribution, value: float, rng: random.Random) -> tuple[float, float]:
-    """Return numbers on either side, at random distances of all orders of magnitude."""
+    """Return one number below and one above ``value``, at a log-uniformly random distance."""
     share = _NEAREST ** rng.random()
     if distribution.log:
         factor = (distribution.high / distribution.low) ** share

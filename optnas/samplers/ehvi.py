@@ -1,4 +1,4 @@
-"""Expected hypervolume improvement that takes what is known of a candidate as exactly known."""
+"""Sampler by expected hypervolume improvement that takes costs known before a trial as exact."""
 
 from __future__ import annotations
 
@@ -26,29 +26,31 @@ __all__ = ["EHVISampler"]
 
 Array = NDArray[np.float64]
 
-# Trials before the first model, far from all others.
+# Number of trials before the first model; each is the farthest from all others among so many candidates.
 _START = 4
 _FAR_OF = 100
-# Which share of the candidates, on either side, counts as of like cost.
+# Share of the candidates, on either side, that counts as of similar cost.
 _NEAR_COST = 0.1
-# Where some are drawn with every trial, so many trials' worth is there at first.
+# If candidates are drawn with every trial, so many trials' worth of them is drawn at first.
 _FIRST_DRAWN = 8
-# A space with no more candidates is enumerated.
+# Search spaces of at most so many candidates are enumerated.
 _ENUMERATED = 2_000
 
 
 @dataclass(frozen=True)
 class _Effort:
-    """How thoroughly a proposal is looked for.
+    """Budget of the search for one proposal: how many candidates are scored.
 
     Attributes:
-        pool: How many candidates drawn at random stand for all.
-        turn: After how many trials they are drawn anew, all at once; or 0 for ``drawn`` with every trial.
-        drawn: How many are new with every trial.
-        changed: How many of the front's candidates are looked at with one or two decisions changed.
-        beside: How many neighbours of the best so far; ``None`` for all.
-        climbed: How often the best gives way to a better neighbour.
-        fitted_anew: By which factor the trials grow until hyperparameters are fitted anew; 1 for always.
+        pool: Number of random candidates that represent the search space.
+        turn: Number of trials after which the pool is drawn anew as a whole; 0 to draw ``drawn`` candidates
+            with every trial instead.
+        drawn: Number of new candidates with every trial.
+        changed: Number of mutants of the front's candidates, with one or two parameters changed.
+        beside: Number of neighbours of the best candidate so far; ``None`` for all.
+        climbed: Number of times that the best candidate may be replaced by a better mutant or neighbour.
+        fitted_anew: Factor by which the number of trials grows until hyperparameters are refitted; 1 to
+            refit them for every proposal.
     """
 
     pool: int
@@ -60,8 +62,8 @@ class _Effort:
     fitted_anew: float
 
 
-# Where a candidate is a row of a table it is looked at in a hundredth of a millisecond. A tree that is built
-# and costed takes twenty times that, and while a sampler looks nothing is trained.
+# To score a candidate that is a row of a table takes a hundredth of a millisecond. A tree that has to be
+# built and costed takes twenty times that, and nothing is trained while a sampler searches.
 _THOROUGH = _Effort(pool=1_500, turn=10, drawn=0, changed=500, beside=None, climbed=5, fitted_anew=1.0)
 _QUICK = _Effort(pool=1_000, turn=0, drawn=12, changed=32, beside=12, climbed=3, fitted_anew=1.25)
 
@@ -71,30 +73,32 @@ def _effort(domain: Domain) -> _Effort:
 
 
 class EHVISampler(CandidateSampler):
-    """Proposes the candidate that is expected to add most hypervolume to the front.
+    """Sampler that proposes the candidate with the greatest expected hypervolume improvement.
 
-    A Gaussian process models only what a trial has to tell, by the logarithm of its distance to a floor
-    below the best; what is known of a candidate beforehand, as FLOPs are, is taken as it is. Hypervolume
-    is that of the values themselves, or of their decades where they span a factor of ten. With that the
-    expected improvement is a closed form, for any number of objectives: a sum over the boxes that the
-    front leaves undominated, in each a product of one-dimensional expected improvements. With one
-    objective this is expected improvement.
+    A Gaussian process models only the objectives that a trial has to tell, by the logarithm of their
+    distance to a floor below the best value; objectives that are known beforehand, such as FLOPs, are taken
+    as exact. Hypervolume is that of the values themselves, or of their decimal logarithms if they span a
+    factor of ten. With that the expected improvement has a closed form, for any number of objectives: a sum
+    over the boxes that the front leaves undominated, in each a product of one-dimensional expected
+    improvements. With one objective this is expected improvement.
 
-    Where the domain says what values are of use, hypervolume is measured within them, and where trials say
-    how long they took, it is what a candidate gains in a second that counts.
+    If the domain has a region of interest, hypervolume is measured within it. If trials recorded how long
+    they took, the improvement is divided by the predicted evaluation time.
 
-    Candidates are all of a small space; of others random ones, and the front's with one or two
-    decisions changed. What breaks a constraint on known costs is never proposed; other constraints, and
-    failures, are weighed in by their probability. Running trials are believed at their prediction;
-    pruned ones at what they would have had, as far as trials that went on tell (:mod:`.fidelity`).
+    All candidates of a small search space are scored. Of a larger one it is random candidates, and the
+    front's with one or two parameters changed. A candidate that breaks a constraint on known costs is never
+    proposed; other constraints, and failures, are weighed in by their probability. Running trials are
+    assumed to reach their predicted values, pruned ones the values that trials trained further suggest
+    (:mod:`.fidelity`).
 
     Emmerich et al. (2011), "Hypervolume-based expected improvement: monotonicity properties and exact
     computation", and Ginsbourger et al. (2010), "Kriging is well-suited to parallelize optimization".
 
     Args:
-        domain: What may be proposed and what is known of it. Without one it is the parameters that the
-            study's trials had so far, all objectives are modelled, and the first trial is random.
-        seed: Of everything random; by default a new one for each sampler.
+        domain: The search space, with known objectives and features of its candidates. By default it is
+            the parameters that the study's trials had so far, all objectives are modelled, and the first
+            trial is random.
+        seed: Seed of all randomness; by default a new one for each sampler.
     """
 
     def __init__(self, domain: Domain | None = None, *, seed: int | None = None) -> None:
@@ -130,9 +134,10 @@ class EHVISampler(CandidateSampler):
         return best.params or sampled(domain, rng)
 
     def _thetas(self, domain: Domain, signs: Array, history: History, pool: Candidates) -> list[Array]:
-        """Return the surrogate's hyperparameters as of the trials that ended first, up to a round number.
+        """Return the surrogate's hyperparameters as of the last refit; an empty list to fit them now.
 
-        So they are the same for every worker, and are fitted anew only now and then.
+        A refit uses the trials that ended first, up to a number that grows by a factor. So all workers have
+        the same hyperparameters, and they are fitted only now and then.
         """
         factor = _effort(domain).fitted_anew
         if factor == 1:
@@ -156,14 +161,14 @@ class EHVISampler(CandidateSampler):
         return self._encoded[1]
 
     def _drawn(self, domain: Domain, history: History, signs: Array) -> Candidates:
-        """Return all candidates of a small space, the last that were drawn of a larger one."""
+        """Return all candidates of a small search space, or the last drawn ones of a larger one."""
         if self._pool is None or self._pool.domain is not domain:
             found = everything(domain, _ENUMERATED)
             self._pool = _Pool(domain, Candidates.of(domain, found or [], signs), found is not None)
         if self._pool.whole:
             return self._pool.candidates
         effort, trials = _effort(domain), len(history.finished)
-        # Numbered, so that all workers have the same, whenever they began.
+        # Candidates are numbered, so that all workers have the same ones, whenever they began.
         if effort.turn:
             last = effort.pool * (1 + trials // effort.turn)
         else:
@@ -188,10 +193,11 @@ class EHVISampler(CandidateSampler):
     def _first(
         self, domain: Domain, drawn: Candidates, history: History, rng: random.Random
     ) -> dict[str, Any]:
-        """Return a candidate that is far from all before, of a cost as none of them has.
+        """Return a candidate far from all before and of a new cost, to try before there is a model.
 
-        Where nothing is known but the objectives, costs begin with the least and the greatest. Networks
-        are of no use at either end: there costs halve the range again and again.
+        If the domain has no features, the first two candidates have the lowest and the highest costs.
+        Networks, which have features, are useless at both extremes: their costs halve the range again and
+        again.
         """
         before = [*(o.params for o in history.finished), *history.running]
         left = [i for i, params in enumerate(drawn.params) if domain.key(params) not in history.seen]
@@ -217,16 +223,16 @@ class EHVISampler(CandidateSampler):
 
 @dataclass(frozen=True)
 class _Pool:
-    """Candidates that stand for all.
+    """Candidates that represent the search space.
 
     Attributes:
-        domain: Whose.
-        candidates: Those of use.
-        whole: Whether they are all there are.
-        numbers: The number of each in the order of drawing, where they were drawn.
-        last: How many have been drawn, those of no use included.
-        standing: The first ones, where the pool changes with every trial and the scales of the model are
-            not to: a worker that begins later has the same.
+        domain: The search space.
+        candidates: The feasible candidates.
+        whole: Whether they are all candidates of the search space.
+        numbers: The number of each in the order of drawing, if they were drawn.
+        last: How many have been drawn, infeasible ones included.
+        standing: The first candidates drawn, if the pool changes with every trial. They set the scales of
+            the model, which then do not change, and are the same for a worker that begins later.
     """
 
     domain: Domain
@@ -237,7 +243,7 @@ class _Pool:
     standing: Candidates | None = None
 
     def with_more(self, numbers: list[int], drawn: Candidates, last: int, most: int) -> _Pool:
-        """Return the pool of those among the last ``most`` that were drawn."""
+        """Return the pool extended by ``drawn``, without candidates older than the last ``most`` drawn."""
         every = [*self.numbers, *numbers]
         keep = sum(number >= last - most for number in every)
         candidates = self.candidates.with_more(drawn, keep)
@@ -246,7 +252,7 @@ class _Pool:
 
 
 def _halves(number: int) -> float:
-    """Return ½, ¼, ¾, ⅛, … (van der Corput 1935)."""
+    """Return an element of the sequence ½, ¼, ¾, ⅛, … (van der Corput 1935)."""
     share, part, number = 0.0, 0.5, number + 1
     while number:
         share += part * (number & 1)
@@ -261,7 +267,7 @@ class _Best:
 
 
 def _best(surrogate: Surrogate, candidates: Candidates, domain: Domain, history: History) -> _Best:
-    """Return the candidate of those not seen so far that is expected to gain most."""
+    """Return the untried candidate with the greatest expected improvement; its gain is -1 without any."""
     if candidates.params:
         gain = surrogate.gain(candidates)
         for place in np.argsort(-gain, kind="stable"):
@@ -273,7 +279,7 @@ def _best(surrogate: Surrogate, candidates: Candidates, domain: Domain, history:
 def _changed(
     domain: Domain, told: Evidence, surrogate: Surrogate, rng: random.Random, count: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield what the front's candidates are with one or two decisions changed."""
+    """Yield candidates of the front with one or two parameters changed."""
     complete = [i for i, observation in enumerate(told.observations) if observation.complete]
     places = np.array(complete or range(len(told.observations)))
     inside = places[surrogate.is_inside(told.values[places])]

@@ -1,4 +1,4 @@
-"""Candidates as points: what makes two of them alike, in numbers that a model can learn from."""
+"""Encoding of candidates as numeric vectors for models, in which similar candidates are close."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from optnas.samplers.domain import Domain
 
 __all__ = ["Encoding"]
 
-# From so many parameters with the same options on, how often each option was chosen is a feature.
+# If at least so many parameters have the same options, the count of each option is a feature.
 _FAMILY = 3
 
 
 class Encoding:
-    """Encodes the candidates of a domain, each parameter on a scale where 1 is as far as can be.
+    """Encoding of candidates as vectors, in which two values of a parameter are at most about 1 apart.
 
-    - An unordered choice has a column for each option: two that differ are at distance 1 (Hamming).
-    - A number, or a choice among numbers, is its place between lowest and highest, on its own scale; a
-      choice among numbers by the order of its options.
-    - A parameter that a candidate does not have is a value of its own, at distance 1 from all others.
-    - Of parameters with the same options, as the operations of layers are, how often each option was
-      chosen and the mean of what is a number: architectures with the same parts at other places are alike.
+    - An unordered categorical parameter has a column for each option: two different options are at
+      distance 1 (Hamming).
+    - A number, or a choice among numbers, is its position between lowest and highest, on its own scale; a
+      choice among numbers goes by the order of its options.
+    - An inactive parameter has a value of its own, at a distance of about 1 from all others.
+    - For parameters with the same options, such as the operations of layers, the count of each option or
+      the mean of the numbers is added: architectures with the same parts at other places are similar.
 
     Attributes:
-        groups: For each column, which group it is of; the columns of one group share a length scale.
+        groups: The group of each column; the columns of one group share a length scale.
     """
 
     def __init__(self, domain: Domain) -> None:
@@ -42,13 +43,13 @@ class Encoding:
         self.groups = np.repeat(np.arange(len(sizes)), sizes)
 
     def columns(self, names: Collection[str]) -> NDArray[np.intp]:
-        """Return the columns of some parameters."""
+        """Return the indices of the columns of the parameters in ``names``."""
         widths = [_width(d) for d in self._distributions.values()]
         chosen = np.repeat([name in names for name in self._distributions], widths)
         return np.flatnonzero(chosen)
 
     def __call__(self, candidates: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        """Return the points of ``candidates``, shape (candidates, columns)."""
+        """Return the vectors of ``candidates``, shape (candidates, columns)."""
         return np.array([self._point(c) for c in candidates]).reshape(len(candidates), len(self.groups))
 
     def _point(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -79,7 +80,7 @@ class Encoding:
 
 
 def numeric(distribution: BaseDistribution) -> bool:
-    """Return whether values of ``distribution`` have an order: numbers, or a choice among three or more."""
+    """Return whether ``distribution`` has ordered values: numbers, or a choice of three numbers or more."""
     if isinstance(distribution, CategoricalDistribution):
         numbers = all(type(c) in (int, float) for c in distribution.choices)
         return numbers and len(distribution.choices) > 2
@@ -91,7 +92,7 @@ def _width(distribution: BaseDistribution) -> int:
 
 
 def _place(distribution: BaseDistribution, value: Any) -> float:
-    """Return where a number lies between 0 and 1, or which option was chosen."""
+    """Return a number's position between 0 and 1, or the index of the chosen option."""
     if isinstance(distribution, CategoricalDistribution):
         if not numeric(distribution):
             return distribution.to_internal_repr(value)
@@ -103,7 +104,7 @@ def _place(distribution: BaseDistribution, value: Any) -> float:
 
 
 def _families(distributions: Mapping[str, BaseDistribution]) -> list[tuple[BaseDistribution, list[str]]]:
-    """Return the parameters that have the same distribution, where there are some."""
+    """Return the parameters that have the same distribution, if there are at least ``_FAMILY`` of them."""
     alike: dict[str, tuple[BaseDistribution, list[str]]] = {}
     for name, distribution in distributions.items():
         alike.setdefault(repr(distribution), (distribution, []))[1].append(name)

@@ -1,4 +1,4 @@
-"""Evolution: the young and the fit have children."""
+"""Evolutionary search: regularised evolution for one objective, selection as in NSGA-II for several."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["EvolutionSampler"]
 
 
 class EvolutionSampler(CandidateSampler):
-    """Mutates and crosses what did well so far.
+    """Evolutionary sampler that mutates and crosses the best candidates so far.
 
     For one objective this is regularised evolution (Real et al. 2019, https://arxiv.org/abs/1802.01548):
-    the population is the trials that ended last, so that every candidate dies of age, however lucky its
-    training was; the best of a random few of it is the parent. For several objectives the population is
+    the population is the latest trials, so that every candidate dies of age, however lucky its training
+    was; the best of a few drawn at random from it is the parent. For several objectives the population is
     the best of all trials in the order of NSGA-II (Deb et al. 2002): non-domination rank, then crowding
-    distance with each objective brought to [0, 1], costs by their logarithms.
+    distance with each objective scaled to [0, 1], costs by their logarithms.
 
-    A child is its parent with one decision changed, or two parents' subtrees exchanged at matching places.
-    Where there are too few complete trials, pruned ones are parents as well, after them: those of the last
-    rung first. There are no generations: each trial has its parents among those ended by then, so that no
-    worker waits for another.
+    A child is its parent with one parameter changed, or two parents' subtrees exchanged at matching places.
+    If there are too few complete trials, pruned ones are parents as well, ranked after them: those of the
+    last rung first. There are no generations: each trial has its parents among the trials that ended
+    before, so that no worker waits for another.
 
     Example:
 
@@ -37,11 +37,11 @@ class EvolutionSampler(CandidateSampler):
             study = optuna.create_study(sampler=EvolutionSampler(seed=0))
 
     Args:
-        domain: What may be proposed; by default the parameters that the study's trials had so far.
-        population: How many candidates are alive; as many trials at random come first.
-        tournament: How many candidates a parent is the best of.
-        crossover: The share of children that have two parents.
-        seed: Of everything random; by default a new one for each sampler.
+        domain: The search space; by default the parameters that the study's trials had so far.
+        population: Size of the population; as many random trials come first.
+        tournament: Number of candidates of which a parent is the best.
+        crossover: Share of children that have two parents.
+        seed: Seed of all randomness; by default a new one for each sampler.
 
     Raises:
         UserError: If a number is out of its range.
@@ -75,13 +75,13 @@ class EvolutionSampler(CandidateSampler):
         return mutated(domain, parent.params, rng)
 
     def population(self, history: History) -> list[Observation]:
-        """Return the candidates that may have children, the fittest first."""
+        """Return the candidates that may be parents, the fittest first."""
         told = [observation for observation in history.finished if observation.reached is not None]
         if history.objectives == 1:
             told = told[-self._population :]
         return in_order(told, history)[: self._population]
 
     def _parent(self, alive: Sequence[Observation], rng: random.Random) -> Observation:
-        """Return the fittest of a random few."""
+        """Return the fittest of a few candidates drawn at random."""
         few = rng.sample(range(len(alive)), min(self._tournament, len(alive)))
         return alive[min(few)]

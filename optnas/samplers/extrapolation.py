@@ -1,4 +1,4 @@
-"""What trials that were pruned would have come to, by those that went on from the same rung."""
+"""Extrapolation of pruned trials' values to the end, from complete trials at the same rung."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ Array = NDArray[np.float64]
 
 
 def extrapolated(rungs: Sequence[Mapping[int, Array]], values: Array) -> Array:
-    """Return what each trial found or, where that is NaN, what it can be expected to have found.
+    """Return each trial's final values, extrapolated from its last rung if they are NaN.
 
-    A pruned trial has its values at its last rung, and others that went on have theirs both there and
-    at the end: what is the k-th best of them at the rung is taken for the k-th best at the end, with
-    straight lines between, and a trial better or worse than all of them gains as much as the nearest.
-    So trials keep the order of their rung, scales and shifts of an objective change nothing, and what is
-    the same at every rung, as FLOPs are, stays as it is. Where none went on, nothing is gained.
+    A pruned trial has values at its last rung; complete trials have values both there and at the end. For
+    each objective, the k-th best complete value at the rung maps to the k-th best at the end, with straight
+    lines between; a trial better or worse than all of them gains as much as the nearest. So trials keep the
+    order of their rung, the result does not depend on the scale or shift of an objective, and objectives
+    that are equal at every rung, such as FLOPs, stay as they are. If no complete trial has the rung,
+    the values there are returned unchanged.
 
     Args:
-        rungs: The values of each trial at its rungs, ascending, each of shape (objectives,).
-        values: Those at the end, shape (trials, objectives).
+        rungs: Each trial's values by rung, ascending, each of shape (objectives,).
+        values: Each trial's final values, NaN if it was pruned, shape (trials, objectives).
 
     Returns:
-        Shape (trials, objectives); NaN for trials without values that reached no rung.
+        Shape (trials, objectives); NaN for trials without final values that reached no rung.
     """
     expected = np.array(values, dtype=float)
     finished = np.isfinite(expected).all(axis=1).tolist()
@@ -44,9 +45,9 @@ def extrapolated(rungs: Sequence[Mapping[int, Array]], values: Array) -> Array:
 
 
 def _mapped(now: Array, before: Array, after: Array) -> Array:
-    """Return ``now`` on the scale of ``after``, by the places that values have in ``before``."""
+    """Return ``now`` mapped from the scale of ``before`` to that of ``after``, by sorted values."""
     places, which, equals = np.unique(before, return_inverse=True, return_counts=True)
-    ends = np.bincount(np.sort(which), weights=np.sort(after)) / equals  # of equal ones the mean
+    ends = np.bincount(np.sort(which), weights=np.sort(after)) / equals  # the mean of ties
     within: Array = np.interp(now, places, ends)
     beyond: Array = np.minimum(now - places[0], 0.0) + np.maximum(now - places[-1], 0.0)
     return within + beyond

@@ -1,4 +1,4 @@
-"""What trials that stopped early tell of full training."""
+"""Multi-fidelity evidence: final values of complete trials, predicted ones of pruned trials."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["Evidence", "ends_of", "evidence"]
 
 Array = NDArray[np.float64]
 
-# The last so many trials that went on from a rung tell how values change from there.
+# The line from a rung to the end is fitted to the last so many trials that have both.
 _WENT_ON = 100
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What trials say of the values of their candidates at full training.
+    """Final values of trials, observed or predicted.
 
     Attributes:
         observations: The trials.
-        values: What each found, or is expected to have found had it gone on; shape (trials, objectives).
-        deviations: The standard deviation of what is expected, 0 of what was found; of the same shape.
+        values: Each trial's values at full training, observed or predicted; shape (trials, objectives).
+        deviations: The standard deviation of each prediction, 0 for observed values; of the same shape.
     """
 
     observations: list[Observation]
@@ -37,17 +37,18 @@ class Evidence:
 
 
 def evidence(finished: Sequence[Observation], forecast: Forecast) -> Evidence:
-    """Return what trials that completed or were pruned tell, a paused one and its promotion as one trial.
+    """Return the final values of complete trials and the predicted final values of pruned ones.
 
-    What a pruned trial would have come to is forecast where enough trials went on from its last rung. Till
-    then what it had at its last rung is carried on to full training by a line, with a slope and
-    a shift that are medians over the trials that have both (Theil 1950; Sen 1968): networks that failed
-    altogether do not bend it. That is the autoregressive model of Kennedy & O'Hagan (2000), "Predicting
-    the output from a complex computer code when fast approximations are available", with one line for
-    each rung. Curves are no lines, so it is corrected by what trials of like values at the rung were
-    off by, weighted by a kernel (Nadaraya 1964), and is as sure as these were close. Which trials went
-    on was decided by the rung's value, and what predicts from that value is not biased by it. A hopeless
-    trial would have come to what it had.
+    A paused trial and the trial that resumed it count as one. Final values are forecast if enough trials
+    were trained further from the same rung. Until then a line maps values at the rung to final values, with
+    a slope and a shift that are medians over the trials that have both (Theil 1950; Sen 1968): networks
+    that failed altogether do not bend it. That is the autoregressive model of Kennedy & O'Hagan (2000),
+    "Predicting the output from a complex computer code when fast approximations are available", with one
+    line for each rung. Learning curves are not linear, so the line is corrected by the residuals of trials
+    with similar values at the rung, weighted by a kernel (Nadaraya 1964), and the deviation follows
+    theirs. Which trials were trained further depended on the value at the rung, and a prediction from that
+    value is not biased by the selection. A hopeless trial, pruned because it had learned nothing, is taken
+    to end at the values of its last rung.
     """
     finished = merged(finished)
     expected = _expected(finished, forecast)
@@ -69,7 +70,7 @@ def evidence(finished: Sequence[Observation], forecast: Forecast) -> Evidence:
 
 
 def _expected(finished: Sequence[Observation], forecast: Forecast) -> dict[int, tuple[Array, Array]]:
-    """Return the values that pruned trials are expected to have had, and their standard deviations."""
+    """Return the predicted final values of pruned trials and their standard deviations, by index."""
     by_rung: dict[int, list[int]] = {}
     for i, observation in enumerate(finished):
         if observation.state == TrialState.PRUNED and observation.rungs and not observation.hopeless:
@@ -87,7 +88,7 @@ def _expected(finished: Sequence[Observation], forecast: Forecast) -> dict[int, 
 def ends_of(
     finished: Sequence[Observation], rung: int, of: Sequence[Observation], forecast: Forecast
 ) -> Ends:
-    """Return what to expect of trials ``of``, which have reached a rung, at full training."""
+    """Return the predicted final values of trials ``of``, all of which have reached ``rung``."""
     ends = forecast.ends(finished, rung, of)
     if ends is None:
         now = np.array([observation.rungs[rung] for observation in of])
@@ -98,7 +99,7 @@ def ends_of(
 
 
 def _lines(finished: Sequence[Observation], rung: int) -> list[Line]:
-    """Return for each objective how values at a rung become values at full training."""
+    """Return for each objective the line from values at a rung to final values."""
     at_rung = [o for o in finished if rung in o.rungs and not o.hopeless]
     here = np.array([o.rungs[rung] for o in at_rung])
     both = np.array([(o.rungs[rung], o.values) for o in at_rung])

@@ -1,4 +1,4 @@
-"""What a trial will come to: by what it had at a rung, what is known of it and how it is trained."""
+"""Forecast of a trial's final values from its values at a rung, its features and its training parameters."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["Ends", "Forecast"]
 
 Array = NDArray[np.float64]
 
-# From so many trials that went on from a rung is learned, and hyperparameters are fitted anew with so many
-# times as many. The fit looks at the last ones.
+# A rung's model needs so many complete trials, and its hyperparameters are refitted whenever their number has
+# grown by such a factor. The fit uses at most so many of them, spread evenly.
 _FEWEST, _FITTED_ANEW, _MOST = 8, 1.25, 100
 
 
 @dataclass(frozen=True)
 class Ends:
-    """What is expected of the values of some trials at full training, all to be minimised.
+    """Predicted final values of trials as normal distributions, all to be minimised.
 
     Attributes:
-        mean, deviation: Of the value or, where there is a floor, of the logarithm of its distance to that;
-            shape (trials, objectives).
-        floor: Shape (objectives,); NaN where there is none.
+        mean, deviation: Mean and standard deviation of the value or, for an objective with a floor, of the
+            logarithm of its distance to the floor; shape (trials, objectives).
+        floor: Shape (objectives,); NaN for objectives without one.
     """
 
     mean: Array
@@ -39,24 +39,24 @@ class Ends:
     floor: Array
 
     def at(self, deviations: Array | float) -> Array:
-        """Return the values so many standard deviations above the mean.
+        """Return the values at so many standard deviations above the mean.
 
         Args:
-            deviations: Of a shape that goes with (trials, objectives).
+            deviations: Number of standard deviations, of a shape that broadcasts with (trials, objectives).
         """
         found = self.mean + deviations * self.deviation
         return np.where(np.isnan(self.floor), found, self.floor + np.exp(np.minimum(found, 700.0)))
 
 
 class Forecast:
-    """Predicts the ends of trials from a rung, by a Gaussian process on trials that went on from there.
+    """Model that predicts final values from a rung: a Gaussian process on trials trained further from there.
 
-    A slow learner that has a small learning rate is not one that will never learn: beside the value at the
-    rung it looks at what is known of the candidate and at how it is trained. What is the same at the rung and
-    at the end, as costs are, is known.
+    A slow learner with a small learning rate is not a network that will never learn: beside the values at
+    the rung, the inputs are the candidate's features and its training parameters. Objectives that are equal
+    at the rung and at the end, such as costs, are taken as known.
 
     Args:
-        domain: What the trials are of.
+        domain: The search space of the trials.
         signs: 1 for each objective to be minimised, -1 for each to be maximised.
     """
 
@@ -69,14 +69,14 @@ class Forecast:
         self._thetas: dict[int, _Fitted] = {}
 
     def ends(self, finished: Sequence[Observation], rung: int, of: Sequence[Observation]) -> Ends | None:
-        """Return what to expect of trials ``of`` at full training; ``None`` where too little is known.
+        """Return the predicted final values of ``of``; ``None`` if too few trials were trained further.
 
-        Of those that are complete what would be expected without them.
+        For complete trials it is the leave-one-out prediction.
 
         Args:
             finished: The trials that ended.
-            rung: At which ``of`` are judged.
-            of: Trials that reached it.
+            rung: The rung from which ``of`` are predicted.
+            of: Trials that reached the rung.
         """
         on = [o for o in finished if o.complete and rung in o.rungs and np.isfinite(o.rungs[rung]).all()]
         if len(on) < _FEWEST or not of:
@@ -102,9 +102,10 @@ class Forecast:
         return Ends(mean, deviation, floor)
 
     def _fitted(self, on: list[Observation], rung: int) -> _Fitted:
-        """Return each objective's hyperparameters as of the trials that ended first, up to a round number.
+        """Return each objective's hyperparameters as of the last refit.
 
-        So they are the same for every worker, and are fitted anew only now and then.
+        A refit uses the trials that ended first, up to a number that grows by a factor. So all workers have
+        the same hyperparameters, and they are fitted only now and then.
         """
         count = refitted_at(len(on), _FEWEST, _FITTED_ANEW)
         kept = self._thetas.get(rung)
@@ -125,28 +126,28 @@ class Forecast:
         return [Part.of(np.concatenate([np.arange(own), own + self._groups]))]
 
     def training(self, observations: Sequence[Observation]) -> Array:
-        """Return how trials are trained, as far as it was chosen, shape (trials, columns)."""
+        """Return the encoded training parameters of trials, shape (trials, columns)."""
         return self._encoding([o.params for o in observations])[:, self._training]
 
     def features(self, observations: Sequence[Observation]) -> list[Sequence[float]]:
-        """Return what is known of the candidates of trials; nothing of those that are of no use any more."""
+        """Return the features of trials' candidates; an empty sequence for those now infeasible."""
         params = [observation.params for observation in observations]
         return [self.domain.features(p) if self.domain.known(p) is not None else () for p in params]
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """The hyperparameters for each objective as of the ``count`` trials that ended first."""
+    """Hyperparameters of each objective, fitted to the ``count`` trials that ended first."""
 
     count: int
     thetas: dict[int, Array]
 
 
 class _View:
-    """Trials as the model sees them, on the scales of some that are complete.
+    """Inputs and targets of the model at one rung, on scales set by complete trials.
 
     Attributes:
-        distances: For each objective that changes from the rung to the end the scale that it is modelled on.
+        distances: The scale of each modelled objective, one that changes from the rung to the end.
     """
 
     def __init__(self, forecast: Forecast, on: Sequence[Observation], rung: int) -> None:
@@ -167,27 +168,30 @@ class _View:
         self._low, self._span = values.min(axis=0), np.ptp(values, axis=0)
 
     def points(self, observations: Sequence[Observation]) -> Array:
-        """Return trials as points, shape (trials, columns), the last columns for how they are trained."""
-        # What was the same for all of them tells nothing.
+        """Return the model's inputs, shape (trials, columns); training parameters are the last columns."""
+        # A column that is constant over the complete trials carries no information: it becomes 0.
         span = np.where(self._span > 0, self._span, np.inf)
         values = (self._values(observations) - self._low) / span
         return np.concatenate([values, self._forecast.training(observations)], axis=1)
 
     def residuals(self, on: Sequence[Observation], objective: int) -> tuple[Line, Array]:
-        """Return the line from the rung to the ends of complete trials, and what they are off it by."""
+        """Return the line from the rung to the final values of complete trials, and their residuals."""
         now = self.logs(on, objective)
         ends = self.distances[objective](np.array([o.values[objective] for o in on]))
         line = Line.through(now, now, ends)
         return line, ends - line.at(now)
 
     def logs(self, observations: Sequence[Observation], objective: int) -> Array:
-        """Return an objective at the rung on its scale, without a ceiling: at a rung all may be far off."""
+        """Return an objective's values at the rung on its log scale.
+
+        There is no ceiling, because at a rung all values may be beyond it.
+        """
         distance = self.distances[objective]
         now = np.array([o.rungs[self._rung][objective] for o in observations])
         return np.asarray(np.log(np.maximum(now - distance.floor, distance.least)))
 
     def _values(self, observations: Sequence[Observation]) -> Array:
-        """Return what trials have at the rung, and what is known of them."""
+        """Return trials' values at the rung, and their features or, without any, the constant objectives."""
         if self._width:
             rows = [row or [0.0] * self._width for row in self._forecast.features(observations)]
             beside = np.array(rows, dtype=float)

@@ -1,7 +1,7 @@
-"""A small Gaussian process: a sum of Matérn kernels, with a length scale for each group of columns.
+"""Gaussian process with a sum of Matérn kernels, and a length scale for each group of columns.
 
 Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, chapters 2 and 5. The prior of the
-length scale has the mean of Hvarfner et al. (2024), arXiv 2402.02229; its spread is a choice of ours.
+length scale has the mean of Hvarfner et al. (2024), arXiv 2402.02229; its standard deviation is our choice.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # its parts are loaded at their first use
+import scipy  # its submodules are loaded at their first use
 from numpy.typing import NDArray
 
 __all__ = ["GaussianProcess", "Part", "refitted_at"]
 
 Array = NDArray[np.float64]
 
-# Of the log length scale that groups have in common, and of how much each differs from it.
+# Prior of the log length scale that groups have in common, and of each group's difference from it.
 _SCALE_MEAN, _SCALE_DEVIATION = math.sqrt(2), 0.5
 _OWN_DEVIATION = 0.5
-# Of the log noise variance: seeds differ by a twentieth of what architectures differ by, or much more.
+# Prior of the log noise variance: seeds differ by a twentieth of what architectures differ by, or much more.
 _NOISE_MEAN, _NOISE_DEVIATION = -6.0, 2.0
-# Of the log variance of each part, for values scaled to a variance of 1.
+# Prior of the log variance of each part, for values scaled to a variance of 1.
 _VARIANCE_DEVIATION = 1.0
 _JITTER = 1e-8
 _STEPS = 30
@@ -32,12 +32,12 @@ _ROOT3 = math.sqrt(3)
 
 @dataclass(frozen=True)
 class Part:
-    """A kernel of the sum: how alike two points are by some of their columns.
+    """One kernel of the sum: the similarity of two points by some of their columns.
 
     Attributes:
-        columns: Which, shape (columns,).
-        groups: For each of them, which length scale of the part it has, from 0 on.
-        share: Which share of the variance it is expected to explain.
+        columns: Indices of the columns, shape (columns,).
+        groups: For each column, the index of its length scale, from 0 on.
+        share: Share of the variance that the kernel is expected to explain.
     """
 
     columns: NDArray[np.intp]
@@ -46,23 +46,23 @@ class Part:
 
     @classmethod
     def of(cls, groups: NDArray[np.intp]) -> Part:
-        """Return the part that is all there is, on all columns."""
+        """Return a kernel on all columns, for use without others."""
         return cls(np.arange(len(groups)), groups)
 
     @property
     def scales(self) -> int:
-        """How many length scales there are."""
+        """The number of length scales."""
         return int(self.groups.max()) + 1
 
 
 @dataclass(frozen=True)
 class FittedPart:
-    """A part with what was fitted.
+    """A kernel with its fitted hyperparameters.
 
     Attributes:
-        part: The part.
+        part: The kernel.
         scales: The length scale of each column.
-        variance: Of the function before anything was observed.
+        variance: The prior variance of the kernel's function.
     """
 
     part: Part
@@ -70,7 +70,7 @@ class FittedPart:
     variance: float
 
     def points(self, X: Array) -> Array:
-        """Return the columns of the part, each divided by its length scale."""
+        """Return the kernel's columns of ``X``, each divided by its length scale."""
         return X[:, self.part.columns] / self.scales
 
     def covariance(self, A: Array, B: Array) -> Array:
@@ -79,15 +79,15 @@ class FittedPart:
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """The posterior of a function, given its values at some points.
+    """Posterior of a function, given its noisy values at some points.
 
     Attributes:
-        X: Where it was observed, shape (observations, columns).
-        values: What was observed there, scaled to a mean of 0 and a variance of 1.
-        theta: The logs of all that was fitted: for each part a common length scale, what each of its
-            length scales differs by and its variance, and at last the noise's variance.
+        X: The observed points, shape (observations, columns).
+        values: The observed values, scaled to a mean of 0 and a variance of 1.
+        theta: The logarithms of all hyperparameters: for each part a common length scale, the difference of
+            each of its length scales from it, and its variance; the noise variance comes last.
         noise: The variance of each observation's noise, shape (observations,).
-        mean, deviation: What the values were scaled by.
+        mean, deviation: Mean and standard deviation of the values before scaling.
         root: Lower Cholesky factor of the observations' covariance.
         weights: The covariance's inverse times the values.
         parts: The kernels that are summed.
@@ -120,11 +120,11 @@ class GaussianProcess:
             X: Shape (observations, columns).
             y: Shape (observations,).
             parts: The kernels that are summed.
-            most: How many observations, spread evenly, the fit looks at; the posterior looks at all.
-            deviations: What is known of each observation's noise beside what all have, shape
+            most: Largest number of observations, spread evenly, that the fit uses; the posterior uses all.
+            deviations: Standard deviation of each observation's known noise beside the common noise, shape
                 (observations,).
-            theta: What was fitted before, to be taken as it is.
-            most_noise: The most that the noise's variance can be, as a share of that of ``y``.
+            theta: Hyperparameters that were fitted before, in place of a fit.
+            most_noise: Upper bound of the noise variance, as a share of the variance of ``y``.
         """
         mean, deviation = float(y.mean()), float(y.std()) or 1.0
         scaled = (y - mean) / deviation
@@ -153,7 +153,7 @@ class GaussianProcess:
         return self._of(X, values, self.theta, noise, self.mean, self.deviation, self.parts)
 
     def predict(self, X: Array) -> tuple[Array, Array]:
-        """Return the mean and the standard deviation of the function at ``X``, each of shape (len(X),)."""
+        """Return the posterior mean and standard deviation at ``X``, each of shape (len(X),)."""
         across = np.asarray(sum(part.covariance(self.X, X) for part in self.parts))
         mean = self.weights @ across
         explained = scipy.linalg.solve_triangular(
@@ -164,12 +164,12 @@ class GaussianProcess:
         return self.mean + self.deviation * mean, self.deviation * np.sqrt(np.maximum(left, 1e-12))
 
     def observed(self, X: Array) -> tuple[Array, Array]:
-        """Return the mean and the standard deviation of what would be observed at ``X``, noise included."""
+        """Return the mean and the standard deviation of an observation at ``X``, noise included."""
         mean, deviation = self.predict(X)
         return mean, np.sqrt(np.square(deviation) + math.exp(self.theta[-1]) * self.deviation**2)
 
     def left_out(self) -> tuple[Array, Array]:
-        """Return what would be expected of each observation without it (equation 5.12), noise included."""
+        """Return the leave-one-out prediction of each observation (equation 5.12), noise included."""
         inverse = np.diag(
             scipy.linalg.cho_solve((self.root, True), np.eye(len(self.values)), check_finite=False)
         )
@@ -178,9 +178,10 @@ class GaussianProcess:
 
 
 def refitted_at(count: int, first: int, factor: float) -> int:
-    """Return at how many observations, of ``count``, hyperparameters were to be fitted anew last.
+    """Return the number of observations at which hyperparameters were last refitted, out of ``count``.
 
-    That is at ``first`` and whenever there are ``factor`` times as many: the same for every worker.
+    They are refitted at ``first`` observations and whenever there are ``factor`` times as many: the same
+    for every worker.
     """
     last = first
     while last * factor <= count:
@@ -189,7 +190,7 @@ def refitted_at(count: int, first: int, factor: float) -> int:
 
 
 def _unpacked(theta: Array, parts: Sequence[Part]) -> Iterator[FittedPart]:
-    """Yield the parts with what ``theta`` says of them."""
+    """Yield each kernel with its hyperparameters from ``theta``."""
     start = 0
     for part in parts:
         common, *own, variance = theta[start : start + part.scales + 2]
@@ -198,7 +199,7 @@ def _unpacked(theta: Array, parts: Sequence[Part]) -> Iterator[FittedPart]:
 
 
 def _most_probable(X: Array, y: Array, doubts: Array, parts: Sequence[Part], most_noise: float) -> Array:
-    """Return the most probable ``theta``, by the posterior's gradient."""
+    """Return the ``theta`` of greatest posterior density, found by its gradient."""
     middle, spread = _prior(parts)
     diagonal = np.diag_indices(len(y))
 
@@ -241,7 +242,7 @@ def _most_probable(X: Array, y: Array, doubts: Array, parts: Sequence[Part], mos
 
 
 def _prior(parts: Sequence[Part]) -> tuple[Array, Array]:
-    """Return the mean and the deviation of ``theta`` before anything was observed."""
+    """Return the mean and the standard deviation of the prior of ``theta``."""
     middle: list[float] = []
     spread: list[float] = []
     for part in parts:
@@ -260,8 +261,8 @@ def _distances(A: Array, B: Array) -> Array:
 def _matern(squares: Array) -> Array:
     """Return the Matérn 3/2 correlation at squared distances.
 
-    On five tables of architectures, ordinal and mixed choices among them, the density of what was not
-    yet seen was higher than with the smoother 5/2 on all, and than with the rougher 1/2 on three.
+    On five tables of architectures, ordinal and mixed choices among them, the predictive density of unseen
+    values was higher than with the smoother 5/2 on all, and than with the rougher 1/2 on three.
     """
     root3 = _ROOT3 * np.sqrt(squares)
     return (1 + root3) * np.exp(-root3)

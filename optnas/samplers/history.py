@@ -1,4 +1,7 @@
-"""What the trials in the storage say: the whole state of every sampler here is a fold over them."""
+"""Finished and running trials of a study, as samplers see them.
+
+The whole state of every sampler here is a fold over the finished trials.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +31,20 @@ __all__ = ["Fold", "History", "HistoryReader", "Observation", "follow", "in_orde
 
 @dataclasses.dataclass(frozen=True)
 class Observation:
-    """A trial that has been finished.
+    """A finished trial, as samplers see it.
 
     Attributes:
-        number: Of the trial.
-        params: Its parameters, as far as they are of the domain.
-        values: What it found, shape (objectives,), all to be minimised; NaN throughout where it was
+        number: The trial's number.
+        params: Those of its parameters that are in the search space.
+        values: Its objective values, shape (objectives,), all to be minimised; NaN throughout if it was
             pruned or failed.
-        violation: The sum of what it breaks constraints by; 0 where it breaks none.
-        rungs: The values it had after so much training, to be minimised, by that, ascending.
-        state: How it ended.
-        ended: When, for those that follow the trials in the order in which they ended.
-        promotes: The number of the paused trial that it went on with, if it did.
-        hopeless: Whether it was pruned as it had learned nothing and would have come to no more.
-        seconds: How long its evaluation took, where it is complete and that was recorded.
+        violation: The sum of its constraint violations; 0 if it breaks none.
+        rungs: Its values at each rung, to be minimised, ascending by rung.
+        state: Its final state.
+        ended: When it ended, for samplers that follow the trials in the order in which they ended.
+        promotes: The number of the paused trial that it resumed; ``None`` if it resumed none.
+        hopeless: Whether it was pruned because it had learned nothing; more training would not have helped.
+        seconds: Duration of its evaluation; ``None`` if it is not complete or that was not recorded.
     """
 
     number: int
@@ -57,13 +60,15 @@ class Observation:
 
     @property
     def complete(self) -> bool:
-        """Whether it has values and breaks no constraint."""
+        """Whether the trial is complete and breaks no constraint."""
         return self.state == TrialState.COMPLETE and self.violation == 0
 
     @property
     def reached(self) -> float | None:
-        """After how much training it ended: infinite where it is complete, its last rung where it was
-        pruned; ``None`` where it failed, broke a constraint or reached no rung."""
+        """Amount of training after which it ended: infinite if complete, its last rung if it was pruned.
+
+        ``None`` if it failed, broke a constraint or reached no rung.
+        """
         if self.complete:
             return math.inf
         pruned = self.state == TrialState.PRUNED and self.violation == 0
@@ -75,11 +80,11 @@ class History:
     """All other trials of a study, in the order of their numbers.
 
     Attributes:
-        finished: Those that ended, each with parameters of the domain.
-        running: The parameters of those that others are at.
-        seen: The keys of all of them.
+        finished: The finished trials that have parameters of the search space.
+        running: The parameters of each running trial.
+        seen: The keys of the candidates of all these trials.
         signs: 1 for each objective to be minimised, -1 for each to be maximised.
-        region: Which values the study is about.
+        region: The study's region of interest among objective values.
     """
 
     finished: tuple[Observation, ...]
@@ -90,22 +95,25 @@ class History:
 
     @property
     def objectives(self) -> int:
-        """How many objectives the study has."""
+        """The number of objectives of the study."""
         return len(self.signs)
 
     def best_first(self, values: NDArray[np.float64]) -> list[int]:
-        """Return the indices of values, shape (trials, objectives), the best first.
+        """Return the indices of ``values``, shape (trials, objectives), sorted best first.
 
-        In the order of NSGA-II; what is of no use to the study, given these values, comes last.
+        The order is that of NSGA-II; values outside the region of interest that follows from them come last.
         """
         return list(pareto.best_first(values, self.worst(values))) if len(values) else []
 
     def worst(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the worst value of each objective that is of use, given some; NaN where all are."""
+        """Return the worst value of each objective inside the region of interest; NaN where unbounded."""
         return self.region.worst(np.where(np.isnan(values), np.inf, values).min(axis=0), self.signs)
 
     def front(self) -> list[int]:
-        """Return which of :attr:`complete` no other dominates: those of use, if there are any."""
+        """Return the indices of the trials of :attr:`complete` that no other dominates.
+
+        Only those inside the region of interest, if there are any.
+        """
         values = self.values
         if not len(values):
             return []
@@ -115,12 +123,12 @@ class History:
 
     @property
     def ended(self) -> list[Observation]:
-        """Those of :attr:`finished` in the order in which they ended."""
+        """The trials of :attr:`finished` in the order in which they ended."""
         return sorted(self.finished, key=lambda observation: (observation.ended, observation.number))
 
     @property
     def complete(self) -> list[Observation]:
-        """Those of :attr:`finished` that have values and break no constraint."""
+        """The trials of :attr:`finished` that are complete and break no constraint."""
         return [observation for observation in self.finished if observation.complete]
 
     @property
@@ -130,11 +138,11 @@ class History:
 
 
 def in_order(observations: Iterable[Observation], history: History) -> list[Observation]:
-    """Return those of ``history``'s trials that tell how good they are, the best first.
+    """Return the feasible ones of ``observations`` that completed or reached a rung, sorted best first.
 
-    Complete ones in its order, then those that were pruned at the last rung in the same order by what
-    they had there, then those of the rung before, and so on: each is compared with those that were
-    trained as much.
+    Complete trials come first, in the order of ``history``. Then come those pruned at the last rung, in the
+    same order by their values there, then those of the rung before, and so on: each is compared with
+    trials of the same amount of training.
     """
     groups: dict[float, list[Observation]] = {}
     for observation in observations:
@@ -143,15 +151,16 @@ def in_order(observations: Iterable[Observation], history: History) -> list[Obse
     ordered: list[Observation] = []
     for reached, group in sorted(groups.items(), reverse=True):
         values = np.array([o.values if reached == math.inf else o.rungs[int(reached)] for o in group])
-        values[np.isnan(values)] = np.inf  # what is not a number is worse than everything
+        values[np.isnan(values)] = np.inf  # NaN is worse than everything
         ordered += [group[i] for i in history.best_first(values)]
     return ordered
 
 
 def merged(observations: Iterable[Observation]) -> list[Observation]:
-    """Return each trial that went on with a paused one as one with it: its rungs are those of both.
+    """Return the trials, each paused one merged into the trial that resumed it.
 
-    What a paused trial would have come to need not be guessed once another has gone on with it.
+    The merged trial has the rungs of both: the final values of a paused trial need not be predicted once
+    another trial has resumed it.
     """
     observations = list(observations)
     by_number = {observation.number: observation for observation in observations}
@@ -167,14 +176,14 @@ def merged(observations: Iterable[Observation]) -> list[Observation]:
 
 
 class HistoryReader:
-    """Reads the history of a study again and again; what a finished trial said is kept."""
+    """Incremental reader of a study's history; finished trials are parsed only once."""
 
     def __init__(self) -> None:
         self._domain: Domain | None = None
         self._reader: Reader[_Seen]
 
     def read(self, study: Study, domain: Domain, number: int) -> History:
-        """Return what the trials other than number ``number`` say."""
+        """Return the history of all trials other than number ``number``."""
         if domain is not self._domain:
             self._domain, self._reader = (
                 domain,
@@ -190,7 +199,7 @@ class HistoryReader:
 
 @dataclasses.dataclass
 class _Seen:
-    """What the trials so far said: each that ended with its key, and the parameters of each that runs."""
+    """Trials read so far: each finished one with its key, and the parameters of each running one."""
 
     domain: Domain
     signs: NDArray[np.float64]
@@ -198,7 +207,7 @@ class _Seen:
     running: dict[int, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     def take(self, trial: FrozenTrial) -> None:
-        """Take in a trial that has parameters of the domain."""
+        """Add or update a trial; it is ignored if it has no parameter of the search space."""
         self.running.pop(trial.number, None)
         if trial.state.is_finished():
             observation = observed(trial, self.domain, self.signs)
@@ -209,10 +218,10 @@ class _Seen:
 
 
 class Fold(Protocol):
-    """A state that trials lead to, one after the other.
+    """State that is updated by one finished trial after another.
 
     Attributes:
-        domain: What is searched.
+        domain: The search space.
         folded: The numbers of the trials so far.
     """
 
@@ -220,20 +229,20 @@ class Fold(Protocol):
     folded: list[int]
 
     def fold(self, observation: Observation) -> None:
-        """Take in how a trial ended."""
+        """Update the state with a finished trial."""
 
 
 _Fold = TypeVar("_Fold", bound=Fold)
 
 
 def follow(state: _Fold | None, begin: Callable[[Domain], _Fold], domain: Domain, history: History) -> _Fold:
-    """Return the state after all trials that ended, in that order.
+    """Return the state after all finished trials, in the order in which they ended.
 
     Args:
-        state: An earlier one, which is gone on from where it can be.
+        state: An earlier state, which is continued if its trials are the first of these.
         begin: Returns the state before any trial.
-        domain: What is searched.
-        history: What the trials say.
+        domain: The search space.
+        history: The history that holds the trials.
     """
     ended = history.ended
     numbers = [observation.number for observation in ended]
@@ -246,7 +255,7 @@ def follow(state: _Fold | None, begin: Callable[[Domain], _Fold], domain: Domain
 
 
 def observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) -> Observation:
-    """Return what a trial says, in the terms of samplers."""
+    """Convert a trial to an observation."""
     values = np.full(len(signs), math.nan)
     if trial.state == TrialState.COMPLETE and trial.values is not None:
         values = np.array(trial.values) * signs

@@ -15,27 +15,27 @@ __all__ = ["Belief", "Known", "LogDistance", "LogNormal", "expected_improvement"
 
 Array = NDArray[np.float64]
 
-# How far above the best value the ceiling lies, in distances of the median from the best.
+# Distance of the ceiling above the best value, as a multiple of the median's distance from the best.
 _CEILING = 4
-# The same where values beyond a limit are of no use, in distances of the limit from the best.
+# The same if the values have a limit, as a multiple of the limit's distance from the best.
 _MARGIN = 4
-# How far below the best that can be the floor lies, in distances of the median from the best.
+# Distance of the floor below the ideal value, as a multiple of the median's distance from the best.
 _BELOW_IDEAL = 0.25
 
 
 class Belief(Protocol):
-    """What is believed of one objective of some candidates."""
+    """Predictive distribution of one objective at some candidates."""
 
     def below(self, edges: Array) -> Array:
-        """Return by how much each candidate is expected to be below each edge, E[max(edge - value, 0)].
+        """Return each candidate's expected improvement over each edge, E[max(edge - value, 0)].
 
-        Shape (candidates, edges); an edge at minus infinity is never undercut.
+        Shape (candidates, edges); 0 for an edge at minus infinity.
         """
 
 
 @dataclass(frozen=True)
 class Known:
-    """Values, shape (candidates,), that are known."""
+    """Exactly known values, shape (candidates,)."""
 
     values: Array
 
@@ -45,11 +45,11 @@ class Known:
 
 @dataclass(frozen=True)
 class LogNormal:
-    """Values whose distance to a floor has a normally distributed logarithm.
+    """Shifted log-normal distribution: the logarithm of the distance to a floor is normal.
 
     Attributes:
-        mean, deviation: Of that logarithm, shape (candidates,).
-        floor: What no value is below.
+        mean, deviation: Mean and standard deviation of that logarithm, shape (candidates,).
+        floor: Lower bound of the values.
     """
 
     mean: Array
@@ -57,7 +57,7 @@ class LogNormal:
     floor: float
 
     def below(self, edges: Array) -> Array:
-        # The price of a put option (Black & Scholes 1973), which is this expectation.
+        # The price of a put option (Black & Scholes 1973) is this expectation.
         distance = np.maximum(edges - self.floor, 1e-300)[None, :]
         mean, deviation = self.mean[:, None], self.deviation[:, None]
         z = (np.log(distance) - mean) / deviation
@@ -70,15 +70,15 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class LogDistance:
-    """The logarithm of the distance to a floor, as a scale to model values on.
+    """Scale to model values on: the logarithm of their distance to a floor.
 
-    It does not depend on the values' unit or sign, and tells the good from the better, as the log of an
-    error does. What is worse than a ceiling is taken to lie there: by how much networks failed would
-    else be most of what there is to model.
+    It does not depend on the values' unit or sign, and has a high resolution among good values, as the
+    logarithm of an error has. Values worse than a ceiling are set to it: otherwise the model would mostly
+    describe by how much networks failed.
 
     Attributes:
-        floor: Where the distance is 0.
-        least, most: The distances that are told apart.
+        floor: The value of distance 0.
+        least, most: Bounds that distances are clipped to.
     """
 
     floor: float
@@ -89,16 +89,17 @@ class LogDistance:
     def of(
         cls, values: Array, counts: float, *, within: bool = False, ideal: float = -math.inf
     ) -> LogDistance:
-        """Return the scale for values like these.
+        """Return the scale for ``values``.
 
         The floor lies as far below the best value as the median lies above it: the better half of the
         values spans a factor of two. The ceiling lies four times as far above the best.
 
         Args:
             values: Shape (values,), at least one.
-            counts: Up to what a value makes a difference: the ceiling is no lower.
-            within: Whether only values up to ``counts`` count, and the ceiling lies a little above that.
-            ideal: The best that a value can be; the floor lies just below it, if not above.
+            counts: The worst value that makes a difference: the ceiling is no lower.
+            within: Whether only values up to ``counts`` matter; the ceiling then lies four times as far above
+                the best value as ``counts`` does.
+            ideal: The best possible value; with ``within``, the floor is at most slightly below it.
         """
         if within and (values < counts).any():
             best, middle = float(values.min()), float(np.median(values[values < counts]))
@@ -114,12 +115,12 @@ class LogDistance:
         return found
 
     def inverse(self, logs: Array) -> Array:
-        """Return the values of these logarithms."""
+        """Return the values whose log distances are ``logs``."""
         return self.floor + np.exp(logs)
 
 
 def expected_improvement(lower: Array, upper: Array, beliefs: Sequence[Belief]) -> Array:
-    """Return by how much each candidate is expected to enlarge the hypervolume of a front.
+    """Return the expected hypervolume improvement of each candidate over a front.
 
     With independent beliefs, the expected volume that a candidate adds in one box is the product over
     objectives of the expected overlap, which is a difference of two expected improvements.
@@ -127,7 +128,7 @@ def expected_improvement(lower: Array, upper: Array, beliefs: Sequence[Belief]) 
     Args:
         lower, upper: The corners of the boxes that the front leaves undominated, as
             :func:`optnas.pareto.boxes` returns them.
-        beliefs: Of each objective.
+        beliefs: The predictive distribution of each objective.
 
     Returns:
         Shape (candidates,).

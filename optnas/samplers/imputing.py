@@ -1,4 +1,4 @@
-"""Samplers of Optuna that learn from pruned trials of several objectives."""
+"""Wrapper that lets Optuna's samplers learn from pruned trials of several objectives."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ __all__ = ["ImputingSampler"]
 
 Array = NDArray[np.float64]
 
-# Threads of ``study.optimize(n_jobs=…)`` share a sampler and what it keeps of the trials.
+# Threads of ``study.optimize(n_jobs=…)`` share a sampler and the trials that it has read.
 _ONE_AT_A_TIME = threading.Lock()
 
 
 class ImputingSampler(BaseSampler):
-    """Shows a sampler pruned trials as complete ones, with the values they can be expected to have.
+    """Wrapper that shows a sampler pruned trials as complete ones, with imputed final values.
 
-    To Optuna's samplers all pruned trials of several objectives are alike: TPE takes each for worse than
-    any other, and any for good once there are few others; NSGA-II and Gaussian processes do not look at
-    them. Here each has values extrapolated from its last rung (:mod:`optnas.samplers.extrapolation`), a
-    paused one those of the trial that resumed it, and one that was not trained again those of its twin.
-    Nothing in the storage is changed. Trials that broke a constraint, failed or reported nothing are shown as
-    they are, and so is a study of one objective, for which Optuna has means of its own.
+    Optuna's samplers do not tell pruned trials of several objectives apart: TPE takes each for worse than
+    any other, and arbitrary ones for good if there are few others; NSGA-II and Gaussian processes ignore
+    them. Here each has values extrapolated from its last rung (:mod:`optnas.samplers.extrapolation`). A
+    paused trial has those of the trial that resumed it, and a trial that was not trained, because its
+    candidate was tried before, those of the earlier trial. Nothing in the storage is changed. Trials that
+    broke a constraint, failed or reported nothing are shown unchanged, and so is a study of one objective,
+    which Optuna handles itself.
 
     Args:
-        sampler: Any sampler that goes by the study's trials.
+        sampler: Any sampler that learns from the study's trials.
     """
 
     def __init__(self, sampler: BaseSampler) -> None:
@@ -77,7 +78,7 @@ class ImputingSampler(BaseSampler):
         if len(study.directions) == 1:
             return study
         with _ONE_AT_A_TIME:
-            # What is known of the others stays as it was when the thread's trial began.
+            # The other trials stay as they were when the thread's trial began.
             view = self._views.get(threading.get_ident())
             if view is None or not view.is_for(study, trial):
                 view = self._views[threading.get_ident()] = _View(study, trial, self._reader)
@@ -85,9 +86,9 @@ class ImputingSampler(BaseSampler):
 
 
 class _View(StudyView):
-    """A study as it is shown for one trial: other trials that were pruned have imputed values.
+    """View of a study for one trial, in which other pruned trials have imputed values.
 
-    Trials are looked at when the sampler asks for them: a random one never does.
+    Trials are read only when the sampler asks for them: a random sampler never does.
     """
 
     def __init__(self, study: Study, trial: FrozenTrial, reader: Reader[_Ended]) -> None:
@@ -107,19 +108,19 @@ class _View(StudyView):
 
 
 class _Ended:
-    """The finished trials of a study, as they were and as they are shown."""
+    """Complete and pruned trials of a study, with their rungs, final values and records."""
 
     def __init__(self, study: Study) -> None:
         self._objectives = len(study.directions)
         self._rungs: list[dict[int, Array]] = []
         self._values: list[list[float]] = []
         self._shown: list[FrozenTrial | None] = []
-        # Where a trial is in the lists, by its number, and the number of another whose values are its own.
+        # By a trial's number: its index in the lists, and the number of another trial whose values it has.
         self._places: dict[int, int] = {}
         self._same: dict[int, int] = {}
 
     def imputed(self) -> dict[int, FrozenTrial]:
-        """Return the pruned trials that reached a rung, as complete ones with extrapolated values."""
+        """Return the pruned trials with known or extrapolated values, as complete ones, by number."""
         if not self._values:
             return {}
         expected = extrapolated(self._rungs, np.array(self._values)).tolist()
@@ -135,7 +136,7 @@ class _Ended:
         return shown
 
     def take(self, trial: FrozenTrial) -> None:
-        """Take in a trial; one that runs says nothing yet."""
+        """Add a trial; running and failed ones are ignored."""
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             return
         rungs = {
@@ -151,7 +152,7 @@ class _Ended:
             return
         values = [math.nan] * self._objectives if was_pruned else trial.values
         if HOPELESS.of(trial) and rungs:
-            values, rungs = rungs[max(rungs)].tolist(), {}  # others are not to be judged by it
+            values, rungs = rungs[max(rungs)].tolist(), {}  # not a basis for extrapolating others
         shown = None
         if any(violation > 0 for violation in trial.constraints.values()):
             rungs, values = {}, [math.nan] * self._objectives

@@ -1,4 +1,4 @@
-"""The line from what trials had at a rung to what they came to."""
+"""Robust regression line from values at a rung to final values."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ __all__ = ["Line"]
 
 Array = NDArray[np.float64]
 
-# Before any trial went on, differences are taken to stay as they are, but for a quarter of how much
-# values at that rung differ. So many trials' worth of that is believed.
+# Prior of the line, before any trial was trained further: a slope of 1, counted so many times among the
+# observed slopes, and a deviation of a quarter of the spread of values at the rung.
 _BELIEVED, _DOUBT = 3, 0.25
-# Within which share of the standard deviation at a rung trials are alike there.
+# Kernel width, as a share of the standard deviation of values at the rung.
 _ALIKE = 0.3
-# Standard deviations in a median absolute deviation, of a normal distribution.
+# Ratio of standard deviation to median absolute deviation of a normal distribution.
 _DEVIATIONS = 1.4826
 
 
 @dataclass(frozen=True)
 class Line:
-    """How values at a rung become values at full training.
+    """Line from values at a rung to values at full training, with a correction by similar trials.
 
     Attributes:
-        slope, shift: Of the line.
-        first: The values at the rung of the trials that went on, shape (trials,).
-        off: How far from the line they came to be.
-        width: Within about which distance at the rung trials are alike.
-        prior: The variance about the line where no trial is alike.
+        slope, shift: Slope and intercept of the line.
+        first: The values at the rung of trials trained further, shape (trials,).
+        off: The residuals of these trials.
+        width: Kernel width: distance at the rung up to which trials are similar.
+        prior: The residual variance if no trial is similar.
     """
 
     slope: float
@@ -41,7 +41,10 @@ class Line:
 
     @classmethod
     def through(cls, here: Array, first: Array, last: Array) -> Line:
-        """Return the line through ``first`` and ``last``, given all the values that there are at the rung."""
+        """Return the line fitted to ``first`` at the rung and ``last`` at the end.
+
+        ``here`` are the values of all trials at the rung, which set the width and the prior.
+        """
         here = here[np.isfinite(here)]
         apart = float(np.median(np.abs(here - np.median(here)))) if len(here) else 0.0
         i, j = np.triu_indices(len(first), 1)
@@ -51,7 +54,8 @@ class Line:
         left = last - slope * first
         shift = float(np.median(left)) if len(left) else 0.0
         off = left - shift
-        # What is the same at every rung, as costs are, leaves no doubt; by chance only one or two are.
+        # An objective that is equal at every rung, such as a cost, leaves no doubt. By chance only one or two
+        # trials have equal values.
         constant = len(first) > 0 and bool((first == last).all())
         spread = 0.0 if constant or len(last) < 2 else float(last.var())
         doubt = 0.0 if constant else _DOUBT * _DEVIATIONS * apart
@@ -59,14 +63,14 @@ class Line:
         return cls(slope, shift, first, off, max(width, 1e-12), spread + doubt**2)
 
     def at(self, values: Array) -> Array:
-        """Return where the line is at values at the rung."""
+        """Return the line at ``values``, without the correction."""
         return self.shift + self.slope * values
 
     def ends(self, values: Array) -> tuple[Array, Array]:
-        """Return what to expect at full training of values at the rung, and its standard deviation.
+        """Return the predicted final values of values at the rung, and their standard deviations.
 
-        The line is off by what it was off for trials that were alike at the rung, which one more
-        trial that was off by nothing, with the variance of all, is counted among.
+        The line is corrected by the mean residual of trials that are similar at the rung. One more trial,
+        with a residual of 0 and the prior variance, is counted among them.
         """
         weights = np.exp(-0.5 * np.square((values[:, None] - self.first) / self.width))
         total = weights.sum(axis=1) + 1.0

@@ -1,4 +1,4 @@
-"""Local search: step to a better neighbour until there is none, then start anew."""
+"""Local search: step to a better neighbour until there is none, then restart."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from optnas.samplers.history import History, Observation
 
 __all__ = ["LocalSampler"]
 
-# How often a local optimum is left by two steps at once. Only ever so gets stuck where one optimum is far
-# better than all around it; never so wastes trials where good optima lie close together.
+# Probability of leaving a local optimum by two steps at once. With 1 the search gets stuck where one optimum
+# is far better than all around it; with 0 it wastes trials where good optima lie close together.
 _LEAP = 0.5
 
-# How often one of the front's is climbed from at random, not the least crowded. Only ever the least crowded
-# are its ends, and beyond these there may be nothing.
+# Probability of climbing from a random candidate of the front, not the least crowded. The least crowded are
+# always the ends of the front, and beyond these there may be nothing.
 _ANYWHERE = 0.5
 
 _Neighbours = dict[Hashable, dict[str, Any]]
 
 
 class LocalSampler(CandidateSampler):
-    """Climbs greedily from the best candidates, one decision at a time.
+    """Local search sampler that climbs greedily from the best candidates, one parameter at a time.
 
     After White et al. 2020 (https://arxiv.org/abs/2004.08996). A *peak* is a candidate that none of its
     neighbours tried so far dominates. The neighbours of the best peak are tried in random order; the first
-    that is better is the next peak. A peak with all neighbours tried is a local optimum: the search starts
-    anew, as often as not two random steps from it, and else from the next best peak. For several objectives
-    the best peaks are those of the front that are of use to the study, in turn the least crowded and any at
-    random (Paquete et al. 2004, "Pareto local optimum sets in the biobjective traveling salesman problem").
+    that is better is the next peak. A peak with all neighbours tried is a local optimum: the search then
+    restarts, half of the time two random steps from it, else from the next best peak. For several objectives
+    the best peaks are those of the front inside the region of interest, at random the least crowded or any
+    of them (Paquete et al. 2004, "Pareto local optimum sets in the biobjective traveling salesman problem").
 
-    What is a peak follows from the set of finished trials alone, whoever proposed them and in whatever
-    order: enqueued trials are climbed from as well.
+    The peaks follow from the set of finished trials alone, whoever proposed them and in whatever order:
+    enqueued trials are climbed from as well.
 
     Example:
 
@@ -48,9 +48,9 @@ class LocalSampler(CandidateSampler):
             study = optuna.create_study(sampler=LocalSampler(seed=0))
 
     Args:
-        domain: What may be proposed; by default the parameters that the study's trials had so far.
-        starts: How many trials at random come first; the best of them are climbed from.
-        seed: Of everything random; by default a new one for each sampler.
+        domain: The search space; by default the parameters that the study's trials had so far.
+        starts: Number of random trials at the beginning; the best of them are climbed from.
+        seed: Seed of all randomness; by default a new one for each sampler.
 
     Raises:
         UserError: If ``starts`` is less than 1.
@@ -76,7 +76,7 @@ class LocalSampler(CandidateSampler):
         return sampled(domain, rng)
 
     def _peaks(self, domain: Domain, history: History, rng: random.Random) -> Iterator[Observation]:
-        """Yield the candidates that none of their neighbours dominates, the best first."""
+        """Yield the candidates that none of their tried neighbours dominates, the best first."""
         complete = history.complete
         values = {domain.key(observation.params): observation.values for observation in complete}
         front: list[int] = []
@@ -89,7 +89,7 @@ class LocalSampler(CandidateSampler):
                 yield complete[i]
 
     def _neighbours(self, domain: Domain, observation: Observation) -> _Neighbours:
-        """Return the neighbours of a trial's candidate by their keys: always the same for a trial."""
+        """Return the feasible neighbours of a trial's candidate by key; always the same for a trial."""
         if domain is not self._around_in:
             self._around, self._around_in = {}, domain
         if observation.number not in self._around:

@@ -1,4 +1,4 @@
-"""Which sampler a name stands for."""
+"""Samplers by name."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def _ehvi(seed: int, domain: Domain | None) -> BaseSampler:
     return EHVISampler(domain, seed=seed)
 
 
-# Of NSGA-II: with Optuna's 50 a search of 100 trials has hardly begun to select.
+# Population size of NSGA-II: with Optuna's default of 50, a search of 100 trials has hardly begun to select.
 _POPULATION = 20
 
 _Make = Callable[[int, Domain | None], BaseSampler]
 
 
 def _optuna(make: Callable[[int], BaseSampler]) -> _Make:
-    """Make a sampler of Optuna's anew for each trial, so that its proposals too depend on nothing else."""
+    """Return a factory of an Optuna sampler, seeded anew for each trial and shown imputed pruned trials."""
 
     def quietly(seed: int) -> BaseSampler:
         with warnings.catch_warnings():
@@ -67,11 +67,11 @@ def make_sampler(name: str, seed: int, domain: Domain | None = None) -> BaseSamp
 
     Args:
         name: A key of :data:`SAMPLERS`.
-        seed: Of everything random; each trial is seeded by it and the trial's number.
-        domain: What may be proposed, and what is known of it, for the samplers that use it.
+        seed: Seed of all randomness; each trial is seeded by it and the trial's number.
+        domain: The search space, for the samplers that use one; by default the parameters of earlier trials.
 
     Raises:
-        UserError: If there is none of that name.
+        UserError: If no sampler has that name.
     """
     if name not in SAMPLERS:
         raise UserError(f"no sampler is called {name!r}: {nearest(name, SAMPLERS)}")

@@ -1,4 +1,4 @@
-"""REINFORCE: a policy over the holes, moved towards what was rewarded."""
+"""REINFORCE: a policy over the parameters, trained by policy gradient."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from optnas.space.closing import draw
 
 __all__ = ["ReinforceSampler"]
 
-# A number without few values is chosen by which of so many equal parts of its range it is in.
+# A number with many values is chosen in two steps: first one of so many equal parts of its range, then a
+# value in it.
 _PARTS = 8
 _DRAWS = 100
 
 
 class ReinforceSampler(CandidateSampler):
-    """Learns a policy by its gradient: a softmax over the options of each hole that is asked for.
+    """REINFORCE sampler, whose policy is a softmax over the options of each active parameter.
 
-    After Zoph & Le 2016 (https://arxiv.org/abs/1611.01578), with a table of logits in the place of their
-    recurrent network, as a search of some hundred trials has no more to learn from. A hole below a choice
-    is asked for, and learned, only where that choice opened it. Rewards are ranks: the share of the trials
+    After Zoph & Le 2016 (https://arxiv.org/abs/1611.01578), with a table of logits in place of their
+    recurrent network, as a search of some hundred trials is too short to train more. A conditional
+    parameter is sampled, and learned, only where it is active. Rewards are ranks: the share of the trials
     so far that a trial is better than, by non-domination rank for several objectives; so neither the
     objectives' scales nor outliers matter. The baseline is a moving average of the rewards, and an entropy
-    bonus keeps the policy from closing early.
+    bonus keeps the policy from converging early.
 
-    The policy is a fold over the finished trials in the order of their ends. Trials that it did not propose
-    move it as well.
+    The policy is a fold over the finished trials in the order in which they ended. Trials that it did not
+    propose update it as well.
 
     Example:
 
@@ -46,11 +47,11 @@ class ReinforceSampler(CandidateSampler):
             study = optuna.create_study(sampler=ReinforceSampler(seed=0))
 
     Args:
-        domain: What may be proposed; by default the parameters that the study's trials had so far.
-        learning_rate: How far one trial moves the logits.
+        domain: The search space; by default the parameters that the study's trials had so far.
+        learning_rate: Step size of one trial's update of the logits.
         entropy: The weight of the policy's entropy against the reward.
-        memory: The share of the baseline that a trial leaves as it was.
-        seed: Of everything random; by default a new one for each sampler.
+        memory: The share of the baseline that a trial leaves unchanged.
+        seed: Seed of all randomness; by default a new one for each sampler.
 
     Raises:
         UserError: If a number is out of its range.
@@ -87,7 +88,7 @@ class ReinforceSampler(CandidateSampler):
 
 
 class _Policy:
-    """The logits of every hole's options: a fold over the trials."""
+    """Logits of every parameter's options, updated by one trial after another."""
 
     def __init__(self, domain: Domain, learning_rate: float, entropy: float, memory: float) -> None:
         self.domain = domain
@@ -96,22 +97,22 @@ class _Policy:
         self._entropy = entropy
         self._memory = memory
         self._logits = {name: np.zeros(_options(d)) for name, d in domain.distributions.items()}
-        # Those that were trained as much, by that.
+        # Trials by their amount of training, ranked among those of the same amount.
         self._told: defaultdict[float, Ranking] = defaultdict(Ranking)
         self._baseline = 0.5
 
     def probabilities(self, name: str) -> NDArray[np.float64]:
-        """Return the probability of each option of a hole, shape (options,)."""
+        """Return the probability of each option of a parameter, shape (options,)."""
         logits = self._logits[name]
         shares = np.exp(logits - logits.max())
         return np.asarray(shares / shares.sum())
 
     def drawn(self, name: str, distribution: BaseDistribution, rng: random.Random) -> Any:
-        """Return a value of a hole."""
+        """Draw a value of a parameter from the policy."""
         option = rng.choices(range(_options(distribution)), self.probabilities(name).tolist())[0]
         if isinstance(distribution, CategoricalDistribution):
             return distribution.choices[option]
-        # Uniform within the part, on the number's scale. Narrow parts may hold no whole number.
+        # Uniform within the part, on the number's scale. A narrow part may hold no whole number.
         for _ in range(_DRAWS):
             value = draw(distribution, rng)
             if _option(distribution, value) == option:
@@ -119,14 +120,14 @@ class _Policy:
         return value
 
     def fold(self, observation: Observation) -> None:
-        """Move the logits by the gradient of the reward that a trial had."""
+        """Update the logits by the policy gradient of a trial's reward."""
         reward = self._reward(observation)
         advantage = reward - self._baseline
         self._baseline = self._memory * self._baseline + (1 - self._memory) * reward
         for name, value in observation.params.items():
             distribution = self.domain.distributions[name]
             if not fits(distribution, value):
-                continue  # of a time when the range was another
+                continue  # from a trial with another range of the parameter
             shares = self.probabilities(name)
             chosen = np.zeros_like(shares)
             chosen[_option(distribution, value)] = 1.0
@@ -137,7 +138,7 @@ class _Policy:
             self._logits[name] = self._logits[name] + self._learning_rate * step
 
     def _reward(self, observation: Observation) -> float:
-        """Return the share of the trials so far that this one is better than; 0 where it failed."""
+        """Return the share of the trials so far that this one is better than; 0 if it failed."""
         reached = observation.reached
         if reached is None:
             return 0.0
@@ -158,7 +159,7 @@ def _options(distribution: BaseDistribution) -> int:
 
 
 def _option(distribution: Any, value: Any) -> int:
-    """Return which option a value is: of a category itself, of a number the part of its range."""
+    """Return the index of a value's option: its category, or the part of the range that it lies in."""
     if isinstance(distribution, CategoricalDistribution):
         return int(distribution.to_internal_repr(value))
     low, high = distribution.low, distribution.high

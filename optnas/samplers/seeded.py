@@ -1,4 +1,4 @@
-"""A sampler that proposes the same for a trial, whoever asks and whatever happened before."""
+"""Wrapper that makes a sampler's proposals reproducible, whichever worker asks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["SeededSampler"]
 
 
 class SeededSampler(BaseSampler):
-    """Makes a sampler anew for each trial, seeded by the trial's number.
+    """Wrapper that makes a new sampler for each trial, seeded by the trial's number.
 
-    What it proposes depends on the trials in the storage and on nothing that this process did before:
-    a search that is interrupted goes on as if it had not been, and two workers never draw the same.
+    A proposal depends on the trials in the storage and on nothing that this process did before: an
+    interrupted search resumes as if it had not been interrupted, and two workers never draw the same.
 
     Args:
         make: Returns a sampler for a seed.
-        seed: Of the whole study.
+        seed: Seed of the whole study.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
@@ -34,7 +34,7 @@ class SeededSampler(BaseSampler):
 
     @property
     def wrapped(self) -> BaseSampler:
-        # Threads of ``study.optimize(n_jobs=…)`` are at a trial each.
+        # Each thread of ``study.optimize(n_jobs=…)`` has a trial of its own.
         return self._by_thread.get(threading.get_ident(), self._before)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
@@ -61,4 +61,4 @@ class SeededSampler(BaseSampler):
         self.wrapped.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
-        """Do nothing: the seed of each trial is its own already."""
+        """Do nothing: each trial already has a seed of its own."""

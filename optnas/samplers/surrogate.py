@@ -1,4 +1,4 @@
-"""What the trials so far say of candidates: how much each would add to the front, and whether it can be."""
+"""Surrogate model that scores candidates by expected hypervolume improvement."""
 
 from __future__ import annotations
 
@@ -25,25 +25,29 @@ Array = NDArray[np.float64]
 
 Scale = Callable[[Array], Array]
 
-# Of more observations the model looks at the better half of so many, and at some of the others.
+# With more observations, the model uses the better ones, up to half of this number, and at most as many of
+# the others.
 _OBSERVED = 500
-# No more than a quarter of the variance is noise: where few of many candidates are good, that these were only
-# lucky is the easier explanation, and nothing is expected anywhere any more.
+# Upper bound of the noise variance, as a share of all variance. Where few of many candidates are good, more
+# noise would explain these as lucky, and no improvement would be expected anywhere.
 _MOST_NOISE = 0.25
-# The fit of the length scales looks at so many.
+# Largest number of observations that the fit of the hyperparameters uses.
 _FITTED = 120
-# How far beyond the worst that counts the reference point lies, in shares of the range. What is known has
-# a worst that is known: just so far beyond that the very dearest is of use.
+# Distance of the reference point beyond the front's worst values, as a share of the range. The worst value of
+# a known objective is exact: there the reference point lies just far enough beyond it that even the most
+# expensive candidate adds hypervolume.
 _BEYOND, _BEYOND_KNOWN = 0.1, 0.01
-# What spans so much is compared in decades: what is known from the least to the greatest, what is modelled
-# as much in proportion between these quantiles of the first trials.
+# Objectives whose values span such a factor are compared in decades: known ones by their least and greatest
+# value, modelled ones if these quantiles of the first trials span a proportionate factor.
 _WIDE = 10.0
 _FIRST, _USUAL = 10, (0.25, 0.75)
-# How much cheaper than the cheapest of use a candidate may count as, in shares of the range of all.
+# A candidate counts as at most this much cheaper than the cheapest of the front inside the region of
+# interest, as a share of the range of all candidates.
 _STEP = 0.1
-# From so many trials whose time is known on, candidates are judged by what they gain in a second.
+# Number of trials of known duration from which on candidates are scored by improvement per second, and the
+# ridge penalty of that regression.
 _FEWEST_TIMED, _RIDGE = 4, 0.3
-# Of what values differ by, how much is expected to be explained by what is known and by the training.
+# Share of the variance that the features and training parameters are expected to explain.
 _SHARE_OF_KNOWN = 0.8
 
 
@@ -53,13 +57,13 @@ def _failed(observation: Observation) -> bool:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Candidates, and what is known of them.
+    """Feasible candidates with their known objectives and features.
 
     Attributes:
         params: Each one's parameters.
         known: Each one's objectives, to be minimised, shape (candidates, objectives); NaN where only a
             trial can tell.
-        features: What else is known of each, shape (candidates, features).
+        features: Further known numbers of each, shape (candidates, features).
     """
 
     params: list[dict[str, Any]]
@@ -68,7 +72,7 @@ class Candidates:
 
     @classmethod
     def of(cls, domain: Domain, params: Iterable[Mapping[str, Any]], signs: Array) -> Candidates:
-        """Return those of ``params`` that are of use."""
+        """Return the feasible ones of ``params`` with their known objectives and features."""
         use = [dict(candidate) for candidate in params if domain.known(candidate) is not None]
         known = [domain.known(candidate) or [None] * len(signs) for candidate in use]
         features = [domain.features(candidate) for candidate in use]
@@ -79,7 +83,7 @@ class Candidates:
         )
 
     def with_more(self, others: Candidates, most: int) -> Candidates:
-        """Return the last ``most`` of these and others."""
+        """Return the last ``most`` of these candidates followed by ``others``."""
         if not self.params:
             return others
         first = max(0, len(self.params) + len(others.params) - most)
@@ -94,11 +98,11 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Pace:
-    """How long an evaluation takes, by a ridge regression of its logarithm on the features.
+    """Model of evaluation time: a ridge regression of its logarithm on the features.
 
     Attributes:
         middle: The mean of the features.
-        slope: By feature.
+        slope: The coefficient of each feature.
         level: The mean of the logarithm.
     """
 
@@ -108,7 +112,7 @@ class Pace:
 
     @classmethod
     def of(cls, features: Array, seconds: Array) -> Pace:
-        """Fit the features, shape (trials, features), of trials that took so many seconds."""
+        """Fit the model to features, shape (trials, features), and durations in seconds."""
         middle, logs = features.mean(axis=0), np.log(seconds)
         X = features - middle
         weights = X.T @ X + _RIDGE * np.eye(X.shape[1])
@@ -116,24 +120,24 @@ class Pace:
         return cls(middle, slope, float(logs.mean()))
 
     def seconds(self, features: Array) -> Array:
-        """Return what evaluations of candidates of these features take."""
+        """Return the predicted evaluation time of candidates with these features."""
         return np.asarray(np.exp(self.level + (features - self.middle) @ self.slope))
 
 
 class Surrogate:
-    """A Gaussian process for each objective that only a trial can tell, and one for whether it succeeds.
+    """Gaussian processes for each objective that only a trial can tell, and for whether a trial succeeds.
 
-    What is known of a candidate and how it is trained explains most of what networks differ by: where the
-    domain has features, a kernel on these few columns is summed with one on all decisions.
+    Features and training parameters explain most of the differences between networks: if the domain has
+    features, a kernel on these few columns is added to one on all parameters.
 
     Args:
-        encoding: Of the candidates.
-        domain: What is known of candidates.
+        encoding: The encoding of the candidates.
+        domain: The search space, with known objectives and features of its candidates.
         signs: 1 for each objective to be minimised, -1 for each to be maximised.
-        history: What the trials say.
-        told: What they say of values; at least two of them.
-        pool: Candidates that stand for all.
-        thetas: What was fitted before, for each process in turn; by default it is fitted now.
+        history: All other trials of the study.
+        told: Final values of trials, observed or predicted; at least two of them.
+        pool: Candidates that represent the search space.
+        thetas: Hyperparameters fitted before, for each process in turn; by default they are fitted now.
     """
 
     def __init__(
@@ -153,7 +157,7 @@ class Surrogate:
         self._modelled = np.flatnonzero(~np.isfinite(known).all(axis=0))
         self._known = np.flatnonzero(np.isfinite(known).all(axis=0))
         self._scales = _scales(values, known)
-        # Upwards, where logarithms are tamer.
+        # Upwards, where logarithms change less.
         beyond = self._scaled(values + deviations)
         values, known = self._scaled(values), self._scaled(known)
         every = np.concatenate([values, known])[:, self._known]
@@ -161,7 +165,8 @@ class Surrogate:
         self._low, self._span = beside.min(axis=0), np.ptp(beside, axis=0)
         self._parts = self._kernels(pool.features.shape[1])
 
-        # A stopped trial's candidate counts as found: one just like it would be stopped again.
+        # The front includes predicted values of pruned trials: a candidate just like them would be pruned
+        # again.
         counts = np.array([o.violation == 0 for o in told.observations])
         front = values[counts][pareto.front(values[counts])]
         raw = told.values[counts] if counts.any() else told.values
@@ -186,21 +191,21 @@ class Surrogate:
         self._boxes = pareto.boxes(self._believing(history.running, front), self.reference)
 
     def is_inside(self, values: Array) -> NDArray[np.bool_]:
-        """Return which values, shape (observations, objectives), are of use to the study."""
+        """Return which of ``values``, shape (observations, objectives), dominate the reference point."""
         return np.asarray((self._scaled(values) < np.array(self.reference)).all(axis=1))
 
     def gain(self, candidates: Candidates) -> Array:
-        """Return how much hypervolume each candidate is expected to add, shape (candidates,).
+        """Return the expected hypervolume improvement of each candidate, shape (candidates,).
 
-        In a second of its evaluation, where it is known how long that takes (Snoek et al. 2012, "Practical
-        Bayesian optimization of machine learning algorithms").
+        It is weighed by the probability of success, and taken per second if evaluation times are known (Snoek
+        et al. 2012, "Practical Bayesian optimization of machine learning algorithms").
         """
         known = self._scaled(candidates.known)
         X = self._points(candidates.params, known, candidates.features)
         gain = expected_improvement(*self._boxes, self._beliefs(X, np.maximum(known, self._step)))
         if self._success is not None:
             mean, deviation = self._success.predict(X)
-            # As much as nothing is gained where success is all but excluded, so let it break the tie.
+            # If next to no improvement is expected anywhere, the probability of success breaks the tie.
             gain = (gain + 1e-12) * scipy.special.ndtr(mean / deviation)
         if self._pace is not None and len(gain):
             gain = gain / self._pace.seconds(candidates.features)
@@ -214,10 +219,10 @@ class Surrogate:
         return Pace.of(features, np.array([o.seconds for o in timed], dtype=float))
 
     def _cheapest(self, front: Array, every: Array) -> Array:
-        """Return what counts as the best that a known objective can be; minus infinity for the others.
+        """Return a lower bound that limits the gain by each known objective; minus infinity for others.
 
-        What is known beforehand to be far cheaper than all that is of use so far would gain as much as
-        the rest of the front together, were it of use: it is taken to gain no more than a step.
+        A candidate far cheaper than the front inside the region of interest would gain as much as the rest
+        of the front together, if it were inside as well. It is taken to be only one step cheaper.
         """
         step = np.full(len(self._signs), -np.inf)
         inside = front[(front < np.array(self.reference)).all(axis=1)]
@@ -226,7 +231,11 @@ class Surrogate:
         return step
 
     def _kernels(self, features: int) -> list[Part]:
-        """Return the kernels: on what is known and the training, if there are features, and on all."""
+        """Return the kernels to sum: one or, if the domain has features, two.
+
+        One is on all parameters. With features, the other is on these, the known objectives and the training
+        parameters.
+        """
         groups = self._encoding.groups
         beside = np.arange(len(groups), len(groups) + len(self._known) + features)
         if not features:
@@ -245,13 +254,13 @@ class Surrogate:
     def _fitted(
         self, params: Sequence[Mapping[str, Any]], values: Array, beyond: Array, given: Iterator[Array]
     ) -> list[GaussianProcess]:
-        """Return a model of each modelled objective's log distance.
+        """Return a Gaussian process for each modelled objective's log distance.
 
         Args:
-            params: Of the observations.
-            values: What was observed.
-            beyond: That plus its standard deviation.
-            given: What was fitted before.
+            params: The parameters of the observations.
+            values: The values of the observations.
+            beyond: These values plus their standard deviations.
+            given: Hyperparameters that were fitted before.
         """
         some = _some(values)
         chosen = [params[i] for i in some]
@@ -267,7 +276,7 @@ class Surrogate:
         return processes
 
     def _fitted_success(self, finished: Sequence[Observation], theta: Array | None) -> GaussianProcess | None:
-        """Return a model of 1 for what succeeded and -1 for what did not; none where all succeeded.
+        """Return a Gaussian process for success (label 1) and failure (label -1); ``None`` if none failed.
 
         A regression of labels: cruder than classification, and in closed form.
         """
@@ -281,7 +290,7 @@ class Surrogate:
         return GaussianProcess.fit(X[-_OBSERVED:], labels, self._parts, _FITTED, theta=theta)
 
     def _believing(self, running: Sequence[Mapping[str, Any]], front: Array) -> Array:
-        """Take ``running`` to be as predicted, and return the front with them."""
+        """Condition on the predicted means of ``running``, and return the front that includes them."""
         of_use, X, values = self._seen(running)
         if not of_use:
             return front
@@ -292,7 +301,7 @@ class Surrogate:
         return values[pareto.front(values)]
 
     def _seen(self, params: Sequence[Mapping[str, Any]]) -> tuple[list[int], Array, Array]:
-        """Return which candidates are of use, and of these the points and what is known."""
+        """Return the indices of the feasible candidates, their points and their known objectives."""
         rows = [self._domain.known(p) for p in params]
         of_use = [i for i, row in enumerate(rows) if row is not None]
         known = [rows[i] or [None] * len(self._signs) for i in of_use]
@@ -303,14 +312,14 @@ class Surrogate:
         return of_use, self._points(some, scaled, self._features(some)), scaled
 
     def _features(self, params: Sequence[Mapping[str, Any]]) -> Array:
-        """Return the features of candidates; those of the middle for what is of no use any more."""
+        """Return the features of candidates; the middle of the range for those now infeasible."""
         width = len(self._low) - len(self._known)
         middle = (self._low + 0.5 * self._span)[len(self._known) :]
         found = [self._domain.features(p) if self._domain.known(p) is not None else middle for p in params]
         return np.array(found, dtype=float).reshape(len(params), width)
 
     def _points(self, params: Sequence[Mapping[str, Any]], known: Array, features: Array) -> Array:
-        """Return candidates as the model sees them: encoded, with what is known of them."""
+        """Return the model's inputs: encoded candidates with their known objectives and features."""
         beside = np.concatenate([known[:, self._known], features], axis=1)
         beside = (beside - self._low) / np.where(self._span > 0, self._span, 1.0)
         return np.concatenate([self._encoding(params), beside], axis=1)
@@ -321,15 +330,16 @@ class Surrogate:
 
 
 def _scales(values: Array, known: Array) -> list[Scale]:
-    """Return the scale that each objective is compared on: decades for what spans a factor of ten.
+    """Return each objective's scale for comparisons: decades if it spans a factor of ten, else unchanged.
 
-    Of what is known, all candidates tell that. Of what is modelled it is the first trials, before a search
-    has gone to where the objective comes near to zero; and what is maximised, as accuracy is, is never
-    taken in decades: there it is the worst that differ by factors.
+    For known objectives all candidates decide this. For modelled ones the first trials do, before the
+    search has moved to where the objective is close to zero. Modelled objectives to be maximised, such as
+    accuracy, are never taken in decades: it is their worst values that differ by factors.
 
     Args:
-        values: What trials found, the first ones first, shape (trials, objectives).
-        known: What is known of candidates, shape (candidates, objectives), NaN where only a trial can tell.
+        values: The values of trials, the first ones first, shape (trials, objectives).
+        known: The known values of candidates, shape (candidates, objectives), NaN where only a trial can
+            tell.
     """
     scales: list[Scale] = []
     for found, column in zip(values.T, known.T, strict=True):
@@ -349,7 +359,7 @@ def _one_sign(column: Array) -> bool:
 
 
 def _ratio(column: Array) -> float:
-    """Return how many times the least the greatest is."""
+    """Return the ratio of the greatest to the least magnitude."""
     magnitude = np.abs(column)
     return float(magnitude.max() / magnitude.min())
 
@@ -368,10 +378,10 @@ def _with_more(groups: NDArray[np.intp], more: int) -> NDArray[np.intp]:
 
 
 def _reference(front: Array, every: Array, known: NDArray[np.intp], limits: Array) -> list[float]:
-    """Return a point beyond all that is worth having.
+    """Return the reference point of the hypervolume.
 
-    That is the limits, where there are some; else a little beyond the front's worst, and beyond any
-    candidate's of what is known.
+    It is the limit of the region of interest, if there is one; else a little beyond the front's worst value
+    or, for known objectives, beyond the worst of all candidates.
     """
     low, high = front.min(axis=0), front.max(axis=0)
     low[known], high[known] = every.min(axis=0), every.max(axis=0)
@@ -382,7 +392,7 @@ def _reference(front: Array, every: Array, known: NDArray[np.intp], limits: Arra
 
 
 def _some(values: Array) -> NDArray[np.intp]:
-    """Return which observations to look at: all, or the better ones and some of the others."""
+    """Return the indices of observations to model: all, or the better ones and some of the others."""
     if len(values) <= _OBSERVED:
         return np.arange(len(values))
     order = np.argsort(pareto.ranks(values), kind="stable")

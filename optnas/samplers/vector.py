@@ -1,4 +1,4 @@
-"""Candidates as vectors of a fixed shape, whatever holes are open in them."""
+"""Candidates as vectors of a fixed shape, in which inactive parameters have a place too."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from optnas.samplers.domain import Domain, fits
 
 __all__ = ["FixedShape"]
 
-# Beyond so many steps a number is as good as continuous.
+# A number with more steps counts as continuous.
 _MOST_STEPS = 500
 
 
 class FixedShape:
-    """Every parameter of a domain, conditional ones included, as a continuous, stepped or categorical one.
+    """Mapping between candidates and vectors of all continuous, stepped and categorical parameters.
 
-    Numbers lie in [0, 1], on a logarithmic scale where their distribution has one. What has two values is
-    categorical. What a candidate does not need is there all the same, and left out when it is decoded.
+    Numbers lie in [0, 1], on a logarithmic scale if their distribution has one. A number with two values is
+    categorical. A vector has an entry for inactive parameters as well, which decoding leaves out.
 
     Attributes:
         continuous: The bounds of each continuous parameter, [0, 1].
-        stepped: The places in [0, 1] of each stepped parameter's values, ascending.
-        categories: How many values each categorical parameter has.
+        stepped: The positions in [0, 1] of each stepped parameter's values, ascending.
+        categories: The number of values of each categorical parameter.
     """
 
     def __init__(self, domain: Domain) -> None:
@@ -56,15 +56,15 @@ class FixedShape:
 
     @property
     def size(self) -> int:
-        """How many parameters there are, those with a single value not counted."""
+        """The number of parameters that have more than one value."""
         return len(self._continuous) + len(self._stepped) + len(self._categorical)
 
     def decoded(self, x: Any, z: Any, c: Any) -> dict[str, Any]:
-        """Return the candidate of three vectors.
+        """Return the candidate that three vectors encode.
 
         Args:
-            x: Places of the continuous parameters, shape (continuous,); ``None`` for none of them.
-            z: Places of the stepped ones, shape (stepped,).
+            x: Positions of the continuous parameters, shape (continuous,); ``None`` if there are none.
+            z: Positions of the stepped ones, shape (stepped,).
             c: The categorical ones' values, one-hot, shape (categorical, at least the most categories).
         """
         values: dict[str, Any] = {}
@@ -79,7 +79,7 @@ class FixedShape:
         )
 
     def places(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
-        """Return where a candidate's numbers are, shape (continuous + stepped,); NaN for what it has not."""
+        """Return the positions of a candidate's numbers, shape (continuous + stepped,); NaN if inactive."""
         continuous = [
             _place(distribution, params[name]) if fits(distribution, params.get(name)) else math.nan
             for name, distribution in self._continuous.items()
@@ -93,7 +93,7 @@ class FixedShape:
     def shares(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
         """Return a candidate's categorical values, one-hot, shape (categorical, most categories).
 
-        A parameter that it has not is spread evenly.
+        An inactive parameter has equal shares of all its categories.
         """
         result = np.zeros((len(self.categories), max(self.categories, default=0)))
         for row, (name, choices) in zip(result, self._categorical.items(), strict=True):
@@ -105,7 +105,7 @@ class FixedShape:
 
 
 def _values(distribution: BaseDistribution) -> list[Any] | None:
-    """Return all values, or ``None`` of what counts as continuous."""
+    """Return all values of a distribution; ``None`` if it counts as continuous."""
     match distribution:
         case CategoricalDistribution(choices=choices):
             return list(choices)
@@ -125,7 +125,7 @@ def _only(distribution: BaseDistribution) -> Any:
 
 
 def _place(distribution: Any, value: float) -> float:
-    """Return where between a number's lowest and highest value ``value`` is."""
+    """Return the position of ``value`` between a number's lowest value, 0, and its highest, 1."""
     low, high = distribution.low, distribution.high
     if distribution.log:
         low, high, value = math.log(low), math.log(high), math.log(value)
@@ -133,7 +133,7 @@ def _place(distribution: Any, value: float) -> float:
 
 
 def _at(distribution: Any, place: float) -> Any:
-    """Return the value at a place in [0, 1]: the inverse of :func:`_place`."""
+    """Return the value at a position in [0, 1]: the inverse of :func:`_place`."""
     low, high, step = distribution.low, distribution.high, distribution.step
     if distribution.log:
         value = math.exp(math.log(low) + place * (math.log(high) - math.log(low)))

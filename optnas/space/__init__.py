@@ -1,4 +1,4 @@
-"""The tree: spaces, architectures, their text and their parameters."""
+"""Search spaces and architectures as trees, their text, and their Optuna parameters."""
 
 from optnas.space.errors import BuildError, SpaceError
 from optnas.space.holes import choose, integer, real, repeat, shared

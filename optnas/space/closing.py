@@ -1,4 +1,4 @@
-"""Closing the holes of a space: by a trial's suggestions, by parameters, or at random."""
+"""Turning a search space into an architecture: by a trial's suggestions, by parameters, or at random."""
 
 from __future__ import annotations
 
@@ -35,14 +35,16 @@ __all__ = [
 ]
 
 Decide = Callable[[str, BaseDistribution], Any]
-"""Answers what the parameter of that name and distribution is set to."""
+"""Function that returns the value of a parameter, given its name and distribution."""
 
 
 class Closing:
-    """Closes trees that share one set of names, asking ``decide`` once for each decision.
+    """Builder of architectures from search spaces; calls ``decide`` once for each parameter.
+
+    Spaces closed by one instance share their parameters: equal names get equal values.
 
     Attributes:
-        decided: The parameters asked for so far, in the order they were needed.
+        decided: The values of the parameters needed so far, by name, in the order of first need.
     """
 
     def __init__(self, decide: Decide) -> None:
@@ -51,12 +53,12 @@ class Closing:
         self._names = Names()
 
     def close(self, tree: Node) -> Node:
-        """Return ``tree`` without holes."""
+        """Return ``tree`` with every hole replaced by a value, and without names of parts."""
         (closed,) = self._close(tree, ROOT)
         return closed  # type: ignore[no-any-return]
 
     def _close(self, value: Any, place: Place) -> tuple[Any, ...]:
-        """Return what stands in the place of ``value``: one value, or any number for a repeat."""
+        """Return the values that replace ``value``: one, or any number if it is a repeat."""
         if isinstance(value, Node):
             return (self._close_node(value, place) if value.open or value.named else value,)
         if isinstance(value, tuple):
@@ -81,7 +83,7 @@ class Closing:
                     f"{node.op.name}({arg}=…): repeat stands among an op's children, not in an argument;"
                     " wrap it in seq"
                 )
-            same = content[0] is before  # and has been looked at when the node was made
+            same = content[0] is before  # unchanged, and checked when the node was made
             values.append((arg, before if same else node.op.argument(arg, content[0])))
         children = tuple(child for content in closed[len(node.args) :] for child in content)
         for child in children:
@@ -103,7 +105,7 @@ def suggest(space: Node, trial: BaseTrial) -> Node:
 
 
 def decide_by(trial: BaseTrial) -> Decide:
-    """Return a ``decide`` that asks an Optuna trial."""
+    """Return a ``decide`` function that takes each value from a suggestion of ``trial``."""
 
     def decide(name: str, distribution: BaseDistribution) -> Any:
         match distribution:
@@ -157,12 +159,12 @@ def sample(space: Node, rng: random.Random | int | None = None) -> Node:
 
 
 def draw(distribution: BaseDistribution, rng: random.Random) -> Any:
-    """Return a value of ``distribution``, uniform on its scale."""
+    """Draw a random value from ``distribution``, uniformly on its linear or logarithmic scale."""
     match distribution:
         case CategoricalDistribution():
             return rng.choice(distribution.choices)
         case IntDistribution(low=low, high=high, log=True):
-            # Half a step beyond either end, so that the ends are drawn as often as their share.
+            # The range is extended by 0.5 at both ends, so that rounding gives the ends their full share.
             drawn = round(math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5))))
             return min(max(drawn, low), high)
         case IntDistribution(low=low, high=high, step=step):
@@ -177,10 +179,10 @@ def draw(distribution: BaseDistribution, rng: random.Random) -> Any:
 
 
 def holes(*spaces: Node) -> dict[str, Hole]:
-    """Return every hole of the trees by its parameter, in the order of the trees.
+    """Return all holes of the search spaces by parameter name, in the order of the trees.
 
     Raises:
-        SpaceError: If one name stands for two different decisions.
+        SpaceError: If two different holes have the same parameter name.
     """
     names = Names()
     for space in spaces:

@@ -1,4 +1,4 @@
-"""Which decisions a space asks for, without building what they decide on."""
+"""The parameters of a search space and their conditions, found without building an architecture."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Decision", "decided", "decisions"]
 
 @dataclass(frozen=True)
 class Decision:
-    """A parameter, and what is asked for depending on its value.
+    """A parameter, with the conditional parameters that depend on its value.
 
     Attributes:
-        name: Of the Optuna parameter.
-        distribution: What it can be.
-        then: Returns the decisions that a value leads to.
+        name: Name of the Optuna parameter.
+        distribution: Its distribution.
+        then: Function that returns the conditional parameters of a given value.
     """
 
     name: str
@@ -31,13 +31,13 @@ class Decision:
 
 
 def decisions(*spaces: Node) -> list[Decision]:
-    """Return what is asked for first, in the order in which closing the spaces asks."""
+    """Return the unconditional parameters of the spaces, in the order in which a trial suggests them."""
     names = Names()
     return [decision for space in spaces for decision in _below(space, ROOT, names)]
 
 
 def decided(asked: Iterable[Decision], decide: Callable[[str, BaseDistribution], Any]) -> dict[str, Any]:
-    """Return the parameters that closing the spaces with ``decide`` would ask for, with their values."""
+    """Return the active parameters with their values, if ``decide`` chooses each value."""
     found: dict[str, Any] = {}
     _decide(asked, decide, found)
     return found
@@ -79,6 +79,6 @@ def _below(value: Any, place: Place, names: Names) -> Iterator[Decision]:
 
 
 def _first(copies: Sequence[list[Decision]]) -> Callable[[Any], list[Decision]]:
-    """Return what a repeat of so many copies asks for."""
+    """Return a function that maps a number of copies to the parameters in these copies."""
     upto = [[decision for copy in copies[:count] for decision in copy] for count in range(len(copies) + 1)]
     return lambda count: upto[count]

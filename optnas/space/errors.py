@@ -1,4 +1,4 @@
-"""What can be wrong with a tree."""
+"""Errors of search spaces and architectures."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["BuildError", "SpaceError"]
 
 
 class SpaceError(ValueError):
-    """A space, an architecture's text, or a set of parameters that does not fit together."""
+    """Invalid search space, text of an architecture, or set of parameters."""
 
 
 class BuildError(SpaceError):
-    """An architecture that cannot be built on the shape it is given; the message names the node."""
+    """Architecture that cannot be built for the given input shape; the message names the node."""

@@ -1,4 +1,4 @@
-"""The holes: choices a space leaves open and a trial closes."""
+"""Holes: the parameters in a search space, for which a trial suggests values."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _SCALARS = (type(None), bool, int, float, str)
 
 
 def is_open(value: object) -> bool:
-    """Return whether a choice is left open anywhere in ``value``."""
+    """Return whether ``value`` contains a hole."""
     if isinstance(value, tuple):
         return any(is_open(item) for item in value)
-    # Not isinstance of a protocol: that takes 10 µs, and every scalar of every tree comes by here.
+    # Not isinstance with a protocol: that takes 10 µs, and this runs for every scalar of every tree.
     return getattr(value, "open", False) is True
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Hole(TreeValue):
-    """A choice left open.
+    """Parameter in a search space, for which a trial suggests a value; base class of all holes.
 
     Attributes:
-        name: What people call it; ``None`` for its path in the tree.
-        study_wide: Whether it is one decision for the whole study (see :func:`shared`).
+        name: Name in Optuna; ``None`` to use the path in the tree.
+        study_wide: Whether it is one parameter for the whole study (see :func:`shared`).
     """
 
     name: str | None = dataclasses.field(default=None, kw_only=True)
@@ -59,11 +59,11 @@ class Hole(TreeValue):
 
     @property
     def word(self) -> str:
-        """What it is called where it has no name of its own."""
+        """Its name, or a generic word if it has none."""
         return self.name or "choice"
 
     def parameter(self, name: str) -> str:
-        """Return the Optuna parameter that decides this hole when it is called ``name``."""
+        """Return the name of the Optuna parameter of this hole, if the hole is called ``name``."""
         return name
 
 
@@ -97,16 +97,16 @@ class Real(Hole):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Choose(Hole):
-    """One of several options: scalars, trees, or further holes."""
+    """Choice between several options: scalars, trees, or further holes."""
 
     options: tuple[Any, ...]
 
     @cached_property
     def labels(self) -> tuple[Any, ...]:
-        """How each option is called in Optuna, in order.
+        """The labels of the options in Optuna, in order.
 
-        A scalar is called by itself, a closed tree by its text, an open one by its op; labels
-        that clash are told apart by number.
+        A scalar is its own label. A hole is labelled by its name, a tree without holes by its text,
+        a tree with holes by its op. Equal labels are numbered.
         """
         plain = [_label(option) for option in self.options]
         times = Counter(plain)
@@ -130,7 +130,7 @@ class Choose(Hole):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Repeat(Hole):
-    """``low`` to ``high`` copies of ``body``, each with decisions of its own."""
+    """``low`` to ``high`` copies of ``body``, each with its own parameters."""
 
     body: Any
     low: int
@@ -148,7 +148,7 @@ class Repeat(Hole):
         return name + "s"
 
     def copy(self, index: int) -> Any:
-        """Return what the copy ``index``, counted from 0, consists of."""
+        """Return the tree of the copy ``index``, counted from 0."""
         return self.body
 
 
@@ -163,14 +163,14 @@ def _label(option: Any) -> Any:
 
 
 def choose(*options: Any, name: str | None = None) -> Any:
-    """Leave one of ``options`` open: numbers, texts, trees, or further holes.
+    """Make a categorical choice between ``options``: numbers, strings, trees, or further holes.
 
     Args:
         options: At least one, all different.
-        name: What it is called in Optuna, e.g. ``"width"``; by default its path in the tree.
+        name: Name in Optuna, e.g. ``"width"``; by default its path in the tree.
 
     Raises:
-        SpaceError: If there is no option, or one stands there twice.
+        SpaceError: If there is no option, or an option occurs twice.
 
     >>> choose(8, 16, 32, name="width")
     choose(8, 16, 32, name='width')
@@ -188,7 +188,7 @@ def choose(*options: Any, name: str | None = None) -> Any:
 
 
 def integer(low: int, high: int, *, step: int = 1, log: bool = False, name: str | None = None) -> Any:
-    """Leave an integer from ``low`` to ``high`` open, both included.
+    """Make an integer parameter from ``low`` to ``high``, both included.
 
     Raises:
         SpaceError: If the range is empty, or Optuna does not accept its step or scale.
@@ -202,7 +202,7 @@ def integer(low: int, high: int, *, step: int = 1, log: bool = False, name: str 
 def real(
     low: float, high: float, *, log: bool = False, step: float | None = None, name: str | None = None
 ) -> Any:
-    """Leave a real number from ``low`` to ``high`` open, both included.
+    """Make a real-valued parameter from ``low`` to ``high``, both included.
 
     Raises:
         SpaceError: If the range is empty or not finite, or Optuna does not accept its step or scale.
@@ -220,16 +220,16 @@ def real(
 
 
 def repeat(body: Any, low: int, high: int | None = None, *, name: str | None = None) -> Any:
-    """Stand for ``low`` to ``high`` copies of ``body`` among an op's children.
+    """Repeat ``body`` ``low`` to ``high`` times among an op's children.
 
-    Each copy makes decisions of its own: named ``layer``, the number of copies is the parameter
-    ``layers`` and a ``width`` within them is ``layer0.width``, ``layer1.width``, …
+    Each copy has its own parameters. If the name is ``layer``, the number of copies is the parameter
+    ``layers``, and a ``width`` within the copies is ``layer0.width``, ``layer1.width``, …
 
     Args:
         body: The tree, or the choice between trees, to repeat.
         low: The smallest number of copies, 0 or more.
-        high: The largest; by default ``low``, which leaves nothing open.
-        name: What one copy is called; by default ``repeat``.
+        high: The largest number; by default ``low``, which fixes the number.
+        name: Name of one copy; by default ``repeat``.
 
     Raises:
         SpaceError: If the range is empty or negative.
@@ -243,7 +243,7 @@ def repeat(body: Any, low: int, high: int | None = None, *, name: str | None = N
 
 
 def shared(hole: Any) -> Any:
-    """Make a named hole one decision for the whole study, wherever it stands.
+    """Make a named hole one parameter for the whole study, wherever it occurs in the search space.
 
     Raises:
         SpaceError: If it is not a hole, or has no name.
@@ -256,7 +256,7 @@ def shared(hole: Any) -> Any:
 
 
 def outcomes(value: Any, *, repeats: bool = True) -> Iterator[Any]:
-    """Yield what may come to stand in the place of ``value``: options of choices, bodies of repeats."""
+    """Yield all possible replacements of ``value``: options of choices and bodies of repeats."""
     if isinstance(value, Choose):
         for option in value.options:
             yield from outcomes(option, repeats=repeats)
@@ -277,10 +277,10 @@ def _checked(hole: Integer | Real, text: str) -> Hole:
 
 
 def checked_name(name: str | None) -> str | None:
-    """Return ``name`` if it is one that people can read, or ``None``.
+    """Return ``name`` if it is ``None`` or a string that is not empty and has no spaces around it.
 
     Raises:
-        SpaceError: If it is something else.
+        SpaceError: If it is anything else.
     """
     if name is not None and not (isinstance(name, str) and name.strip() == name and name):
         raise SpaceError(f"name={name!r}: a name is a word that people read, e.g. 'width'")
@@ -288,7 +288,7 @@ def checked_name(name: str | None) -> str | None:
 
 
 def _text(hole: Hole) -> str:
-    """Return the hole as Python writes it."""
+    """Return the Python call that makes the hole."""
     match hole:
         case Choose():
             body = [text_of(option) for option in hole.options]

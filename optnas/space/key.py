@@ -23,8 +23,8 @@ class _Identity(Op):
         return None
 
 
-# How an identity is spelt where it cannot vanish, e.g. as one side of a merge. It is equal to the
-# node of the op of that name, which vanishes too wherever it can.
+# Stands for an identity that cannot be removed, e.g. one branch of a merge. It is equal to a node of
+# the public op of that name, which is also removed wherever possible.
 _IDENTITY = _Identity("identity", inspect.Signature())()
 
 
@@ -38,11 +38,11 @@ def key(architecture: Node) -> str:
 
 @remembered(2**14)
 def canonical(node: Node) -> Node | None:
-    """Return the simplest tree that computes the same by construction; ``None`` for the identity.
+    """Return the simplest structurally equivalent tree; ``None`` for the identity function.
 
-    Every op may simplify itself (:meth:`~optnas.space.op.Op.simplify`), before its parts are
-    simplified and after; chains are flattened into their parent where that is a chain too,
-    identities vanish from chains, and the children of commutative ops are put in one order.
+    Each op may simplify itself (:meth:`~optnas.space.op.Op.simplify`), before and after its parts
+    are simplified. Chains inside sequential ops are flattened, identities inside them are removed,
+    and the children of commutative ops are sorted.
     """
     simplest: Node | None = node
     for _ in range(_MOST_PASSES):

@@ -1,4 +1,4 @@
-"""Recognising an architecture: which parameters close a space to it."""
+"""Search for the parameters with which a search space yields a given architecture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from optnas.space.node import Node
 
 __all__ = ["params"]
 
-# Ambiguous spaces can have exponentially many ways to fail; no real one comes near this.
+# Matching can take exponentially many steps in an ambiguous space; no real space comes near this.
 _MOST_STEPS = 1_000_000
 
 
@@ -32,7 +32,7 @@ def params(space: Node, architecture: Node) -> dict[str, Any]:
 
 
 class _Matcher:
-    """Backtracking search: patterns are taken left to right, alternatives in the order of the space."""
+    """Backtracking search that tries patterns from left to right, alternatives in the order of the space."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -46,16 +46,16 @@ class _Matcher:
     def _sequence(
         self, patterns: list[tuple[Any, Place]], values: tuple[Any, ...], bound: dict[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        """Yield every extension of ``bound`` under which the patterns use up all the values."""
+        """Yield each extension of ``bound`` with which the patterns together match all the values."""
         self.steps += 1
         if self.steps > _MOST_STEPS:
             raise SpaceError("this space is too ambiguous to recognise that architecture in it")
-        # What has no holes needs no search; this keeps the recursion as shallow as the space is open.
+        # Equal parts at the start need no search; skipping them keeps the recursion shallow.
         settled = 0
         while settled < min(len(patterns), len(values)) and patterns[settled][0] == values[settled]:
             settled += 1
         patterns, values = patterns[settled:], values[settled:]
-        # Counting first spares a repeat the numbers of copies that can never fit.
+        # Checking the counts first avoids trying numbers of copies that can never match.
         spans = [_span(pattern) for pattern, _ in patterns]
         if not sum(low for low, _ in spans) <= len(values) <= sum(high for _, high in spans):
             return
@@ -80,7 +80,7 @@ class _Matcher:
     def _bindings(
         self, hole: Hole, place: Place, bound: dict[str, Any], candidates: Any
     ) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Yield what ``hole`` can be, given what is bound, with the bindings that it leads to."""
+        """Yield each possible value of ``hole``, with ``bound`` extended by that value."""
         if isinstance(hole, Repeat) and hole.low == hole.high:
             yield hole.low, bound
             return
@@ -92,7 +92,7 @@ class _Matcher:
             yield candidate, {**bound, name: candidate}
 
     def _one(self, pattern: Any, place: Place, value: Any, bound: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield every extension of ``bound`` under which ``pattern`` is exactly ``value``."""
+        """Yield each extension of ``bound`` with which ``pattern`` matches the single ``value``."""
         if isinstance(pattern, Node):
             if not isinstance(value, Node) or pattern.op.name != value.op.name:
                 return
@@ -122,7 +122,7 @@ class _Matcher:
 
 @lru_cache(maxsize=4096)
 def _span(pattern: Any) -> tuple[int, int]:
-    """Return the fewest and the most values that ``pattern`` can stand for."""
+    """Return the smallest and the largest number of values that ``pattern`` can match."""
     if isinstance(pattern, Choose):
         lows, highs = zip(*map(_span, pattern.options), strict=True)
         return min(lows), max(highs)
@@ -133,7 +133,7 @@ def _span(pattern: Any) -> tuple[int, int]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Compare scalars as an architecture does: 1 is 1.0, but not True."""
+    """Return whether two scalars are equal in an architecture: 1 equals 1.0, but not ``True``."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 

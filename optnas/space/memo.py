@@ -1,4 +1,4 @@
-"""What is remembered about trees, by tree; forgotten together when an op is replaced by another."""
+"""Caches of results by tree, which are all cleared when a registered op is replaced."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _memories: list[Callable[[], None]] = []
 
 
 def remembered(most: int) -> Callable[[_Function], _Function]:
-    """Remember a function's last ``most`` results.
+    """Cache up to ``most`` results of a function, until :func:`forget` is called.
 
-    Trees are equal that name equal ops, so what is known of a tree holds until a name changes hands.
+    Trees compare ops by name, so a result for a tree is valid until an op of that name is replaced.
     """
 
     def decorate(function: _Function) -> _Function:
@@ -28,6 +28,6 @@ def remembered(most: int) -> Callable[[_Function], _Function]:
 
 
 def forget() -> None:
-    """Forget all that is remembered about trees."""
+    """Clear the caches of all functions decorated by :func:`remembered`."""
     for clear in _memories:
         clear()

@@ -1,7 +1,7 @@
-"""What a hole is called: readable, stable, and the same wherever it is the same decision.
+"""Parameter names of holes: readable, stable, and the same for the same decision.
 
-A named hole belongs to the nearest *scope* around it: a copy of a repeat (``layer0``) or a named
-part (``stem``). A hole without a name is called by its path from the nearest name.
+The name of a hole is prefixed with the nearest *scope* around it: a copy of a repeat (``layer0``) or
+a named part (``stem``). A hole without a name is named by its path from the nearest name.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __all__ = ["ROOT", "Names", "Place", "parts"]
 
 
 class Place(NamedTuple):
-    """Where a value stands in a space.
+    """Position of a value in a search space.
 
     Attributes:
-        scope: The nearest repeat copy or named part, ``""`` for the whole study.
-        path: What a hole without a name would be called here.
+        scope: The nearest repeat copy or named part; ``""`` for the whole study.
+        path: The parameter name of a hole without a name at this position.
     """
 
     scope: str = ""
@@ -33,7 +33,7 @@ class Place(NamedTuple):
         return Place(self.scope, _join(self.path, word))
 
     def name(self, hole: Hole) -> str:
-        """Return what ``hole`` is called here; a repeat's copies are this with their number."""
+        """Return the full name of ``hole`` at this place; the copies of a repeat append their number."""
         if hole.name is None:
             return self.path or hole.word
         return hole.name if hole.study_wide else _join(self.scope, hole.name)
@@ -66,16 +66,16 @@ def parts(node: Node, place: Place) -> Iterator[tuple[Any, Place]]:
 
 
 class Names:
-    """Watches that a name stands for one decision only."""
+    """Holes by parameter name, with a check that no two different holes have the same name."""
 
     def __init__(self) -> None:
         self.holes: dict[str, Hole] = {}
 
     def add(self, hole: Hole, place: Place) -> str:
-        """Return the Optuna parameter that decides ``hole`` at ``place``.
+        """Add ``hole`` at ``place`` and return the name of its Optuna parameter.
 
         Raises:
-            SpaceError: If another hole has that name.
+            SpaceError: If a different hole has that name.
         """
         name = hole.parameter(place.name(hole))
         known = self.holes.setdefault(name, hole)

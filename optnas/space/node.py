@@ -1,4 +1,4 @@
-"""The tree: one immutable notation for a space, an architecture, and the text of an architecture."""
+"""The immutable tree that represents a search space or an architecture and prints as its text."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Node(TreeValue):
     """An op with its arguments and children, any of which may be a hole.
 
     A tree without holes is an *architecture*. Nodes are made by calling an op, are immutable,
-    compare by what they say, and print as the Python that makes them.
+    compare by value, and print as the Python code that makes them.
 
     Attributes:
-        op: What it does.
+        op: Its op: the kind of layer, block or function.
         args: Its arguments by name, defaults filled in.
-        children: What it consists of, in order.
-        name: What people call this part; its holes' names begin with it.
+        children: Its children, in order.
+        name: Name of this part of a space, with which the names of its holes begin.
 
     >>> from optnas import ops
     >>> ops.seq(ops.conv(16, kernel=5), ops.norm(), ops.relu())
@@ -86,7 +86,7 @@ class Node(TreeValue):
 
     @cached_property
     def _text(self) -> str:
-        # Kept, since the parts of an architecture are shared within it and with others.
+        # Cached, because parts are shared within an architecture and between architectures.
         by_position, by_name = [], []
         for arg, content in self.args:
             required, default = self.op.default(arg)
@@ -101,7 +101,7 @@ class Node(TreeValue):
 
     @cached_property
     def open(self) -> bool:
-        """Whether a choice is left open anywhere in the tree."""
+        """Whether the tree contains a hole."""
         return any(is_open(value) for _, value in self.args) or any(map(is_open, self.children))
 
     @cached_property
@@ -115,7 +115,7 @@ class Node(TreeValue):
         return dict(self.args)
 
     def walk(self) -> Iterator[Node]:
-        """Yield this node and every node below it, parents first. A hole's options are not entered."""
+        """Yield this node and every node below it, parents first. Options of holes are not visited."""
         stack: list[Any] = [self]
         while stack:
             value = stack.pop()
@@ -128,33 +128,33 @@ class Node(TreeValue):
     # A space.
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Return every parameter of the space, conditional ones included, in the order of the tree.
+        """Return the distributions of all parameters by name, conditional ones included, in tree order.
 
         Raises:
-            SpaceError: If one name stands for two different decisions.
+            SpaceError: If two different holes have the same parameter name.
         """
         from optnas.space.closing import distributions
 
         return distributions(self)
 
     def suggest(self, trial: BaseTrial) -> Node:
-        """Close every hole by a suggestion of ``trial`` and return the architecture."""
+        """Return the architecture for the parameters that ``trial`` suggests."""
         from optnas.space.closing import suggest
 
         return suggest(self, trial)
 
     def close(self, params: Mapping[str, Any]) -> Node:
-        """Close the holes by ``params``; those of branches not taken are ignored.
+        """Return the architecture for ``params``; parameters that are not active are ignored.
 
         Raises:
-            SpaceError: If a parameter that is needed is missing or outside its range.
+            SpaceError: If an active parameter is missing or outside its range.
         """
         from optnas.space.closing import close
 
         return close(self, params)
 
     def params(self, architecture: Node) -> dict[str, Any]:
-        """Return the parameters that close this space to ``architecture``.
+        """Return the parameters with which this space yields ``architecture``.
 
         Raises:
             SpaceError: If it is not an architecture of this space.
@@ -164,13 +164,13 @@ class Node(TreeValue):
         return params(self, architecture)
 
     def active(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those of ``params`` that the architecture they make depends on."""
+        """Return the active parameters among ``params``: those that their architecture depends on."""
         from optnas.space.closing import active
 
         return active(self, params)
 
     def sample(self, rng: random.Random | int | None = None) -> Node:
-        """Return an architecture drawn by closing every hole uniformly at random.
+        """Return a random architecture; each parameter is drawn uniformly from its distribution.
 
         Args:
             rng: A generator, or a seed for one.
@@ -180,7 +180,7 @@ class Node(TreeValue):
         return sample(self, rng)
 
     def size(self) -> float:
-        """Return in how many ways the holes can be closed: an ``int``, or ``inf`` with a real hole."""
+        """Return the number of parameter combinations: an ``int``, or ``inf`` with a continuous parameter."""
         from optnas.space.size import size
 
         return size(self)
@@ -189,30 +189,30 @@ class Node(TreeValue):
 
     @cached_property
     def key(self) -> str:
-        """A digest, equal for trees that compute the same function by construction.
+        """Digest of the canonical form, which is the same for structurally equivalent architectures.
 
-        Nested chains are flattened, identities dropped and composite ops taken apart first.
+        Before hashing, nested chains are flattened, identities removed and composite ops expanded.
         """
         from optnas.space.key import key
 
         return key(self)
 
     def to(self, spelling: str) -> str:
-        """Return the architecture in another spelling, such as ``"nasbench201"`` or ``"darts"``.
+        """Return the architecture in another notation, such as ``"nasbench201"`` or ``"darts"``.
 
         Raises:
-            SpaceError: If there is no such spelling, or it cannot say this architecture.
+            SpaceError: If there is no such notation, or it cannot express this architecture.
         """
         from optnas.space.spellings import to
 
         return to(self, spelling)
 
     def cost(self, shape: Shape, **context: Any) -> Any:
-        """Return the exact :class:`~optnas.cost.Cost` on one sample of ``shape``, without a tensor.
+        """Return the exact :class:`~optnas.cost.Cost` on one sample of ``shape``, without allocating tensors.
 
         Args:
             shape: The input's shape without the batch, e.g. ``(1, 8, 8)``.
-            context: What ops take from their surroundings, e.g. ``outputs=10`` for ``head``.
+            context: Values for op arguments left at ``None``, e.g. ``outputs=10`` for ``head``.
 
         Raises:
             BuildError: If it cannot be built on that shape; the message names the node.

@@ -1,4 +1,4 @@
-"""What a node can be: an op, its arguments, and how it is built and what it costs on a shape."""
+"""Ops, the kinds of nodes: their arguments, their cost and the modules they build for a shape."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _KINDS = inspect.Parameter
 
 
 class Op(TreeValue):
-    """A kind of node. Calling it with arguments, holes among them, gives a :class:`Node`.
+    """A kind of node, such as a layer; calling it with arguments or holes returns a :class:`Node`.
 
     Attributes:
-        name: How it is written in an architecture's text.
+        name: Its name in an architecture's text.
         signature: The arguments it takes. Parameters without a default are written by position,
             the others by name; a ``*children`` parameter takes nodes.
         sequential: Whether its children are applied one after the other.
-        chain: Whether it does nothing else.
+        chain: Whether applying its children one after the other is all that it does.
         commutative: Whether the order of its children makes no difference.
     """
 
@@ -47,7 +47,7 @@ class Op(TreeValue):
         self.__name__ = self.__qualname__ = name
         self.__doc__ = doc
         self._parameters = signature.parameters
-        # Without the annotations, which from __future__ import annotations leaves in quotes.
+        # For messages: no annotations, because from __future__ import annotations puts them in quotes.
         self._plain = inspect.Signature([p.replace(annotation=p.empty) for p in self._parameters.values()])
         kinds = {parameter.kind for parameter in self._parameters.values()}
         self._takes_children = _KINDS.VAR_POSITIONAL in kinds
@@ -60,11 +60,11 @@ class Op(TreeValue):
 
         Args:
             args: Arguments by position, or the children where the op takes children.
-            name: What people call this part of a space; its holes' names begin with it.
+            name: Name of this part of a space, with which the names of its holes begin.
             kwargs: Arguments by name.
 
         Raises:
-            SpaceError: If the arguments are not those of the op.
+            SpaceError: If the op does not take these arguments.
         """
         try:
             bound = self.signature.bind(*args, **kwargs)
@@ -84,6 +84,11 @@ class Op(TreeValue):
                 arguments.append((key, self.argument(key, value)))
         return Node(self, tuple(arguments), children, checked_name(name))
 
+    def __get__(self, instance: object, owner: type | None = None) -> Op:
+        # As an attribute of a class it is itself. That help() takes it for a function, and shows its
+        # signature, is what this is for.
+        return self
+
     def _in_tree(self) -> Node:
         return self()
 
@@ -95,10 +100,10 @@ class Op(TreeValue):
         return value
 
     def argument(self, key: str, value: Any) -> Any:
-        """Return ``value`` as the argument ``key`` holds it.
+        """Return ``value`` converted for the argument ``key``.
 
         Raises:
-            SpaceError: If it is nothing that a tree can hold.
+            SpaceError: If a tree cannot hold the value.
         """
         value = tree_value(value, f"{self.name}({key}=…)")
         if isinstance(value, Hole) and any(isinstance(v, Repeat) for v in outcomes(value, repeats=False)):
@@ -106,7 +111,7 @@ class Op(TreeValue):
                 f"{self.name}({key}=…): repeat stands among an op's children, not in an argument;"
                 " wrap it in seq"
             )
-        # swish(beta=1) and swish(beta=1.0) are one architecture, so they must be one text.
+        # swish(beta=1) and swish(beta=1.0) are one architecture, so they must have one text.
         if isinstance(self.default(key)[1], float) and type(value) is int:
             return float(value)
         return value
@@ -134,7 +139,7 @@ class Op(TreeValue):
         return node
 
     def cost(self, node: Node, site: Site) -> Any:
-        """Return what the node costs at ``site``, the resulting ``shape`` included."""
+        """Return the cost of the node at ``site``, including the output ``shape``."""
         raise SpaceError(f"{self.name} is not a layer: it cannot be counted")
 
     def build(self, node: Node, site: Site) -> Any:
@@ -144,11 +149,11 @@ class Op(TreeValue):
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """Where a node is built: the shape that arrives there, and what else is known.
+    """The input shape and the context for which a node is built.
 
     Attributes:
         shape: The input's shape without the batch.
-        context: What ops take from their surroundings, such as the task's number of outputs.
+        context: Values for op arguments left at ``None``, such as the task's number of outputs.
     """
 
     shape: Shape
@@ -156,7 +161,7 @@ class Site:
 
     @classmethod
     def of(cls, shape: Shape, context: Mapping[str, Any]) -> Site:
-        """Return the site of a whole architecture."""
+        """Return the site of a whole architecture with input ``shape``."""
         try:
             whole = tuple(int(size) for size in shape)
         except (TypeError, ValueError):
@@ -166,14 +171,14 @@ class Site:
         return cls(whole, tuple(sorted(context.items())))
 
     def at(self, shape: Shape) -> Site:
-        """Return the site with the same context where ``shape`` arrives."""
+        """Return the site with input ``shape`` and the same context."""
         return self if shape == self.shape else Site(shape, self.context)
 
     def cost(self, node: Node) -> Any:
-        """Return what ``node`` costs here. Remembered by subtree.
+        """Return the cost of ``node`` at this site; cached for every subtree.
 
         Raises:
-            BuildError: If it cannot be built here.
+            BuildError: If it cannot be built at this site.
         """
         return _cost(node, self)
 
@@ -181,7 +186,7 @@ class Site:
         """Return a fresh module for ``node``.
 
         Raises:
-            BuildError: If it cannot be built here.
+            BuildError: If it cannot be built at this site.
         """
         return _located("build", node, self)
 
@@ -192,7 +197,7 @@ def _cost(node: Node, site: Site) -> Any:
 
 
 def _located(what: Literal["build", "cost"], node: Node, site: Site) -> Any:
-    """Call the op, and let whatever goes wrong name the innermost node it went wrong in."""
+    """Call the op's ``build`` or ``cost``; error messages name the innermost node that failed."""
     if not isinstance(node, Node):
         raise BuildError(f"{node!r} is not an architecture: close its holes first")
     if node.open:
@@ -211,7 +216,7 @@ def _located(what: Literal["build", "cost"], node: Node, site: Site) -> Any:
 
 
 def _can_stand(default: Any) -> bool:
-    """Return whether a default can stand in a tree; those that cannot (functions) stay out of it."""
+    """Return whether a tree can hold ``default``; other defaults (functions) are left out of the tree."""
     try:
         tree_value(default, "a default")
     except SpaceError:
@@ -223,7 +228,7 @@ _registry: dict[str, Op] = {}
 
 
 def register(op: Op) -> Op:
-    """Make ``op`` known to :func:`~optnas.space.parse.parse`. A later op of the same name replaces it."""
+    """Register ``op`` for :func:`~optnas.space.parse.parse`; it replaces an op of the same name."""
     if op.name in _registry:
         forget()
     _registry[op.name] = op
@@ -231,7 +236,7 @@ def register(op: Op) -> Op:
 
 
 def ops_by_name() -> Mapping[str, Op]:
-    """Return every known op by its name."""
+    """Return all registered ops by name."""
     return _registry
 
 

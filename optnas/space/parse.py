@@ -1,4 +1,4 @@
-"""Reading a tree from text, without ever executing it: a restricted walk of Python's own syntax."""
+"""Parser of search spaces and architectures; walks the syntax tree of the text and executes nothing."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _HOLES: dict[str, Callable[..., Any]] = {
     "stage": stage,
 }
 
-# Far beyond any architecture, and within what Python's parser and our recursion bear.
+# Far beyond any architecture, and within the limits of Python's parser and of recursion.
 _LONGEST_TEXT = 1_000_000
 _DEEPEST_TREE = 60
 
 
 def parse(text: str) -> Node:
-    """Return the tree that ``text`` spells: what ``str(tree)`` printed, for any tree.
+    """Return the tree that is written as ``text``: the output of ``str(tree)``, for any tree.
 
-    Other spellings are read too, where their modules are imported: the list of layers, one a line
-    or with `` / `` between them (``conv3x3 / bn / relu / fc``), NAS-Bench-201's strings
+    Other notations are read too, if their modules are imported: a list of layers, one per line or
+    separated by `` / `` (``conv3x3 / bn / relu / fc``), NAS-Bench-201's strings
     (``|skip_connect~0|+|…``) and DARTS' ``Genotype(…)``.
 
     Nothing is executed: names are looked up among the registered ops and the holes, and only
-    numbers, texts, tuples and calls are understood.
+    numbers, strings, tuples and calls are accepted.
 
     Raises:
         SpaceError: If the text is not a tree; the message says where and what was expected.
@@ -58,7 +58,7 @@ def parse(text: str) -> Node:
 
 
 def parse_tree(text: str) -> Node:
-    """Return the tree that ``text`` spells in the notation of ``str(tree)`` alone.
+    """Return the tree that is written as ``text`` in the notation of ``str(tree)``, and in no other.
 
     Raises:
         SpaceError: If the text is not a tree.
@@ -114,7 +114,7 @@ class _Reader:
         raise self.refusal(part)
 
     def maker(self, part: ast.expr) -> Callable[..., Any]:
-        """Return the op or the hole that a name stands for; ``ops.conv`` is ``conv``."""
+        """Return the op or the hole function of that name; ``ops.conv`` means ``conv``."""
         match part:
             case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="ops"), attr=name):
                 known: dict[str, Callable[..., Any]] = {**_HOLES, **ops_by_name()}

@@ -1,4 +1,4 @@
-"""Counting a space: in how many ways its holes can be closed."""
+"""Size of a search space: the number of combinations of its parameters."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from optnas.space.node import Node
 
 __all__ = ["size"]
 
-# A decision that will certainly be made, and where: (parameter, hole, place).
+# An active parameter: (name, hole, place).
 _Decision = tuple[str, Hole, Place]
 
-# Decided of a parameter: that it shall not be needed.
+# In place of a parameter's value: only combinations in which it is not active are counted.
 _NEVER = object()
 
 
 def size(space: Node) -> float:
     known = holes(space)
     if math.inf in map(_values, known.values()):
-        return math.inf  # any hole can be reached
+        return math.inf  # every hole is active in some combination
     return _count(_decisions(space, ROOT, {}), {}, known)
 
 
 def _count(pending: tuple[_Decision, ...], decided: Mapping[str, Any], known: Mapping[str, Hole]) -> float:
-    """Return the number of ways to make the pending decisions and those that follow from them.
+    """Return the number of combinations of the pending parameters and their conditional parameters.
 
-    Decisions whose futures have no name in common are independent: their numbers multiply.
+    Groups of parameters that lead to no common parameter are independent: their numbers multiply.
     """
     different = {decision[0]: decision for decision in pending}
     if any(decided.get(name) is _NEVER for name in different):
@@ -43,11 +43,11 @@ def _count(pending: tuple[_Decision, ...], decided: Mapping[str, Any], known: Ma
 
 
 def _ways(group: list[_Decision], decided: Mapping[str, Any], known: Mapping[str, Hole]) -> float:
-    """Return the number of ways to make decisions that are entangled.
+    """Return the number of combinations of a group of parameters that lead to common parameters.
 
-    The name that most of their futures have in common is decided first, the outermost of several: that
-    takes them apart. Where it may turn out not to be needed, the ways that do without it are counted
-    once, not once a value.
+    The parameter that most of them lead to is decided first (the outermost of several), which makes
+    them independent. If it is not always active, the combinations without it are counted once, not
+    once per value.
     """
     futures = Counter(name for decision in group for name in _future(decision, decided))
     name = max(futures, key=lambda name: futures[name]) if len(group) > 1 else group[0][0]
@@ -64,12 +64,12 @@ def _ways(group: list[_Decision], decided: Mapping[str, Any], known: Mapping[str
     elif isinstance(hole, Repeat) and is_open(hole.body):
         ways = sum(map(given, range(hole.low, hole.high + 1)))
     else:
-        ways = values * given(None)  # nothing follows from it, whatever it is
+        ways = values * given(None)  # it has no conditional parameters
     return ways - (values - 1) * given(_NEVER)
 
 
 def _independent(pending: Iterable[_Decision], decided: Mapping[str, Any]) -> list[list[_Decision]]:
-    """Group decisions by whether their futures share a name that is not decided."""
+    """Group parameters that can lead to the same undecided parameter."""
     groups: list[tuple[set[str], list[_Decision]]] = []
     for decision in pending:
         future = set(_future(decision, decided))
@@ -86,19 +86,19 @@ def _independent(pending: Iterable[_Decision], decided: Mapping[str, Any]) -> li
 
 
 def _future(decision: _Decision, decided: Mapping[str, Any]) -> list[str]:
-    """Return the parameters that may still have to be decided from ``decision`` on, outermost first."""
+    """Return the undecided parameters that ``decision`` can lead to, itself included, outermost first."""
     _, hole, place = decision
     return [name for name in _names(hole, place) if name not in decided]
 
 
 @lru_cache(maxsize=4096)
 def _names(hole: Hole, place: Place) -> tuple[str, ...]:
-    """Return every parameter within ``hole``, each once, its own first."""
+    """Return the names of all parameters within ``hole``, each once, its own first."""
     return tuple(dict.fromkeys(each.parameter(at.name(each)) for each, at in visit(hole, place)))
 
 
 def _decisions(value: Any, place: Place, decided: Mapping[str, Any]) -> tuple[_Decision, ...]:
-    """Return the decisions that ``value`` asks for at once, seeing through those already made."""
+    """Return the active parameters of ``value`` that are undecided, given the values in ``decided``."""
     if isinstance(value, Node):
         inside = parts(value, place) if value.open else ()
         return tuple(d for part, at in inside for d in _decisions(part, at, decided))
@@ -116,7 +116,7 @@ def _decisions(value: Any, place: Place, decided: Mapping[str, Any]) -> tuple[_D
 
 
 def _after(decision: _Decision, made: Any, decided: Mapping[str, Any]) -> tuple[_Decision, ...]:
-    """Return the decisions that follow once ``decision`` is made; itself where it shall not be needed."""
+    """Return the parameters that the value ``made`` activates; ``decision`` itself for ``_NEVER``."""
     _, hole, place = decision
     if made is _NEVER:
         return (decision,)
@@ -129,7 +129,7 @@ def _after(decision: _Decision, made: Any, decided: Mapping[str, Any]) -> tuple[
 
 
 def _values(hole: Hole) -> float:
-    """Return how many values the hole's parameter takes."""
+    """Return the number of values of the hole's parameter."""
     match hole.distribution:
         case CategoricalDistribution(choices=choices):
             return len(choices)

@@ -1,4 +1,4 @@
-"""Other people's spellings of an architecture, as :func:`parse` reads and :meth:`Node.to` writes them."""
+"""Other notations of architectures, which :func:`parse` reads and :meth:`Node.to` writes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Spelling:
     """A notation for architectures.
 
     Attributes:
-        name: What :meth:`Node.to` calls it.
-        recognises: Whether a text is meant to be written in it; cheap, and never raises.
-        read: Makes a tree of such a text, or raises a ``SpaceError``. It executes nothing.
-        write: Writes a tree, or raises a ``SpaceError`` where it cannot; ``None`` if it is read only.
+        name: Its name in :meth:`Node.to`.
+        recognises: Returns whether a text seems to be in this notation; cheap, and never raises.
+        read: Returns the tree of such a text, or raises a ``SpaceError``. It executes nothing.
+        write: Returns the text of a tree, or raises a ``SpaceError``; ``None`` for reading only.
     """
 
     name: str
@@ -36,13 +36,13 @@ _registry: dict[str, Spelling] = {}
 
 
 def register_spelling(spelling: Spelling) -> Spelling:
-    """Let :func:`parse` and :meth:`Node.to` know ``spelling``."""
+    """Register a notation for :func:`parse` and :meth:`Node.to`."""
     _registry[spelling.name] = spelling
     return spelling
 
 
 def spellings() -> Mapping[str, Spelling]:
-    """Return every known spelling by its name."""
+    """Return all registered notations by name."""
     return _registry
 
 

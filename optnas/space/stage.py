@@ -1,4 +1,4 @@
-"""Stages: repeats whose first copy takes a stride."""
+"""Stages of a network: a block repeated, with a stride in the first copy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Stage", "stage", "strided"]
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Stage(Repeat):
-    """``low`` to ``high`` copies of ``body``, the first of which takes a stride."""
+    """``low`` to ``high`` copies of ``body``, the first with a stride."""
 
     stride: Any = 2
 
@@ -40,15 +40,15 @@ class Stage(Repeat):
 
 
 def stage(block: Any, low: int, high: int | None = None, *, stride: Any = 2, name: str | None = None) -> Any:
-    """Stand for ``low`` to ``high`` copies of ``block``, the first of which takes a stride.
+    """Repeat ``block`` ``low`` to ``high`` times, with a stride in the first copy.
 
     Args:
-        block: The tree, or the choice between trees, to repeat. An op in it that has an argument
-            ``stride`` gets it in the first copy; of a chain, the first such op.
+        block: The tree, or the choice between trees, to repeat. In the first copy, an op with an
+            argument ``stride`` gets the stride; in a chain, the first such op.
         low: The smallest number of copies, 1 or more.
-        high: The largest; by default ``low``, which leaves nothing open.
-        stride: What the first copy's stride is; it can be a choice.
-        name: What one copy is called; by default ``stage``.
+        high: The largest number; by default ``low``, which fixes the number.
+        stride: The stride of the first copy; it can be a choice.
+        name: Name of one copy; by default ``stage``.
 
     Raises:
         SpaceError: If the range is empty, or nothing in the block has a stride.
@@ -62,7 +62,7 @@ def stage(block: Any, low: int, high: int | None = None, *, stride: Any = 2, nam
     if low < 1:
         raise SpaceError("stage(…, 0): give at least 1 copy, the one that takes the stride")
     made = Stage(plain.body, plain.low, plain.high, tree_value(stride, "stage(stride=…)"), name=plain.name)
-    made.copy(0)  # raises where the block can take no stride
+    made.copy(0)  # raises if nothing in the block has a stride
     return made
 
 
@@ -70,10 +70,10 @@ def stage(block: Any, low: int, high: int | None = None, *, stride: Any = 2, nam
 def strided(value: Any, stride: Any) -> Any:
     """Return ``value``, a tree or a choice between trees, with another stride.
 
-    An op that has an argument ``stride`` takes it; a chain passes it to its first child that can.
+    An op with an argument ``stride`` gets it; a sequential op passes it to its first child that can.
 
     Raises:
-        SpaceError: If nothing in it can.
+        SpaceError: If nothing in ``value`` has a stride.
     """
     made = _strided(value, stride)
     if made is None:

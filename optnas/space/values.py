@@ -1,4 +1,4 @@
-"""What can stand in a tree, and how it is written."""
+"""Conversion of values to the form that a tree holds, and to text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from optnas.space.errors import SpaceError
 
 __all__ = ["TreeValue", "text_of", "tree_value"]
 
-# What databases and tensors hold; Python itself refuses to print much longer ones.
+# The limit of integers in databases and tensors; Python refuses to print much longer ones.
 _MOST_BITS = 63
 
 
 class TreeValue:
-    """What can stand in a tree beside plain values: a node, a hole, or an op for the node that it makes."""
+    """Base class of nodes, holes and ops, which a tree holds besides plain values (an op as its node)."""
 
     @property
     def _text(self) -> str:
@@ -25,12 +25,12 @@ class TreeValue:
 
 
 def tree_value(value: Any, where: str) -> Any:
-    """Return ``value`` as it stands in a tree.
+    """Convert ``value`` to the form in which a tree holds it.
 
     A bare op becomes a node, a list a tuple, a NumPy scalar a Python one.
 
     Raises:
-        SpaceError: If it is nothing that a tree can hold.
+        SpaceError: If a tree cannot hold the value.
     """
     if isinstance(value, TreeValue):
         return value._in_tree()
@@ -40,7 +40,7 @@ def tree_value(value: Any, where: str) -> Any:
         return tuple(tree_value(item, where) for item in value)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return tree_value(value.item(), where)
-    # Subclasses (enumerations) print as something else than the plain value that is meant.
+    # Subclasses (enumerations) do not print as the plain value that is meant.
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -57,7 +57,7 @@ def tree_value(value: Any, where: str) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """Return a tree's value as Python writes it, and as :func:`~optnas.space.parse.parse` reads it."""
+    """Return the Python text of a value of a tree, as :func:`~optnas.space.parse.parse` reads it."""
     if isinstance(value, TreeValue):
         return value._text
     if isinstance(value, tuple):

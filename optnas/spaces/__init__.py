@@ -1,4 +1,4 @@
-"""Ready spaces: functions that return a space, every choice with a name that people read."""
+"""Predefined search spaces, as functions that return a space with readable parameter names."""
 
 from optnas.spaces import genotype
 from optnas.spaces.chain import chain

@@ -1,4 +1,4 @@
-"""Chains: a plain list of layers, each one of several kinds, on images."""
+"""Search space of chains of layers for images; the kind of each layer is a choice."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["chain"]
 def chain(
     most: int = 8, widths: tuple[int, ...] = (8, 16, 32, 64), kernels: tuple[int, ...] = (3, 5)
 ) -> Node:
-    """Return the space of chains of 1 to ``most`` layers: convolutions, separable ones and pooling.
+    """Return the search space of chains of 1 to ``most`` layers: convolution, separable convolution, pooling.
 
     Args:
-        most: Layers at most.
-        widths: Channels to choose from.
-        kernels: Window sides to choose from.
+        most: Largest number of layers.
+        widths: Numbers of channels to choose from.
+        kernels: Kernel sizes to choose from.
 
     >>> from optnas import spaces
     >>> list(spaces.chain(most=1).distributions())
@@ -34,7 +34,7 @@ def chain(
     layer = choose(
         seq(conv(width, kernel), norm(), activation),
         seq(sepconv(width, kernel), norm(), activation),
-        # Overlapping windows leave something of an image of any size, however often they come.
+        # Overlapping windows leave at least one pixel of any image, however often they are applied.
         maxpool(3, stride=2),
         avgpool(3, stride=2),
         identity(),

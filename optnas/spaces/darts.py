@@ -1,4 +1,4 @@
-"""DARTS: a normal and a reduction cell (Liu et al. 2019, arXiv 1806.09055)."""
+"""DARTS search space: a normal and a reduction cell (Liu et al. 2019, arXiv 1806.09055)."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ OPS = {
     "dil_conv_3x3": relu_dilconv_bn(3),
     "dil_conv_5x5": relu_dilconv_bn(5),
 }
-"""The paper's eight ops by its names."""
+"""The eight ops of DARTS by their names in the paper."""
 
 
 def darts(nodes: int = 4, width: int = 16, cells: int = 8) -> Node:
-    """Return the space of networks of two cells, each node of which sums two ops on two states.
+    """Return the search space of networks of two cells, in which each node sums two ops on two states.
 
     Args:
-        nodes: Nodes of a cell.
+        nodes: Number of nodes of a cell.
         width: Channels of the first cells' states.
-        cells: How many cells are stacked.
+        cells: Number of stacked cells.
 
     >>> from optnas import spaces
     >>> list(spaces.darts().distributions())[:3]
@@ -47,7 +47,7 @@ def darts(nodes: int = 4, width: int = 16, cells: int = 8) -> Node:
 
 
 def darts_network(normal: Node, reduction: Node, width: int = 16, cells: int = 8) -> Node:
-    """Return the paper's network around two cells: a stem, the stack and a head."""
+    """Return the paper's network with these two cells: a stem, the stack of cells and a head."""
     return seq(conv(3 * width), norm(), stack(normal, reduction, width, cells), head())
 
 

@@ -1,4 +1,4 @@
-"""DARTS' own spelling of its cells: ``Genotype(normal=[('sep_conv_3x3', 0), …], …)``."""
+"""Notation of DARTS for its cells: ``Genotype(normal=[('sep_conv_3x3', 0), …], …)``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["read", "write"]
 
 _CELLS = ("normal", "reduce")
 _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
-# No cell anywhere near has so many states; range(…) must not fill the memory.
+# Far more states than any cell has; the limit keeps range(…) from filling the memory.
 _MOST_STATES = 1_000
 
 
@@ -27,10 +27,10 @@ def _recognises(text: str) -> bool:
 def read(text: str) -> Node:
     """Return the network of :func:`~optnas.spaces.darts.darts` with the cells of a genotype.
 
-    The edges of a node are put in the order of their inputs, as that space has them.
+    The edges of a node are sorted by their inputs, as in that space.
 
     Raises:
-        SpaceError: If it is not a genotype, or not of that space's ops.
+        SpaceError: If ``text`` is not a genotype, or has an op that is not in that space.
     """
     try:
         call = ast.parse(text.strip(), mode="eval").body
@@ -49,7 +49,7 @@ def read(text: str) -> Node:
 
 
 def _literal(part: ast.expr, depth: int = 0) -> Any:
-    """Return what stands there: texts and whole numbers, lists of them, and ``range``."""
+    """Return the value of a literal: a string, a whole number, a list of them, or a ``range``."""
     match part:
         case ast.Constant(value=str() | int() as constant) if not isinstance(constant, bool):
             return constant
@@ -92,7 +92,7 @@ def write(architecture: Node) -> str:
     """Return the genotype of the two cells that ``architecture`` stacks.
 
     Raises:
-        SpaceError: If it stacks none, or other ones than DARTS has.
+        SpaceError: If it does not have exactly one stack, or its cells have no genotype.
     """
     stacks = {part for part in architecture.walk() if part.op.name == stack.name}
     if len(stacks) != 1:

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons, for tabular data."""
+"""Search space of multi-layer perceptrons for tabular data."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["mlp"]
 
 
 def mlp(most: int = 6, widths: tuple[int, ...] = (16, 32, 64, 128, 256)) -> Node:
-    """Return the space of perceptrons with 1 to ``most`` layers, plain or residual.
+    """Return the search space of perceptrons with 1 to ``most`` layers, plain or residual.
 
     Residual layers are those of Gorishniy et al. 2021 (arXiv 2106.11959).
 
     Args:
-        most: Layers at most.
-        widths: Features of a layer to choose from.
+        most: Largest number of layers.
+        widths: Numbers of features of a layer to choose from.
 
     >>> from optnas import spaces
     >>> list(spaces.mlp(most=1).distributions())

@@ -1,4 +1,4 @@
-"""Mobile networks: stages of inverted residuals, as in MobileNetV3 and EfficientNet.
+"""Search space of mobile networks: stages of inverted residuals, as in MobileNetV3 and EfficientNet.
 
 Howard et al. 2019 (arXiv 1905.02244), Tan & Le 2019 (arXiv 1905.11946).
 """
@@ -15,17 +15,17 @@ from optnas.space import Node, choose, shared, stage
 __all__ = ["STAGES", "mobile"]
 
 STAGES = ((16, 2, 1), (24, 3, 2), (40, 3, 2), (80, 4, 2), (112, 4, 1), (192, 5, 2), (320, 2, 1))
-"""EfficientNet-B0's stages: channels, one block more than it has, and stride."""
+"""Stages of EfficientNet-B0: channels, largest number of blocks (one more than B0 has), and stride."""
 
 
 def mobile(stages: tuple[tuple[int, int, int], ...] = STAGES, stem_stride: int = 2) -> Node:
-    """Return the space of mobile networks.
+    """Return the search space of mobile networks.
 
-    For each stage its width and depth, for each block its kernel, expansion and
-    squeeze-and-excitation are open; for the whole network the activation.
+    The parameters are the width and depth of each stage, the kernel, expansion and
+    squeeze-and-excitation of each block, and the activation of the whole network.
 
     Args:
-        stages: For each stage, the width in the middle of three choices, blocks at most, and stride.
+        stages: For each stage, the middle one of three widths, the largest number of blocks, the stride.
         stem_stride: Stride of the first convolution; 1 for small images.
 
     >>> from optnas import spaces
@@ -50,5 +50,5 @@ def mobile(stages: tuple[tuple[int, int, int], ...] = STAGES, stem_stride: int =
 
 
 def _divisible(width: float) -> int:
-    """Return the nearest multiple of 8, as hardware likes it, no less than 8."""
+    """Return the multiple of 8 nearest to ``width``, at least 8; hardware is faster with such widths."""
     return max(8, int(width + 4) // 8 * 8)

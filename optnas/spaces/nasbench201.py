@@ -1,4 +1,4 @@
-"""NAS-Bench-201: every cell of four states and five ops (Dong & Yang 2020, arXiv 2001.00326)."""
+"""NAS-Bench-201 search space: all cells of four states and five ops (Dong & Yang 2020, arXiv 2001.00326)."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ OPS = {
     "nor_conv_3x3": relu_conv_bn(3),
     "avg_pool_3x3": avgpool(3, stride=1),
 }
-"""The benchmark's five ops by its names."""
+"""The five ops of the benchmark by their names in it."""
 
 
 def nasbench201(width: int = 16, cells: int = 5) -> Node:
-    """Return the space of 15,625 networks, one cell repeated in three stages.
+    """Return the search space of 15,625 networks, each with one cell repeated in three stages.
 
     Args:
-        width: Channels of the first stage; each further one has twice as many.
-        cells: Cells of a stage.
+        width: Channels of the first stage, doubled in each further stage.
+        cells: Number of cells of a stage.
 
     >>> from optnas import spaces
     >>> space = spaces.nasbench201()
@@ -49,9 +49,9 @@ def nasbench201(width: int = 16, cells: int = 5) -> Node:
 
 
 def _shrink(width: int) -> Node:
-    """Return the block between stages: half the image, ``width`` channels."""
+    """Return the block between stages, which halves the image and outputs ``width`` channels."""
     body = seq(relu_conv_bn(3, width=width, stride=2), relu_conv_bn(3))
-    # The benchmark's shortcut is a pooled image through a convolution without a norm.
+    # The benchmark's shortcut is average pooling and a convolution without a norm.
     return add(body, seq(avgpool(2), conv(width, kernel=1)))
 
 
@@ -60,7 +60,7 @@ def _recognises(text: str) -> bool:
 
 
 def _read(text: str) -> Node:
-    """Return the network around the cell of a string such as ``|a~0|+|b~0|c~1|+|d~0|e~1|f~2|``."""
+    """Return the network with the cell written as a string like ``|a~0|+|b~0|c~1|+|d~0|e~1|f~2|``."""
     nodes = []
     for state, part in enumerate(text.strip().split("+"), start=1):
         inner = part.strip()
@@ -106,12 +106,12 @@ register_spelling(Spelling("nasbench201", _recognises, _read, _write))
 
 @op
 def nasbench201_network(cell: Node, width: int = 16, cells: int = 5) -> Node:
-    """The benchmark's network around one cell: three stages of it.
+    """Apply the benchmark's network with this cell, which is repeated in three stages.
 
     Args:
-        cell: What is repeated.
-        width: Channels of the first stage; each further one has twice as many.
-        cells: Cells of a stage.
+        cell: The cell to repeat.
+        width: Channels of the first stage, doubled in each further stage.
+        cells: Number of cells of a stage.
     """
     stages: list[Node] = []
     for index in range(3):

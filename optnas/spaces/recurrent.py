@@ -1,4 +1,4 @@
-"""Recurrent networks, for classifying sequences and for language modelling."""
+"""Search space of recurrent networks for classifying sequences and for language modelling."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def recurrent(
     most: int = 3,
     widths: tuple[int, ...] = (32, 64, 128, 256),
 ) -> Node:
-    """Return the space of 1 to ``most`` recurrent layers.
+    """Return the search space of networks with 1 to ``most`` recurrent layers.
 
     Args:
-        task: Classification ends in one row of outputs; its layers may read both ways.
-            Language modelling ends in a score for each word at each position.
+        task: ``"classification"`` has one vector of outputs; its layers may be bidirectional.
+            ``"language_modelling"`` outputs a score for each word at each position.
         tokens: Whether inputs are tokens, (length,), and not features, (length, features).
-        most: Layers at most.
-        widths: Features of a layer to choose from.
+        most: Largest number of layers.
+        widths: Numbers of features of a layer to choose from.
 
     Raises:
-        SpaceError: If there is no such task.
+        SpaceError: If the task is unknown.
 
     >>> from optnas import spaces
     >>> list(spaces.recurrent(most=1).distributions())

@@ -1,4 +1,4 @@
-"""Residual networks (He et al. 2016, arXiv 1512.03385; Xie et al. 2017, arXiv 1611.05431)."""
+"""Search space of residual networks (He et al. 2016, arXiv 1512.03385; Xie et al. 2017, arXiv 1611.05431)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["resnet"]
 
 
 def resnet(width: int = 16, stages: int = 3, blocks: int = 4) -> Node:
-    """Return the space of residual networks: depth and width of each stage, kind of each block.
+    """Return the search space of residual networks: depth and width of each stage, kind of each block.
 
     Args:
-        width: Channels of the first stage, in the middle of three choices; each further stage has
+        width: Channels of the first stage, the middle one of three choices; each further stage has
             about twice as many. Divisible by 8.
-        stages: How many there are; all but the first halve the image.
-        blocks: Blocks of a stage at most.
+        stages: Number of stages; all but the first halve the image.
+        blocks: Largest number of blocks of a stage.
 
     >>> from optnas import spaces
     >>> list(spaces.resnet(stages=1, blocks=1).distributions())

@@ -1,4 +1,4 @@
-"""Transformers, for classifying sequences and for language modelling."""
+"""Search space of transformers for classifying sequences and for language modelling."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def transformer(
     widths: tuple[int, ...] = (32, 64, 128, 256),
     heads: tuple[int, ...] = (1, 2, 4, 8),
 ) -> Node:
-    """Return the space of 1 to ``most`` transformer blocks.
+    """Return the search space of networks with 1 to ``most`` transformer blocks.
 
     Args:
-        task: Classification ends in one row of outputs. Language modelling ends in a score for
-            each word at each position, which sees only what is before it.
+        task: ``"classification"`` has one vector of outputs. ``"language_modelling"`` outputs a score
+            for each word at each position, and a position attends only to itself and earlier ones.
         tokens: Whether inputs are tokens, (length,), and not features, (length, features).
-        most: Blocks at most.
-        widths: Features of a position to choose from.
-        heads: Of attention; each must divide every width.
+        most: Largest number of blocks.
+        widths: Numbers of features of a position to choose from.
+        heads: Numbers of attention heads to choose from; each must divide every width.
 
     Raises:
-        SpaceError: If there is no such task, or a number of heads does not divide a width.
+        SpaceError: If the task is unknown, or a number of heads does not divide a width.
 
     >>> from optnas import spaces
     >>> list(spaces.transformer(most=1).distributions())[:4]

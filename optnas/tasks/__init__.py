@@ -1,4 +1,4 @@
-"""Tasks: what is learned, by which loss, and what is measured."""
+"""Tasks: the data, loss and metrics that a network is trained and measured by."""
 
 from optnas.tasks.classification import Classification, classification
 from optnas.tasks.language import Language, language

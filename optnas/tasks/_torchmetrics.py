@@ -1,4 +1,4 @@
-"""torchmetrics' functions, imported when the first metric needs them: that takes seconds."""
+"""Import of torchmetrics only when the first metric needs it, as that takes seconds."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ __all__ = ["torchmetrics"]
 def torchmetrics() -> types.ModuleType:
     """Return the package ``torchmetrics.functional``."""
     with contextlib.suppress(ImportError):
-        torchvision()  # which it imports if it is there, and which has to be imported our way
+        torchvision()  # torchmetrics imports it if installed; this way also works with a CPU-only PyTorch
     return importlib.import_module("torchmetrics.functional")

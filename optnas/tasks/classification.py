@@ -19,22 +19,22 @@ __all__ = ["Classification", "classification"]
 _ALWAYS = ("accuracy", "error", "loss")
 _TOP = {f"top{k}": k for k in (2, 3, 5, 10)}
 
-# From this share of one class on, a classifier that answers nothing else may yet be on its way.
+# Above this share of one class, a network that predicts nothing else may still be learning.
 _MOSTLY = 0.75
 
 
 @dataclasses.dataclass(frozen=True)
 class Classification(Task):
-    """Cross-entropy over classes.
+    """Classification task: cross-entropy over classes.
 
     Measures ``accuracy`` and ``error`` (shares of the samples, 0 to 1) and ``loss`` (mean
-    cross-entropy, nats), and where it is asked for them: ``f1``, the mean of the classes' F1 scores
+    cross-entropy, nats). If asked for, it also measures ``f1``, the mean of the classes' F1 scores
     (macro), and ``top2``, ``top3``, ``top5``, ``top10``, the share of samples whose class is among
-    the so many likeliest.
+    the 2, 3, 5 or 10 likeliest.
 
     Attributes:
-        data: Samples with a class each.
-        asked: The metrics to measure beside the first three.
+        data: Samples with one class each.
+        asked: The metrics to measure besides the first three.
     """
 
     data: Data
@@ -51,7 +51,7 @@ class Classification(Task):
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross-entropy of logits (batch, classes).
 
-        Targets are classes (batch,), or shares of the classes (batch, classes) where samples are mixed.
+        Targets are classes (batch,), or shares of the classes (batch, classes) for mixed samples.
         """
         return cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
@@ -70,7 +70,7 @@ class Classification(Task):
 
     def _by_torchmetrics(self, name: str, outputs: Tensor, targets: Tensor) -> float:
         functions, classes = torchmetrics(), outputs.shape[1]
-        # What its validation looks for has been looked for by the data.
+        # torchmetrics need not validate arguments: the data has been checked already.
         if name == "f1":
             f1 = functions.classification.multiclass_f1_score
             return float(f1(outputs, targets, classes, average="macro", validate_args=False))
@@ -79,7 +79,7 @@ class Classification(Task):
         return float(accuracy(outputs, targets, classes, **top))
 
     def at_chance(self, metrics: Mapping[str, float]) -> str | None:
-        # Of what is mostly one class a network learns that first, and the others only then.
+        # If most samples are of one class, a network learns that class first, and the others later.
         if self._largest_share > _MOSTLY or metrics["accuracy"] > self._largest_share:
             return None
         share = f"{self._largest_share:.3f}"
@@ -93,7 +93,7 @@ class Classification(Task):
             "accuracy": self._largest_share,
             "error": 1 - self._largest_share,
             "loss": -(shares * shares.log()).sum().item(),
-            # Of one class alone, whose recall is 1: 2·p / (1 + p), over all classes.
+            # Predicting one class alone, of share p: its recall is 1, its F1 2·p / (1 + p), all others' 0.
             "f1": 2 * self._largest_share / (1 + self._largest_share) / self.data.outputs,
         }
 
@@ -103,12 +103,12 @@ class Classification(Task):
 
     @property
     def _largest_share(self) -> float:
-        """Of the validation part's samples, how many are of the most frequent class."""
+        """The share of the most frequent class in the validation part."""
         return self._shares.max().item()
 
     @cached_property
     def _shares(self) -> Tensor:
-        """Of the validation part's samples, how many are of each class."""
+        """The share of each class in the validation part."""
         targets = self.data.splits.validation.y
         return targets.long().bincount() / len(targets)
 
@@ -131,12 +131,12 @@ class Classification(Task):
 
 
 def classification(data: Data, *, metrics: Iterable[str] = ()) -> Classification:
-    """Learn which class each sample of ``data`` is of.
+    """Return the task of predicting the class of each sample of ``data``.
 
     Args:
-        data: Samples with a class each.
-        metrics: Of ``f1``, ``top2``, ``top3``, ``top5``, ``top10``, those to record as well. What a
-            study's objectives and constraints need is measured anyway.
+        data: Samples with one class each.
+        metrics: More metrics to record, of ``f1``, ``top2``, ``top3``, ``top5``, ``top10``. The metrics
+            of a study's objectives and constraints are measured anyway.
 
     Raises:
         UserError: If there is no such metric.

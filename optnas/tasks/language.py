@@ -1,4 +1,4 @@
-"""Language modelling: what comes next, at every position of a text."""
+"""Language modelling: predict the next token at every position of a text."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["Language", "language"]
 
 @dataclasses.dataclass(frozen=True)
 class Language(Task):
-    """Cross-entropy of the next token at each position.
+    """Language modelling task: cross-entropy of the next token at each position.
 
     Measures ``loss`` (mean over tokens, nats), ``perplexity`` (its exponential) and
-    ``bits_per_character`` (the same in bits, where a token is a character, as in ``data.text``).
+    ``bits_per_character`` (the loss in bits, if a token is a character, as in ``data.text``).
 
     Attributes:
-        data: Windows of tokens, shape (samples, length), with what follows each of them as targets.
+        data: Windows of tokens, shape (samples, length); targets are the token after each of them.
     """
 
     data: Data
@@ -41,7 +41,7 @@ class Language(Task):
         return (*self.data.shape, self.data.outputs)
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        """Return the mean cross-entropy of logits (batch, length, tokens) against (batch, length)."""
+        """Return the mean cross-entropy of logits (batch, length, tokens) and targets (batch, length)."""
         return cross_entropy(outputs.flatten(0, 1), targets.flatten().long(), label_smoothing=label_smoothing)
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
@@ -79,5 +79,5 @@ class Language(Task):
 
 
 def language(data: Data) -> Language:
-    """Learn what comes next in the text of ``data``, such as ``data.text()``."""
+    """Return the task of predicting the next token in the text of ``data``, such as ``data.text()``."""
     return Language(data)

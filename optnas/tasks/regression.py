@@ -22,22 +22,22 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mae": l1_loss,
     "mse": mse_loss,
 }
-"""By name: of outputs and targets of one shape, their mean loss."""
+"""Mean losses by name, of outputs and targets of equal shape."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Regression(Task):
-    """A loss between outputs and values, both standardised by the training part's targets.
+    """Regression task: a loss on targets standardised by the training part's mean and deviation.
 
-    So learning rates, and where Huber's loss bends (at one standard deviation), do not hang on the
+    So learning rates, and the bend of Huber's loss (at one standard deviation), do not depend on the
     targets' unit. Measures ``rmse`` and ``mae`` (in the targets' own unit, over all values) and
-    ``loss`` (of standardised values), and where it is asked for it ``r2``, the coefficient of
+    ``loss`` (of standardised values). If asked for, it also measures ``r2``, the coefficient of
     determination (mean over several targets).
 
     Attributes:
-        data: Samples with a value each, targets of shape (samples,), or several, (samples, values).
+        data: Samples with one value each, targets of shape (samples,), or several, (samples, values).
         kind: The loss: ``"mse"``, ``"mae"`` or ``"huber"``.
-        asked: ``{"r2"}`` if that is to be measured.
+        asked: The metrics asked for; ``r2`` is measured only if it is among them.
     """
 
     data: Data
@@ -91,7 +91,7 @@ class Regression(Task):
 
     @cached_property
     def _spread(self) -> float:
-        """The root mean square error of the mean, on the validation part."""
+        """The root mean square error of predicting the mean, on the validation part."""
         targets = self.data.splits.validation.y.double()
         return float(targets.std(dim=0, correction=0).square().mean().sqrt())
 
@@ -103,7 +103,7 @@ class Regression(Task):
     def _figures(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the mean and the standard deviation of the training part's targets."""
         if device not in self._kept:
-            with torch.inference_mode(False):  # whoever asks first, training can use them
+            with torch.inference_mode(False):  # usable in training, even if inference computes them first
                 targets = self.data.splits.train.y.double()
                 figures = targets.mean(dim=0), targets.std(dim=0, correction=0)
                 self._kept[device] = tuple(figure.float().to(device) for figure in figures)
@@ -128,13 +128,13 @@ class Regression(Task):
 
 
 def regression(data: Data, *, loss: str = "mse", metrics: Iterable[str] = ()) -> Regression:
-    """Learn the value or values of each sample of ``data``.
+    """Return the task of predicting the value or values of each sample of ``data``.
 
     Args:
         data: Samples with floating-point targets.
         loss: ``"mse"`` (mean squared error), ``"mae"`` (mean absolute error) or ``"huber"``.
-        metrics: ``("r2",)`` to record that as well. What a study's objectives and constraints need is
-            measured anyway.
+        metrics: ``("r2",)`` to record that as well. The metrics of a study's objectives and constraints
+            are measured anyway.
 
     Raises:
         UserError: If there is no such loss or metric.

@@ -1,4 +1,4 @@
-"""Training: from a built network to its metrics."""
+"""Training of a built network, up to its validation metrics."""
 
 from optnas.checkpoints.state import State
 from optnas.train.device import cores, default_device, training_environment, use_threads

@@ -1,4 +1,4 @@
-"""A running average of the weights over training, which generalises better than the last of them."""
+"""Exponential moving average of the weights, which generalises better than the final weights."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Average"]
 class Average:
     """An exponential moving average of weights (Polyak & Juditsky 1992; Tarvainen & Valpola 2017).
 
-    The decay of step t is at most (1 + t) / (10 + t), so that a short training forgets its start.
+    The decay of step t is at most (1 + t) / (10 + t), so that a short training forgets its initial weights.
 
     Args:
-        weights: What is averaged.
-        decay: From 0 (no average: all is as without) to below 1.
+        weights: The weights to average.
+        decay: From 0 (no average; every method then leaves the weights alone) to below 1.
     """
 
     def __init__(self, weights: FlatWeights, decay: float) -> None:
@@ -29,18 +29,18 @@ class Average:
         self._values: list[Tensor] = [w.detach().clone() for w in weights.parameters] if decay else []
 
     def update(self) -> None:
-        """Take in the weights after a step."""
+        """Update the average with the weights after a training step."""
         self._step += 1
         decay = min(self._decay, (1 + self._step) / (10 + self._step))
         for value, weight in zip(self._values, self._weights.parameters, strict=False):
             value.lerp_(weight.detach(), 1 - decay)
 
     def in_place(self) -> AbstractContextManager[list[Tensor]]:
-        """Let the weights be their average while within, which is given the trained ones."""
+        """Replace the weights by their average inside this context, which yields the trained weights."""
         return self._weights.replaced(self._values) if self._values else contextlib.nullcontext([])
 
     def restore(self, step: int, trained: list[Tensor]) -> None:
-        """Take the weights for their average after ``step`` steps, and go on with the ``trained`` ones."""
+        """Take the current weights as the average after ``step`` steps, then set them to ``trained``."""
         if self._values:
             self._step = step
             self._values = [weight.detach().clone() for weight in self._weights.parameters]

@@ -16,13 +16,13 @@ from optnas.train.training import Training
 
 __all__ = ["batch_sizes", "block_bytes", "in_order", "shuffled"]
 
-# Of inputs in float32, before they are cut in batches: a small data set's whole epoch is one block,
-# a large one's is never in memory at once.
+# Size of a block of inputs in float32, which is then cut into batches: a small data set's epoch is one
+# block, and a large data set's epoch is never in memory at once.
 _BLOCK_BYTES = 64 * 2**20
 
 
 def batch_sizes(samples: int, size: int) -> list[int]:
-    """Return the sizes of an epoch's batches; a single sample left over is too few for a batch norm."""
+    """Return the sizes of an epoch's batches; one left-over sample, too few for batch norm, is dropped."""
     whole, rest = divmod(samples, size)
     return [size] * whole + [rest] * (rest > 1)
 
@@ -32,8 +32,7 @@ def shuffled(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield an epoch's batches of inputs and targets, in an order drawn from ``generator``.
 
-    Thousands of samples are shuffled, prepared and augmented at once, and the batches are slices of
-    that.
+    Thousands of samples are shuffled, prepared and augmented at once; the batches are slices of them.
 
     Raises:
         UserError: If the data cannot be augmented as ``training`` says.
@@ -47,27 +46,27 @@ def shuffled(
 
 
 def in_order(part: Part, size: int, prepare: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-    """Yield the inputs in batches of ``size``."""
+    """Yield the inputs of ``part``, prepared and in their stored order, in batches of ``size``."""
     for block, _ in part.blocks(_block(part, size)):
         for x in torch.split(block, size):
             yield channels_last(prepare(x))
 
 
 def _block(part: Part, size: int) -> int:
-    """Return how many samples a block has: whole batches."""
+    """Return the number of samples per block, a multiple of the batch size."""
     return max(1, _BLOCK_BYTES // (4 * math.prod(part.shape) * size)) * size
 
 
 def block_bytes(part: Part) -> int:
-    """Return about how many bytes an epoch's block of the part takes, ready for the network."""
+    """Return the approximate bytes of the largest block of ``part``, prepared for the network."""
     return min(_BLOCK_BYTES, 4 * math.prod(part.shape) * len(part))
 
 
 def _augmented(
     x: Tensor, y: Tensor, parts: Splits, training: Training, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return a block of inputs, augmented and prepared, and its targets."""
-    # What only moves pixels does so while they are small.
+    """Augment and prepare a block of inputs; return it with its targets."""
+    # Crop and flip only move pixels, so they run before preparation, while pixels are in a small type.
     if training.crop:
         x = augment.crop(x, training.crop, generator, padding=training.padding)
     if training.flip:

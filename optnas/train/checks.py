@@ -1,4 +1,4 @@
-"""Whether data and a task can be trained on as a training says, before a search spends anything on it."""
+"""Checks that the data and the task suit the training settings, before a search spends anything."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["check_augmentation", "check_mixable", "check_training"]
 
 
 def check_training(task: Task, training: Training) -> None:
-    """Refuse a training with a value, closed or among those to choose from, that ``task`` cannot do.
+    """Raise if ``task`` does not support a value of ``training``, fixed or searched.
 
     Raises:
-        UserError: If there is one.
+        UserError: If there is such a value.
     """
     if not task.smooths_labels and any(possible(training.label_smoothing)):
         raise UserError(
@@ -31,10 +31,10 @@ def check_training(task: Task, training: Training) -> None:
 
 
 def check_augmentation(part: Part, training: Training) -> None:
-    """Refuse to change samples that are no images, or images that are too small for it.
+    """Raise if crop, flip or cutout is set and the inputs are not images, or too small for the crop.
 
     Raises:
-        UserError: If that is so.
+        UserError: If so.
     """
     crops = possible(training.crop)
     if not any((*crops, *possible(training.flip), *possible(training.cutout))):
@@ -48,7 +48,7 @@ def check_augmentation(part: Part, training: Training) -> None:
 
 
 def check_mixable(x: Tensor) -> None:
-    """Refuse to mix inputs, as a network takes them, that are no numbers.
+    """Raise if inputs, prepared for the network, are not floating-point numbers, as mixup needs.
 
     Raises:
         UserError: If they are not.

@@ -1,12 +1,13 @@
-"""Convolutions that train faster than by the kernels PyTorch chooses for them, for images in channels last.
+"""Faster kernels to train depthwise and pointwise convolutions of images in channels last.
 
-- Wide depthwise ones on the CPU: oneDNN computes the gradient of a depthwise convolution's weights by a
-  kernel of its own up to a width of 3, and by one made for dense convolutions, 5 to 15 times slower,
-  beyond. So wide kernels get theirs in slices of three columns.
-- Depthwise ones on CUDA: for channels last PyTorch takes cuDNN's, which are compiled anew for every shape,
-  in every process: 3 to 9 seconds for the layers of one small mobile network on an H200, where all of the
-  training takes one. PyTorch's own, for the format it calls contiguous, are there at once.
-- Pointwise ones: with channels last they are matrix products, and those start sooner.
+- Wide depthwise convolutions on the CPU: oneDNN has a special kernel for the gradient of a depthwise
+  convolution's weights only up to a width of 3. Beyond, it uses one made for dense convolutions, 5 to 15
+  times slower. So the gradient of a wide kernel is computed in slices of three columns.
+- Depthwise convolutions on CUDA: for channels last PyTorch uses cuDNN's kernels, which are compiled anew
+  for every shape, in every process. That takes 3 to 9 seconds for the layers of one small mobile network on
+  an H200, where the whole training takes one. PyTorch's own kernels, for its contiguous format, are ready
+  at once.
+- Pointwise convolutions: in channels last they are matrix products, which start sooner.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ _WIDEST = 3
 
 
 def faster_convolutions(module: nn.Module, device: str) -> contextlib.AbstractContextManager[None]:
-    """Let depthwise and pointwise convolutions of ``module`` be computed in other ways while within.
+    """Compute depthwise and pointwise convolutions of ``module`` by faster kernels inside this context.
 
     Args:
-        module: In channels last, as its inputs are expected to be.
-        device: The type of device that it is on, such as ``"cuda"``.
+        module: A network in channels last; its inputs are expected in that format too.
+        device: The type of the network's device, such as ``"cuda"``.
     """
     return forwards(module, partial(_chosen, device))
 
 
 def _chosen(device: str, layer: nn.Module) -> Forward | None:
-    # Only PyTorch's own class: what a subclass does in its forward is not known here.
+    # Only PyTorch's own class: a subclass may have another forward pass.
     if type(layer) is nn.Conv2d and (forward := _faster(layer, device)) is not None:
         return partial(forward, layer)
     return None
@@ -65,7 +66,7 @@ def _faster(layer: nn.Conv2d, device: str) -> Callable[[nn.Conv2d, Tensor], Tens
 
 
 def _contiguous(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    # With one channel a weight's strides may say either format, and PyTorch looks at them too.
+    # With one channel the weight's strides fit either format, and PyTorch goes by them too: set them.
     weight = layer.weight.flatten(1).view(layer.weight.shape)
     return channels_last(layer._conv_forward(x.contiguous(), weight, layer.bias))
 

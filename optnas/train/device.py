@@ -1,4 +1,4 @@
-"""Which device to train on, and with how many threads."""
+"""The device to train on, and the number of CPU threads."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["cores", "default_device", "forked_random", "training_environment", "
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_device(name: str = "auto") -> torch.device:
-    """Return the device called ``name``; ``"auto"`` is CUDA where there is one, else the CPU.
+    """Return the device called ``name``; ``"auto"`` is CUDA if available, else the CPU.
 
-    Of several GPUs it is this process's current one, unless the name says which.
+    Of several GPUs it is this process's current one, unless the name has an index.
 
     Raises:
         UserError: If there is no such device.
@@ -38,31 +38,31 @@ def default_device(name: str = "auto") -> torch.device:
 
 
 def forked_random() -> AbstractContextManager[None]:
-    """Let what is drawn and seeded while within leave PyTorch's generators as they were."""
-    # Left to itself it takes all GPUs as well, but warns where there are several.
+    """Restore the states of PyTorch's random generators at the end of this context."""
+    # By default it forks the generators of all GPUs as well, but warns if there are several GPUs.
     return torch.random.fork_rng(list(range(torch.cuda.device_count())))
 
 
 def use_threads(count: int | None = None) -> int:
-    """Let this process compute with ``count`` threads, by default 1, and return how many it is.
+    """Set the number of CPU threads that PyTorch uses in this process, by default 1, and return it.
 
-    One is the right number for the small networks a search trains on a CPU: their kernels take
-    microseconds, and waiting for a second thread at each of them costs more than it helps (5 to 9
+    One thread is best for the small networks that a search trains on a CPU. Their kernels take
+    microseconds, and waiting for a second thread in each of them costs more than it helps (5 to 9
     times slower with two on a machine of two cores). Cores are better used by more workers.
     """
     torch.set_num_threads(count or 1)
     return torch.get_num_threads()
 
 
-# For glibc: keep what is freed, and ask the kernel for huge pages.
+# Settings of glibc's allocator: keep freed memory, and ask the operating system for huge pages.
 _KEEP_MEMORY = ("hugetlb=1", "mmap_threshold=1073741824", "trim_threshold=4294967296", "top_pad=67108864")
 
 
 def training_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables for a process that is to train.
+    """Return ``environment`` with glibc's allocator set to keep freed memory, for a training process.
 
-    A training step on the CPU frees all that it has allocated. By default glibc hands large pieces
-    back to the kernel, which then has to clear every page anew at the next step.
+    A training step on the CPU frees all memory that it has allocated. By default glibc hands large
+    blocks back to the operating system, which has to clear every page anew at the next step.
     """
     tunables = [t for t in environment.get("GLIBC_TUNABLES", "").split(":") if t]
     named = {t.partition("=")[0] for t in tunables}

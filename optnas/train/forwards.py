@@ -1,4 +1,4 @@
-"""Other forward functions for some layers of a network, for a while."""
+"""Temporary replacement of the forward functions of some layers of a network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Forward = Callable[..., Tensor]
 
 @contextlib.contextmanager
 def forwards(module: nn.Module, choose: Callable[[nn.Module], Forward | None]) -> Iterator[None]:
-    """Give layers of ``module`` another forward function while within, and then the one they had.
+    """Replace the forward functions of layers of ``module`` inside this context, then restore them.
 
     Args:
-        module: The network; it is one of its layers itself.
-        choose: Returns a layer's function, or ``None`` to leave it alone.
+        module: The network; ``choose`` is called with it as well as with its layers.
+        choose: Returns a layer's new forward function, or ``None`` to leave the layer alone.
     """
     before: list[tuple[nn.Module, Forward | None]] = []
     for layer in module.modules():

@@ -1,8 +1,8 @@
 """The training step as a CUDA graph: recorded once, then launched as a whole.
 
-A step of a small network is dozens of kernels of microseconds, and a GPU waits for Python to launch each
-of them. A graph holds all of them, on tensors that stay where they are: a batch is copied there, and so
-is the learning rate. What a module decides in Python, it decides once, while the step is recorded.
+A step of a small network is dozens of kernels that take microseconds, and the GPU waits for Python to
+launch each of them. A graph holds all of them, on tensors with fixed addresses: each batch is copied there,
+and so is the learning rate. A branch in a module's Python code is taken once, while the step is recorded.
 
 https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
@@ -22,25 +22,25 @@ from optnas.data import Part, Split
 
 __all__ = ["CudaRecorder", "GraphedStep", "Recorder", "why_not"]
 
-# Recording takes as long as one or two eager steps (3 to 30 ms on an H200), and warming up three.
+# Recording takes as long as one or two eager steps (3 to 30 ms on an H200), and the warm-up three.
 _FEWEST_STEPS = 10
 
-# As in PyTorch's notes: what is made or chosen once (optimiser state, cuDNN's algorithms, workspaces)
-# is there after that.
+# Eager steps before the recording, as in PyTorch's notes: they make and choose what is made and chosen
+# once (optimiser state, cuDNN's algorithms, workspaces).
 _WARM_UPS = 3
 
 Call = Callable[[], Tensor]
 
 
 class Recorder(Protocol):
-    """Records a step such that it can be run again."""
+    """Interface of a recorder of training steps, which can then be replayed."""
 
     def warm_up(self, step: Call) -> Tensor:
-        """Run ``step`` where it is going to be recorded, and return its result."""
+        """Run ``step`` eagerly, on the stream of the later recording, and return its result."""
         ...
 
     def record(self, step: Call) -> Call:
-        """Return what runs ``step`` again, without running it now.
+        """Record ``step`` without running it, and return a function that replays it.
 
         Raises:
             Exception: If it cannot be recorded; nothing has changed then.
@@ -49,13 +49,13 @@ class Recorder(Protocol):
 
 
 def why_not(part: Part, full_batches: int, pieces: int, *, own_step: bool) -> str | None:
-    """Return why a training's steps are not to be a graph, in words; ``None`` where they are.
+    """Return the reason, in words, not to train by a CUDA graph; ``None`` if there is none.
 
     Args:
-        part: What is trained on.
-        full_batches: How many batches of the full size are to come.
-        pieces: In how many parts a batch goes through the network.
-        own_step: Whether the step is the task's own, of which nothing is known.
+        part: The training part of the data.
+        full_batches: The number of batches of the full size still to come.
+        pieces: The number of micro-batches that a batch is split into.
+        own_step: Whether the step is the task's own, about which nothing is known.
     """
     if own_step:
         return "the task has a training step of its own"
@@ -71,14 +71,14 @@ def why_not(part: Part, full_batches: int, pieces: int, *, own_step: bool) -> st
 class GraphedStep:
     """A training step that is recorded after a few batches, and replayed from then on.
 
-    Those first batches are trained on as any others, and so are batches of another size. A step that
-    cannot be recorded goes on without.
+    The step runs eagerly on those first batches, on batches of another size, and on all batches if it
+    cannot be recorded.
 
     Args:
-        step: Takes inputs, targets and the share of the largest learning rate, a number or a tensor of
-            one, and returns the loss.
-        size: Samples in a batch that is worth recording.
-        recorder: By which means.
+        step: Takes inputs, targets and the learning rate as a share of the largest one (a number or a
+            scalar tensor), and returns the loss.
+        size: The number of samples in a batch to record.
+        recorder: Records the step.
         give_up: Called with the reason, in words, if the step cannot be recorded.
     """
 
@@ -125,7 +125,7 @@ class GraphedStep:
 
 
 class CudaRecorder:
-    """Records on the current CUDA device, in a stream of its own as recording demands."""
+    """Recorder on the current CUDA device, in a stream of its own as CUDA graphs require."""
 
     def __init__(self) -> None:
         self._device = torch.cuda.current_device()
@@ -143,15 +143,15 @@ class CudaRecorder:
             self._waits = bool(waits)
 
     def record(self, step: Call) -> Call:
-        # Recording it would fail as well, but leave PyTorch's allocator and generator in disorder.
+        # Recording such a step would fail too, but leave PyTorch's allocator and generator in disorder.
         if self._waits:
             raise RuntimeError("it waits for the GPU, as .item() and branches on a tensor's values do")
         graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
         generator = torch.cuda.default_generators[self._device]
         before = generator.clone_state()
         try:
-            # The outer context is there because the inner one leaves its stream in use if it fails.
-            # Other threads may go on using CUDA: those that pin memory do.
+            # The outer context restores the stream, as the inner one does not if it fails. "thread_local"
+            # lets other threads keep using CUDA, as those that pin memory do.
             with (
                 torch.cuda.stream(self._stream),
                 torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"),
@@ -170,19 +170,19 @@ class CudaRecorder:
 
 
 def _like(tensor: Tensor) -> Tensor:
-    """Return an empty tensor as ``tensor`` is, strides included, which choose kernels."""
+    """Return an uninitialised tensor like ``tensor``, with equal strides, as they select kernels."""
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device)
 
 
 @cache
 def _side_stream(device: int) -> torch.cuda.Stream:
-    # One for all trainings: PyTorch's allocator keeps the memory of each stream apart.
+    # One stream for all trainings: PyTorch's allocator keeps the memory of each stream apart.
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
 def _noticed_waits() -> Iterator[list[str]]:
-    """Give a list that, in the end, has what made Python wait for the GPU while within."""
+    """Collect PyTorch's warnings about waits for the GPU in the yielded list, when this context ends."""
     waits: list[str] = []
     before = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings(record=True) as caught:
@@ -200,21 +200,21 @@ def _noticed_waits() -> Iterator[list[str]]:
 
 
 def _end_recording(device: int, pool: Any) -> None:
-    """Let the allocator go on as if nothing had been recorded, which a failed recording may not do."""
-    # PyTorch has no public name for it; the second is the one before 2.8.
+    """End the allocator's recording mode, which a failed recording may have left on."""
+    # PyTorch has no public name for it; the second name is the one before 2.8.
     names = ("_cuda_endAllocateToPool", "_cuda_endAllocateCurrentStreamToPool")
     end = next((getattr(torch._C, name) for name in names if hasattr(torch._C, name)), None)
     if end is None:
         return
     try:
         end(device, pool)
-    except RuntimeError:  # it was ended in order, by an error of Python's alone
+    except RuntimeError:  # the mode had ended already: the error was in Python alone
         return
     torch._C._cuda_releasePool(device, pool)
 
 
 def _in_words(error: BaseException) -> str:
-    """Return what went wrong first, as one line."""
+    """Return the message of the first error in a chain of exceptions, as one line."""
     while error.__context__ is not None:
         error = error.__context__
     line = (str(error).strip().splitlines() or [""])[0]

@@ -1,4 +1,4 @@
-"""Trainings that will come to nothing, whatever the others do."""
+"""Early stopping of trainings that learn nothing, without comparison with other trials."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from optnas.train.task import Task
 
 __all__ = ["Hopeless", "check_hope"]
 
-# A loss that stays within this share of the first epoch's does not move; one that fell by more than the
-# second is still on its way, even if the metrics are at chance yet.
+# The loss does not move if it stays within the first share of its value in epoch 1. If it fell by more
+# than the second share, the network is learning, even if its metrics are still at chance.
 _UNMOVED, _FALLING = 1e-3, 0.1
 
 
 class Hopeless(ArithmeticError):
-    """A training is not worth going on with; the message says why."""
+    """Error raised when a training has learned nothing; the message says why."""
 
 
 def check_hope(task: Task, losses: Sequence[float], metrics: Mapping[str, float]) -> None:
-    """Raise if nothing has been learned so far.
+    """Raise if the training has learned nothing so far.
 
     Args:
-        task: Says what chance would reach.
+        task: The task, which says whether metrics are at chance.
         losses: The mean loss of each epoch, on the training part.
-        metrics: Of the validation part now.
+        metrics: The current metrics on the validation part.
 
     Raises:
         Hopeless: If the metrics are at chance and the loss hardly falls, or the loss does not move.

@@ -1,7 +1,7 @@
 """Images in the memory format channels last, forward and backward.
 
-It is what convolutions and poolings are fastest in, on the CPU as on tensor cores. One gradient in
-the other format is enough to spoil it: every layer below then works on two formats at once.
+Convolutions and poolings are fastest in this format, on the CPU as on tensor cores. A single gradient
+in the other format spoils it: every layer below then works on two formats at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 __all__ = ["channels_last", "in_channels_last"]
 
-# Layers whose gradients come in PyTorch's default format, whatever their inputs were in.
+# Layers whose gradients come in PyTorch's default format, whatever the format of their inputs.
 _FORGETFUL = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Flatten)
 
 
@@ -29,13 +29,13 @@ def channels_last(x: Tensor) -> Tensor:
     _, channels, height, width = x.shape
     if channels > 1:
         return x.contiguous(memory_format=torch.channels_last)
-    # One channel satisfies both formats, and PyTorch would go on with the slower one: say which.
+    # With one channel the strides fit both formats, and PyTorch would choose the slower one: set them.
     return x.as_strided(x.shape, (height * width, 1, width, 1))
 
 
 @contextlib.contextmanager
 def in_channels_last(module: nn.Module) -> Iterator[None]:
-    """Bring the weights of ``module`` to channels last, and keep gradients in it while within."""
+    """Convert ``module`` to channels last, and keep gradients in that format inside this context."""
     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     handles = [
         layer.register_forward_pre_hook(_keep) for layer in module.modules() if isinstance(layer, _FORGETFUL)

@@ -23,23 +23,24 @@ from optnas.train.optimizers import make_optimizer
 from optnas.train.precision import choose_precision, in_precision
 from optnas.train.recurrence import faster_recurrence
 from optnas.train.schedule import learning_rate
-from optnas.train.task import Task
+from optnas.train.task import Step, Task
 from optnas.train.training import Training
 from optnas.train.weights import FlatWeights
 
 __all__ = ["Diverged", "Report", "evaluate", "evaluated_at_once", "fit"]
 
 Report = Callable[[int, dict[str, float]], None]
-"""Takes the epochs done and the validation metrics after them; may raise to stop the training."""
+"""Callback: called with the number of epochs done and the validation metrics; may raise to stop training."""
 
-# How many numbers of inputs are evaluated at once: on the CPU what stays in its caches through a
-# network that widens them, elsewhere so much that a launch costs nothing beside its work.
+# How many numbers of inputs an evaluation batch has. On the CPU: so few that activations stay in its
+# caches, even in a network that widens them. Elsewhere: so many that a kernel's launch costs nothing
+# beside its work.
 _EVALUATED_NUMBERS = {"cpu": 2**17}
 _MOST_EVALUATED_NUMBERS = 2**22
 
 
 class Diverged(ArithmeticError):
-    """The loss is no longer a finite number."""
+    """Error raised when the loss is no longer a finite number."""
 
 
 def fit(
@@ -57,28 +58,29 @@ def fit(
 ) -> dict[str, float]:
     """Train ``module`` in place and return its validation metrics.
 
-    The data lives on the device where it fits; an epoch is one shuffle of it and slices of that, with
-    nothing copied or looked at by Python in between.
+    The data lives on the device if it fits there. An epoch shuffles it and takes slices, and Python neither
+    copies nor reads numbers in between.
 
     Args:
-        module: Where it is does not matter; it is moved to ``device``.
+        module: The network, on any device; it is moved to ``device``.
         task: Data, loss and metrics.
-        training: Without holes.
-        device: Where to train.
-        seed: Of the order of the samples; build ``module`` under a seed of its own.
+        training: The training settings, with every value decided.
+        device: The device to train on.
+        seed: Seed of the order of the samples and of augmentation; the weights of ``module`` need their own.
         report: Called at the training's rungs.
-        state: Where to go on from: what ``keep`` was given in a training with the same arguments.
-        keep: Called with all that a training can go on from, at the rungs (before ``report``) and after
-            the last epoch; may raise to stop the training.
-        pieces: In how many parts a batch goes through the network, in training and in evaluation, to
-            save memory; a task with a step of its own is trained on whole batches always.
-        eager: Called with the reason, in words, if the steps of a training on CUDA, which are to be a
-            graph, are not.
+        state: The state to resume from, as ``keep`` got it in a training with the same arguments.
+        keep: Called with the state that a training can resume from, at the rungs (before ``report``) and
+            after the last epoch; may raise to stop the training.
+        pieces: The number of micro-batches that a batch is split into, in training and in evaluation, to
+            save memory; a task with a training step of its own always trains on whole batches.
+        eager: Called with the reason, in words, if the steps of a training on CUDA should be a CUDA graph
+            and are not.
 
     Raises:
         Diverged: If the loss is not finite at the end of an epoch.
-        Hopeless: If nothing is learned until the rung of ``training.hopeless_after``; only with ``report``.
-        UserError: If there is one sample only, or the data cannot be augmented as ``training`` says.
+        Hopeless: If nothing is learned until rung number ``training.hopeless_after``, or a later one; only
+            with ``report``.
+        UserError: If there is only one sample, or the data cannot be augmented as ``training`` says.
     """
     parts = task.data.on(device)
     if len(parts.train) < 2:
@@ -112,7 +114,7 @@ def _fit(
     weights = FlatWeights(module)
     average = Average(weights, training.ema)
     optimizer = None
-    step = own_step = task.own_step(module, training)
+    step = task.own_step(module, training)
     if step is None:
         optimizer = make_optimizer(
             training.optimizer,
@@ -122,6 +124,7 @@ def _fit(
             momentum=training.momentum,
         )
         step = _usual_step(module, weights, optimizer, task, training, pieces)
+    step = _recorded(step, sizes, parts, training, state, pieces, eager, own_step=optimizer is None)
     generator = torch.Generator().manual_seed(seed)
     rungs = training.reported
     epochs, metrics = (0, {}) if state is None else (state.epoch, state.metrics)
@@ -131,13 +134,6 @@ def _fit(
         losses += state.losses
         state.restore(module, optimizer, generator)
         average.restore(done, state.trained)
-    if parts.train.y.is_cuda:
-        full_batches = sizes.count(sizes[0]) * (training.epochs - epochs)
-        reason = why_not(parts.train, full_batches, pieces, own_step=own_step is not None)
-        if training.cuda_graph and reason is None:
-            step = GraphedStep(step, sizes[0], CudaRecorder(), eager)
-        elif training.cuda_graph:
-            eager(str(reason))
     for epoch in range(epochs + 1, training.epochs + 1):
         module.train()
         lost = torch.zeros((), device=parts.train.y.device)
@@ -146,7 +142,7 @@ def _fit(
             lost += step(batch_x, batch_y, rate)
             average.update()
             done += 1
-        # Once an epoch: reading a number back is what a GPU has to wait for.
+        # Once per epoch, as the GPU has to wait whenever Python reads a number back.
         mean_loss = lost.item() / len(sizes)
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {epoch}")
@@ -164,6 +160,28 @@ def _fit(
     return metrics
 
 
+def _recorded(
+    step: Step,
+    sizes: list[int],
+    parts: Splits,
+    training: Training,
+    state: State | None,
+    pieces: int,
+    eager: Callable[[str], None],
+    *,
+    own_step: bool,
+) -> Step:
+    """Return ``step`` as a CUDA graph, recorded at its first full batch; as it is if that cannot be."""
+    if not (parts.train.y.is_cuda and training.cuda_graph):
+        return step
+    full_batches = sizes.count(sizes[0]) * (training.epochs - (0 if state is None else state.epoch))
+    reason = why_not(parts.train, full_batches, pieces, own_step=own_step)
+    if reason is None:
+        return GraphedStep(step, sizes[0], CudaRecorder(), eager)
+    eager(reason)
+    return step
+
+
 def _usual_step(
     module: nn.Module,
     weights: FlatWeights,
@@ -171,8 +189,8 @@ def _usual_step(
     task: Task,
     training: Training,
     pieces: int,
-) -> Callable[[Tensor, Tensor, float | Tensor], Tensor]:
-    # Only where it is asked for: a loss of someone's own need not know of it.
+) -> Step:
+    # Only if it is not 0: a user's own loss need not accept the argument.
     smoothing = {"label_smoothing": training.label_smoothing} if training.label_smoothing else {}
 
     def step(inputs: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
@@ -193,7 +211,7 @@ def _usual_step(
 
 
 def evaluated_at_once(device: str, shape: tuple[int, ...]) -> int:
-    """Return how many samples of ``shape`` are evaluated at once on that type of device."""
+    """Return the number of samples of ``shape`` in an evaluation batch on that type of device."""
     numbers = _EVALUATED_NUMBERS.get(device, _MOST_EVALUATED_NUMBERS)
     return max(1, numbers // max(1, math.prod(shape)))
 
@@ -201,14 +219,14 @@ def evaluated_at_once(device: str, shape: tuple[int, ...]) -> int:
 def evaluate(
     module: nn.Module, task: Task, split: Part, prepare: Callable[[Tensor], Tensor], pieces: int = 1
 ) -> dict[str, float]:
-    """Return the task's metrics of ``module`` over ``split``, which must be on its device.
+    """Return the task's metrics of ``module`` over ``split``, which must be on the same device.
 
     Args:
-        module: What is evaluated.
-        task: What it is to do.
-        split: On which samples.
-        prepare: Makes inputs of what is stored.
-        pieces: In how many parts goes what is otherwise evaluated at once, to save memory.
+        module: The network to evaluate.
+        task: The task, which computes the metrics.
+        split: The samples to evaluate on.
+        prepare: Converts stored inputs to the network's inputs.
+        pieces: The number of parts that an evaluation batch is split into, to save memory.
     """
     module.eval()
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Training what does not fit in memory at once, or finding that it never will."""
+"""Training in micro-batches when whole batches do not fit in memory."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["OutOfMemory", "in_pieces", "is_out_of_memory"]
 
 Result = TypeVar("Result")
 
-# Of memory that ran out elsewhere than in PyTorch's allocator of a GPU: in its allocator of the CPU,
-# where CUDA itself needs some, and in the libraries, as CUBLAS_STATUS_ALLOC_FAILED.
+# Signs, in error messages, that memory ran out elsewhere than in PyTorch's GPU allocator: in its CPU
+# allocator, in CUDA itself, and in the libraries, as CUBLAS_STATUS_ALLOC_FAILED.
 _SIGNS = ("DefaultCPUAllocator", "CUDA error: out of memory", "_ALLOC_FAILED")
 
 
 class OutOfMemory(MemoryError):
-    """Even a training on two samples at a time does not fit."""
+    """Error raised when a training does not fit in memory even with two samples at a time."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether ``error`` says that memory ran out, of a GPU or of the machine."""
+    """Return whether ``error`` says that memory ran out, on a GPU or on the machine."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
@@ -33,23 +33,24 @@ def is_out_of_memory(error: BaseException) -> bool:
 def in_pieces(
     train: Callable[[int], Result], batch_size: int, device: torch.device, place: Place
 ) -> tuple[Result, int]:
-    """Train with ever smaller pieces of a batch at a time until memory holds them.
+    """Train with ever smaller micro-batches until they fit in memory.
 
-    First once more with whole batches, alone in the place, as the memory may have been another's; then,
-    still alone, by halves, quarters and so on down to pairs of samples, whose gradients are summed up.
-    (Batch norms then see pieces: their statistics need two samples at least.)
+    After a first failure whole batches are tried once more, with exclusive use of the device, as other
+    trainings may have held the memory. Then, still exclusively, batches are split into halves, quarters
+    and so on, down to pairs of samples; their gradients are summed. (Batch norms then see micro-batches:
+    their statistics need two samples at least.)
 
     Args:
-        train: Trains from the start with batches in so many pieces.
-        batch_size: Samples in a batch.
-        device: Where.
-        place: The training's place on it.
+        train: Trains with batches split into that many micro-batches; called anew after a failure.
+        batch_size: The number of samples in a batch.
+        device: The device that ``train`` trains on.
+        place: The training's place on the device, which can be made exclusive.
 
     Returns:
-        What ``train`` returned, and in how many pieces the batches were.
+        The result of ``train``, and the number of micro-batches that each batch was split into.
 
     Raises:
-        OutOfMemory: If it does not fit however small the pieces are; the message tells the peak.
+        OutOfMemory: If it does not fit however small the micro-batches are; the message tells the peak.
     """
     pieces, tries = 1, 0
     while True:
@@ -68,7 +69,7 @@ def in_pieces(
 
 
 def _free(device: torch.device) -> str:
-    """Give back what a failed training held, and return how much that was at its peak, in words."""
+    """Free the memory of a failed training, and return its peak on a GPU, in words."""
     gc.collect()
     if device.type != "cuda":
         return ""

@@ -1,4 +1,4 @@
-"""Optimisers by name, in PyTorch's fused versions where it has them."""
+"""Optimisers by name, in PyTorch's fused versions if it has them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import nn
 __all__ = ["OPTIMIZERS", "make_optimizer"]
 
 _Make = Callable[[list[nn.Parameter], float, float, float], torch.optim.Optimizer]
-"""Takes weights, learning rate, weight decay and momentum."""
+"""Makes an optimiser from weights, learning rate, weight decay and momentum."""
 
 
 def _capturable(weights: list[nn.Parameter]) -> bool:
-    """Return whether steps may become part of a CUDA graph, and the count of them has to be on the device."""
+    """Return whether steps may be recorded in a CUDA graph, which needs the step count on the GPU."""
     return any(weight.is_cuda for weight in weights)
 
 
@@ -52,5 +52,5 @@ OPTIMIZERS: dict[str, _Make] = {
 def make_optimizer(
     name: str, weights: Iterable[nn.Parameter], *, lr: float, weight_decay: float, momentum: float
 ) -> torch.optim.Optimizer:
-    """Return the optimiser called ``name``; only SGD has momentum, in Nesterov's form."""
+    """Return the optimiser called ``name``; only SGD uses ``momentum``, in Nesterov's form."""
     return OPTIMIZERS[name](list(weights), lr, weight_decay, momentum)

@@ -1,9 +1,9 @@
-"""A training's place on a GPU that trainings of other processes share, and how to have it alone.
+"""Shared and exclusive use of a GPU by the trainings of several processes.
 
-By locks on files of this machine, which the system lets go of whatever becomes of a process. Each
-training holds one of many slots. One that wants to be alone holds them all: it gives up its own, closes
-the gate that everyone comes in by, and waits until the others are through. Whoever waits for the gate
-holds nothing, so nobody waits for each other in a circle.
+It uses locks on files of this machine, which the operating system releases however a process ends. Each
+training holds one of many slots. A training that needs the GPU to itself takes all slots: it releases its
+own, locks the gate that every training passes to get a slot, and waits until the others have ended. A
+training that waits for the gate holds no lock, so there is no deadlock.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from filelock import FileLock, Timeout
 
 __all__ = ["Place", "place_on"]
 
-# More trainings on one GPU wait for their turn.
+# Further trainings on the same GPU wait for a free slot.
 _SLOTS = 64
 _POLL_SECONDS = 0.05
 
 
 class Place:
-    """A place that others share while within; without a name nobody does.
+    """Context manager for shared use of a device, which :meth:`alone` makes exclusive.
 
     Args:
-        name: What all who share it call it.
-        folder: Where its locks are.
-        clear: Gives back what this process holds and does not use.
+        name: The name of its locks, equal for all who share the device; ``None`` if nobody else uses it.
+        folder: The folder of its lock files; by default the system's folder for temporary files.
+        clear: Frees the memory that this process holds and does not use.
 
     Attributes:
         waited: Seconds spent in :meth:`alone`.
@@ -53,14 +53,14 @@ class Place:
 
     def __enter__(self) -> Place:
         if self._gate is not None:
-            # What an earlier training has left may be what the one who is alone in here lacks.
+            # Memory left by an earlier training may be what another process's exclusive training lacks.
             self._clear()
             with self._gate:
                 self._take_any()
         return self
 
     def alone(self) -> None:
-        """Wait until nobody else is here, and let nobody in until the end."""
+        """Wait until no other training uses the device, and keep others out until this context ends."""
         if self._gate is None or self._gate in self._held:
             return
         started = time.perf_counter()
@@ -75,7 +75,7 @@ class Place:
     ) -> None:
         try:
             if self._gate is not None:
-                traceback.clear_frames(trace)  # whose variables hold a training that was given up
+                traceback.clear_frames(trace)  # their variables hold the memory of a failed training
                 self._clear()
         finally:
             self._release()
@@ -97,7 +97,7 @@ class Place:
 
 
 def place_on(device: torch.device) -> Place:
-    """Return the place of a training on ``device``: a GPU is shared with this user's other processes."""
+    """Return a training's :class:`Place` on ``device``; this user's other processes share a GPU."""
     if device.type != "cuda":
         return Place()
     user = getattr(os, "getuid", lambda: "user")()

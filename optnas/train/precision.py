@@ -1,4 +1,4 @@
-"""In which precision to compute: bfloat16 where the hardware makes that pay."""
+"""The precision of computation: bfloat16 if that is faster on the hardware."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 # NVIDIA's Ampere: the first tensor cores that take bfloat16 and TF32. Before it bfloat16 is emulated.
 _AMPERE = (8, 0)
 
-# Below so many weights a layer's two conversions cost what its product saves (measured with AMX).
+# With fewer weights a layer's two conversions cost as much as its product saves (measured with AMX).
 _FEWEST_WEIGHTS = 4096
 
 
 @cache
 def choose_precision(name: str, device: torch.device) -> str:
-    """Return ``float32``, ``tf32`` or ``bfloat16``.
+    """Return the precision to use on ``device``: ``float32``, ``tf32`` or ``bfloat16``.
 
     ``auto`` is bfloat16 on CPUs with matrix tiles (AMX) and on GPUs from compute capability 8.0 on,
-    else float32. It goes by what the hardware is and not by a timing, so that a machine always computes
+    else float32. It depends on the hardware and not on a timing, so that a machine always computes
     the same.
 
     Raises:
-        UserError: If the name is unknown, or the device has no such thing.
+        UserError: If the name is unknown, or the device does not support that precision.
     """
     if name not in PRECISIONS:
         raise UserError(f"precision {name!r}: use one of {', '.join(PRECISIONS)}")
@@ -49,10 +49,10 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def of_capability(name: str, capability: tuple[int, int]) -> str:
-    """Return the precision called ``name`` on a GPU of that compute capability.
+    """Return the precision that ``name`` means on a GPU of that compute capability.
 
     Raises:
-        UserError: If it has no such thing.
+        UserError: If the GPU does not support it.
     """
     if capability >= _AMPERE:
         return "bfloat16" if name == "auto" else name
@@ -66,12 +66,12 @@ def of_capability(name: str, capability: tuple[int, int]) -> str:
 
 @contextlib.contextmanager
 def in_precision(module: nn.Module, precision: str, device: torch.device) -> Iterator[None]:
-    """Let the large products of ``module`` be computed in ``precision`` while within.
+    """Compute large convolutions and matrix products of ``module`` in ``precision`` inside this context.
 
     On the CPU bfloat16 is for dense convolutions and linear layers: their inputs and weights are
-    rounded, their sums are kept in float32; norms, activations and everything small stay in float32. On
-    CUDA it is PyTorch's autocast, and TF32 for the products that this leaves in float32. Weights and
-    what comes out of ``module`` are in float32 anywhere.
+    rounded, their sums are kept in float32; norms, activations and small layers stay in float32. On
+    CUDA it is PyTorch's autocast, with TF32 for the products that autocast leaves in float32. Weights
+    and outputs of ``module`` are in float32 on all devices.
     """
     with contextlib.ExitStack() as stack:
         if device.type == "cuda":
@@ -85,15 +85,15 @@ def in_precision(module: nn.Module, precision: str, device: torch.device) -> Ite
 
 @contextlib.contextmanager
 def in_tf32(allowed: bool) -> Iterator[None]:
-    """Let CUDA compute products of float32 in TF32, or in float32 alone, while within.
+    """Allow or forbid TF32 for CUDA's products of float32 inside this context.
 
-    Left to itself PyTorch does convolutions in TF32 and matrix products in float32.
+    By default PyTorch does convolutions in TF32 and matrix products in float32.
     """
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     owners: tuple[Any, ...] = (cuda, cudnn)
     name: str = "allow_tf32"
     value: str | bool = allowed
-    # PyTorch 2.9 brought other names, warns of the old ones, and raises where both are mixed.
+    # PyTorch 2.9 has new names, warns about the old ones, and raises if both are mixed.
     if hasattr(cudnn, "conv"):
         owners = cuda, cudnn.conv, cudnn.rnn
         name, value = "fp32_precision", "tf32" if allowed else "ieee"
@@ -108,11 +108,11 @@ def in_tf32(allowed: bool) -> Iterator[None]:
 
 
 def _in_autocast(module: nn.Module, device: torch.device) -> contextlib.AbstractContextManager[None]:
-    """Let the forward pass of ``module`` be autocast to bfloat16, and its output come in float32."""
+    """Autocast the forward pass of ``module`` to bfloat16 inside this context; its output is float32."""
     forward = module.forward
 
     def autocast(*inputs: Tensor) -> Tensor:
-        # One context a pass: autocast keeps the rounded weights till its end, and they change.
+        # One context per pass: autocast caches the rounded weights until it ends, and the weights change.
         with torch.autocast(device.type, torch.bfloat16):
             out: Tensor = forward(*inputs)
         return out.float() if out.dtype == torch.bfloat16 else out
@@ -121,8 +121,8 @@ def _in_autocast(module: nn.Module, device: torch.device) -> contextlib.Abstract
 
 
 def _lowered(layer: nn.Module) -> Forward | None:
-    """Return the forward function of a layer that is worth lowering."""
-    # Only PyTorch's own classes: what a subclass does in its forward is not known here.
+    """Return a forward function in bfloat16 for a large dense layer; ``None`` for any other layer."""
+    # Only PyTorch's own classes: a subclass may have another forward pass.
     if type(layer) is nn.Conv2d and layer.groups == 1 and layer.padding_mode == "zeros":
         kind: Callable[..., Tensor] = _convolution
     elif type(layer) is nn.Linear:

@@ -1,9 +1,9 @@
-"""Recurrent layers that train faster on the CPU than by the kernels PyTorch has for them.
+"""Faster training of GRUs and simple RNNs on the CPU.
 
-For GRUs and simple recurrences PyTorch records every operation of every step for autograd, and computes the
-gradient of the weights step by step. Here what follows from inputs alone, and all gradients of weights, are
-one matrix product for all steps, and a step back is two or three operations, as the factors that do not
-depend on the gradient are found for all steps at once. LSTMs have a kernel of oneDNN's and are left to it.
+For these layers PyTorch records every operation of every step for autograd, and computes the gradient of
+the weights step by step. Here the inputs' contributions, and likewise all gradients of weights, are one
+matrix product for all steps. A step of the backward pass is two or three operations, as the factors that do
+not depend on the gradient are computed for all steps at once. LSTMs have a kernel of oneDNN's and keep it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["faster_recurrence"]
 
 
 def faster_recurrence(module: nn.Module, device: str) -> contextlib.AbstractContextManager[None]:
-    """Let GRUs and simple recurrences of ``module`` be trained in another way while within.
+    """Train the GRUs and simple RNNs of ``module`` faster inside this context.
 
     Args:
-        module: Where they are.
-        device: The type of device that it is on; only on ``"cpu"`` anything changes.
+        module: The network.
+        device: The type of the network's device; only ``"cpu"`` changes anything.
     """
 
     def choose(layer: nn.Module) -> Forward | None:
@@ -58,7 +58,7 @@ def _forward(states: States, x: Tensor) -> Tensor:
 
 
 def _direction(recurrent: nn.RNNBase, x: Tensor, name: str) -> Tensor:
-    """Return the states of one layer in one direction; x and they are (length, batch, features)."""
+    """Return the states of one layer in one direction; ``x`` and states are (length, batch, features)."""
     of_input, of_state, input_bias, state_bias = (
         getattr(recurrent, f"{what}_{name}") for what in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     )
@@ -74,7 +74,7 @@ def _direction(recurrent: nn.RNNBase, x: Tensor, name: str) -> Tensor:
 
 
 class _Simple(torch.autograd.Function):
-    """h = tanh(x + W h), where x is what the input adds."""
+    """Simple RNN: h = tanh(x + W h), where x is the input's contribution, biases included."""
 
     @staticmethod
     def forward(context: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -101,9 +101,10 @@ class _Simple(torch.autograd.Function):
 
 
 class _GRU(torch.autograd.Function):
-    """r, z = σ(x + W h + b), n = tanh(x + r (W h + b)), h = n + z (h - n); x is what the input adds.
+    """GRU: r, z = σ(x + W h + b), n = tanh(x + r (W h + b)), h = n + z (h - n).
 
-    The rows of x, of W and of b are those of r, z and n one after the other, as PyTorch has them.
+    x is the input's contribution, with its bias. x, W and b hold the entries of r, z and n one after the
+    other, as in PyTorch.
     """
 
     @staticmethod
@@ -111,7 +112,7 @@ class _GRU(torch.autograd.Function):
         length, batch, width = *x.shape[:2], weight.shape[1]
         h, transposed = x.new_zeros(length + 1, batch, width), weight.t()
         both, n = x.new_empty(length, 2, batch, width), x.new_empty(length, batch, width)
-        added = x.new_empty(length, batch, 3 * width)  # by the state before
+        added = x.new_empty(length, batch, 3 * width)  # contribution of the previous state
         for x_now, added_now, both_now, n_now, h_before, h_now in zip(
             *(each.unbind() for each in (x, added, both, n, h[:-1], h[1:])), strict=True
         ):
@@ -130,8 +131,8 @@ class _GRU(torch.autograd.Function):
         h, both, n, added, weight = context.saved_tensors
         length, batch, width = n.shape
         one, (r, z) = h.new_ones(()), both.unbind(1)
-        # What a gradient of h is multiplied by: for what the input adds to n, and for what the state before
-        # adds to r, z and n.
+        # Factors from the gradient of h to those of the input's contribution to n, and of the previous
+        # state's contributions to r, z and n.
         of_n = torch.addcmul(one, n, n, value=-1)
         of_n.addcmul_(of_n, z, value=-1)
         factors = n.new_empty(length, 3, batch, width)

@@ -1,4 +1,4 @@
-"""How a candidate is trained; its values may be holes, searched jointly with the architecture."""
+"""Training settings of a candidate; most of them can be searched jointly with the architecture."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from optnas.train.schedule import SCHEDULES
 
 __all__ = ["Training", "possible"]
 
-# By which factor a rung's epochs exceed the one below it (Li et al. 2018, Hyperband's η).
+# The ratio of a rung's epochs to those of the rung below (Li et al. 2018, Hyperband's η).
 _RUNG_FACTOR = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How a candidate is trained. Every value but the last five may be a hole.
+    """Training settings of a candidate. All but the last five may be holes: values left to the search.
 
     Attributes:
         epochs: Passes over the training part.
-        batch_size: Samples a step; the last batch of an epoch is as large as what is left.
+        batch_size: Samples per step; the last batch of an epoch has the samples that are left.
         optimizer: ``"sgd"`` (with Nesterov momentum), ``"adam"``, ``"adamw"`` or ``"rmsprop"``.
         lr: The largest learning rate.
         schedule: How the rate changes: ``"one-cycle"``, ``"cosine"`` or ``"constant"``.
         warm_up: The share of the steps in which the rate rises linearly from a tenth of ``lr``; by
             default a quarter for ``"one-cycle"``, and none for the others.
-        momentum: For ``"sgd"``.
-        weight_decay: Of all weights; as part of the gradient but for ``"adamw"``.
-        clip: The largest norm of the gradient of all weights together; 0 leaves it as it is.
-        ema: Decay of a running average of the weights, such as 0.99, which is then what is evaluated
-            and kept; 0 for the weights themselves.
+        momentum: For ``"sgd"`` only.
+        weight_decay: For all weights; added to the gradient, except with ``"adamw"``.
+        clip: The largest norm of the gradient of all weights together; 0 for no clipping.
+        ema: Decay of a running average of the weights, such as 0.99. The average is then evaluated and
+            kept; 0 for the weights themselves.
         label_smoothing: The share of each target spread over all classes.
-        crop: Images are padded by so many pixels a side and cut to their size at random places.
-        padding: What ``crop`` pads with: ``"reflect"`` the image, or ``"zero"``.
-        flip: Whether images are mirrored left to right, every other one by chance.
+        crop: Pixels to pad images with on each side, before a random crop to their size; 0 for no crop.
+        padding: Padding of ``crop``: ``"reflect"`` the image, or ``"zero"``.
+        flip: Whether images are mirrored left to right with probability 1/2.
         cutout: Side of a square of each image that is set to the mean, in pixels (DeVries & Taylor 2017).
-        mixup: Samples are mixed in pairs by shares from Beta(mixup, mixup); 0 leaves them (Zhang et
+        mixup: Samples are mixed in pairs by shares from Beta(mixup, mixup); 0 for no mixing (Zhang et
             al. 2018).
         rungs: The epochs after which a candidate is compared with others, and perhaps pruned; by
             default 1, 3, 9, … below ``epochs``.
-        hopeless_after: At which rung, and from then on, a candidate is given up that has learned nothing:
-            its metrics are at chance, or its loss does not move; 0 for never.
-        device: ``"auto"`` (CUDA where there is one), or a PyTorch device such as ``"cuda:1"``.
-        precision: Of large convolutions and matrix products: ``"float32"``, ``"bfloat16"``, on GPUs
-            ``"tf32"`` as well, or ``"auto"`` for bfloat16 where the hardware has it.
-        cuda_graph: Whether a step on CUDA is recorded once and then launched as a whole, where that can
-            be done; modules that decide something anew in Python at every step need ``False``.
+        hopeless_after: The number of the rung from which on a candidate is stopped if it has learned
+            nothing: its metrics are at chance, or its loss does not move; 0 for never.
+        device: ``"auto"`` (CUDA if available, else the CPU), or a PyTorch device such as ``"cuda:1"``.
+        precision: Precision of large convolutions and matrix products: ``"float32"``, ``"bfloat16"``, on
+            GPUs ``"tf32"`` as well, or ``"auto"`` for bfloat16 if the hardware has it, else float32.
+        cuda_graph: Whether a step on CUDA is recorded once and then launched as a whole, if that is
+            possible; modules that decide something anew in Python at every step need ``False``.
 
     Raises:
         UserError: If a value is out of its range, or an unknown name.
@@ -106,13 +106,13 @@ class Training:
 
     @cached_property
     def tree(self) -> Node:
-        """The values that may be holes, as a tree to be closed along with the architecture."""
+        """The searchable values, as a tree whose holes are decided together with the architecture's."""
         return _TRAINING(**{name: getattr(self, name) for name in _SEARCHABLE})
 
     def closed(self, tree: Node) -> Training:
-        """Return this with the values of ``tree``, which is :attr:`tree` without holes."""
+        """Return these settings with the values of ``tree``: :attr:`tree` with every hole decided."""
         closed = dataclasses.replace(self, **tree.arguments)
-        vars(closed)["tree"] = tree  # which it need not make again
+        vars(closed)["tree"] = tree  # so that it is not made again
         return closed
 
     @property
@@ -158,7 +158,7 @@ def _range(low: float, high: float) -> str:
 
 
 def possible(value: Any) -> list[Any]:
-    """Return the values, or the ends of the range, that a value can be closed to."""
+    """Return the values that a setting can take: itself, a hole's options, or the ends of its range."""
     if isinstance(value, Choose):
         return [end for option in value.options for end in possible(option)]
     if isinstance(value, Integer | Real):

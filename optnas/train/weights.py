@@ -1,7 +1,7 @@
 """All weights of a network in one tensor, and their gradients in another.
 
 So an optimiser's step, clipping, a running average and zeroing are one operation each, not one for
-each of dozens of small tensors: in a small network that is a tenth of the time of a step.
+each of dozens of small tensors. In a small network that saves a tenth of the time of a step.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 __all__ = ["FlatWeights"]
 
-# Bytes: where oneDNN's and CUDA's kernels like tensors to begin.
+# In bytes: the alignment that oneDNN's and CUDA's kernels prefer.
 _ALIGNMENT = 64
 
 
 class FlatWeights:
-    """The trained weights of a module, each of which becomes a view of one tensor.
+    """The trainable weights of a module, made views of one flat tensor.
 
     Attributes:
-        tensor: All of them, shape (numbers,), a parameter with its gradient.
-        rest: Those that must stay where they are: of another type than most, or part of a memory
+        tensor: The flat tensor, shape (numbers,), a parameter with its gradient.
+        rest: Weights that stay outside it: of another type than the first weight, or part of a memory
             that cuDNN has laid out for a recurrent layer.
     """
 
@@ -55,7 +55,7 @@ class FlatWeights:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """What an optimiser is to change."""
+        """The parameters for an optimiser: the flat tensor and :attr:`rest`."""
         return [self.tensor, *self.rest] if self.tensor.numel() else self.rest
 
     def zero_grad(self) -> None:
@@ -66,14 +66,14 @@ class FlatWeights:
             weight.grad = None
 
     def clip_gradient(self, norm: float) -> None:
-        """Scale all gradients down to a joint Euclidean norm of ``norm`` where theirs is larger."""
+        """Scale all gradients down to a joint Euclidean norm of ``norm`` if theirs is larger."""
         nn.utils.clip_grad_norm_(self.parameters, norm)
 
     @contextlib.contextmanager
     def replaced(self, values: list[Tensor]) -> Iterator[list[Tensor]]:
-        """Let the weights be ``values``, in the order of :attr:`parameters`, while within.
+        """Replace the weights by ``values``, in the order of :attr:`parameters`, inside this context.
 
-        Gives what they were before.
+        Yields copies of the weights from before, which are restored at the end.
         """
         own = [weight.detach().clone() for weight in self.parameters]
         self.set(values)
@@ -89,7 +89,7 @@ class FlatWeights:
 
 
 def _like(weight: Tensor, of: Tensor, start: int) -> Tensor:
-    """Return the part of ``of`` from ``start`` on in the shape and memory format of ``weight``."""
+    """Return a view of ``of`` from ``start`` on, in the shape and memory format of ``weight``."""
     dense = weight.is_contiguous() or weight.is_contiguous(memory_format=torch.channels_last)
     stride = weight.stride() if dense else torch.empty(weight.shape, device="meta").stride()
     return of.as_strided(weight.shape, stride, start)

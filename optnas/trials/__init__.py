@@ -1,1 +1,1 @@
-"""What the trials of a study say: their records, rungs and lineage, read incrementally."""
+"""Trials of a study: their records, rungs and lineage, read incrementally."""

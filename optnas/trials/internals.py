@@ -1,6 +1,7 @@
-"""Optuna's private attributes, touched here and in no other file.
+"""Access to Optuna's private attributes, which no other file uses.
 
-Optuna has no public way to do what these do; a new release of it is checked against this file alone.
+Optuna has no public way to do what these functions do; a new release of it is checked against this file
+alone.
 """
 
 from __future__ import annotations
@@ -45,22 +46,22 @@ def storage_of(study: Study) -> BaseStorage:
 
 
 def identity(study: Study) -> tuple[BaseStorage, int]:
-    """Return what tells a study apart from all others in this process: its storage and its id there."""
+    """Return a key that identifies a study in this process: its storage and its id there."""
     return study._storage, study._study_id
 
 
 def backend_of(storage: BaseStorage) -> BaseStorage:
-    """Return the storage behind Optuna's cache, or ``storage`` itself where there is no cache."""
+    """Return the storage behind Optuna's cache, or ``storage`` itself if it has no cache."""
     return storage._backend if isinstance(storage, _CachedStorage) else storage
 
 
 def cached_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
-    """Return the trials in ``states`` (none for all) as the current trial's thread read them last."""
+    """Return the trials in ``states``, by default all, as the current trial's thread read them last."""
     return study._get_trials(deepcopy=False, states=states or None, use_cache=True)
 
 
 def cache_trials(study: Study, trials: list[FrozenTrial]) -> None:
-    """Let :func:`cached_trials` return ``trials`` in this thread, which were read just now."""
+    """Set the trials that :func:`cached_trials` returns in this thread; they were read just now."""
     study._thread_local.cached_all_trials = trials
 
 
@@ -75,7 +76,7 @@ def frozen(trial: Trial) -> FrozenTrial:
 
 
 def latest(trial: Trial) -> FrozenTrial:
-    """Return a running trial's record with all that was written to it, as ``trial.should_prune`` reads it."""
+    """Return a running trial's record with everything written to it, as ``trial.should_prune`` reads it."""
     return trial._get_latest_trial()
 
 
@@ -85,23 +86,26 @@ def new_trial(study: Study, template: FrozenTrial) -> int:
 
 
 def set_user_attr(study: Study, trial: FrozenTrial, name: str, value: Any) -> None:
-    """Write a user attribute of a trial that this process need not be running."""
+    """Write a user attribute of any trial, also one that another process runs."""
     study._storage.set_trial_user_attr(trial._trial_id, name, value)
 
 
 def set_system_attr(trial: Trial, name: str, value: Any) -> None:
-    """Write an attribute that dashboards do not show."""
+    """Write a system attribute of a running trial, which dashboards do not show."""
     trial.storage.set_trial_system_attr(trial._trial_id, name, value)
 
 
 def fix_params(trial: Trial, params: Mapping[str, Any]) -> None:
-    """Let ``trial.suggest_…`` return ``params``, as ``study.enqueue_trial`` does for a waiting trial."""
+    """Fix a trial's parameters, as ``study.enqueue_trial`` does for a waiting trial.
+
+    ``trial.suggest_…`` returns ``params`` from then on.
+    """
     set_system_attr(trial, "fixed_params", params)
     trial._fixed_params = dict(params)
 
 
 def has_fixed_params(trial: Trial) -> bool:
-    """Return whether someone fixed the trial's parameters, as ``study.enqueue_trial`` does."""
+    """Return whether the trial's parameters were fixed, as ``study.enqueue_trial`` does."""
     return bool(trial._fixed_params)
 
 
@@ -121,7 +125,7 @@ def with_system_attrs(trial: FrozenTrial, attributes: Mapping[str, Any]) -> Froz
 
 
 class StudyView(Study):
-    """A study as a sampler is to see it: the same storage, other records of some trials.
+    """View of a study for a sampler: the same storage, but other records of some trials.
 
     Args:
         study: The study itself.
@@ -132,7 +136,7 @@ class StudyView(Study):
 
     @abstractmethod
     def replaced(self, trials: list[FrozenTrial]) -> Mapping[int, FrozenTrial]:
-        """Return the records to show in place of those in ``trials``, by the trial's number."""
+        """Return the records to show in place of some in ``trials``, by the trial's number."""
 
     def _get_trials(
         self,

@@ -12,7 +12,7 @@ __all__ = ["lineage", "paused_at", "promoted_by", "promotes"]
 
 
 def paused_at(trial: FrozenTrial) -> int | None:
-    """Return the step at which ``trial`` was paused; ``None`` if it never was, or was resumed since."""
+    """Return the step at which ``trial`` was paused; ``None`` if it never was, or trained on since."""
     step = PAUSED.of(trial)
     return step if step is None or step == max(rungs_of(trial), default=None) else None
 
@@ -23,7 +23,7 @@ def promotes(trial: FrozenTrial) -> int | None:
 
 
 def lineage(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
-    """Return ``trial``, the paused trial that it resumes, the one that this one resumes, and so on."""
+    """Return ``trial``, the paused trial that it resumes, the one that this one resumed, and so on."""
     line = [trial]
     while (number := promotes(line[-1])) is not None:
         line.append(study.get_trials(deepcopy=False)[number])

@@ -1,4 +1,4 @@
-"""How far a study is: counts, rate, time left, front and hypervolume."""
+"""Progress of a study: counts, rate, time left, Pareto front and hypervolume."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ __all__ = ["Progress", "counting", "front", "suggesting"]
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """A look at a study.
+    """Progress of a study at one time.
 
     Attributes:
-        complete: Trials that have values.
-        pruned: Trials given up, for the reason in their record.
-        failed: Trials that broke.
-        running: Trials at work now.
-        total: How many trials it is to have.
-        rate: Finished trials an hour since this run began; 0 before the first.
-        seconds_left: Until the total at that rate; ``None`` before there is one.
-        front: The best trials, by the first objective.
-        hypervolume: What the front dominates, measured from the worst value of each objective that the
-            study says is of use, or else from the worst seen; objectives that span more than a factor of
-            ten, as costs do, in decades. It only grows.
-        suggesting: The share of the trials' time that the sampler took; ``None`` where nobody knows.
+        complete: Number of trials that have values.
+        pruned: Number of pruned trials; their records say why.
+        failed: Number of failed trials.
+        running: Number of running trials.
+        total: Number of trials that the study is to have.
+        rate: Finished trials per hour since this run began; 0 before the first.
+        seconds_left: Time until ``total`` at that rate; ``None`` before there is a rate.
+        front: The trials of the Pareto front, sorted by the first objective.
+        hypervolume: Hypervolume of the front. The reference point is the limit of each objective or, for
+            objectives without a limit, the worst value seen; objectives that span more than a factor of
+            ten, as costs do, are taken in decades. It only grows.
+        suggesting: The share of the trials' time that the sampler took; ``None`` if unknown.
     """
 
     complete: int
@@ -54,13 +54,13 @@ class Progress:
 
     @classmethod
     def of(cls, study: optuna.Study, total: int, *, since: float, finished_before: int) -> Progress:
-        """Look at ``study``, of which ``finished_before`` trials were there at ``since``.
+        """Return the progress of ``study``, which had ``finished_before`` finished trials at ``since``.
 
         Args:
             study: The study in its storage.
-            total: How many trials it is to have.
+            total: Number of trials that it is to have.
             since: When this run began, by ``time.monotonic()``.
-            finished_before: How many of the trials were finished then.
+            finished_before: Number of trials that were finished then.
         """
         trials = study.get_trials(deepcopy=False)
         states = Counter(trial.state for trial in trials)
@@ -81,7 +81,7 @@ class Progress:
 
 
 def suggesting(trials: list[FrozenTrial]) -> float | None:
-    """Return the share of the trials' time that the sampler took; ``None`` where nobody knows."""
+    """Return the share of the trials' time that the sampler took; ``None`` if no trial recorded it."""
     spent = taken = 0.0
     for trial in trials:
         seconds = suggest_seconds(trial)
@@ -92,10 +92,9 @@ def suggesting(trials: list[FrozenTrial]) -> float | None:
 
 
 def front(study: optuna.Study, trials: list[FrozenTrial] | None = None) -> list[FrozenTrial]:
-    """Return the trials that no other dominates and that keep every constraint.
+    """Return the feasible trials that no other dominates, sorted by the first objective, best first.
 
-    Of trials with equal values the first stands for all. With one objective these are the best ones.
-    They come in the order of the first objective, best first.
+    Of trials with equal values the first stands for all. With one objective this is the best trial.
     """
     candidates = _feasible(study.get_trials(deepcopy=False) if trials is None else trials)
     if not candidates:
@@ -125,14 +124,14 @@ def _feasible(trials: list[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _losses(study: optuna.Study, trials: list[FrozenTrial]) -> pareto.Points:
-    """Return the values as ones to minimise, shape (trials, objectives)."""
+    """Return the trials' values with signs to be minimised, shape (trials, objectives)."""
     return np.array([trial.values for trial in trials], dtype=float) * signs_of(study)
 
 
 def counting(study: optuna.Study, trials: list[FrozenTrial]) -> list[float | None]:
-    """Return the worst value of each objective that is of use, given the front; ``None`` where all are.
+    """Return the worst value of each objective inside the region of interest; ``None`` where unbounded.
 
-    A search is about what is better than that (:class:`~optnas.trials.region.Region`).
+    The region follows from ``trials``, the front (:class:`~optnas.trials.region.Region`).
     """
     signs = signs_of(study)
     worst = Region.of(study).worst(_losses(study, trials).min(axis=0), signs) * signs

@@ -1,4 +1,4 @@
-"""Read a study's trials incrementally: each one that ended is looked at only once."""
+"""Incremental reader of a study's trials: each finished trial is processed only once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _State = TypeVar("_State")
 
 
 class Reader(Generic[_State]):
-    """Folds a study's trials into a state, of which the next reading goes on.
+    """Incremental fold of a study's trials into a state, which each reading updates.
 
-    Where another study is read the state begins anew. Threads that share a reader must hold a lock while
-    they read and while they use what they read.
+    If another study is read, the state begins anew. Threads that share a reader must hold a lock while
+    they read and while they use the state.
 
     Args:
         begin: Returns the state before any trial of a study.
-        take: Takes a trial into the state: a finished one once, any other with every reading.
+        take: Updates the state with a trial: a finished one once, any other at every reading.
     """
 
     def __init__(self, begin: Callable[[Study], _State], take: Callable[[_State, FrozenTrial], None]) -> None:
@@ -36,7 +36,7 @@ class Reader(Generic[_State]):
         self._open: list[int] = []
 
     def read(self, study: Study, trials: list[FrozenTrial]) -> _State:
-        """Return the state after ``trials``, all of the study's in the order of their numbers."""
+        """Return the state after ``trials``, which are all of the study's in the order of their numbers."""
         here = identity(study)
         if self._study != here:
             self._study, self._state, self._looked, self._open = here, self._begin(study), 0, []

@@ -1,4 +1,4 @@
-"""A trial's record: every attribute that is read or written, by name and type, once.
+"""Attributes of trials and studies: the name and type of each one that optnas reads or writes.
 
 All but those of :class:`SystemAttribute` are user attributes, which dashboards show.
 """
@@ -47,10 +47,10 @@ _Value = TypeVar("_Value")
 
 
 class Attribute(Generic[_Value]):
-    """A user attribute of a trial.
+    """User attribute of a trial.
 
     Args:
-        name: What it is called in the storage.
+        name: Its name in the storage.
     """
 
     def __init__(self, name: str) -> None:
@@ -60,26 +60,26 @@ class Attribute(Generic[_Value]):
         return f"{type(self).__name__}({self.name!r})"
 
     def of(self, trial: FrozenTrial) -> _Value | None:
-        """Return its value in a trial's record; ``None`` where it is not there."""
+        """Return the attribute's value in a trial's record; ``None`` if it is missing."""
         value: _Value | None = trial.user_attrs.get(self.name)
         return value
 
     def get(self, trial: FrozenTrial, default: _Value) -> _Value:
-        """Return its value in a trial's record, or ``default`` where it is not there."""
+        """Return the attribute's value in a trial's record, or ``default`` if it is missing."""
         value: _Value = trial.user_attrs.get(self.name, default)
         return value
 
     def put(self, trial: Trial, value: _Value | None) -> None:
-        """Write it to the record of a running trial."""
+        """Write the attribute to the record of a running trial."""
         trial.set_user_attr(self.name, value)
 
     def put_in(self, study: optuna.Study, trial: FrozenTrial, value: _Value | None) -> None:
-        """Write it to the record of a trial that this process need not be running."""
+        """Write the attribute to the record of any trial, also one that another process runs."""
         set_user_attr(study, trial, self.name, value)
 
 
 class SystemAttribute(Attribute[_Value]):
-    """An attribute for programs alone: dashboards do not show it."""
+    """System attribute of a trial, for programs alone: dashboards do not show it."""
 
     def of(self, trial: FrozenTrial) -> _Value | None:
         value: _Value | None = trial.system_attrs.get(self.name)
@@ -94,22 +94,22 @@ class SystemAttribute(Attribute[_Value]):
 
 
 class StudyAttribute(Generic[_Value]):
-    """A user attribute of a study.
+    """User attribute of a study.
 
     Args:
-        name: What it is called in the storage.
+        name: Its name in the storage.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def of(self, study: optuna.Study) -> _Value | None:
-        """Return its value; ``None`` where it is not there."""
+        """Return the attribute's value; ``None`` if it is missing."""
         value: _Value | None = study.user_attrs.get(self.name)
         return value
 
     def put(self, study: optuna.Study, value: _Value) -> None:
-        """Write it."""
+        """Write the attribute to the study's record."""
         study.set_user_attr(self.name, value)
 
 
@@ -118,17 +118,17 @@ ARCHITECTURE = Attribute[str]("architecture")
 KEY = Attribute[str]("key")
 """The candidate's digest: trials with equal keys train the same network in the same way."""
 COSTS = Attribute[dict[str, float]]("costs")
-"""What was known before the training, by name: exact costs, and what was measured of the built network."""
+"""Costs known before training, by name: exact ones and measurements of the built network."""
 METRICS = Attribute[dict[str, float]]("metrics")
-"""What the evaluation returned, by name, and ``seconds``, how long it took."""
+"""Metrics returned by the evaluation, by name, and ``seconds``, its duration."""
 RUN = Attribute[dict[str, Any]]("run")
-"""How the trial was run: ``device``, ``threads``, ``seed`` and ``suggest_seconds``."""
+"""Conditions of the evaluation: ``device``, ``threads``, ``seed`` and ``suggest_seconds``."""
 REASON = Attribute[str]("reason")
 """Why the trial did not complete, in words."""
 TWIN = Attribute[int]("twin")
-"""The number of the trial with the same candidate whose values these are: this one was not trained."""
+"""The number of the trial with the same candidate whose values were copied; this one was not trained."""
 HOPELESS = Attribute[bool]("hopeless")
-"""Whether the trial was ended as it had learned nothing: it would have come to no more than it had."""
+"""Whether the trial was stopped because it had learned nothing and would not have improved."""
 PAUSED = Attribute[int]("paused")
 """The step at which the trial was paused."""
 PROMOTES = Attribute[int]("promotes")
@@ -138,37 +138,40 @@ RESUMED = Attribute[int]("resumed")
 CHECKPOINT = Attribute[str]("checkpoint")
 """Why checkpoints could not be written or read, in words."""
 PIECES = Attribute[int]("pieces")
-"""In how many parts a batch went through the network, as whole ones did not fit in memory."""
+"""Number of parts into which each batch was split because a whole one did not fit in memory."""
 EAGER = Attribute[str]("eager")
-"""Why the training's steps on CUDA were no graph, in words."""
+"""Why training steps on CUDA were not recorded as a graph, in words."""
 WORKER = Attribute[dict[str, Any]]("worker")
-"""Which worker holds the trial, and since when (:mod:`optnas.run.liveness`)."""
+"""The worker that holds the trial, and since when (:mod:`optnas.run.liveness`)."""
 
 FROM = SystemAttribute[int]("optnas:from")
-"""The step at which the trial was paused that this one resumes."""
+"""The step at which the trial that this one resumes was paused."""
 CHECKPOINT_NAME = SystemAttribute[str]("optnas:checkpoint")
-"""What the trial's checkpoints are called in the artifact store."""
+"""Name of the trial's checkpoints in the artifact store."""
 
 REGION = StudyAttribute[dict[str, Any]]("region")
-"""Which values are of use (:class:`optnas.trials.region.Region`)."""
+"""Region of interest among objective values (:class:`optnas.trials.region.Region`)."""
 SPACE = StudyAttribute[dict[str, str]]("space")
-"""Every parameter's distribution in words, to notice a study file that changed."""
+"""Every parameter's distribution as text, to detect that the study file has changed."""
 MEASURED_ON = StudyAttribute[str]("measured_on")
-"""Where latency, energy or memory are measured: a study compares only what was measured there."""
+"""Hardware on which the study measures latency, energy or memory; no other is accepted."""
 
 BUILDABLE, FINITE, MEMORY = "buildable", "finite", "memory"
-"""Constraints that optnas sets itself: broken by an architecture that cannot be built, a training that
-diverged, and one that ran out of memory."""
+"""Names of the constraints that optnas sets itself.
+
+They are broken by an architecture that cannot be built, a training that diverged, and one that ran out
+of memory.
+"""
 
 
 def suggest_seconds(trial: FrozenTrial) -> float | None:
-    """Return how long the sampler took to suggest the trial's parameters, if that was recorded."""
+    """Return how long the sampler took to suggest the trial's parameters; ``None`` if not recorded."""
     seconds: float | None = RUN.get(trial, {}).get("suggest_seconds")
     return seconds
 
 
 def training_seconds(trial: FrozenTrial) -> float | None:
-    """Return how long the trial's own evaluation took; ``None`` where it has none or nobody recorded it."""
+    """Return how long the trial's own evaluation took; ``None`` without one or if not recorded."""
     if trial.state != optuna.trial.TrialState.COMPLETE or TWIN.of(trial) is not None:
         return None
     seconds = METRICS.get(trial, {}).get("seconds")

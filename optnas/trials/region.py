@@ -1,4 +1,4 @@
-"""Which values a study is about: what is of any use, and what can be reached."""
+"""Region of interest of a study: useful objective values, and the best possible ones."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Region"]
 
 Array = NDArray[np.float64]
 
-# Of the way from the best value to chance, how much is of use where nobody has said.
+# Without a limit, the region is this share of the way from the best value to chance.
 _SHARE_OF_CHANCE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """Which values a study is about. Each has an entry for each objective, or none at all.
+    """Region of interest among objective values. Each attribute has an entry per objective, or none at all.
 
     Attributes:
-        limits: The worst value that is of use, where that was said.
-        chance: What a candidate that has learned nothing has, where that is known.
-        ideal: The best that a value can be at all, where that is known.
+        limits: The worst useful value of each objective, ``None`` if not stated.
+        chance: The value of a candidate that has learned nothing, ``None`` if unknown.
+        ideal: The best possible value, ``None`` if unknown.
     """
 
     limits: tuple[float | None, ...] = ()
@@ -33,29 +33,29 @@ class Region:
     ideal: tuple[float | None, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether anything is said of the worst value that is of use."""
+        """Return whether a limit or a chance level is known, which bounds the region."""
         return any(value is not None for value in (*self.limits, *self.chance))
 
     @classmethod
     def of(cls, study: optuna.Study) -> Region:
-        """Return the region of a study in a storage, as :meth:`keep` left it there."""
+        """Return the region of a study in a storage, as written by :meth:`keep`."""
         kept = REGION.of(study) or {}
         return cls(**{name: tuple(values) for name, values in kept.items()})
 
     def keep(self, study: optuna.Study) -> None:
-        """Keep this with a study, for those who look at it without its file."""
+        """Write the region to a study, for programs that read it without the study file."""
         if Region.of(study) != self:
             REGION.put(study, dataclasses.asdict(self))
 
     def stated(self, signs: Array) -> Array:
-        """Return the limits, to be minimised; NaN where nothing was said."""
+        """Return the stated limits, with signs to be minimised; NaN where there is none."""
         return self._signed(self.limits, signs)
 
     def worst(self, best: Array, signs: Array) -> Array:
-        """Return the worst value of each objective that is of use; NaN where nothing is known of that.
+        """Return the worst value of each objective inside the region; NaN where it has no known bound.
 
-        That is what was said. Else it is a fifth of the way from the best that was found to chance: who
-        looks for a small network gives away some of what can be learned, but not most of it.
+        That is the stated limit. Without one it is a fifth of the way from the best value found to chance: a
+        search for small networks gives away some of what can be learned, but not most of it.
 
         Args:
             best: The best values found so far, to be minimised, shape (objectives,).
@@ -66,7 +66,7 @@ class Region:
         return np.where(np.isfinite(stated), stated, usual)
 
     def best(self, signs: Array) -> Array:
-        """Return the best that each objective can be, to be minimised; minus infinity where unknown."""
+        """Return the best possible value of each objective, to be minimised; minus infinity if unknown."""
         ideal = self._signed(self.ideal, signs)
         return np.where(np.isfinite(ideal), ideal, -np.inf)
 

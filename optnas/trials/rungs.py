@@ -1,8 +1,8 @@
-"""Values at rungs, for studies of any number of objectives.
+"""Reports of objective values at rungs, for studies of any number of objectives.
 
 Optuna's own ``trial.report`` refuses several objectives, and intermediate values written past it
-break its samplers; so with several the values at a rung are a user attribute of the trial, one for each
-rung. With one objective they are Optuna's own intermediate values.
+break its samplers. So with several objectives the values at a rung are a user attribute of the trial,
+one for each rung. With one objective they are Optuna's own intermediate values.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ PREFIX = "rung:"
 
 
 def report(trial: Trial, step: int, values: Mapping[str, float] | Sequence[float]) -> None:
-    """Record the objectives' values after ``step`` units of training. One write to the storage.
+    """Record the objectives' values after ``step`` units of training, with one write to the storage.
 
     Args:
         trial: The running trial.
-        step: How much was spent so far, e.g. epochs.
-        values: One value an objective, in the study's order; by name or not. What is known exactly,
-            such as FLOPs, is given in full at every rung. With the study's metric names set, a mapping
-            may be in any order.
+        step: Amount of training so far, e.g. epochs.
+        values: One value per objective, in the study's order; by name or not. Exactly known values, such as
+            FLOPs, are given in full at every rung. With the study's metric names set, a mapping may be in
+            any order.
 
     Raises:
         TypeError: If the step is no whole number.
@@ -54,16 +54,16 @@ def report(trial: Trial, step: int, values: Mapping[str, float] | Sequence[float
 
 
 def should_prune(trial: Trial) -> bool:
-    """Return whether the study's pruner gives the trial up, going by what was reported so far."""
+    """Return whether the study's pruner stops the trial, given its reports so far."""
     pruner = trial.study.pruner
     if isinstance(pruner, NopPruner):
         return False
-    # As Optuna's own should_prune does: what this process knows of the trial is not read again.
+    # Like Optuna's own should_prune, this does not read again what this process knows of the trial.
     return pruner.prune(trial.study, latest(trial))
 
 
 def rungs_of(trial: FrozenTrial) -> dict[int, list[float]]:
-    """Return what was reported for ``trial``: the objectives' values by rung, ascending."""
+    """Return the reports of ``trial``: the objectives' values by rung, ascending."""
     found = {step: [value] for step, value in trial.intermediate_values.items()}
     for key, values in trial.user_attrs.items():
         if key.startswith(PREFIX):

@@ -1,4 +1,4 @@
-"""The model card of a trained network: what people read before they use it (Mitchell et al. 2019)."""
+"""The model card of a trained network, for its users to read (Mitchell et al. 2019)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ outputs = model(inputs)
 
 
 def model_card(record: Mapping[str, Any], folder: Path) -> str:
-    """Return the card, in Markdown, of the network whose ``metrics.json`` holds ``record``."""
+    """Return the model card, in Markdown, of a network with ``record`` as its ``metrics.json``."""
     settings, figures = dict(record["settings"]), record["input"]["normalized_by"]
     shape = record["input"]["shape"]
     trial = record["trial"]
@@ -102,7 +102,7 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
 
 
 def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return a row a metric: its name, and mean ± standard deviation on validation and test."""
+    """Return a table row per metric: its name, and mean ± standard deviation on validation and test."""
     return [
         (name, _mean(record["validation"][name]), _mean(record["test"].get(name)))
         for name in record["validation"]

@@ -1,4 +1,4 @@
-"""What ``optnas train`` does: choose what to train, train it with a display, write its folder."""
+"""The command ``optnas train``: choose networks, train them with a progress display, write folders."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ __all__ = ["Wanted", "train_command"]
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What ``optnas train`` is asked for.
+    """The options of ``optnas train``.
 
     Attributes:
-        trial: The trial whose architecture and training choices to take.
-        architecture: A text to take instead of the trial's architecture.
-        front: Whether to train every trial of the front.
-        seeds: How many.
-        patience: After how many epochs without a better one to stop; ``None`` for never.
-        settings: Training choices that override the trial's own, as ``name=value``.
-        out: The folder to write; for a front the one that holds a folder a trial.
+        trial: The trial whose architecture and training settings to use.
+        architecture: An architecture, as text, to use instead of the trial's.
+        front: Whether to train every trial of the Pareto front.
+        seeds: The number of seeds to train with.
+        patience: The number of epochs without a better one after which to stop; ``None`` for never.
+        settings: Training settings that override the trial's own, as ``name=value``.
+        out: The folder to write; with ``front`` the folder for one subfolder per trial.
     """
 
     trial: int | None = None
@@ -69,12 +69,12 @@ class _Job:
 
 
 def train_command(file: str, url: str, wanted: Wanted, *, threads: int | None, console: Console) -> None:
-    """Train what is wanted of the study that ``file`` declares, and write a folder for each network.
+    """Train the ``wanted`` networks of the study that ``file`` declares, and write a folder for each.
 
     Raises:
-        UserError: If anything given does not fit, or a training goes wrong; of a front the others are
+        UserError: If an option does not fit, or a training fails; the other trials of a Pareto front are
             trained first.
-        KeyboardInterrupt: If it was stopped; run again it goes on.
+        KeyboardInterrupt: If it is stopped; running it again resumes the training.
     """
     for what, number in (("seeds", wanted.seeds), ("patience", wanted.patience), ("threads", threads)):
         if number is not None and number < 1:
@@ -97,7 +97,7 @@ def train_command(file: str, url: str, wanted: Wanted, *, threads: int | None, c
 
 
 def _jobs(study: Study, url: str, wanted: Wanted) -> Iterator[_Job]:
-    """Yield what is to be trained, checked, and where it is to be written."""
+    """Yield each network to train, with its checked settings and its folder."""
     if wanted.front:
         if wanted.trial is not None or wanted.architecture is not None:
             raise UserError("--front trains every trial of the front: leave --trial and --architecture away")
@@ -145,7 +145,7 @@ def _job(study: Study, candidate: Candidate, trial: int | None, folder: Path, wa
 
 
 def _candidate(study: Study, trial: FrozenTrial) -> Candidate:
-    """Return what a finished trial decided on."""
+    """Return the candidate of a finished trial: its architecture and training settings."""
     if trial.state == TrialState.FAIL:
         reason = REASON.get(trial, "no reason is recorded")
         raise UserError(f"trial {trial.number} of {study.name!r} failed: {reason}; choose another one")
@@ -179,7 +179,7 @@ def _overridden(training: Training, settings: Iterable[str]) -> Training:
 
 
 def _score(study: Study, costs: Mapping[str, float]) -> Objective:
-    """Return what an epoch is chosen by: the first objective that training changes and epochs have."""
+    """Return the objective that chooses the best epoch: the first over the task's metrics, else the loss."""
     assert study.task is not None
     measured = set(study.task.metrics)
     for objective in study.objectives:
@@ -204,7 +204,7 @@ def _train(job: _Job, seeds: list[int], console: Console) -> None:
     else:
         with _display(job, seeds, console) as watch:
             courses = [train_seed(job.plan, seed, checkpoint_of(job.folder, seed), watch) for seed in seeds]
-        # Only now is the test part looked at.
+        # The test part is used only now.
         tests = [on_test_part(job.plan, course) for course in courses]
         record = write(job.folder, Trained(job.study, job.trial, job.plan, courses, tests))
         console.print(f"Wrote {job.folder}; load it by optnas.load({str(job.folder)!r}).", highlight=False)
@@ -213,7 +213,7 @@ def _train(job: _Job, seeds: list[int], console: Console) -> None:
 
 @contextmanager
 def _display(job: _Job, seeds: list[int], console: Console) -> Iterator[Any]:
-    """Show a bar a seed, with the score of the last epoch and of the best; gives what is to be told."""
+    """Show a progress bar per seed, with the last and best scores; yield the callback that updates it."""
     epochs = job.plan.training.epochs
     console.print(job.folder.name, style="bold cyan", highlight=False)
     progress = Progress(
@@ -231,7 +231,7 @@ def _display(job: _Job, seeds: list[int], console: Console) -> Iterator[Any]:
 
     def watch(course: Course) -> None:
         done, bar = len(course.curve), bars[course.seed]
-        if course.seed not in begun:  # from here on it is timed
+        if course.seed not in begun:  # the bar's time starts here
             progress.reset(bar, completed=done, total=epochs)
             begun.add(course.seed)
         progress.update(bar, completed=done, told=_told(job.plan, course))

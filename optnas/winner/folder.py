@@ -1,4 +1,4 @@
-"""The folder of a trained network: its weights, what it is, and how well it does."""
+"""The folder of a trained network: weights, architecture, metrics and model card."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ _OURS = frozenset(ops_by_name())
 def load(folder: str | Path) -> nn.Module:
     """Return the network that ``optnas train`` wrote into ``folder``, on the CPU and ready to predict.
 
-    It takes a batch of inputs, (samples, …), as they were before they were normalised, such as images
-    of bytes: it does that itself, by the figures of its training part. What was learned standardised,
-    as in regression, it gives in the unit of the targets. Nothing in the folder is executed.
+    It takes a batch of inputs, (samples, …), before normalisation, such as images of bytes, and
+    normalises them itself, by the figures of its training part. A network trained on standardised
+    targets, as in regression, returns outputs in the unit of the targets. Nothing in the folder is
+    executed.
 
     Raises:
-        UserError: If there is none, or it is damaged, or it needs an op that is not defined.
+        UserError: If there is no network, or it is damaged, or it needs an op that is not defined.
     """
     folder = Path(folder)
     try:
@@ -64,7 +65,7 @@ def load(folder: str | Path) -> nn.Module:
 
 
 class _Standardize(nn.Module):
-    """Inputs brought to mean 0 and deviation 1."""
+    """Layer that standardises inputs to mean 0 and deviation 1."""
 
     mean: Tensor
     deviation: Tensor
@@ -79,7 +80,7 @@ class _Standardize(nn.Module):
 
 
 class _Scale(nn.Module):
-    """Outputs of deviation 1 and mean 0 brought to those of the targets."""
+    """Layer that converts outputs of mean 0 and deviation 1 to those of the targets."""
 
     mean: Tensor
     deviation: Tensor
@@ -95,14 +96,14 @@ class _Scale(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A network trained fully, by one seed or several.
+    """A fully trained network, with one seed or several.
 
     Attributes:
-        study: Where the architecture is from.
-        trial: Its trial there; ``None`` for one that was given as a text.
-        plan: What was trained, and how.
-        courses: How it went, one for each seed.
-        tests: The metrics on the test part, likewise; empty where the data has none.
+        study: The name of the study that the architecture is from.
+        trial: The number of its trial; ``None`` for an architecture that was given as text.
+        plan: The architecture, the task and all settings of the training.
+        courses: The training history of each seed.
+        tests: The metrics of each seed on the test part; each is empty if the data has no test part.
     """
 
     study: str
@@ -113,12 +114,12 @@ class Trained:
 
     @property
     def chosen(self) -> Course:
-        """The one whose weights are kept: the best on the validation part, not on the test part."""
+        """The history of the best seed on the validation part (not the test part), whose weights are kept."""
         return min(self.courses, key=lambda course: self.plan.loss(course.metrics))
 
     @property
     def record(self) -> dict[str, Any]:
-        """All that is known of it, as JSON holds it."""
+        """The content of ``metrics.json``: everything known about the network."""
         plan, data = self.plan, self.plan.task.data
         parts = {name: len(getattr(data.splits, name)) for name in ("train", "validation", "test")}
         return {
@@ -155,7 +156,7 @@ class Trained:
 
 
 def _input(data: Data) -> dict[str, Any]:
-    """Return what a network's input is: its shape, its type, and what it is normalised by, if that."""
+    """Return the shape, type and normalisation (``None`` if there is none) of a network's input."""
     prepare = data.splits.prepare
     figures = prepare.by if isinstance(prepare, Normalized) else prepare
     if isinstance(figures, Normalize):
@@ -174,7 +175,7 @@ def _output_scale(task: Task) -> dict[str, Any] | None:
 
 
 def _over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
-    """Return each metric's values with their mean and standard deviation (of the sample)."""
+    """Return each metric's values over seeds, with their mean and sample standard deviation."""
     summary = {}
     for name in found[0]:
         values = [metrics[name] for metrics in found]
@@ -184,10 +185,10 @@ def _over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder with anything in it that is not of a training.
+    """Create ``folder`` if needed, and raise if it holds files that are not of ``optnas train``.
 
     Raises:
-        UserError: If it is such a folder, or cannot be made.
+        UserError: If it does, or it cannot be created.
     """
     ours = {_WEIGHTS, _ARCHITECTURE, _RECORD, _CARD, _CHECKPOINTS}
     try:
@@ -202,10 +203,10 @@ def check_folder(folder: Path) -> None:
 
 
 def checkpoint_of(folder: Path, seed: int) -> Path:
-    """Return where the training of a seed is kept while it, or another one, is not finished.
+    """Return the path of a seed's checkpoint, which is kept until all seeds are trained; create its folder.
 
     Raises:
-        UserError: If its folder cannot be made.
+        UserError: If its folder cannot be created.
     """
     path = folder / _CHECKPOINTS / f"seed-{seed}.safetensors"
     try:
@@ -216,10 +217,10 @@ def checkpoint_of(folder: Path, seed: int) -> Path:
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """Return the record of the network in ``folder``, if its training is finished.
+    """Return the record of the network in ``folder``; ``None`` if its training is not finished.
 
     Raises:
-        UserError: If there is something else under its name.
+        UserError: If ``metrics.json`` is not of ``optnas train``.
     """
     path = folder / _RECORD
     if not path.exists():
@@ -233,7 +234,7 @@ def finished(folder: Path) -> dict[str, Any] | None:
 
 
 def write(folder: Path, trained: Trained) -> dict[str, Any]:
-    """Write what a folder of a trained network holds, and return the record.
+    """Write all files of a trained network's folder, and return the record.
 
     Raises:
         UserError: If a file cannot be written; the checkpoints are kept then.
@@ -243,7 +244,7 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
     replace_file(folder / _WEIGHTS, save(weights))
     replace_file(folder / _ARCHITECTURE, f"{record['architecture']}\n".encode())
     replace_file(folder / _CARD, model_card(record, folder).encode())
-    # Last, as it says that the others are there.
+    # Last, as it says that the other files are complete.
     replace_file(folder / _RECORD, f"{json.dumps(record, indent=2)}\n".encode())
     shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
     return record

@@ -1,4 +1,4 @@
-"""Training one network fully: the best epoch on the validation part, by several seeds, resumable."""
+"""Full, resumable training of one network, which keeps its best epoch on the validation part."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from optnas.train.training import Training
 
 __all__ = ["Course", "Plan", "Watch", "check_settings", "on_test_part", "train_seed"]
 
-# What a killed training loses at most; writing after each of epochs that take milliseconds would cost
-# more than they do.
+# The most training time that a killed training loses. Epochs may take milliseconds: a checkpoint after
+# each of them would cost more than the epoch.
 _CHECKPOINT_SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is trained, and how.
+    """A network to train fully, and all settings of its training.
 
     Attributes:
         architecture: The network.
         task: Its data, loss and metrics.
-        training: Without holes.
-        score: Which epoch is best; over the task's metrics and the costs.
-        costs: What is known of the architecture, by name.
-        patience: After how many epochs without a better one to stop; ``None`` for never.
+        training: The training settings, with every value decided.
+        score: The objective that the best epoch is chosen by, over the task's metrics and the costs.
+        costs: The architecture's costs, by name.
+        patience: The number of epochs without a better one after which to stop; ``None`` for never.
     """
 
     architecture: Node
@@ -51,7 +51,7 @@ class Plan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that decides on the outcome, by name; two plans with the same train the same."""
+        """The settings that determine the outcome, by name; plans with equal settings train alike."""
         return {
             "architecture": str(self.architecture),
             "data": self.task.data.name,
@@ -63,13 +63,13 @@ class Plan:
         }
 
     def build(self, seed: int) -> nn.Module:
-        """Return the network with the weights that ``seed`` gives it."""
+        """Return the network with weights initialised from ``seed``."""
         torch.manual_seed(seed)
         module: nn.Module = self.architecture.build(self.task.data.shape, **self.task.context)
         return module
 
     def loss(self, metrics: Mapping[str, float]) -> float:
-        """Return the score as a number to make small; infinite where it has no value."""
+        """Return the score as a number to minimise; infinite if it has no value."""
         try:
             value = self.score.sign * self.score.metric({**self.costs, **metrics})
         except ArithmeticError:
@@ -79,14 +79,14 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Course:
-    """How the training of one seed went so far.
+    """The history of a training with one seed, so far.
 
     Attributes:
         curve: The validation metrics after each epoch.
-        best: The best epoch, counted from 1; 0 before there is one.
-        weights: The network's state after the best epoch.
-        seconds: How long it took.
-        ended: Why it ended, in words; ``None`` while it has not.
+        best: The number of the best epoch, counted from 1; 0 before there is one.
+        weights: The network's state dict after the best epoch.
+        seconds: The duration of the training.
+        ended: The reason why it ended, in words; ``None`` before that.
     """
 
     seed: int
@@ -102,7 +102,7 @@ class Course:
         return self.curve[self.best - 1]
 
     def after(self, plan: Plan, state: State, seconds: float) -> Course:
-        """Return the course with one more epoch."""
+        """Return the history with one more epoch."""
         course = dataclasses.replace(self, curve=[*self.curve, state.metrics], seconds=seconds)
         if plan.loss(state.metrics) < (plan.loss(self.metrics) if self.best else math.inf):
             weights = {name: value.detach().to("cpu", copy=True) for name, value in state.module.items()}
@@ -116,18 +116,18 @@ class Course:
 
 
 Watch = Callable[[Course], None]
-"""Is shown the course after every epoch, and where it goes on from."""
+"""Callback: called with the history at the start (new or resumed) and after each epoch."""
 
 
 class _Enough(Exception):
-    """Early stopping."""
+    """Exception that ends the training loop, as for early stopping."""
 
 
 def train_seed(plan: Plan, seed: int, checkpoint: Path, watch: Watch = lambda course: None) -> Course:
-    """Train once, going on from ``checkpoint`` where there is one, and return how it went.
+    """Train with one seed, resuming from ``checkpoint`` if it exists, and return the history.
 
-    The test part is not looked at. Killed and called again, this ends with the very values of an
-    undisturbed run on the CPU, and within rounding on CUDA.
+    The test part is not used. A training that is killed and resumed ends with the exact values of an
+    undisturbed one on the CPU, and within rounding on CUDA.
 
     Raises:
         UserError: If the training diverges before it has one good epoch, or runs out of memory; if the
@@ -169,9 +169,9 @@ def train_seed(plan: Plan, seed: int, checkpoint: Path, watch: Watch = lambda co
 
 
 def on_test_part(plan: Plan, course: Course) -> dict[str, float]:
-    """Return the metrics of the best epoch's weights on the test part; none where the data has none.
+    """Return the metrics of the best epoch's weights on the test part; empty if the data has no test part.
 
-    They are computed as anyone computes who loads the weights: by PyTorch's own layers, in float32.
+    They are computed as by a user who loads the weights: by PyTorch's own layers, in float32.
     """
     device = default_device(plan.training.device)
     parts = plan.task.data.on(device)
@@ -184,7 +184,7 @@ def on_test_part(plan: Plan, course: Course) -> dict[str, float]:
 
 
 def _resumed(plan: Plan, seed: int, checkpoint: Path) -> tuple[Course, State | None]:
-    """Return the course and the training's state to go on from: those of the checkpoint, if there is one."""
+    """Return the history and state to resume from, of ``checkpoint``; empty and ``None`` if it is missing."""
     if not checkpoint.exists():
         return Course(seed), None
     content = read_tensors(checkpoint)
@@ -208,7 +208,7 @@ def _write(plan: Plan, course: Course, state: State | None, checkpoint: Path) ->
 
 
 def check_settings(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to go on with other settings than a training began with.
+    """Raise if a training would resume with other settings than it began with.
 
     Raises:
         UserError: If one differs; the message says which.
