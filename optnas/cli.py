@@ -334,10 +334,10 @@ def train(
 
       optnas train studies/digits.py -a "seq(conv(16), relu, head)" --set optimizer=adam --set lr=0.01
     """
-    from optnas.winner.command import Wanted, train_command
+    from optnas.winner.command import TrainOptions, train_command
 
     more = [] if epochs is None else [f"epochs={epochs}"]
-    wanted = Wanted(trial, architecture, front, seeds, patience, (*(settings or ()), *more), folder)
+    wanted = TrainOptions(trial, architecture, front, seeds, patience, (*(settings or ()), *more), folder)
     try:
         train_command(study, storage, wanted, threads=threads, console=out)
     except KeyboardInterrupt:

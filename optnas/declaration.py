@@ -113,7 +113,7 @@ class Declaration:
         self._check_strategies()
         self._check_metrics()
         if self.task is not None:
-            self.task = self.task.measuring(self._asked & set(self.task.metrics))
+            self.task = self.task.measuring(self._used_metrics & set(self.task.metrics))
         self.distributions()
 
     def __repr__(self) -> str:
@@ -183,7 +183,7 @@ class Declaration:
         return self.tree_costs(candidate.architecture)
 
     @property
-    def counts_trees(self) -> bool:
+    def costs_from_tree(self) -> bool:
         """Whether costs depend on the architecture alone: no ``costs`` function was given."""
         return self._costs is None
 
@@ -219,10 +219,10 @@ class Declaration:
         """Names of the metrics to measure before the training of a candidate, beside its exact costs."""
         known = (*MEASURED, "diversity") if self.task is not None else ("diversity",)
         own = getattr(self.task or self.evaluate, "metrics", None) or ()
-        return tuple(name for name in known if name in self._asked and name not in own)
+        return tuple(name for name in known if name in self._used_metrics and name not in own)
 
     @property
-    def _asked(self) -> set[str]:
+    def _used_metrics(self) -> set[str]:
         """Names of all metrics that the objectives and constraints use."""
         wanted = [objective.metric.names for objective in self.objectives]
         return set().union(*wanted, *(limit.needs or () for limit in self.constraints))
@@ -274,7 +274,7 @@ class Declaration:
 
         return artifact_store(self.artifacts)
 
-    def check_place(self, study: optuna.Study, place: str | None) -> None:
+    def check_fingerprint(self, study: optuna.Study, place: str | None) -> None:
         """Raise if the study was measured on other hardware than ``place``; record it in a new study.
 
         Raises:

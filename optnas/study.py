@@ -18,7 +18,7 @@ from optnas.errors import UserError
 from optnas.pruners import make_pruner
 from optnas.samplers import make_sampler
 from optnas.study_domain import StudyDomain
-from optnas.train.training import possible
+from optnas.train.training import possible_values
 from optnas.trial import run
 from optnas.trials.record import SPACE
 
@@ -88,7 +88,7 @@ class Study(Declaration):
             return NopPruner()
         if not isinstance(self.pruner, str):
             return self.pruner
-        full = max(possible(self.training.epochs)) if self._has_full else None
+        full = max(possible_values(self.training.epochs)) if self._has_full else None
         return make_pruner(self.pruner, self.training.rungs, full, self.domain)
 
     def open(self, storage: BaseStorage) -> optuna.Study:
@@ -98,7 +98,7 @@ class Study(Declaration):
             UserError: If a study of that name has another space or other objectives or was measured on
                 another device, or if this device cannot measure a metric that is needed.
         """
-        place = self.measuring.place(self.measured, self.training)
+        place = self.measuring.fingerprint(self.measured, self.training)
         study = optuna.create_study(
             study_name=self.name,
             storage=storage,
@@ -125,7 +125,7 @@ class Study(Declaration):
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 study.set_metric_names([name for name, _ in wanted])
         self._check_space(study)
-        self.check_place(study, place)
+        self.check_fingerprint(study, place)
         self.domain.region.keep(study)
         return study
 

@@ -57,7 +57,7 @@ class StudyDomain(Domain):
 
     @property
     def costly(self) -> bool:
-        return self._study.counts_trees
+        return self._study.costs_from_tree
 
     @property
     def training(self) -> frozenset[str]:
@@ -82,7 +82,7 @@ class StudyDomain(Domain):
     def _look(self, items: tuple[tuple[str, Any], ...]) -> _Look:
         study, params = self._study, dict(items)
         try:
-            if study.counts_trees:
+            if study.costs_from_tree:
                 # Whether the values are within their ranges is not checked: this is called most often.
                 architecture = Closing(lambda name, _: params[name]).close(study.space)
                 costs = study.tree_costs(architecture)

@@ -235,7 +235,7 @@ class TrialRun:
         if unknown:
             assert self._study.task is not None
             measuring, training = self._study.measuring, self.candidate.training
-            self._study.check_place(self._trial.study, measuring.place(unknown, training))
+            self._study.check_fingerprint(self._trial.study, measuring.fingerprint(unknown, training))
             with forked_random():
                 torch.manual_seed(self.candidate.seed)
                 costs |= measure(unknown, self._build, self._study.task, training, measuring)

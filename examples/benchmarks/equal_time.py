@@ -69,7 +69,7 @@ def search(study: Study, seed: int, seconds: float, clock: Callable[[], float], 
     with tempfile.TemporaryDirectory() as folder:
         opened = study.open(open_storage(f"sqlite:///{folder}/study.db"))
         end = clock() + seconds
-        work(study, opened, NEVER, goes_on=lambda: clock() < end)
+        work(study, opened, NEVER, should_continue=lambda: clock() < end)
         in_time = opened.get_trials(deepcopy=False)[:-1]  # the last one ended too late
     complete = [trial for trial in in_time if trial.state == TrialState.COMPLETE and feasible(trial)]
     signs = [-1 if direction == "maximize" else 1 for direction in study.directions]

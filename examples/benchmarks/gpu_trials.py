@@ -131,7 +131,7 @@ def _worker(study: Study, url: str, total: int, ready: Any, end: float, device: 
     once = Training(epochs=1, batch_size=study.training.batch_size, device=device)
     fit(warm_up, study.task, once, device=torch.device(device, 0), seed=0)
     ready.wait()
-    work(study, opened, total, goes_on=lambda: time.monotonic() < end)
+    work(study, opened, total, should_continue=lambda: time.monotonic() < end)
 
 
 def by_todays_loop(setting: Setting) -> Iterator[Row]:

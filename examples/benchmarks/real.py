@@ -40,7 +40,7 @@ from optnas import UserError
 from optnas.run.files import load_study
 from optnas.run.storage import open_storage
 from optnas.train import cores
-from optnas.train.training import possible
+from optnas.train.training import possible_values
 
 HERE = Path(__file__).resolve().parent
 STUDIES = HERE.parents[1] / "studies"
@@ -82,7 +82,7 @@ def search(reference: str, name: str, seed: int, budget: argparse.Namespace) -> 
                     process.wait(30)
                 process.kill()
         opened = optuna.load_study(study_name=study.name, storage=open_storage(url))
-        full = int(max(possible(study.training.epochs)))
+        full = int(max(possible_values(study.training.epochs)))
         signs = [objective.sign for objective in study.objectives]
         return Outcome.of(opened, signs, budget.seconds, full)
 

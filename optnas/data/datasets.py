@@ -80,7 +80,6 @@ def dataset(
     if readers < 0:
         raise UserError(f"data {name!r}: readers={readers} must be at least 0")
 
-    split = validation, samples, seed
     open_ = partial(Reader, name, size=sides, channels=channels)
     return Data(
         name,

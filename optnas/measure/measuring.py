@@ -57,7 +57,7 @@ class Measuring:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UserError(f"Measuring({name}={value!r}): give a whole number of at least 1")
 
-    def place(self, names: Collection[str], training: Training) -> str | None:
+    def fingerprint(self, names: Collection[str], training: Training) -> str | None:
         """Return a fingerprint of hardware and settings; measurements compare only where it is equal.
 
         ``None`` if ``names`` are the same on all hardware.

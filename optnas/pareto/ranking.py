@@ -64,7 +64,7 @@ class Ranking:
         self._settle()
         return int(self._ranks[self._places[key]])
 
-    def behind(self, key: Hashable) -> int:
+    def count_worse(self, key: Hashable) -> int:
         """Return how many points have a higher rank than the point of ``key``."""
         self._settle()
         return int(np.count_nonzero(self._ranks > self._ranks[self._places[key]]))

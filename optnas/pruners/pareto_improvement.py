@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial
 
 from optnas import pareto
 from optnas.samplers.domain import Domain, FlatDomain
-from optnas.samplers.fidelity import ends_of
-from optnas.samplers.forecast import Ends, Forecast
-from optnas.samplers.history import Observation, merged, observed
+from optnas.samplers.fidelity import predict_final
+from optnas.samplers.forecast import FinalValues, Forecast
+from optnas.samplers.history import Observation, merge_resumed, observed
 from optnas.trials.directions import signs_of
 from optnas.trials.reader import Reader
 from optnas.trials.rungs import rungs_of
@@ -77,19 +77,19 @@ class ParetoImprovementPruner(BasePruner):
             return False
         with _ONE_AT_A_TIME:
             ended = self._reader.read(study, study.get_trials(deepcopy=False))
-            finished = merged(ended.observations[number] for number in sorted(ended.observations))
+            finished = merge_resumed(ended.observations[number] for number in sorted(ended.observations))
             there = [o for o in finished if o.reached is not None and rung in o.rungs and not o.hopeless]
             there = [o for o in there if np.isfinite(o.rungs[rung]).all()]
             if sum(o.complete for o in there) < self.warmup:
                 return False
             if not np.isfinite(mine.rungs[rung]).all():
                 return True
-            ends = ends_of(finished, rung, [*there, mine], ended.forecast)
+            ends = predict_final(finished, rung, [*there, mine], ended.forecast)
         complete = np.array([o.values for o in finished if o.complete])
         chances = self._chances(ends, complete, signs)
         return bool(chances[chances <= chances[-1]].sum() <= self.threshold * chances.sum())
 
-    def _chances(self, ends: Ends, complete: Array, signs: Array) -> Array:
+    def _chances(self, ends: FinalValues, complete: Array, signs: Array) -> Array:
         """Return each trial's probability to be on the front and inside the region, shape (trials,).
 
         Args:

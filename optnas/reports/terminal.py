@@ -14,7 +14,7 @@ from rich.text import Text
 
 from optnas.reports.numbers import duration, rounded, short
 from optnas.trials.lineage import promoted_by, promotes
-from optnas.trials.progress import Progress, counting, front, suggesting
+from optnas.trials.progress import Progress, front, sampler_share, worst_useful
 from optnas.trials.record import (
     ARCHITECTURE,
     CHECKPOINT,
@@ -53,7 +53,7 @@ def live_view(study: optuna.Study, progress: Progress, *, title: str, most_rows:
         (f"{progress.rate:,.0f} trials/h", "bold"),
         f"   {duration(progress.seconds_left)} left   hypervolume ",
         (f"{progress.hypervolume:.3f}", "bold"),
-        "" if progress.suggesting is None else f"   sampler {progress.suggesting:.0%}",
+        "" if progress.sampler_share is None else f"   sampler {progress.sampler_share:.0%}",
     )
     parts: list[RenderableType] = [Text(title, style="bold cyan"), bar, facts]
     if progress.front:
@@ -99,7 +99,7 @@ def _study_view(study: optuna.Study) -> Iterator[RenderableType]:
             "waiting": TrialState.WAITING,
         }.items()
     ]
-    best, share = front(study, trials), suggesting(trials)
+    best, share = front(study, trials), sampler_share(trials)
     took = [] if share is None else [f"sampler {share:.0%} of the time"]
     yield Text(study.study_name, style="bold")
     yield Text("  " + "   ".join(counts))
@@ -111,7 +111,7 @@ def _study_view(study: optuna.Study) -> Iterator[RenderableType]:
 def _best_values(study: optuna.Study, trials: list[FrozenTrial]) -> Table:
     """Return a table of best values and regions of interest, one row per objective."""
     table = Table.grid(padding=(0, 2))
-    names, worst = objective_names(study), counting(study, trials)
+    names, worst = objective_names(study), worst_useful(study, trials)
     for i, (name, direction, limit) in enumerate(zip(names, study.directions, worst, strict=True)):
         upwards = direction == optuna.study.StudyDirection.MAXIMIZE
         values = [trial.values[i] for trial in trials]

@@ -16,19 +16,19 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from optnas.run.liveness import Worker, holder, is_lost
+from optnas.run.liveness import Worker, claim_on, is_dead
 from optnas.run.lock import study_lock
 from optnas.trials.internals import cache_trials, id_of, new_trial, storage_of
 from optnas.trials.record import REASON, WORKER
 from optnas.trials.rungs import rungs_of
 
-__all__ = ["Claims", "Nothing"]
+__all__ = ["Claims", "NoTrial"]
 
 # A trial whose worker died this often, without reaching another rung in between, is not tried again.
 _MOST_ATTEMPTS = 3
 
 
-class Nothing(enum.Enum):
+class NoTrial(enum.Enum):
     """Reason why there is no trial to claim."""
 
     DONE = "the total is reached"
@@ -41,22 +41,22 @@ class Claims:
     Args:
         study: The study in its storage.
         total: Number of trials that the study is to have in the end, over all workers.
-        given_up: Called with a trial that will not be tried again, to remove its checkpoints.
+        on_abandoned: Called with a trial that will not be tried again, to remove its checkpoints.
     """
 
     def __init__(
         self,
         study: optuna.Study,
         total: int,
-        given_up: Callable[[FrozenTrial], None] = lambda trial: None,
+        on_abandoned: Callable[[FrozenTrial], None] = lambda trial: None,
     ) -> None:
         self.study = study
         self.total = total
-        self._given_up = given_up
+        self._given_up = on_abandoned
         self.worker = Worker.here(os.getpid())
         self._storage = storage_of(study)
 
-    def next(self) -> int | Nothing:
+    def next(self) -> int | NoTrial:
         """Claim a trial and return its id, or the reason why there is none."""
         with study_lock(self._storage, self.study.study_name):
             trials = self.study.get_trials(deepcopy=False)
@@ -66,8 +66,8 @@ class Claims:
             started = len(trials) - states.count(TrialState.WAITING)
             running = [trials[i] for i, state in enumerate(states) if state == TrialState.RUNNING]
             for trial in running:
-                claim = holder(trial)
-                if claim is not None and is_lost(claim):
+                claim = claim_on(trial)
+                if claim is not None and is_dead(claim):
                     taken = self._take_over(trial, claim)
                     if taken is not None:
                         return taken
@@ -75,9 +75,9 @@ class Claims:
                 waiting = [trials[i] for i, state in enumerate(states) if state == TrialState.WAITING]
                 taken = self._waiting(waiting)
                 return self._new() if taken is None else taken
-            if any(holder(trial) for trial in running):
-                return Nothing.WAIT
-            return Nothing.DONE
+            if any(claim_on(trial) for trial in running):
+                return NoTrial.WAIT
+            return NoTrial.DONE
 
     def renew(self, trial_id: int) -> None:
         """Renew this worker's claim on a trial, so that other machines know that the worker is alive."""
@@ -90,8 +90,8 @@ class Claims:
         """Set the trials that this worker runs to waiting, to be run with the same parameters later."""
         # Looked up in the storage, not remembered: an interrupt may come just as a trial is claimed.
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            claim = holder(trial)
-            if claim is not None and self.worker.made(claim):
+            claim = claim_on(trial)
+            if claim is not None and self.worker.owns(claim):
                 with contextlib.suppress(UpdateFinishedTrialError):
                     self._storage.set_trial_state_values(id_of(trial), TrialState.WAITING)
 

@@ -19,7 +19,7 @@ from optnas.study import Study
 from optnas.train import cores, default_device
 from optnas.train.batches import block_bytes
 from optnas.train.loop import evaluated_at_once
-from optnas.train.training import possible
+from optnas.train.training import possible_values
 
 __all__ = ["fitting_workers", "gpu_of", "gpus_of", "held_bytes", "mps_is_up", "workers_on_gpu"]
 
@@ -100,7 +100,7 @@ def _activations(study: Study) -> int:
             continue
         largest = max(largest, cost.activations)
     parts = study.task.data.splits
-    batch = min(int(max(possible(study.training.batch_size))), len(parts.train))
+    batch = min(int(max(possible_values(study.training.batch_size))), len(parts.train))
     evaluated = min(evaluated_at_once("cuda", study.shape), len(parts.validation))
     return largest * max(_STEP_COPIES * batch, evaluated) + block_bytes(parts.train) // 4
 

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.trials.record import WORKER
 
-__all__ = ["Heart", "Worker", "holder", "is_lost"]
+__all__ = ["Heartbeat", "Worker", "claim_on", "is_dead"]
 
 # A worker on another machine cannot be inspected: it is taken for dead after this many missed beats.
 BEAT_SECONDS = 30.0
@@ -53,18 +53,18 @@ class Worker:
         seen = round(time.time(), 1)
         return {**dataclasses.asdict(self), "attempt": attempt, "rungs": rungs, "seen": seen}
 
-    def made(self, claim: Mapping[str, Any]) -> bool:
+    def owns(self, claim: Mapping[str, Any]) -> bool:
         """Return whether ``claim`` was made by this worker."""
         return all(claim.get(name) == value for name, value in dataclasses.asdict(self).items())
 
 
-def holder(trial: FrozenTrial) -> dict[str, Any] | None:
+def claim_on(trial: FrozenTrial) -> dict[str, Any] | None:
     """Return the claim on ``trial``; ``None`` if no worker of optnas made one."""
     claim = WORKER.of(trial)
     return claim if isinstance(claim, dict) and "pid" in claim else None
 
 
-def is_lost(claim: dict[str, Any]) -> bool:
+def is_dead(claim: dict[str, Any]) -> bool:
     """Return whether the worker that made ``claim`` is dead, or is taken for dead."""
     if claim["host"] != _host():
         return bool(time.time() - claim["seen"] > BEAT_SECONDS * _MISSED_BEATS)
@@ -76,7 +76,7 @@ def is_lost(claim: dict[str, Any]) -> bool:
         return True
 
 
-class Heart:
+class Heartbeat:
     """A thread that calls ``beat`` regularly while a worker runs, to renew its claim for other machines."""
 
     def __init__(self, beat: Callable[[], None]) -> None:
@@ -84,7 +84,7 @@ class Heart:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Heart:
+    def __enter__(self) -> Heartbeat:
         self._thread.start()
         return self
 

@@ -36,7 +36,7 @@ def main() -> int:
             study.artifacts = study.artifacts if task["artifacts"] is None else task["artifacts"]
             opened = study.open(open_storage(task["storage"]))
             # A worker whose parent process is gone starts no more trials.
-            work(study, opened, task["total"], goes_on=lambda: os.getppid() == parent)
+            work(study, opened, task["total"], should_continue=lambda: os.getppid() == parent)
     except (EveryTrialFailed, UserError) as error:
         print(error, file=sys.stderr)
         return FAILED

@@ -15,8 +15,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optnas.checkpoints.resume import remove_checkpoint
-from optnas.run.claims import Claims, Nothing
-from optnas.run.liveness import Heart
+from optnas.run.claims import Claims, NoTrial
+from optnas.run.liveness import Heartbeat
 from optnas.study import Study
 from optnas.trials.internals import storage_of
 from optnas.trials.record import BUILDABLE, REASON
@@ -35,7 +35,7 @@ class EveryTrialFailed(RuntimeError):
 
 
 def work(
-    study: Study, opened: optuna.Study, total: int, *, goes_on: Callable[[], bool] = lambda: True
+    study: Study, opened: optuna.Study, total: int, *, should_continue: Callable[[], bool] = lambda: True
 ) -> None:
     """Run trials until the study has ``total`` of them, over all workers.
 
@@ -45,7 +45,7 @@ def work(
         study: The study as declared.
         opened: The same study in its storage.
         total: Number of trials that the study is to have in the end.
-        goes_on: Called before every trial; if it returns ``False``, the worker ends quietly.
+        should_continue: Called before every trial; if it returns ``False``, the worker ends quietly.
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
@@ -58,19 +58,19 @@ def work(
             claims.renew(trial_id)
 
     try:
-        with Heart(beat):
+        with Heartbeat(beat):
             hopeful = False
-            while goes_on():
+            while should_continue():
                 claimed = claims.next()
-                if claimed is Nothing.DONE:
+                if claimed is NoTrial.DONE:
                     return
-                if isinstance(claimed, Nothing):
+                if isinstance(claimed, NoTrial):
                     time.sleep(_POLL_SECONDS)
                     continue
                 current[:] = [claimed]
                 _run(study, opened, claimed)
                 current.clear()
-                hopeful = hopeful or _is_hopeful(opened)
+                hopeful = hopeful or _any_complete(opened)
     except KeyboardInterrupt:
         claims.release()
         raise
@@ -97,7 +97,7 @@ def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
             raise
 
 
-def _is_hopeful(opened: optuna.Study) -> bool:
+def _any_complete(opened: optuna.Study) -> bool:
     """Return whether a trial of the study has completed.
 
     Raises:

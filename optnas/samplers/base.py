@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas.samplers.domain import Domain, FlatDomain, everything, mutated, sampled
+from optnas.samplers.domain import Domain, FlatDomain, enumerated, mutated, sampled
 from optnas.samplers.history import History, HistoryReader
 from optnas.space.closing import draw
 from optnas.trials.internals import cached_trials
@@ -89,7 +89,7 @@ class CandidateSampler(BaseSampler):
         states = (TrialState.COMPLETE, TrialState.PRUNED)
         found = FlatDomain.of(cached_trials(study, *states))
         known = self._inferred
-        if (found.distributions, found.unasked) != (known.distributions, known.unasked):
+        if (found.distributions, found.inactive_with) != (known.distributions, known.inactive_with):
             self._inferred = found
         return self._inferred
 
@@ -106,6 +106,6 @@ class CandidateSampler(BaseSampler):
             near = attempt < _TRIES // 2
             candidate = mutated(domain, proposal, rng, steps=steps) if near else sampled(domain, rng)
         if self._everything is None or self._everything[0] is not domain:
-            self._everything = domain, everything(domain, _MOST_ENUMERATED)
+            self._everything = domain, enumerated(domain, _MOST_ENUMERATED)
         left = [c for c in self._everything[1] or () if domain.key(c) not in history.seen]
         return rng.choice(left) if left else proposal

@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
-import math
 import random
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,27 +20,29 @@ from optuna.trial import TrialState
 from optnas.errors import UserError
 from optnas.pareto import best_first, front, hypervolume, scaled_to
 from optnas.samplers.base import CandidateSampler
+from optnas.samplers.cmaes_kernels import (
+    REFERENCE,
+    BiObjective,
+    Optimizer,
+    SingleObjective,
+    new_kernel,
+    population_size,
+)
 from optnas.samplers.domain import Domain, sampled
 from optnas.samplers.history import History, Observation, follow
-from optnas.samplers.vector import FixedShape
+from optnas.samplers.vector import VectorSpace
 
 __all__ = ["CmaEsSampler"]
 
-# Reference point of the hypervolume: a bit beyond the worst value of each objective, which is scaled to 1.
-_REFERENCE = 1.1
 # Value of a failed trial: far beyond all others.
 _FAILED = 10.0
 # After so many batches in a row whose candidates were all evaluated before, the search restarts.
 _KNOWN_BATCHES = 20
 # After so many batches' worth of other trials, a batch's missing evaluations are given up.
 _PATIENCE = 3
-# A kernel's initial variance is a share of its parents' variance plus the square of a width, which is in
-# units of each number's range and shrinks with each restart. Of the initial probabilities of a categorical
-# parameter such a share comes from the parents.
-_SPREAD = 0.5
+# A kernel's initial width, in units of each number's range, shrinks with each restart.
 _WIDTH = 0.1
 _LEAST_WIDTH = 0.04
-_OWN_SHARE = 0.8
 # After so many rounds the number of kernels doubles, and each kernel has one batch more in a round: few
 # kernels that restart often reach the front quickly, many that adapt for long cover it.
 _ROUNDS = 3
@@ -151,7 +152,7 @@ class _Search:
         self.domain = domain
         self._worst = worst
         self.folded: list[int] = []
-        self._shape = FixedShape(domain)
+        self._shape = VectorSpace(domain)
         self._objectives = 0
         self._starts = starts
         self._kernels = kernels
@@ -159,7 +160,7 @@ class _Search:
         # The values of each evaluated candidate; None stands for the worst.
         self._found: dict[Hashable, NDArray[np.float64] | None] = {}
         self._complete: list[Observation] = []
-        self._optimizer: _Optimizer | None = None
+        self._optimizer: Optimizer | None = None
         self._begun = 0
         self._until = 0
         self._batch: list[_Asked] = []
@@ -211,10 +212,12 @@ class _Search:
             # Sort the trials by Wierzbicki's achievement function (1980): the nearest to dominating the
             # centre come first.
             near = np.argsort((space - space[centre]).max(axis=1), kind="stable")
-            kernels.append(_kernel(self._shape, [self._complete[i].params for i in near], width, rng))
-        self._optimizer = _Two(self._shape, kernels, rng.randint(2**31)) if two else _One(kernels[0])
+            kernels.append(new_kernel(self._shape, [self._complete[i].params for i in near], width, rng))
+        self._optimizer = (
+            BiObjective(self._shape, kernels, rng.randint(2**31)) if two else SingleObjective(kernels[0])
+        )
         batches = min(1 + stage, _MOST_BATCHES)
-        self._until = len(self.folded) + count * (_population(self._shape) + 1) * batches
+        self._until = len(self.folded) + count * (population_size(self._shape) + 1) * batches
         self._ask()
 
     def _scaled(self, values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -294,7 +297,7 @@ def _spread(space: NDArray[np.float64], count: int) -> list[int]:
     First come those of the front, each the one that adds most hypervolume to those before it, then the
     others in the order of NSGA-II. If there are fewer points, some are repeated.
     """
-    reference = [_REFERENCE] * space.shape[1]
+    reference = [REFERENCE] * space.shape[1]
     left = front(space).tolist()
     chosen: list[int] = []
     while left and len(chosen) < count:
@@ -302,119 +305,3 @@ def _spread(space: NDArray[np.float64], count: int) -> list[int]:
         left.remove(chosen[-1])
     others = [i for i in best_first(space).tolist() if i not in chosen]
     return list(itertools.islice(itertools.cycle([*chosen, *others]), count))
-
-
-def _kernel(
-    shape: FixedShape, found: Sequence[Mapping[str, Any]], width: float, rng: np.random.RandomState
-) -> Any:
-    """Return a distribution around the mean of the best candidates in ``found``, which is sorted best first.
-
-    They are recombined as CMA-ES recombines a population, and their variance sets the shape of the
-    distribution (after Nomura et al. 2021, "Warm starting CMA-ES for hyperparameter optimization"). A
-    number that none of them has gets a random mean.
-    """
-    from cmaes import CatCMAwM
-
-    parents = found[: _population(shape) // 2]
-    weights = math.log(len(parents) + 0.5) - np.log(np.arange(1, len(parents) + 1))
-    places = np.ma.masked_invalid([shape.places(params) for params in parents])
-    mean = np.ma.average(places, axis=0, weights=weights)
-    variance = np.ma.filled(np.ma.average((places - mean) ** 2, axis=0, weights=weights), 0.0)
-    shares = None
-    if shape.categories:
-        own = np.average([shape.shares(params) for params in parents], axis=0, weights=weights)
-        shares = _OWN_SHARE * own + (1 - _OWN_SHARE) * shape.shares({})
-    return CatCMAwM(
-        x_space=shape.continuous or None,
-        z_space=shape.stepped or None,
-        c_space=shape.categories or None,
-        population_size=_population(shape),
-        mean=np.where(np.ma.getmaskarray(mean), rng.uniform(size=mean.shape), np.ma.filled(mean, 0.0)),
-        cov=np.diag(_SPREAD * variance + width**2),
-        cat_param=shares,
-        seed=rng.randint(2**31),
-    )
-
-
-def _population(shape: FixedShape) -> int:
-    """Return the default batch size of CMA-ES (Hansen 2016, https://arxiv.org/abs/1604.00772)."""
-    return 4 + int(3 * math.log(shape.size))
-
-
-class _Optimizer(Protocol):
-    """Interface of the optimisers for one and for two objectives."""
-
-    @property
-    def kernel(self) -> Any:
-        """The distribution that the batch is drawn from."""
-
-    def batch(self) -> list[Any]:
-        """Return the solutions to evaluate next."""
-
-    def instead(self, solution: Any, other: Any) -> Any:
-        """Return ``other`` in the form in which it can be told in place of ``solution``."""
-
-    def tell(
-        self, pairs: Sequence[tuple[Any, Hashable]], values: dict[Hashable, NDArray[np.float64]]
-    ) -> None:
-        """Update the distribution with a whole batch: pairs of a solution and the key of its values."""
-
-
-class _One:
-    """Optimiser for one objective: a single kernel."""
-
-    def __init__(self, kernel: Any) -> None:
-        self.kernel = kernel
-
-    def batch(self) -> list[Any]:
-        return [self.kernel.ask() for _ in range(self.kernel.population_size)]
-
-    def instead(self, solution: Any, other: Any) -> Any:
-        return other
-
-    def tell(
-        self, pairs: Sequence[tuple[Any, Hashable]], values: dict[Hashable, NDArray[np.float64]]
-    ) -> None:
-        self.kernel.tell([(solution, values[key][0]) for solution, key in pairs])
-
-
-class _Two:
-    """Optimiser for two objectives: kernels in turn maximise the hypervolume that they add to the others.
-
-    Each kernel's *incumbent*, the solution it estimates to be best, is evaluated too: the added hypervolume
-    is measured against the other kernels' incumbents.
-    """
-
-    def __init__(self, shape: FixedShape, kernels: list[Any], seed: int) -> None:
-        from cmaes import COMOCatCMAwM
-
-        self._optimizer = COMOCatCMAwM(
-            x_space=shape.continuous or None,
-            z_space=shape.stepped or None,
-            c_space=shape.categories or None,
-            reference_point=[_REFERENCE] * 2,
-            kernels=kernels,
-            seed=seed,
-        )
-        self._incumbents: dict[int, tuple[Any, Hashable]] = {}
-
-    @property
-    def kernel(self) -> Any:
-        return self._optimizer.current_kernel
-
-    def batch(self) -> list[Any]:
-        return list(self._optimizer.ask_iter())
-
-    def instead(self, solution: Any, other: Any) -> Any:
-        return dataclasses.replace(solution, x=other.x, z=other.z, c=other.c, _v_raw=other._v_raw)
-
-    def tell(
-        self, pairs: Sequence[tuple[Any, Hashable]], values: dict[Hashable, NDArray[np.float64]]
-    ) -> None:
-        # The scale of the values changes with every trial, so the incumbents are told again each time.
-        for solution, key in pairs:
-            if solution._incumbent_id is not None:
-                self._incumbents[solution._incumbent_id] = solution, key
-        population = [pair for pair in pairs if pair[0]._incumbent_id is None]
-        told = [*self._incumbents.values(), *population]
-        self._optimizer.tell([(solution, values[key]) for solution, key in told])

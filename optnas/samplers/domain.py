@@ -19,7 +19,7 @@ __all__ = [
     "FlatDomain",
     "Known",
     "crossed",
-    "everything",
+    "enumerated",
     "fits",
     "mutated",
     "neighbours",
@@ -98,18 +98,18 @@ class FlatDomain(Domain):
     Args:
         distributions: The distribution of every parameter.
         known: Returns the objective values of a candidate that are known before a trial.
-        unasked: For each conditional parameter, the values of others with which it is inactive.
+        inactive_with: For each conditional parameter, the values of others with which it is inactive.
     """
 
     def __init__(
         self,
         distributions: Mapping[str, BaseDistribution],
         known: Known | None = None,
-        unasked: Unasked | None = None,
+        inactive_with: Unasked | None = None,
     ) -> None:
         self._distributions = dict(distributions)
         self._known = known
-        self.unasked = unasked or {}
+        self.inactive_with = inactive_with or {}
 
     @classmethod
     def of(cls, trials: Iterable[FrozenTrial]) -> FlatDomain:
@@ -125,7 +125,7 @@ class FlatDomain(Domain):
             if trial.state == TrialState.COMPLETE:
                 complete.append(trial)
         distributions = {name: found[name] for name in sorted(found) if not found[name].single()}
-        return cls(distributions, unasked=_unasked(distributions, complete))
+        return cls(distributions, inactive_with=_unasked(distributions, complete))
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -133,13 +133,13 @@ class FlatDomain(Domain):
 
     def decided(self, decide: Decide) -> Params:
         decided: Params = {}
-        for name in sorted(self._distributions, key=lambda name: name in self.unasked):
+        for name in sorted(self._distributions, key=lambda name: name in self.inactive_with):
             if not any(decided.get(other, _NOTHING) in values for other, values in self._without(name)):
                 decided[name] = decide(name, self._distributions[name])
         return {name: decided[name] for name in self._distributions if name in decided}
 
     def _without(self, name: str) -> Iterable[tuple[str, frozenset[Any]]]:
-        return self.unasked.get(name, {}).items()
+        return self.inactive_with.get(name, {}).items()
 
     def known(self, params: Mapping[str, Any]) -> Sequence[float | None]:
         return () if self._known is None else self._known(params)
@@ -203,7 +203,7 @@ def neighbours(
         yield _with(domain, {**params, name: other}, rng)
 
 
-def everything(domain: Domain, most: int) -> list[Params] | None:
+def enumerated(domain: Domain, most: int) -> list[Params] | None:
     """Return all candidates; ``None`` if there are more than ``most`` or infinitely many."""
     if _surely_more(domain, most):
         return None

@@ -14,11 +14,11 @@ from optuna.study import Study
 
 from optnas import pareto
 from optnas.samplers.base import CandidateSampler
-from optnas.samplers.domain import Domain, everything, mutated, neighbours, sampled
+from optnas.samplers.domain import Domain, enumerated, mutated, neighbours, sampled
 from optnas.samplers.encoding import Encoding
 from optnas.samplers.fidelity import Evidence, evidence
 from optnas.samplers.forecast import Forecast
-from optnas.samplers.gaussian_process import refitted_at
+from optnas.samplers.gaussian_process import count_at_last_refit
 from optnas.samplers.history import History
 from optnas.samplers.surrogate import Candidates, Surrogate
 
@@ -38,7 +38,7 @@ _ENUMERATED = 2_000
 
 
 @dataclass(frozen=True)
-class _Effort:
+class _SearchBudget:
     """Budget of the search for one proposal: how many candidates are scored.
 
     Attributes:
@@ -64,11 +64,11 @@ class _Effort:
 
 # To score a candidate that is a row of a table takes a hundredth of a millisecond. A tree that has to be
 # built and costed takes twenty times that, and nothing is trained while a sampler searches.
-_THOROUGH = _Effort(pool=1_500, turn=10, drawn=0, changed=500, beside=None, climbed=5, fitted_anew=1.0)
-_QUICK = _Effort(pool=1_000, turn=0, drawn=12, changed=32, beside=12, climbed=3, fitted_anew=1.25)
+_THOROUGH = _SearchBudget(pool=1_500, turn=10, drawn=0, changed=500, beside=None, climbed=5, fitted_anew=1.0)
+_QUICK = _SearchBudget(pool=1_000, turn=0, drawn=12, changed=32, beside=12, climbed=3, fitted_anew=1.25)
 
 
-def _effort(domain: Domain) -> _Effort:
+def _search_budget(domain: Domain) -> _SearchBudget:
     return _QUICK if domain.costly else _THOROUGH
 
 
@@ -123,7 +123,7 @@ class EHVISampler(CandidateSampler):
         thetas = self._thetas(domain, signs, history, standing)
         surrogate = Surrogate(self._encoding(domain), domain, signs, history, told, standing, thetas)
         best = _best(surrogate, pool, domain, history)
-        effort = _effort(domain)
+        effort = _search_budget(domain)
         near = list(_changed(domain, told, surrogate, rng, effort.changed))
         for _ in range(effort.climbed):
             better = _best(surrogate, Candidates.of(domain, near, signs), domain, history)
@@ -139,11 +139,11 @@ class EHVISampler(CandidateSampler):
         A refit uses the trials that ended first, up to a number that grows by a factor. So all workers have
         the same hyperparameters, and they are fitted only now and then.
         """
-        factor = _effort(domain).fitted_anew
+        factor = _search_budget(domain).fitted_anew
         if factor == 1:
             return []
         ended = history.ended
-        count = refitted_at(len(ended), _START, factor)
+        count = count_at_last_refit(len(ended), _START, factor)
         if self._fitted is None or self._fitted[0] is not domain or self._fitted[1] != count:
             some = tuple(sorted(ended[:count], key=lambda observation: observation.number))
             assert self._forecast is not None
@@ -163,11 +163,11 @@ class EHVISampler(CandidateSampler):
     def _drawn(self, domain: Domain, history: History, signs: Array) -> Candidates:
         """Return all candidates of a small search space, or the last drawn ones of a larger one."""
         if self._pool is None or self._pool.domain is not domain:
-            found = everything(domain, _ENUMERATED)
+            found = enumerated(domain, _ENUMERATED)
             self._pool = _Pool(domain, Candidates.of(domain, found or [], signs), found is not None)
         if self._pool.whole:
             return self._pool.candidates
-        effort, trials = _effort(domain), len(history.finished)
+        effort, trials = _search_budget(domain), len(history.finished)
         # Candidates are numbered, so that all workers have the same ones, whenever they began.
         if effort.turn:
             last = effort.pool * (1 + trials // effort.turn)

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import TrialState
 
-from optnas.samplers.forecast import Ends, Forecast
-from optnas.samplers.history import Observation, merged
+from optnas.samplers.forecast import FinalValues, Forecast
+from optnas.samplers.history import Observation, merge_resumed
 from optnas.samplers.line import Line
 
-__all__ = ["Evidence", "ends_of", "evidence"]
+__all__ = ["Evidence", "evidence", "predict_final"]
 
 Array = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def evidence(finished: Sequence[Observation], forecast: Forecast) -> Evidence:
     value is not biased by the selection. A hopeless trial, pruned because it had learned nothing, is taken
     to end at the values of its last rung.
     """
-    finished = merged(finished)
+    finished = merge_resumed(finished)
     expected = _expected(finished, forecast)
     told: list[Observation] = []
     values: list[Array] = []
@@ -79,22 +79,22 @@ def _expected(finished: Sequence[Observation], forecast: Forecast) -> dict[int, 
                 by_rung.setdefault(rung, []).append(i)
     found: dict[int, tuple[Array, Array]] = {}
     for rung, places in by_rung.items():
-        ends = ends_of(finished, rung, [finished[i] for i in places], forecast)
+        ends = predict_final(finished, rung, [finished[i] for i in places], forecast)
         values = ends.at(0)
         found.update(zip(places, zip(values, ends.at(1) - values, strict=True), strict=True))
     return found
 
 
-def ends_of(
+def predict_final(
     finished: Sequence[Observation], rung: int, of: Sequence[Observation], forecast: Forecast
-) -> Ends:
+) -> FinalValues:
     """Return the predicted final values of trials ``of``, all of which have reached ``rung``."""
-    ends = forecast.ends(finished, rung, of)
+    ends = forecast.predict(finished, rung, of)
     if ends is None:
         now = np.array([observation.rungs[rung] for observation in of])
         columns = [line.ends(column) for line, column in zip(_lines(finished, rung), now.T, strict=True)]
         mean, deviation = np.array(columns).transpose(1, 2, 0)
-        ends = Ends(mean, deviation, np.full(now.shape[1], np.nan))
+        ends = FinalValues(mean, deviation, np.full(now.shape[1], np.nan))
     return ends
 
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from optnas.samplers.domain import Domain
 from optnas.samplers.encoding import Encoding
-from optnas.samplers.gaussian_process import GaussianProcess, Part, refitted_at
+from optnas.samplers.gaussian_process import GaussianProcess, Part, count_at_last_refit
 from optnas.samplers.history import Observation
 from optnas.samplers.improvement import LogDistance
 from optnas.samplers.line import Line
 
-__all__ = ["Ends", "Forecast"]
+__all__ = ["FinalValues", "Forecast"]
 
 Array = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ _FEWEST, _FITTED_ANEW, _MOST = 8, 1.25, 100
 
 
 @dataclass(frozen=True)
-class Ends:
+class FinalValues:
     """Predicted final values of trials as normal distributions, all to be minimised.
 
     Attributes:
@@ -68,7 +68,9 @@ class Forecast:
         self._groups = np.unique(self._encoding.groups[self._training], return_inverse=True)[1]
         self._thetas: dict[int, _Fitted] = {}
 
-    def ends(self, finished: Sequence[Observation], rung: int, of: Sequence[Observation]) -> Ends | None:
+    def predict(
+        self, finished: Sequence[Observation], rung: int, of: Sequence[Observation]
+    ) -> FinalValues | None:
         """Return the predicted final values of ``of``; ``None`` if too few trials were trained further.
 
         For complete trials it is the leave-one-out prediction.
@@ -99,7 +101,7 @@ class Forecast:
             expected[:, left] = np.stack(process.left_out())[:, own]
             mean[:, j], deviation[:, j] = expected[0] + line.at(view.logs(of, j)), expected[1]
             floor[j] = distance.floor
-        return Ends(mean, deviation, floor)
+        return FinalValues(mean, deviation, floor)
 
     def _fitted(self, on: list[Observation], rung: int) -> _Fitted:
         """Return each objective's hyperparameters as of the last refit.
@@ -107,7 +109,7 @@ class Forecast:
         A refit uses the trials that ended first, up to a number that grows by a factor. So all workers have
         the same hyperparameters, and they are fitted only now and then.
         """
-        count = refitted_at(len(on), _FEWEST, _FITTED_ANEW)
+        count = count_at_last_refit(len(on), _FEWEST, _FITTED_ANEW)
         kept = self._thetas.get(rung)
         if kept is None or kept.count != count:
             some = on[:count]

@@ -14,7 +14,7 @@ import numpy as np
 import scipy  # its submodules are loaded at their first use
 from numpy.typing import NDArray
 
-__all__ = ["GaussianProcess", "Part", "refitted_at"]
+__all__ = ["GaussianProcess", "Part", "count_at_last_refit"]
 
 Array = NDArray[np.float64]
 
@@ -144,7 +144,7 @@ class GaussianProcess:
         weights = scipy.linalg.cho_solve((root, True), scaled, check_finite=False)
         return cls(X, scaled, theta, noise, mean, deviation, root, weights, parts)
 
-    def believing(self, X: Array) -> GaussianProcess:
+    def condition_on_prediction(self, X: Array) -> GaussianProcess:
         """Condition on the predicted means at ``X`` (kriging believer; Ginsbourger et al. 2010)."""
         scaled = (self.predict(X)[0] - self.mean) / self.deviation
         noise = np.append(self.noise, np.full(len(X), self.noise.min()))
@@ -177,7 +177,7 @@ class GaussianProcess:
         return self.mean + self.deviation * scaled, self.deviation / np.sqrt(inverse)
 
 
-def refitted_at(count: int, first: int, factor: float) -> int:
+def count_at_last_refit(count: int, first: int, factor: float) -> int:
     """Return the number of observations at which hyperparameters were last refitted, out of ``count``.
 
     They are refitted at ``first`` observations and whenever there are ``factor`` times as many: the same

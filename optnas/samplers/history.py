@@ -26,7 +26,16 @@ from optnas.trials.record import HOPELESS, training_seconds
 from optnas.trials.region import Region
 from optnas.trials.rungs import rungs_of
 
-__all__ = ["Fold", "History", "HistoryReader", "Observation", "follow", "in_order", "merged", "observed"]
+__all__ = [
+    "Fold",
+    "History",
+    "HistoryReader",
+    "Observation",
+    "follow",
+    "in_order",
+    "merge_resumed",
+    "observed",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +165,7 @@ def in_order(observations: Iterable[Observation], history: History) -> list[Obse
     return ordered
 
 
-def merged(observations: Iterable[Observation]) -> list[Observation]:
+def merge_resumed(observations: Iterable[Observation]) -> list[Observation]:
     """Return the trials, each paused one merged into the trial that resumed it.
 
     The merged trial has the rungs of both: the final values of a paused trial need not be predicted once

@@ -148,7 +148,7 @@ class _Policy:
         if count == 1:
             return self._baseline
         less = sum(len(told) for other, told in self._told.items() if other < reached)
-        return (less + self._told[reached].behind(observation.number)) / (count - 1)
+        return (less + self._told[reached].count_worse(observation.number)) / (count - 1)
 
 
 def _options(distribution: BaseDistribution) -> int:

@@ -97,7 +97,7 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Pace:
+class EvaluationTime:
     """Model of evaluation time: a ridge regression of its logarithm on the features.
 
     Attributes:
@@ -111,7 +111,7 @@ class Pace:
     level: float
 
     @classmethod
-    def of(cls, features: Array, seconds: Array) -> Pace:
+    def of(cls, features: Array, seconds: Array) -> EvaluationTime:
         """Fit the model to features, shape (trials, features), and durations in seconds."""
         middle, logs = features.mean(axis=0), np.log(seconds)
         X = features - middle
@@ -211,12 +211,12 @@ class Surrogate:
             gain = gain / self._pace.seconds(candidates.features)
         return gain
 
-    def _fitted_pace(self, complete: Sequence[Observation]) -> Pace | None:
+    def _fitted_pace(self, complete: Sequence[Observation]) -> EvaluationTime | None:
         timed = [o for o in complete if o.seconds is not None]
         if len(timed) < _FEWEST_TIMED or len(self._low) == len(self._known):
             return None
         features = self._features([o.params for o in timed])
-        return Pace.of(features, np.array([o.seconds for o in timed], dtype=float))
+        return EvaluationTime.of(features, np.array([o.seconds for o in timed], dtype=float))
 
     def _cheapest(self, front: Array, every: Array) -> Array:
         """Return a lower bound that limits the gain by each known objective; minus infinity for others.
@@ -296,7 +296,7 @@ class Surrogate:
             return front
         for i, objective in enumerate(self._modelled):
             values[:, objective] = self._distances[i].inverse(self._processes[i].predict(X)[0])
-            self._processes[i] = self._processes[i].believing(X)
+            self._processes[i] = self._processes[i].condition_on_prediction(X)
         values = np.concatenate([front, values])
         return values[pareto.front(values)]
 

@@ -17,13 +17,13 @@ from optuna.distributions import (
 
 from optnas.samplers.domain import Domain, fits
 
-__all__ = ["FixedShape"]
+__all__ = ["VectorSpace"]
 
 # A number with more steps counts as continuous.
 _MOST_STEPS = 500
 
 
-class FixedShape:
+class VectorSpace:
     """Mapping between candidates and vectors of all continuous, stepped and categorical parameters.
 
     Numbers lie in [0, 1], on a logarithmic scale if their distribution has one. A number with two values is

@@ -35,7 +35,7 @@ class Average:
         for value, weight in zip(self._values, self._weights.parameters, strict=False):
             value.lerp_(weight.detach(), 1 - decay)
 
-    def in_place(self) -> AbstractContextManager[list[Tensor]]:
+    def applied(self) -> AbstractContextManager[list[Tensor]]:
         """Replace the weights by their average inside this context, which yields the trained weights."""
         return self._weights.replaced(self._values) if self._values else contextlib.nullcontext([])
 
@@ -46,7 +46,7 @@ class Average:
             self._values = [weight.detach().clone() for weight in self._weights.parameters]
             self._weights.set(trained)
 
-    def keep(self) -> None:
+    def apply(self) -> None:
         """Set the weights to their average."""
         if self._values:
             self._weights.set(self._values)

@@ -8,7 +8,7 @@ from torch import Tensor
 from optnas.data import Part
 from optnas.errors import UserError
 from optnas.train.task import Task
-from optnas.train.training import Training, possible
+from optnas.train.training import Training, possible_values
 
 __all__ = ["check_augmentation", "check_mixable", "check_training"]
 
@@ -19,13 +19,13 @@ def check_training(task: Task, training: Training) -> None:
     Raises:
         UserError: If there is such a value.
     """
-    if not task.smooths_labels and any(possible(training.label_smoothing)):
+    if not task.smooths_labels and any(possible_values(training.label_smoothing)):
         raise UserError(
             f"Training(label_smoothing=…) is for classes, and {type(task).__name__} has none: leave it at 0"
         )
     splits = task.data.splits
     check_augmentation(splits.train, training)
-    if any(possible(training.mixup)):
+    if any(possible_values(training.mixup)):
         stored, _ = next(iter(splits.train.blocks(1, torch.arange(1))))
         check_mixable(splits.prepare(stored))
 
@@ -36,8 +36,8 @@ def check_augmentation(part: Part, training: Training) -> None:
     Raises:
         UserError: If so.
     """
-    crops = possible(training.crop)
-    if not any((*crops, *possible(training.flip), *possible(training.cutout))):
+    crops = possible_values(training.crop)
+    if not any((*crops, *possible_values(training.flip), *possible_values(training.cutout))):
         return
     if len(part.shape) != 3:
         raise UserError(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from optnas.train.forwards import Forward, forwards
+from optnas.train.forwards import Forward, replaced_forwards
 from optnas.train.layout import channels_last
 
 __all__ = ["faster_convolutions"]
@@ -37,7 +37,7 @@ def faster_convolutions(module: nn.Module, device: str) -> contextlib.AbstractCo
         module: A network in channels last; its inputs are expected in that format too.
         device: The type of the network's device, such as ``"cuda"``.
     """
-    return forwards(module, partial(_chosen, device))
+    return replaced_forwards(module, partial(_chosen, device))
 
 
 def _chosen(device: str, layer: nn.Module) -> Forward | None:

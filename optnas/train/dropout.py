@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from optnas.train.forwards import Forward, forwards
+from optnas.train.forwards import Forward, replaced_forwards
 
 __all__ = ["faster_dropout"]
 
@@ -33,7 +33,7 @@ def faster_dropout(module: nn.Module, device: str) -> contextlib.AbstractContext
     def choose(layer: nn.Module) -> Forward | None:
         return partial(_forward, layer) if device == "cpu" and type(layer) is nn.Dropout else None
 
-    return forwards(module, choose)
+    return replaced_forwards(module, choose)
 
 
 def _forward(layer: nn.Dropout, x: Tensor) -> Tensor:

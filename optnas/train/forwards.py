@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
 
-__all__ = ["Forward", "forwards"]
+__all__ = ["Forward", "replaced_forwards"]
 
 Forward = Callable[..., Tensor]
 
 
 @contextlib.contextmanager
-def forwards(module: nn.Module, choose: Callable[[nn.Module], Forward | None]) -> Iterator[None]:
+def replaced_forwards(module: nn.Module, choose: Callable[[nn.Module], Forward | None]) -> Iterator[None]:
     """Replace the forward functions of layers of ``module`` inside this context, then restore them.
 
     Args:

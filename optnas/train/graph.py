@@ -20,7 +20,7 @@ from torch import Tensor
 
 from optnas.data import Part, Split
 
-__all__ = ["CudaRecorder", "GraphedStep", "Recorder", "why_not"]
+__all__ = ["CudaRecorder", "GraphedStep", "Recorder", "reason_not_to_record"]
 
 # Recording takes as long as one or two eager steps (3 to 30 ms on an H200), and the warm-up three.
 _FEWEST_STEPS = 10
@@ -48,7 +48,7 @@ class Recorder(Protocol):
         ...
 
 
-def why_not(part: Part, full_batches: int, pieces: int, *, own_step: bool) -> str | None:
+def reason_not_to_record(part: Part, full_batches: int, pieces: int, *, own_step: bool) -> str | None:
     """Return the reason, in words, not to train by a CUDA graph; ``None`` if there is none.
 
     Args:

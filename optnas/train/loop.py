@@ -16,7 +16,7 @@ from optnas.train.average import Average
 from optnas.train.batches import batch_sizes, in_order, shuffled
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
-from optnas.train.graph import CudaRecorder, GraphedStep, why_not
+from optnas.train.graph import CudaRecorder, GraphedStep, reason_not_to_record
 from optnas.train.hopeless import check_hope
 from optnas.train.layout import in_channels_last
 from optnas.train.optimizers import make_optimizer
@@ -148,7 +148,7 @@ def _fit(
             raise Diverged(f"the loss became {mean_loss} in epoch {epoch}")
         losses.append(mean_loss)
         if epoch in rungs or epoch == training.epochs:
-            with average.in_place() as trained:
+            with average.applied() as trained:
                 metrics = evaluate(module, task, parts.validation, parts.prepare, pieces)
                 if keep is not None:
                     keep(State.of(epoch, module, trained, optimizer, generator, metrics, losses))
@@ -156,7 +156,7 @@ def _fit(
                 report(epoch, metrics)
                 if 0 < training.hopeless_after <= rungs.index(epoch) + 1:
                     check_hope(task, losses, metrics)
-    average.keep()
+    average.apply()
     return metrics
 
 
@@ -175,7 +175,7 @@ def _recorded(
     if not (parts.train.y.is_cuda and training.cuda_graph):
         return step
     full_batches = sizes.count(sizes[0]) * (training.epochs - (0 if state is None else state.epoch))
-    reason = why_not(parts.train, full_batches, pieces, own_step=own_step)
+    reason = reason_not_to_record(parts.train, full_batches, pieces, own_step=own_step)
     if reason is None:
         return GraphedStep(step, sizes[0], CudaRecorder(), eager)
     eager(reason)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from optnas.errors import UserError
-from optnas.train.forwards import Forward, forwards
+from optnas.train.forwards import Forward, replaced_forwards
 
 __all__ = ["PRECISIONS", "choose_precision", "in_precision", "in_tf32", "of_capability"]
 
@@ -79,7 +79,7 @@ def in_precision(module: nn.Module, precision: str, device: torch.device) -> Ite
             if precision == "bfloat16":
                 stack.enter_context(_in_autocast(module, device))
         elif precision == "bfloat16":
-            stack.enter_context(forwards(module, _lowered))
+            stack.enter_context(replaced_forwards(module, _lowered))
         yield
 
 
@@ -117,7 +117,7 @@ def _in_autocast(module: nn.Module, device: torch.device) -> contextlib.Abstract
             out: Tensor = forward(*inputs)
         return out.float() if out.dtype == torch.bfloat16 else out
 
-    return forwards(module, lambda layer: autocast if layer is module else None)
+    return replaced_forwards(module, lambda layer: autocast if layer is module else None)
 
 
 def _lowered(layer: nn.Module) -> Forward | None:

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from optnas.ops.sequence_modules import States
-from optnas.train.forwards import Forward, forwards
+from optnas.train.forwards import Forward, replaced_forwards
 
 __all__ = ["faster_recurrence"]
 
@@ -36,7 +36,7 @@ def faster_recurrence(module: nn.Module, device: str) -> contextlib.AbstractCont
             return partial(_forward, layer)
         return None
 
-    return forwards(module, choose)
+    return replaced_forwards(module, choose)
 
 
 def _is_slow(recurrent: nn.RNNBase) -> bool:

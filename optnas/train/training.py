@@ -15,7 +15,7 @@ from optnas.train.optimizers import OPTIMIZERS
 from optnas.train.precision import PRECISIONS
 from optnas.train.schedule import SCHEDULES
 
-__all__ = ["Training", "possible"]
+__all__ = ["Training", "possible_values"]
 
 # The ratio of a rung's epochs to those of the rung below (Li et al. 2018, Hyperband's η).
 _RUNG_FACTOR = 3
@@ -83,7 +83,7 @@ class Training:
 
     def __post_init__(self) -> None:
         for name, low, high in _RANGES:
-            for value in possible(getattr(self, name)):
+            for value in possible_values(getattr(self, name)):
                 if value is None and name == "warm_up":
                     continue
                 whole = name in _WHOLE
@@ -92,7 +92,7 @@ class Training:
                 if not low <= value <= high:
                     raise UserError(f"Training({name}={value!r}): it must be {_range(low, high)}")
         for name, known in _NAMED:
-            for value in possible(getattr(self, name)):
+            for value in possible_values(getattr(self, name)):
                 if value not in known:
                     raise UserError(f"Training({name}={value!r}): {nearest(str(value), map(str, known))}")
         if self.precision not in PRECISIONS:
@@ -157,10 +157,10 @@ def _range(low: float, high: float) -> str:
     return "above 0" if low == _SMALLEST else f"from {low:g} to {high:g}"
 
 
-def possible(value: Any) -> list[Any]:
+def possible_values(value: Any) -> list[Any]:
     """Return the values that a setting can take: itself, a hole's options, or the ends of its range."""
     if isinstance(value, Choose):
-        return [end for option in value.options for end in possible(option)]
+        return [end for option in value.options for end in possible_values(option)]
     if isinstance(value, Integer | Real):
         return [value.low, value.high]
     if isinstance(value, Hole):

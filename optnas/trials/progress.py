@@ -15,7 +15,7 @@ from optnas.trials.directions import signs_of
 from optnas.trials.record import suggest_seconds
 from optnas.trials.region import Region
 
-__all__ = ["Progress", "counting", "front", "suggesting"]
+__all__ = ["Progress", "front", "sampler_share", "worst_useful"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Progress:
         hypervolume: Hypervolume of the front. The reference point is the limit of each objective or, for
             objectives without a limit, the worst value seen; objectives that span more than a factor of
             ten, as costs do, are taken in decades. It only grows.
-        suggesting: The share of the trials' time that the sampler took; ``None`` if unknown.
+        sampler_share: The share of the trials' time that the sampler took; ``None`` if unknown.
     """
 
     complete: int
@@ -46,7 +46,7 @@ class Progress:
     seconds_left: float | None
     front: list[FrozenTrial]
     hypervolume: float
-    suggesting: float | None
+    sampler_share: float | None
 
     @property
     def finished(self) -> int:
@@ -76,11 +76,11 @@ class Progress:
             seconds_left=(total - finished) * seconds / done if done > 0 else None,
             front=front(study, trials),
             hypervolume=_hypervolume(study, trials),
-            suggesting=suggesting(trials),
+            sampler_share=sampler_share(trials),
         )
 
 
-def suggesting(trials: list[FrozenTrial]) -> float | None:
+def sampler_share(trials: list[FrozenTrial]) -> float | None:
     """Return the share of the trials' time that the sampler took; ``None`` if no trial recorded it."""
     spent = taken = 0.0
     for trial in trials:
@@ -128,7 +128,7 @@ def _losses(study: optuna.Study, trials: list[FrozenTrial]) -> pareto.Points:
     return np.array([trial.values for trial in trials], dtype=float) * signs_of(study)
 
 
-def counting(study: optuna.Study, trials: list[FrozenTrial]) -> list[float | None]:
+def worst_useful(study: optuna.Study, trials: list[FrozenTrial]) -> list[float | None]:
     """Return the worst value of each objective inside the region of interest; ``None`` where unbounded.
 
     The region follows from ``trials``, the front (:class:`~optnas.trials.region.Region`).

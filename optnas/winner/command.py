@@ -32,13 +32,13 @@ from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, REASON
 from optnas.winner.card import over_seeds
 from optnas.winner.folder import Trained, check_folder, checkpoint_of, finished, write
-from optnas.winner.full_training import Course, Plan, check_settings, on_test_part, train_seed
+from optnas.winner.full_training import Plan, TrainingHistory, check_settings, test_metrics, train_seed
 
-__all__ = ["Wanted", "train_command"]
+__all__ = ["TrainOptions", "train_command"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class TrainOptions:
     """The options of ``optnas train``.
 
     Attributes:
@@ -68,7 +68,9 @@ class _Job:
     folder: Path
 
 
-def train_command(file: str, url: str, wanted: Wanted, *, threads: int | None, console: Console) -> None:
+def train_command(
+    file: str, url: str, wanted: TrainOptions, *, threads: int | None, console: Console
+) -> None:
     """Train the ``wanted`` networks of the study that ``file`` declares, and write a folder for each.
 
     Raises:
@@ -96,7 +98,7 @@ def train_command(file: str, url: str, wanted: Wanted, *, threads: int | None, c
         raise UserError("; ".join(failures))
 
 
-def _jobs(study: Study, url: str, wanted: Wanted) -> Iterator[_Job]:
+def _jobs(study: Study, url: str, wanted: TrainOptions) -> Iterator[_Job]:
     """Yield each network to train, with its checked settings and its folder."""
     if wanted.front:
         if wanted.trial is not None or wanted.architecture is not None:
@@ -126,7 +128,7 @@ def _jobs(study: Study, url: str, wanted: Wanted) -> Iterator[_Job]:
     yield _job(study, candidate, number, wanted.out or Path("runs") / name, wanted)
 
 
-def _job(study: Study, candidate: Candidate, trial: int | None, folder: Path, wanted: Wanted) -> _Job:
+def _job(study: Study, candidate: Candidate, trial: int | None, folder: Path, wanted: TrainOptions) -> _Job:
     assert study.task is not None
     training = _overridden(candidate.training, wanted.settings)
     if training.tree.open:
@@ -203,10 +205,10 @@ def _train(job: _Job, seeds: list[int], console: Console) -> None:
         console.print(f"{job.folder} is trained already.", highlight=False)
     else:
         with _display(job, seeds, console) as watch:
-            courses = [train_seed(job.plan, seed, checkpoint_of(job.folder, seed), watch) for seed in seeds]
+            histories = [train_seed(job.plan, seed, checkpoint_of(job.folder, seed), watch) for seed in seeds]
         # The test part is used only now.
-        tests = [on_test_part(job.plan, course) for course in courses]
-        record = write(job.folder, Trained(job.study, job.trial, job.plan, courses, tests))
+        tests = [test_metrics(job.plan, history) for history in histories]
+        record = write(job.folder, Trained(job.study, job.trial, job.plan, histories, tests))
         console.print(f"Wrote {job.folder}; load it by optnas.load({str(job.folder)!r}).", highlight=False)
     console.print(_results(record))
 
@@ -229,24 +231,24 @@ def _display(job: _Job, seeds: list[int], console: Console) -> Iterator[Any]:
     }
     begun: set[int] = set()
 
-    def watch(course: Course) -> None:
-        done, bar = len(course.curve), bars[course.seed]
-        if course.seed not in begun:  # the bar's time starts here
+    def watch(history: TrainingHistory) -> None:
+        done, bar = len(history.curve), bars[history.seed]
+        if history.seed not in begun:  # the bar's time starts here
             progress.reset(bar, completed=done, total=epochs)
-            begun.add(course.seed)
-        progress.update(bar, completed=done, told=_told(job.plan, course))
+            begun.add(history.seed)
+        progress.update(bar, completed=done, told=_told(job.plan, history))
 
     with progress:
         yield watch
 
 
-def _told(plan: Plan, course: Course) -> str:
-    if not course.best:
+def _told(plan: Plan, history: TrainingHistory) -> str:
+    if not history.best:
         return ""
     metric = plan.score.metric
-    last, best = (short(metric({**plan.costs, **m})) for m in (course.curve[-1], course.metrics))
-    ended = "" if course.ended in (None, "all epochs") else f" · {course.ended}"
-    return f"{metric} {last} · best {best} in epoch {course.best}{ended}"
+    last, best = (short(metric({**plan.costs, **m})) for m in (history.curve[-1], history.metrics))
+    ended = "" if history.ended in (None, "all epochs") else f" · {history.ended}"
+    return f"{metric} {last} · best {best} in epoch {history.best}{ended}"
 
 
 def _results(record: Mapping[str, Any]) -> Table:

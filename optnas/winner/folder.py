@@ -24,7 +24,7 @@ from optnas.space import SpaceError, parse
 from optnas.space.op import ops_by_name
 from optnas.tasks import Task
 from optnas.winner.card import model_card
-from optnas.winner.full_training import Course, Plan
+from optnas.winner.full_training import Plan, TrainingHistory
 
 __all__ = ["Trained", "check_folder", "checkpoint_of", "finished", "load", "write"]
 
@@ -102,20 +102,20 @@ class Trained:
         study: The name of the study that the architecture is from.
         trial: The number of its trial; ``None`` for an architecture that was given as text.
         plan: The architecture, the task and all settings of the training.
-        courses: The training history of each seed.
+        histories: The training history of each seed.
         tests: The metrics of each seed on the test part; each is empty if the data has no test part.
     """
 
     study: str
     trial: int | None
     plan: Plan
-    courses: Sequence[Course]
+    histories: Sequence[TrainingHistory]
     tests: Sequence[Mapping[str, float]]
 
     @property
-    def chosen(self) -> Course:
+    def chosen(self) -> TrainingHistory:
         """The history of the best seed on the validation part (not the test part), whose weights are kept."""
-        return min(self.courses, key=lambda course: self.plan.loss(course.metrics))
+        return min(self.histories, key=lambda history: self.plan.loss(history.metrics))
 
     @property
     def record(self) -> dict[str, Any]:
@@ -134,21 +134,21 @@ class Trained:
             "output_scale": _output_scale(plan.task),
             "samples": parts,
             "settings": plan.settings,
-            "seeds": [course.seed for course in self.courses],
+            "seeds": [history.seed for history in self.histories],
             "weights_of_seed": self.chosen.seed,
-            "validation": _over_seeds([course.metrics for course in self.courses]),
+            "validation": _over_seeds([history.metrics for history in self.histories]),
             "test": _over_seeds(self.tests),
             "trainings": [
                 {
-                    "seed": course.seed,
-                    "epoch": course.best,
-                    "ended": course.ended,
-                    "seconds": round(course.seconds, 3),
-                    "validation": course.metrics,
+                    "seed": history.seed,
+                    "epoch": history.best,
+                    "ended": history.ended,
+                    "seconds": round(history.seconds, 3),
+                    "validation": history.metrics,
                     "test": dict(test),
-                    "curve": course.curve,
+                    "curve": history.curve,
                 }
-                for course, test in zip(self.courses, self.tests, strict=True)
+                for history, test in zip(self.histories, self.tests, strict=True)
             ],
             "versions": {package: version(package) for package in ("optnas", "torch")},
             "threads": torch.get_num_threads(),

@@ -22,7 +22,7 @@ from optnas.train.device import default_device, forked_random
 from optnas.train.loop import Diverged, evaluate, fit
 from optnas.train.training import Training
 
-__all__ = ["Course", "Plan", "Watch", "check_settings", "on_test_part", "train_seed"]
+__all__ = ["HistoryCallback", "Plan", "TrainingHistory", "check_settings", "test_metrics", "train_seed"]
 
 # The most training time that a killed training loses. Epochs may take milliseconds: a checkpoint after
 # each of them would cost more than the epoch.
@@ -78,7 +78,7 @@ class Plan:
 
 
 @dataclasses.dataclass(frozen=True)
-class Course:
+class TrainingHistory:
     """The history of a training with one seed, so far.
 
     Attributes:
@@ -101,29 +101,31 @@ class Course:
         """The validation metrics of the best epoch."""
         return self.curve[self.best - 1]
 
-    def after(self, plan: Plan, state: State, seconds: float) -> Course:
+    def after(self, plan: Plan, state: State, seconds: float) -> TrainingHistory:
         """Return the history with one more epoch."""
-        course = dataclasses.replace(self, curve=[*self.curve, state.metrics], seconds=seconds)
+        history = dataclasses.replace(self, curve=[*self.curve, state.metrics], seconds=seconds)
         if plan.loss(state.metrics) < (plan.loss(self.metrics) if self.best else math.inf):
             weights = {name: value.detach().to("cpu", copy=True) for name, value in state.module.items()}
-            course = dataclasses.replace(course, best=state.epoch, weights=weights)
+            history = dataclasses.replace(history, best=state.epoch, weights=weights)
         ended = None
         if state.epoch == plan.training.epochs:
             ended = "all epochs"
-        elif plan.patience is not None and state.epoch - course.best >= plan.patience:
+        elif plan.patience is not None and state.epoch - history.best >= plan.patience:
             ended = f"no better epoch in {plan.patience}"
-        return dataclasses.replace(course, ended=ended)
+        return dataclasses.replace(history, ended=ended)
 
 
-Watch = Callable[[Course], None]
+HistoryCallback = Callable[[TrainingHistory], None]
 """Callback: called with the history at the start (new or resumed) and after each epoch."""
 
 
-class _Enough(Exception):
+class _StopTraining(Exception):
     """Exception that ends the training loop, as for early stopping."""
 
 
-def train_seed(plan: Plan, seed: int, checkpoint: Path, watch: Watch = lambda course: None) -> Course:
+def train_seed(
+    plan: Plan, seed: int, checkpoint: Path, watch: HistoryCallback = lambda history: None
+) -> TrainingHistory:
     """Train with one seed, resuming from ``checkpoint`` if it exists, and return the history.
 
     The test part is not used. A training that is killed and resumed ends with the exact values of an
@@ -133,42 +135,42 @@ def train_seed(plan: Plan, seed: int, checkpoint: Path, watch: Watch = lambda co
         UserError: If the training diverges before it has one good epoch, or runs out of memory; if the
             checkpoint is damaged, of another version or other settings, or cannot be written.
     """
-    course, state = _resumed(plan, seed, checkpoint)
-    watch(course)
-    if course.ended is not None:
-        return course
+    history, state = _resumed(plan, seed, checkpoint)
+    watch(history)
+    if history.ended is not None:
+        return history
     device = default_device(plan.training.device)
     every_epoch = dataclasses.replace(plan.training, rungs=tuple(range(1, plan.training.epochs)))
-    started, written = time.perf_counter() - course.seconds, time.perf_counter()
+    started, written = time.perf_counter() - history.seconds, time.perf_counter()
 
     def keep(state: State) -> None:
-        nonlocal course, written
-        course = course.after(plan, state, time.perf_counter() - started)
-        watch(course)
-        if course.ended is not None:
-            raise _Enough
+        nonlocal history, written
+        history = history.after(plan, state, time.perf_counter() - started)
+        watch(history)
+        if history.ended is not None:
+            raise _StopTraining
         if state.optimizer is not None and time.perf_counter() - written >= _CHECKPOINT_SECONDS:
-            _write(plan, course, state, checkpoint)
+            _write(plan, history, state, checkpoint)
             written = time.perf_counter()
 
     with forked_random():
         module = plan.build(seed)
         try:
-            with contextlib.suppress(_Enough):
+            with contextlib.suppress(_StopTraining):
                 fit(module, plan.task, every_epoch, device=device, seed=seed, state=state, keep=keep)
         except Diverged as error:
-            if not course.best:
+            if not history.best:
                 raise UserError(f"{error}: try a smaller --set lr=…, or --set clip=1") from None
-            course = dataclasses.replace(course, ended=str(error))
+            history = dataclasses.replace(history, ended=str(error))
         except torch.OutOfMemoryError:
             raise UserError(f"out of memory on {device}: try a smaller --set batch_size=…") from None
-    if not course.best:
+    if not history.best:
         raise UserError(f"no epoch has a value of {plan.score.name!r}: there is no best one to keep")
-    _write(plan, course, None, checkpoint)
-    return course
+    _write(plan, history, None, checkpoint)
+    return history
 
 
-def on_test_part(plan: Plan, course: Course) -> dict[str, float]:
+def test_metrics(plan: Plan, history: TrainingHistory) -> dict[str, float]:
     """Return the metrics of the best epoch's weights on the test part; empty if the data has no test part.
 
     They are computed as by a user who loads the weights: by PyTorch's own layers, in float32.
@@ -178,30 +180,30 @@ def on_test_part(plan: Plan, course: Course) -> dict[str, float]:
     if len(parts.test) == 0:
         return {}
     with forked_random():
-        module = plan.build(course.seed)
-    module.load_state_dict(course.weights)
+        module = plan.build(history.seed)
+    module.load_state_dict(history.weights)
     return evaluate(module.to(device), plan.task, parts.test, parts.prepare)
 
 
-def _resumed(plan: Plan, seed: int, checkpoint: Path) -> tuple[Course, State | None]:
+def _resumed(plan: Plan, seed: int, checkpoint: Path) -> tuple[TrainingHistory, State | None]:
     """Return the history and state to resume from, of ``checkpoint``; empty and ``None`` if it is missing."""
     if not checkpoint.exists():
-        return Course(seed), None
+        return TrainingHistory(seed), None
     content = read_tensors(checkpoint)
     check_settings(content["settings"], plan.settings, checkpoint.parent.parent)
     state = content["state"]
     try:
-        return Course(**content["course"]), None if state is None else State(**state)
+        return TrainingHistory(**content["history"]), None if state is None else State(**state)
     except TypeError:
         raise UserError(f"{checkpoint} is of another version: remove it to begin anew") from None
 
 
-def _write(plan: Plan, course: Course, state: State | None, checkpoint: Path) -> None:
+def _write(plan: Plan, history: TrainingHistory, state: State | None, checkpoint: Path) -> None:
     write_tensors(
         checkpoint,
         {
             "settings": plan.settings,
-            "course": vars(course),
+            "history": vars(history),
             "state": None if state is None else vars(state),
         },
     )

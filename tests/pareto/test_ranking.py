@@ -91,4 +91,4 @@ def test_behind_are_those_of_a_higher_rank(points: list[tuple[int, ...]]) -> Non
     for i, each in enumerate(points):
         ranking.put(i, each)
     for i, rank in enumerate(ranked):
-        assert ranking.behind(i) == sum(other > rank for other in ranked)
+        assert ranking.count_worse(i) == sum(other > rank for other in ranked)

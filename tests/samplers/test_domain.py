@@ -17,7 +17,7 @@ from optuna.distributions import (
 )
 
 from optnas import Study, choose, maximize, ops, repeat
-from optnas.samplers.domain import Domain, FlatDomain, crossed, everything, mutated, neighbours, sampled
+from optnas.samplers.domain import Domain, FlatDomain, crossed, enumerated, mutated, neighbours, sampled
 from optnas.space import Node
 from optnas.space.closing import active
 from optnas.study_domain import StudyDomain
@@ -64,7 +64,7 @@ def test_a_mutation_differs_and_a_neighbour_differs_in_one_decision(space: Node,
 @given(spaces(continuous=False), seeds)
 def test_everything_is_every_candidate_once(space: Node, seed: int) -> None:
     domain = domain_of(space)
-    found = everything(domain, 300)
+    found = enumerated(domain, 300)
     if found is None:
         return
     told = {tuple(sorted(params.items(), key=str)) for params in found}
@@ -85,9 +85,9 @@ def test_a_space_too_large_is_not_enumerated_at_all() -> None:
             return super().decided(decide)
 
     ops_of = CategoricalDistribution(["conv", "pool", "skip"])
-    assert everything(Counting({f"layer{i}.op": ops_of for i in range(20)}), 10_000) is None
+    assert enumerated(Counting({f"layer{i}.op": ops_of for i in range(20)}), 10_000) is None
     assert asked < 20
-    assert len(everything(Counting({f"layer{i}.op": ops_of for i in range(5)}), 10_000) or ()) == 243
+    assert len(enumerated(Counting({f"layer{i}.op": ops_of for i in range(5)}), 10_000) or ()) == 243
 
 
 def test_a_deep_narrow_space_is_enumerated_however_improbable_its_depths() -> None:
@@ -101,7 +101,7 @@ def test_a_deep_narrow_space_is_enumerated_however_improbable_its_depths() -> No
             return params
 
     more = CategoricalDistribution(["stop", "more"])
-    found = everything(Caterpillar({f"layer{i}": more for i in range(30)}), 31)
+    found = enumerated(Caterpillar({f"layer{i}": more for i in range(30)}), 31)
     assert found is not None
     assert len(found) == 31
 

@@ -53,7 +53,7 @@ def test_how_a_candidate_is_trained_tells_a_slow_learner_from_a_bad_network() ->
     finished = several(40)
 
     def error(domain: Domain) -> float:
-        ends = Forecast(domain, SIGNS).ends(finished, 1, [slow])
+        ends = Forecast(domain, SIGNS).predict(finished, 1, [slow])
         assert ends is not None
         return float(abs(ends.at(0)[0, 0] - (0.3 / (1 + math.log(32)) - 1)))
 
@@ -62,7 +62,7 @@ def test_how_a_candidate_is_trained_tells_a_slow_learner_from_a_bad_network() ->
 
 
 def test_what_is_the_same_at_the_rung_and_at_the_end_is_known() -> None:
-    ends = Forecast(Networks(SPACE), SIGNS).ends(several(20), 1, several(3))
+    ends = Forecast(Networks(SPACE), SIGNS).predict(several(20), 1, several(3))
     assert ends is not None
     assert (ends.at(3)[:, 1] == ends.at(0)[:, 1]).all()
     assert ends.at(0)[:, 1].tolist() == [o.params["width"] for o in several(3)]
@@ -73,22 +73,22 @@ def test_complete_trials_are_judged_as_if_they_were_not_known() -> None:
     finished = several(20)
     lucky = dataclasses.replace(finished[5], values=np.array([-0.999, finished[5].values[1]]))
     finished[5] = lucky
-    ends = Forecast(Networks(SPACE), SIGNS).ends(finished, 1, [lucky])
+    ends = Forecast(Networks(SPACE), SIGNS).predict(finished, 1, [lucky])
     assert ends is not None
     assert ends.at(0)[0, 0] > -0.95
 
 
 def test_too_few_tell_nothing() -> None:
-    assert Forecast(Networks(SPACE), SIGNS).ends(several(7), 1, several(1)) is None
-    assert Forecast(Networks(SPACE), SIGNS).ends(several(20), 3, several(1)) is None
-    assert Forecast(Networks(SPACE), SIGNS).ends(several(20), 1, []) is None
+    assert Forecast(Networks(SPACE), SIGNS).predict(several(7), 1, several(1)) is None
+    assert Forecast(Networks(SPACE), SIGNS).predict(several(20), 3, several(1)) is None
+    assert Forecast(Networks(SPACE), SIGNS).predict(several(20), 1, []) is None
 
 
 def test_whoever_begins_late_forecasts_the_same() -> None:
     early, some = Forecast(Networks(SPACE), SIGNS), several(30)
     for count in range(8, 30):
-        early.ends(some[:count], 1, some[:1])
-    ours, theirs = (f.ends(some, 1, some[:3]) for f in (early, Forecast(Networks(SPACE), SIGNS)))
+        early.predict(some[:count], 1, some[:1])
+    ours, theirs = (f.predict(some, 1, some[:3]) for f in (early, Forecast(Networks(SPACE), SIGNS)))
     assert ours is not None
     assert theirs is not None
     assert ours.at(1) == pytest.approx(theirs.at(1))
@@ -98,7 +98,7 @@ def test_whoever_begins_late_forecasts_the_same() -> None:
 def test_what_diverged_spoils_nothing(value: float) -> None:
     finished = several(20)
     finished[3].rungs[1][0] = value  # type: ignore[index]
-    ends = Forecast(Networks(SPACE), SIGNS).ends(finished, 1, several(2))
+    ends = Forecast(Networks(SPACE), SIGNS).predict(finished, 1, several(2))
     assert ends is not None
     assert np.isfinite(ends.at(1)).all()
 

@@ -37,9 +37,9 @@ def test_to_believe_its_prediction_changes_no_mean_and_makes_it_surer() -> None:
     X = RNG.random((20, 2))
     process = fitted(X.sum(axis=1), X)
     new, others = RNG.random((3, 2)), RNG.random((10, 2))
-    believing = process.believing(new)
-    assert believing.predict(others)[0] == pytest.approx(process.predict(others)[0], abs=1e-3)
-    assert (believing.predict(new)[1] < process.predict(new)[1]).all()
+    condition_on_prediction = process.condition_on_prediction(new)
+    assert condition_on_prediction.predict(others)[0] == pytest.approx(process.predict(others)[0], abs=1e-3)
+    assert (condition_on_prediction.predict(new)[1] < process.predict(new)[1]).all()
 
 
 @pytest.mark.parametrize("values", [np.ones(5), np.array([1.0, 1, 1, 1, 2])])

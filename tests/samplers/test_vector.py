@@ -12,7 +12,7 @@ from optuna.distributions import (
 )
 
 from optnas.samplers.domain import FlatDomain, sampled
-from optnas.samplers.vector import FixedShape
+from optnas.samplers.vector import VectorSpace
 
 EVERY_KIND: dict[str, BaseDistribution] = {
     "real": FloatDistribution(-3, 5),
@@ -30,7 +30,7 @@ EVERY_KIND: dict[str, BaseDistribution] = {
 @pytest.mark.parametrize("seed", range(5))
 def test_decoding_gives_back_what_was_encoded(seed: int) -> None:
     domain = FlatDomain(EVERY_KIND)
-    shape = FixedShape(domain)
+    shape = VectorSpace(domain)
     params = sampled(domain, random.Random(seed))
     places = shape.places(params)
     assert np.all((places >= 0) & (places <= 1))
@@ -44,7 +44,7 @@ def test_decoding_gives_back_what_was_encoded(seed: int) -> None:
 
 
 def test_numbers_of_two_values_are_categorical_and_those_of_very_many_continuous() -> None:
-    shape = FixedShape(FlatDomain(EVERY_KIND))
+    shape = VectorSpace(FlatDomain(EVERY_KIND))
     assert len(shape.continuous) == 3
     assert [len(places) for places in shape.stepped] == [11, 5, 249]
     assert shape.categories == [2, 3]
@@ -52,7 +52,7 @@ def test_numbers_of_two_values_are_categorical_and_those_of_very_many_continuous
 
 
 def test_what_a_candidate_has_not_is_left_open() -> None:
-    shape = FixedShape(FlatDomain(EVERY_KIND))
+    shape = VectorSpace(FlatDomain(EVERY_KIND))
     assert np.isnan(shape.places({})).all()
     np.testing.assert_allclose(shape.shares({}), [[0.5, 0.5, 0], [1 / 3] * 3])
 
@@ -60,8 +60,8 @@ def test_what_a_candidate_has_not_is_left_open() -> None:
 def test_parameters_that_a_candidate_does_not_need_are_left_out() -> None:
     domain = FlatDomain(
         {"op": CategoricalDistribution(["conv", "pool", "skip"]), "width": IntDistribution(1, 9)},
-        unasked={"width": {"op": frozenset({"pool", "skip"})}},
+        inactive_with={"width": {"op": frozenset({"pool", "skip"})}},
     )
-    shape = FixedShape(domain)
+    shape = VectorSpace(domain)
     assert shape.decoded([], [0.5], [[1, 0, 0]]) == {"op": "conv", "width": 5}
     assert shape.decoded([], [0.5], [[0, 1, 0]]) == {"op": "pool"}

@@ -13,7 +13,7 @@ from optnas import Study, Training, data, maximize, minimize, ops, tasks
 from optnas.ops.sequence_modules import States
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
-from optnas.train.forwards import forwards
+from optnas.train.forwards import replaced_forwards
 from optnas.train.precision import in_precision
 from optnas.train.recurrence import faster_recurrence
 
@@ -24,8 +24,8 @@ def plus(number: float, x: Tensor) -> Tensor:
 
 def test_changes_of_one_layer_come_off_in_the_order_they_went_on() -> None:
     layer, x = nn.Identity(), torch.zeros(1)
-    with forwards(layer, lambda each: partial(plus, 1.0)):
-        with forwards(layer, lambda each: partial(plus, 2.0)):
+    with replaced_forwards(layer, lambda each: partial(plus, 1.0)):
+        with replaced_forwards(layer, lambda each: partial(plus, 2.0)):
             assert layer(x) == 2
         assert layer(x) == 1
     assert layer(x) == 0
@@ -34,7 +34,7 @@ def test_changes_of_one_layer_come_off_in_the_order_they_went_on() -> None:
 
 def test_a_failure_within_leaves_every_layer_as_it_was() -> None:
     layers = nn.Sequential(nn.Identity(), nn.Identity())
-    with pytest.raises(ZeroDivisionError), forwards(layers[0], lambda each: partial(plus, 1.0)):
+    with pytest.raises(ZeroDivisionError), replaced_forwards(layers[0], lambda each: partial(plus, 1.0)):
         raise ZeroDivisionError
     assert all("forward" not in vars(layer) for layer in layers.modules())
 

@@ -10,7 +10,7 @@ from optnas import Training, UserError, data, parse, tasks
 from optnas.data import Split
 from optnas.data.streamed import Streamed
 from optnas.train import fit
-from optnas.train.graph import GraphedStep, why_not
+from optnas.train.graph import GraphedStep, reason_not_to_record
 from optnas.train.loop import _usual_step
 from optnas.train.optimizers import OPTIMIZERS, make_optimizer
 from optnas.train.weights import FlatWeights
@@ -103,11 +103,11 @@ def test_a_step_that_cannot_be_recorded_trains_on_without_and_says_why() -> None
 def test_what_does_not_suit_a_graph_is_told() -> None:
     held = Split(torch.zeros(2, 1), torch.zeros(2))
     streamed = Streamed.__new__(Streamed)
-    assert why_not(held, 1000, 1, own_step=False) is None
-    assert why_not(held, 1000, 1, own_step=True) == "the task has a training step of its own"
-    assert why_not(held, 1000, 4, own_step=False) == "batches in 4 pieces"
-    assert why_not(streamed, 1000, 1, own_step=False) == "streamed data"
-    assert why_not(held, 3, 1, own_step=False) == "only 3 full batches, too few to be worth it"
+    assert reason_not_to_record(held, 1000, 1, own_step=False) is None
+    assert reason_not_to_record(held, 1000, 1, own_step=True) == "the task has a training step of its own"
+    assert reason_not_to_record(held, 1000, 4, own_step=False) == "batches in 4 pieces"
+    assert reason_not_to_record(streamed, 1000, 1, own_step=False) == "streamed data"
+    assert reason_not_to_record(held, 3, 1, own_step=False) == "only 3 full batches, too few to be worth it"
 
 
 def test_whether_to_record_is_yes_or_no() -> None:

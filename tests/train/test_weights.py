@@ -94,10 +94,10 @@ def test_the_average_follows_the_weights_and_takes_their_place_only_within() -> 
     module.weight.data.fill_(1.0)
     average.update()  # decay 2/11, so early
     module.weight.data.fill_(2.0)
-    with average.in_place():
+    with average.applied():
         assert module.weight.item() == pytest.approx(9 / 11)
     assert module.weight.item() == 2.0
-    average.keep()
+    average.apply()
     assert module.weight.item() == pytest.approx(9 / 11)
 
 
@@ -106,7 +106,7 @@ def test_without_a_decay_there_is_no_average() -> None:
     average = Average(FlatWeights(module), 0.0)
     module.weight.data.fill_(3.0)
     average.update()
-    with average.in_place():
+    with average.applied():
         assert module.weight.item() == 3.0
-    average.keep()
+    average.apply()
     assert module.weight.item() == 3.0

@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from optnas import Study, Training, choose, data, maximize, minimize, ops, tasks
-from optnas.trials.progress import Progress, counting, front, suggesting
+from optnas.trials.progress import Progress, front, sampler_share, worst_useful
 from tests.files import call
 
 
@@ -22,9 +22,9 @@ def ended(seconds: float, suggested: float | None) -> optuna.trial.FrozenTrial:
 
 
 def test_the_sampler_s_share_is_of_the_time_of_the_trials_that_say_so() -> None:
-    assert suggesting([ended(2.0, 0.1), ended(8.0, 0.4), ended(100.0, None)]) == pytest.approx(0.05)
-    assert suggesting([ended(2.0, None)]) is None
-    assert suggesting([]) is None
+    assert sampler_share([ended(2.0, 0.1), ended(8.0, 0.4), ended(100.0, None)]) == pytest.approx(0.05)
+    assert sampler_share([ended(2.0, None)]) is None
+    assert sampler_share([]) is None
 
 
 def test_a_trial_s_record_says_how_long_the_sampler_took(
@@ -42,7 +42,7 @@ def test_a_trial_s_record_says_how_long_the_sampler_took(
     for trial in opened.trials:
         if "twin" not in trial.user_attrs:
             assert 0 < trial.user_attrs["run"]["suggest_seconds"] < trial.duration.total_seconds()
-    assert 0 < suggesting(opened.trials) < 1  # type: ignore[operator]
+    assert 0 < sampler_share(opened.trials) < 1  # type: ignore[operator]
     monkeypatch.chdir(tmp_path)
     told = call("status").output
     assert "sampler" in told
@@ -70,8 +70,8 @@ def test_status_says_what_is_of_use_without_the_study_s_file(
     told = call("status").output
     assert "accuracy ↑  best 0.9000  of use above 0.8000" in told
     # A fifth of the way to what the most frequent class would have, 14 of 36.
-    assert counting(usual, front(usual))[0] == pytest.approx(0.9 + 0.2 * (14 / 36 - 0.9))
-    assert counting(stated, front(stated)) == [0.8, None]
+    assert worst_useful(usual, front(usual))[0] == pytest.approx(0.9 + 0.2 * (14 / 36 - 0.9))
+    assert worst_useful(stated, front(stated)) == [0.8, None]
     # Hypervolume counts from what was said: here one trial has some.
     kept = Progress.of(stated, 1, since=0.0, finished_before=0).hypervolume
     assert Progress.of(usual, 1, since=0.0, finished_before=0).hypervolume == kept == 0
@@ -82,4 +82,4 @@ def test_status_says_what_is_of_use_without_the_study_s_file(
     # Another limit may be given to a study that is there.
     opened("stated", above=0.85)
     again = optuna.load_study(study_name="stated", storage=storage)
-    assert counting(again, front(again))[0] == 0.85
+    assert worst_useful(again, front(again))[0] == 0.85

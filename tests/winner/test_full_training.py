@@ -12,7 +12,7 @@ from optnas.checkpoints.state import read_tensors, write_tensors
 from optnas.tasks import Step
 from optnas.train.loop import evaluate
 from optnas.winner import full_training
-from optnas.winner.full_training import Course, Plan, on_test_part, train_seed
+from optnas.winner.full_training import Plan, TrainingHistory, test_metrics, train_seed
 from tests.faults import full_disk
 
 NETWORK = "seq(conv(8), norm, relu, dropout(0.2), maxpool(2), head)"
@@ -38,14 +38,14 @@ def plan(**changes: object) -> Plan:
     return dataclasses.replace(whole, **changes)
 
 
-def same(a: Course, b: Course) -> bool:
+def same(a: TrainingHistory, b: TrainingHistory) -> bool:
     equal = all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights)
     return equal and (a.curve, a.best, a.ended) == (b.curve, b.best, b.ended)
 
 
-def killed_at(epoch: int) -> full_training.Watch:
-    def watch(course: Course) -> None:
-        if len(course.curve) == epoch:
+def killed_at(epoch: int) -> full_training.HistoryCallback:
+    def watch(history: TrainingHistory) -> None:
+        if len(history.curve) == epoch:
             raise Killed
 
     return watch
@@ -55,12 +55,12 @@ def test_the_weights_are_those_of_the_best_epoch_on_validation(tmp_path: Path) -
     # A constant, much too large rate: later epochs are often worse.
     training = Training(epochs=8, lr=0.1, schedule="constant", optimizer="rmsprop")
     wanted = plan(training=training)
-    course = train_seed(wanted, 2, tmp_path / "seed")
-    accuracies = [metrics["accuracy"] for metrics in course.curve]
+    history = train_seed(wanted, 2, tmp_path / "seed")
+    accuracies = [metrics["accuracy"] for metrics in history.curve]
     assert len(accuracies) == 8
-    assert course.best == 1 + accuracies.index(max(accuracies)) != 8
+    assert history.best == 1 + accuracies.index(max(accuracies)) != 8
     module = wanted.build(0)
-    module.load_state_dict(course.weights)
+    module.load_state_dict(history.weights)
     splits = wanted.task.data.splits
     found = evaluate(module, wanted.task, splits.validation, splits.prepare)
     assert found["accuracy"] == pytest.approx(max(accuracies), abs=0.005)
@@ -79,7 +79,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_very_same(tmp_path: Path) -
         train_seed(plan(), 1, tmp_path / "b", killed_at(4))
     torch.manual_seed(99)
     seen: list[int] = []
-    resumed = train_seed(plan(), 1, tmp_path / "b", lambda course: seen.append(len(course.curve)))
+    resumed = train_seed(plan(), 1, tmp_path / "b", lambda history: seen.append(len(history.curve)))
     assert seen == [3, 4, 5], "from the last checkpoint on"
     assert same(resumed, undisturbed)
     again = train_seed(plan(), 1, tmp_path / "b", killed_at(0))
@@ -93,16 +93,16 @@ def test_a_full_disk_stops_it_with_what_was_saved_and_it_can_go_on(tmp_path: Pat
     with full_disk(1000), pytest.raises(UserError, match="what was saved before is kept"):
         train_seed(plan(), 1, tmp_path / "b")
     seen: list[int] = []
-    resumed = train_seed(plan(), 1, tmp_path / "b", lambda course: seen.append(len(course.curve)))
+    resumed = train_seed(plan(), 1, tmp_path / "b", lambda history: seen.append(len(history.curve)))
     assert seen[0] == 2
     assert same(resumed, undisturbed)
 
 
 def test_patience_stops_when_no_epoch_has_been_better(tmp_path: Path) -> None:
     still = Training(epochs=50, lr=1e-12, optimizer="sgd")
-    course = train_seed(plan(training=still, patience=3), 0, tmp_path / "seed")
-    assert len(course.curve) == course.best + 3 < 50
-    assert course.ended == "no better epoch in 3"
+    history = train_seed(plan(training=still, patience=3), 0, tmp_path / "seed")
+    assert len(history.curve) == history.best + 3 < 50
+    assert history.ended == "no better epoch in 3"
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,12 @@ def test_the_test_part_is_not_looked_at_before_the_end(tmp_path: Path) -> None:
     poisoned = plan(task=tasks.classification(data.Data("digits", lambda: splits)))
     splits.test.x.fill_(0)
     assert same(train_seed(poisoned, 0, tmp_path / "b"), clean)
-    assert on_test_part(poisoned, clean)["accuracy"] < 0.2 < on_test_part(plan(), clean)["accuracy"]
+    assert test_metrics(poisoned, clean)["accuracy"] < 0.2 < test_metrics(plan(), clean)["accuracy"]
 
 
 def test_data_without_a_test_part_has_no_test_metrics(tmp_path: Path) -> None:
     wanted = plan(task=tasks.classification(data.digits(test=0)), training=Training(epochs=1))
-    assert on_test_part(wanted, train_seed(wanted, 0, tmp_path / "seed")) == {}
+    assert test_metrics(wanted, train_seed(wanted, 0, tmp_path / "seed")) == {}
 
 
 @dataclasses.dataclass(frozen=True)
