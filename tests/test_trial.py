@@ -158,7 +158,7 @@ def test_a_bug_in_a_user_s_op_fails_the_trial_with_its_place() -> None:
     space = ops.seq(ops.conv(4), broken_activation(), ops.head())
     (trial,) = search(trained(space=space))
     assert trial.state == TrialState.FAIL
-    assert trial.user_attrs["reason"].startswith("RuntimeError: boom (test_objective.py:")
+    assert trial.user_attrs["reason"].startswith("RuntimeError: boom (test_trial.py:")
 
 
 def test_the_pruner_ends_a_trial_at_a_rung() -> None:

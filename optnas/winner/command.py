@@ -32,7 +32,13 @@ from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, REASON
 from optnas.winner.card import over_seeds
 from optnas.winner.folder import Trained, check_folder, checkpoint_of, finished, write
-from optnas.winner.full_training import Plan, TrainingHistory, check_settings, test_metrics, train_seed
+from optnas.winner.full_training import (
+    Plan,
+    TrainingHistory,
+    check_settings,
+    metrics_on_test_part,
+    train_seed,
+)
 
 __all__ = ["TrainOptions", "train_command"]
 
@@ -207,7 +213,7 @@ def _train(job: _Job, seeds: list[int], console: Console) -> None:
         with _display(job, seeds, console) as watch:
             histories = [train_seed(job.plan, seed, checkpoint_of(job.folder, seed), watch) for seed in seeds]
         # The test part is used only now.
-        tests = [test_metrics(job.plan, history) for history in histories]
+        tests = [metrics_on_test_part(job.plan, history) for history in histories]
         record = write(job.folder, Trained(job.study, job.trial, job.plan, histories, tests))
         console.print(f"Wrote {job.folder}; load it by optnas.load({str(job.folder)!r}).", highlight=False)
     console.print(_results(record))

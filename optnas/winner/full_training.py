@@ -22,7 +22,14 @@ from optnas.train.device import default_device, forked_random
 from optnas.train.loop import Diverged, evaluate, fit
 from optnas.train.training import Training
 
-__all__ = ["HistoryCallback", "Plan", "TrainingHistory", "check_settings", "test_metrics", "train_seed"]
+__all__ = [
+    "HistoryCallback",
+    "Plan",
+    "TrainingHistory",
+    "check_settings",
+    "metrics_on_test_part",
+    "train_seed",
+]
 
 # The most training time that a killed training loses. Epochs may take milliseconds: a checkpoint after
 # each of them would cost more than the epoch.
@@ -170,7 +177,7 @@ def train_seed(
     return history
 
 
-def test_metrics(plan: Plan, history: TrainingHistory) -> dict[str, float]:
+def metrics_on_test_part(plan: Plan, history: TrainingHistory) -> dict[str, float]:
     """Return the metrics of the best epoch's weights on the test part; empty if the data has no test part.
 
     They are computed as by a user who loads the weights: by PyTorch's own layers, in float32.

@@ -110,11 +110,11 @@ def test_what_is_of_no_use_any_more_and_what_begins_to_change_late_are_no_troubl
 
     forecast, finished = Forecast(Narrower(SPACE), SIGNS), several(20)
     wide = trained(99, 0.01, 64, state=TrialState.PRUNED)
-    ends = forecast.ends(finished, 1, [wide])
+    ends = forecast.predict(finished, 1, [wide])
     assert ends is not None
     assert np.isfinite(ends.at(1)).all()
     # A cost that was the same at the rung and at the end so far is measured anew, and differs.
     finished[-1] = dataclasses.replace(finished[-1], values=finished[-1].values + np.array([0.0, 1.0]))
-    ends = forecast.ends(finished, 1, [wide])
+    ends = forecast.predict(finished, 1, [wide])
     assert ends is not None
     assert np.isfinite(ends.at(1)).all()

@@ -12,7 +12,7 @@ from optnas.checkpoints.state import read_tensors, write_tensors
 from optnas.tasks import Step
 from optnas.train.loop import evaluate
 from optnas.winner import full_training
-from optnas.winner.full_training import Plan, TrainingHistory, test_metrics, train_seed
+from optnas.winner.full_training import Plan, TrainingHistory, metrics_on_test_part, train_seed
 from tests.faults import full_disk
 
 NETWORK = "seq(conv(8), norm, relu, dropout(0.2), maxpool(2), head)"
@@ -145,12 +145,16 @@ def test_the_test_part_is_not_looked_at_before_the_end(tmp_path: Path) -> None:
     poisoned = plan(task=tasks.classification(data.Data("digits", lambda: splits)))
     splits.test.x.fill_(0)
     assert same(train_seed(poisoned, 0, tmp_path / "b"), clean)
-    assert test_metrics(poisoned, clean)["accuracy"] < 0.2 < test_metrics(plan(), clean)["accuracy"]
+    assert (
+        metrics_on_test_part(poisoned, clean)["accuracy"]
+        < 0.2
+        < metrics_on_test_part(plan(), clean)["accuracy"]
+    )
 
 
 def test_data_without_a_test_part_has_no_test_metrics(tmp_path: Path) -> None:
     wanted = plan(task=tasks.classification(data.digits(test=0)), training=Training(epochs=1))
-    assert test_metrics(wanted, train_seed(wanted, 0, tmp_path / "seed")) == {}
+    assert metrics_on_test_part(wanted, train_seed(wanted, 0, tmp_path / "seed")) == {}
 
 
 @dataclasses.dataclass(frozen=True)
