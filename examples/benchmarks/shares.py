@@ -16,6 +16,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from optnas import UserError, pareto
+from optnas.pareto.scale import is_wide
 from optnas.trials.record import TWIN
 from optnas.trials.rungs import rungs_of
 
@@ -86,10 +87,7 @@ class Region:
         if not len(every):
             raise UserError("no search found anything better than the floor: give another --floor")
         self._floor = floor
-        self._decades = [
-            j > 0 and bool((column > 0).all()) and column.max() > 10 * column.min()
-            for j, column in enumerate(every.T)
-        ]
+        self._decades = [j > 0 and is_wide(column) and column.min() > 0 for j, column in enumerate(every.T)]
         every = self._raw(every)
         self._low = every.min(axis=0)
         self._high = every.max(axis=0)

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from optnas.pareto.scale import Points, scaled_to
 
-__all__ = ["best_first", "crowding", "front", "ranks"]
+__all__ = ["best_first", "crowding", "dominates", "front", "ranks"]
+
+
+def dominates(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether points dominate others: no worse in any objective and better in one.
+
+    Shapes (…, objectives), broadcast.
+    """
+    return np.asarray((points <= others).all(axis=-1) & (points < others).any(axis=-1))
 
 
 def front(points: Points) -> NDArray[np.intp]:

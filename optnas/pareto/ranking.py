@@ -7,7 +7,8 @@ from collections.abc import Hashable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from optnas.pareto import contributions, crowding, ranks
+from optnas.pareto.dominance import crowding, dominates, ranks
+from optnas.pareto.hypervolume import contributions
 
 __all__ = ["Ranking"]
 
@@ -114,7 +115,7 @@ class Ranking:
 
     def _insert(self, point: NDArray[np.float64]) -> None:
         points, rank_of = self._points.reshape(-1, len(point)), self._ranks
-        dominators = rank_of[_dominate(points, point)]
+        dominators = rank_of[dominates(points, point)]
         rank = 0 if len(dominators) == 0 else int(dominators.max()) + 1
         by_rank = np.argsort(rank_of, kind="stable")
         ends = np.cumsum(np.bincount(rank_of))
@@ -128,19 +129,14 @@ class Ranking:
         self._ranks = np.append(rank_of, rank)
 
 
-def _dominate(points: NDArray[np.float64], point: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return for each of ``points`` whether it dominates ``point``, shapes (…, objectives) broadcast."""
-    return np.asarray((points <= point).all(axis=-1) & (points < point).any(axis=-1))
-
-
 def _dominated_by(front: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which of ``points`` are dominated by any of ``front``, none of which dominates another."""
     if points.shape[1] != 2:
-        return np.asarray(_dominate(front[:, None], points).any(axis=0))
+        return np.asarray(dominates(front[:, None], points).any(axis=0))
     # Of the front's points that are no worse in the first objective, the nearest is the best in the second.
     front = front[np.argsort(front[:, 0])]
     nearest = np.searchsorted(front[:, 0], points[:, 0], side="right") - 1
-    return np.asarray((nearest >= 0) & _dominate(front[nearest], points))
+    return np.asarray((nearest >= 0) & dominates(front[nearest], points))
 
 
 def _in_places(points: NDArray[np.float64]) -> NDArray[np.float64]:

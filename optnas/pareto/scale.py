@@ -5,25 +5,34 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Points", "in_decades", "scaled", "scaled_to"]
+__all__ = ["WIDE", "Points", "decades", "in_decades", "is_wide", "scaled", "scaled_to"]
 
 Points = NDArray[np.float64]
 """Array of shape (points, objectives)."""
 
 
+WIDE = 10.0
+"""Values that span more than this factor are compared by their logarithms."""
+
+
+def is_wide(values: NDArray[np.float64]) -> bool:
+    """Return whether finite values of one sign span more than a factor of ten."""
+    one_sign = bool((values > 0).all() or (values < 0).all())
+    magnitude = np.abs(values)
+    return one_sign and bool(np.isfinite(values).all()) and bool(magnitude.max() > WIDE * magnitude.min())
+
+
+def decades(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the decimal logarithms of values, with their sign."""
+    return np.asarray(np.sign(values) * np.log10(np.maximum(np.abs(values), 1e-300)))
+
+
 def in_decades(points: Points) -> Points:
     """Return the points with the values of every wide objective replaced by decimal logarithms.
 
-    An objective is wide if its values have one sign and span more than a factor of ten, as costs do.
+    Costs are wide (:func:`is_wide`), for instance.
     """
-    columns = []
-    for column in points.T:
-        magnitude = np.abs(column)
-        one_sign = bool((column > 0).all() or (column < 0).all())
-        if one_sign and np.isfinite(column).all() and magnitude.max() > 10 * magnitude.min():
-            column = np.sign(column) * np.log10(magnitude)
-        columns.append(column)
-    return np.stack(columns, axis=1)
+    return np.stack([decades(column) if is_wide(column) else column for column in points.T], axis=1)
 
 
 def scaled(points: Points) -> Points:

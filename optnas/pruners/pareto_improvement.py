@@ -102,7 +102,7 @@ class ParetoImprovementPruner(BasePruner):
         noise = np.random.default_rng(0).standard_normal((_DRAWN, 1, len(signs)))
         drawn = np.maximum(ends.at(noise), region.best(signs))
         front = complete[pareto.front(complete)][:, None, None]
-        dominated = np.any(np.all(front <= drawn, axis=3) & np.any(front < drawn, axis=3), axis=0)
+        dominated = pareto.dominates(front, drawn).any(axis=0)
         useless = dominated | np.any(drawn > region.worst(complete.min(axis=0), signs), axis=2)
         return np.asarray(1 - np.mean(useless, axis=0))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import UserError
+from optnas.pareto.scale import is_wide
 from optnas.reports.numbers import short
 from optnas.reports.terminal import objective_names
 from optnas.trials.progress import front
@@ -67,8 +69,8 @@ def front_figure(study: optuna.Study) -> Figure:
 
 
 def _axis(values: list[float]) -> dict[str, Any]:
-    wide = min(values) > 0 and max(values) > 10 * min(values)
-    return {"type": "log", "dtick": 1} if wide else {"type": "linear"}
+    wide = is_wide(np.array(values))
+    return {"type": "log", "dtick": 1} if wide and min(values) > 0 else {"type": "linear"}
 
 
 def _points(trials: list[FrozenTrial]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from optnas.samplers.domain import Domain
+from optnas.samplers.positions import position
 
 __all__ = ["Encoding"]
 
@@ -97,10 +98,7 @@ def _place(distribution: BaseDistribution, value: Any) -> float:
         if not numeric(distribution):
             return distribution.to_internal_repr(value)
         return sorted(distribution.choices).index(value) / (len(distribution.choices) - 1)  # type: ignore[type-var]
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
-    if distribution.log:  # type: ignore[attr-defined]
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return float((value - low) / (high - low))
+    return position(distribution, value)
 
 
 def _families(distributions: Mapping[str, BaseDistribution]) -> list[tuple[BaseDistribution, list[str]]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from optuna.trial import TrialState
 
 from optnas import pareto
+from optnas.pareto.scale import WIDE, decades, is_wide
 from optnas.samplers.domain import Domain
 from optnas.samplers.encoding import Encoding
 from optnas.samplers.fidelity import Evidence
@@ -37,9 +38,8 @@ _FITTED = 120
 # a known objective is exact: there the reference point lies just far enough beyond it that even the most
 # expensive candidate adds hypervolume.
 _BEYOND, _BEYOND_KNOWN = 0.1, 0.01
-# Objectives whose values span such a factor are compared in decades: known ones by their least and greatest
-# value, modelled ones if these quantiles of the first trials span a proportionate factor.
-_WIDE = 10.0
+# A modelled objective is compared in decades if these quantiles of the first trials span the factor that is
+# proportionate to the one of all values.
 _FIRST, _USUAL = 10, (0.25, 0.75)
 # A candidate counts as at most this much cheaper than the cheapest of the front inside the region of
 # interest, as a share of the range of all candidates.
@@ -345,27 +345,19 @@ def _scales(values: Array, known: Array) -> list[Scale]:
     for found, column in zip(values.T, known.T, strict=True):
         if np.isfinite(column).all():
             every = np.concatenate([found, column])
-            wide = _one_sign(every) and _ratio(every) > _WIDE
+            wide = is_wide(every)
         else:
             usual = np.quantile(found[:_FIRST], _USUAL)
             enough = len(found) >= _FIRST and found.min() > 0
-            wide = enough and _ratio(usual) > _WIDE ** (_USUAL[1] - _USUAL[0])
-        scales.append(_decades if wide else _unchanged)
+            wide = enough and _ratio(usual) > WIDE ** (_USUAL[1] - _USUAL[0])
+        scales.append(decades if wide else _unchanged)
     return scales
-
-
-def _one_sign(column: Array) -> bool:
-    return bool((column > 0).all() or (column < 0).all())
 
 
 def _ratio(column: Array) -> float:
     """Return the ratio of the greatest to the least magnitude."""
     magnitude = np.abs(column)
     return float(magnitude.max() / magnitude.min())
-
-
-def _decades(values: Array) -> Array:
-    return np.sign(values) * np.log10(np.maximum(np.abs(values), 1e-300))
 
 
 def _unchanged(values: Array) -> Array:

@@ -16,6 +16,7 @@ from optuna.distributions import (
 )
 
 from optnas.samplers.domain import Domain, fits
+from optnas.samplers.positions import position, value_at
 
 __all__ = ["VectorSpace"]
 
@@ -48,7 +49,7 @@ class VectorSpace:
                 if len(values) > 1:
                     self._categorical[name] = values
             elif len(values) > 2:
-                places = np.array([_place(distribution, value) for value in values])
+                places = np.array([position(distribution, value) for value in values])
                 self._stepped[name] = values, places
         self.continuous = [[0.0, 1.0] for _ in self._continuous]
         self.stepped = [places.tolist() for _, places in self._stepped.values()]
@@ -69,7 +70,7 @@ class VectorSpace:
         """
         values: dict[str, Any] = {}
         for i, (name, distribution) in enumerate(self._continuous.items()):
-            values[name] = _at(distribution, float(x[i]))
+            values[name] = value_at(distribution, float(x[i]))
         for i, (name, (steps, places)) in enumerate(self._stepped.items()):
             values[name] = steps[int(np.argmin(np.abs(places - z[i])))]
         for i, (name, choices) in enumerate(self._categorical.items()):
@@ -81,7 +82,7 @@ class VectorSpace:
     def places(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
         """Return the positions of a candidate's numbers, shape (continuous + stepped,); NaN if inactive."""
         continuous = [
-            _place(distribution, params[name]) if fits(distribution, params.get(name)) else math.nan
+            position(distribution, params[name]) if fits(distribution, params.get(name)) else math.nan
             for name, distribution in self._continuous.items()
         ]
         stepped = [
@@ -122,24 +123,3 @@ def _only(distribution: BaseDistribution) -> Any:
     values = _values(distribution)
     assert values is not None
     return values[0]
-
-
-def _place(distribution: Any, value: float) -> float:
-    """Return the position of ``value`` between a number's lowest value, 0, and its highest, 1."""
-    low, high = distribution.low, distribution.high
-    if distribution.log:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return float((value - low) / (high - low))
-
-
-def _at(distribution: Any, place: float) -> Any:
-    """Return the value at a position in [0, 1]: the inverse of :func:`_place`."""
-    low, high, step = distribution.low, distribution.high, distribution.step
-    if distribution.log:
-        value = math.exp(math.log(low) + place * (math.log(high) - math.log(low)))
-    else:
-        value = low + place * (high - low)
-    if step is not None:
-        value = low + step * round((value - low) / step)
-    value = min(max(value, low), high)
-    return int(value) if isinstance(distribution, IntDistribution) else float(value)

@@ -17,6 +17,9 @@ class Average:
 
     The decay of step t is at most (1 + t) / (10 + t), so that a short training forgets its initial weights.
 
+    ``torch.optim.swa_utils.AveragedModel`` copies the whole module. This one keeps no module: it averages the
+    flat weights in one kernel, gives way to the weights and back in place, and resumes from a checkpoint.
+
     Args:
         weights: The weights to average.
         decay: From 0 (no average; every method then leaves the weights alone) to below 1.

@@ -8,7 +8,7 @@ from safetensors.torch import save
 from torch import nn
 
 from optnas import Node, ops
-from optnas.measure.file_size import _DTYPES, file_size
+from optnas.measure.file_size import file_size
 
 NETWORKS = [
     ops.seq(ops.conv(8), ops.norm(), ops.relu(), ops.head(10)),
@@ -27,6 +27,6 @@ def test_it_is_that_of_the_file_to_the_byte(network: Node, device: str) -> None:
 
 def test_numbers_of_other_types_count_what_they_take() -> None:
     module = nn.BatchNorm2d(1000).bfloat16()
-    for dtype in _DTYPES:
+    for dtype in (torch.float64, torch.float16, torch.int64, torch.int8, torch.uint8, torch.bool):
         module.register_buffer(f"as_{str(dtype)[6:]}", torch.zeros(3, dtype=dtype))
     assert file_size(module) == len(save(module.state_dict()))
