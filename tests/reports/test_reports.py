@@ -1,0 +1,123 @@
+"""What people see of a study: tables, files and figures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from rich.console import Console, RenderableType
+
+from optnas import UserError
+from optnas.reports.figures import front_figure, write_figure
+from optnas.reports.numbers import duration, short
+from optnas.reports.records import as_csv, as_record
+from optnas.reports.terminal import front_table, studies_view, trial_view
+from optnas.trials.progress import front
+from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    """Four trials, of which two are on the front, one is dominated and one was pruned."""
+    made = optuna.create_study(study_name="seen", directions=["maximize", "minimize"])
+    made.set_metric_names(["accuracy", "flops"])
+    for values in ((0.9, 1e4), (0.97, 2.5e6), (0.8, 3e6), None):
+        trial = made.ask()
+        trial.suggest_int("width", 1, 64)
+        ARCHITECTURE.put(trial, f"seq(conv(16), {'norm, relu, ' * 20}head)")
+        if values is None:
+            REASON.put(trial, "not among the best at rung 1")
+            made.tell(trial, state=TrialState.PRUNED)
+        else:
+            COSTS.put(trial, {"flops": values[1], "params": 123})
+            METRICS.put(trial, {"seconds": 1.5, "accuracy": values[0]})
+            made.tell(trial, values)
+    return made
+
+
+def printed(what: RenderableType, width: int = 80) -> list[str]:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(what)
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_the_front_fits_the_terminal_and_only_architectures_are_cut(study: optuna.Study, width: int) -> None:
+    header, *rows = printed(front_table(study, front(study)), width)
+    assert header.split()[:5] == ["trial", "accuracy", "↑", "flops", "↓"]
+    assert [row.split()[0] for row in rows] == ["1", "0"]
+    assert "2.5 M" in rows[0]
+    assert "10.0 k" in rows[1] or "10 k" in rows[1] or "10,000" in rows[1]
+    assert all(len(row) <= width and row.endswith("…") for row in rows)
+
+
+def test_rows_that_do_not_fit_are_counted(study: optuna.Study) -> None:
+    lines = printed(front_table(study, front(study), most_rows=1))
+    assert len(lines) == 3
+    assert lines[-1].strip() == "… and 1 more"
+
+
+def test_a_study_s_view_counts_every_state_and_says_its_best(study: optuna.Study) -> None:
+    text = "\n".join(printed(studies_view([study])))
+    for told in ("seen", "3 complete", "1 pruned", "0 failed", "2 on the front", "best 0.97"):
+        assert told in text
+
+
+def test_a_trial_s_view_says_why_it_ended(study: optuna.Study) -> None:
+    text = "\n".join(printed(trial_view(study, study.trials[3])))
+    assert "pruned: not among the best at rung 1" in text
+    assert "accuracy" not in text
+    assert "params = 123" in "\n".join(printed(trial_view(study, study.trials[0])))
+
+
+def test_records_are_plain_data(study: optuna.Study) -> None:
+    record = as_record(study, study.trials[0])
+    assert record["values"] == {"accuracy": 0.9, "flops": 1e4}
+    assert record["costs"]["params"] == 123
+    assert "reason" not in record
+    assert as_record(study, study.trials[3])["reason"] == "not among the best at rung 1"
+    rows = list(csv.DictReader(io.StringIO(as_csv(study, front(study)))))
+    assert [(row["number"], float(row["accuracy"]), row["params"]) for row in rows] == [
+        ("1", 0.97, "123"),
+        ("0", 0.9, "123"),
+    ]
+    assert rows[0]["width"] == str(study.trials[1].params["width"])
+
+
+def test_the_figure_shows_every_complete_trial_with_wide_costs_on_a_logarithmic_axis(
+    study: optuna.Study, tmp_path: Path
+) -> None:
+    figure = front_figure(study)
+    every, best = figure.data
+    assert sorted(every.x) == [1e4, 2.5e6, 3e6]
+    assert list(best.x) == [1e4, 2.5e6]
+    assert figure.layout.xaxis.type == "log"
+    assert figure.layout.yaxis.type is None
+    write_figure(figure, tmp_path / "front.html")
+    assert "3 trained architectures" in (tmp_path / "front.html").read_text()
+    with pytest.raises(UserError, match=r"\.html, \.svg, \.png or \.pdf"):
+        write_figure(figure, tmp_path / "front.gif")
+
+
+def test_what_cannot_be_drawn_says_so() -> None:
+    with pytest.raises(UserError, match="one objective; a front needs two"):
+        front_figure(optuna.create_study())
+    with pytest.raises(UserError, match="no complete trial yet"):
+        front_figure(optuna.create_study(directions=["minimize", "minimize"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.98607, "0.9861"), (921_760, "921.8 k"), (20.0, "20"), (1.23e6, "1.23 M"), (None, "–")],
+)
+def test_a_number_is_said_in_a_few_digits(value: float | None, said: str) -> None:
+    assert short(value) == said
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(100, "0:01:40"), (7_262.4, "2:01:02"), (None, "–")])
+def test_a_time_span_is_said_in_hours_minutes_and_seconds(seconds: float | None, said: str) -> None:
+    assert duration(seconds) == said
