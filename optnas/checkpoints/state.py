@@ -82,7 +82,7 @@ class State:
             ValueError: If there is no optimiser.
         """
         if self.optimizer is None or optimizer is None:
-            raise ValueError("a training with a step of its own cannot be gone on with")
+            raise ValueError("a training with a step of its own cannot be resumed")
         module.load_state_dict(self.module)
         # JSON keys are strings; the optimiser's keys are numbers.
         moments = {int(index): state for index, state in self.optimizer["state"].items()}

@@ -12,12 +12,10 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["Latency", "latency"]
+__all__ = ["Latency", "Timing", "latency"]
 
 _WARM_UP_SECONDS = 0.1
 _FEWEST_WARM_UPS = 3
-_FEWEST_SECONDS = 0.5
-_MOST_SECONDS = 4.0
 _BLOCK_SECONDS = 0.01
 _FEWEST_IN_BLOCK = 3
 _PAUSE_SECONDS = 0.02
@@ -26,8 +24,6 @@ _PAUSE_SECONDS = 0.02
 # machine that varies by some 7 %; another process on the same core makes it 1.6 to 2 times.
 _QUIET = 1.2
 _FEWEST_QUIET = 6
-_YARDSTICK_SIZE = 64
-_YARDSTICK_CALLS = 20
 
 Call = Callable[[], object]
 Timed = Callable[[Call], float]
@@ -50,7 +46,33 @@ class _Block(NamedTuple):
     calls: list[float]
 
 
-def latency(call: Call, device: torch.device) -> Latency:
+class Timing(NamedTuple):
+    """How long to look for quiet moments, and what tells that one is quiet.
+
+    Attributes:
+        fewest_seconds: The time that a measurement takes at least.
+        most_seconds: The time that it takes at most, for lack of quiet blocks; bursts of other work are
+            shorter.
+        yardstick: Makes a short call for a device, whose time shows what else the machine does.
+        yardstick_calls: How often that is called; the median counts.
+    """
+
+    fewest_seconds: float = 0.5
+    most_seconds: float = 4.0
+    yardstick: Callable[[torch.device], Call] = lambda device: _product(torch.ones(64, 64, device=device))
+    yardstick_calls: int = 20
+
+
+def _product(x: torch.Tensor) -> Call:
+    return lambda: x @ x
+
+
+def latency(
+    call: Call,
+    device: torch.device,
+    timing: Timing = Timing(),  # noqa: B008 - immutable
+    least: dict[tuple[str, int], float] = _least,
+) -> Latency:
     """Measure the latency of ``call``, which computes on ``device`` and need not wait for the result.
 
     After a warm-up, short blocks of calls are timed with pauses between them, each call by itself: by
@@ -60,47 +82,48 @@ def latency(call: Call, device: torch.device) -> Latency:
     process. On a quiet machine this takes half a second, except for the first time. For lack of quiet
     blocks it takes four seconds, and the quietest blocks count. Work that never pauses is no burst and
     stays in the figures.
+
+    Args:
+        call: What is timed.
+        device: Where it computes.
+        timing: How long to look for quiet blocks.
+        least: The yardstick's least time so far by device and number of threads; updated.
     """
     timed = _on_cuda if device.type == "cuda" else _by_the_clock
-    yardstick = _yardstick(device)
+    yardstick = timing.yardstick(device)
     _warm_up(call, timed)
     _warm_up(yardstick, timed)
     here = (str(device), torch.get_num_threads())
-    if here not in _least:
-        _least[here] = _watched(yardstick, timed)
+    if here not in least:
+        least[here] = _watched(yardstick, timed, timing)
     blocks: list[_Block] = []
     quiet, started = 0, time.perf_counter()
-    while len(blocks) < _FEWEST_QUIET or _goes_on(quiet, time.perf_counter() - started):
+    while len(blocks) < _FEWEST_QUIET or _goes_on(timing, quiet, time.perf_counter() - started):
         time.sleep(_PAUSE_SECONDS)
         with _no_collection():
-            blocks.append(_block(call, yardstick, timed))
-        _least[here] = min(_least[here], blocks[-1].yardstick)
-        quiet = sum(block.yardstick <= _QUIET * _least[here] for block in blocks)
+            blocks.append(_block(call, yardstick, timed, timing))
+        least[here] = min(least[here], blocks[-1].yardstick)
+        quiet = sum(block.yardstick <= _QUIET * least[here] for block in blocks)
     blocks.sort(key=lambda block: block.yardstick)
     calls = sorted(seconds for block in blocks[: max(quiet, _FEWEST_QUIET)] for seconds in block.calls)
     return Latency(statistics.median(calls), calls[int(0.95 * len(calls))])
 
 
-def _goes_on(quiet: int, seconds: float) -> bool:
-    return seconds < (_FEWEST_SECONDS if quiet >= _FEWEST_QUIET else _MOST_SECONDS)
+def _goes_on(timing: Timing, quiet: int, seconds: float) -> bool:
+    return seconds < (timing.fewest_seconds if quiet >= _FEWEST_QUIET else timing.most_seconds)
 
 
-def _yardstick(device: torch.device) -> Call:
-    x = torch.ones(_YARDSTICK_SIZE, _YARDSTICK_SIZE, device=device)
-    return lambda: x @ x
-
-
-def _watched(yardstick: Call, timed: Timed) -> float:
+def _watched(yardstick: Call, timed: Timed, timing: Timing) -> float:
     """Return the least time of the yardstick over a period as long as a burst of other work."""
     least, started = math.inf, time.perf_counter()
-    while time.perf_counter() - started < _MOST_SECONDS:
-        least = min(least, _median(yardstick, timed))
+    while time.perf_counter() - started < timing.most_seconds:
+        least = min(least, _median(yardstick, timed, timing))
         time.sleep(_PAUSE_SECONDS)
     return least
 
 
-def _median(yardstick: Call, timed: Timed) -> float:
-    return statistics.median(timed(yardstick) for _ in range(_YARDSTICK_CALLS))
+def _median(yardstick: Call, timed: Timed, timing: Timing) -> float:
+    return statistics.median(timed(yardstick) for _ in range(timing.yardstick_calls))
 
 
 def _warm_up(call: Call, timed: Timed) -> None:
@@ -111,14 +134,14 @@ def _warm_up(call: Call, timed: Timed) -> None:
         calls += 1
 
 
-def _block(call: Call, yardstick: Call, timed: Timed) -> _Block:
-    before = _median(yardstick, timed)
+def _block(call: Call, yardstick: Call, timed: Timed, timing: Timing) -> _Block:
+    before = _median(yardstick, timed, timing)
     timed(call)  # not counted, as it bears the cost of the pause
     calls: list[float] = []
     started = time.perf_counter()
     while len(calls) < _FEWEST_IN_BLOCK or time.perf_counter() - started < _BLOCK_SECONDS:
         calls.append(timed(call))
-    return _Block(max(before, _median(yardstick, timed)), calls)
+    return _Block(max(before, _median(yardstick, timed, timing)), calls)
 
 
 def _by_the_clock(call: Call) -> float:

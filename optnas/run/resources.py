@@ -32,17 +32,18 @@ _BATCH = 64
 _WORTHWHILE = 1.15
 
 
-def default_workers(study: Study) -> int:
+def default_workers(study: Study, *, worker_bytes: int = _WORKER_BYTES) -> int:
     """Return the default number of workers for ``study`` on this machine.
 
     On the CPU one for each core, since each computes with one thread, or as many as fit in memory with
-    their data. One on each GPU, and one for a user-defined evaluation, whose memory is unknown.
+    their data and ``worker_bytes`` of their own. One on each GPU, and one for a user-defined evaluation,
+    whose memory is unknown.
     """
     if study.task is None:
         return 1
     if default_device(study.training.device).type != "cpu":
         return max(1, len(gpus_of(study)))
-    room = int(psutil.virtual_memory().available * _SHARE / (_WORKER_BYTES + held_bytes(study)))
+    room = int(psutil.virtual_memory().available * _SHARE / (worker_bytes + held_bytes(study)))
     return max(1, min(cores(), room))
 
 

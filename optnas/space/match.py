@@ -19,11 +19,11 @@ __all__ = ["params"]
 _MOST_STEPS = 1_000_000
 
 
-def params(space: Node, architecture: Node) -> dict[str, Any]:
+def params(space: Node, architecture: Node, *, most_steps: int = _MOST_STEPS) -> dict[str, Any]:
     if not isinstance(architecture, Node) or architecture.open:
         raise SpaceError(f"{architecture} is not an architecture: it has holes of its own")
     try:
-        found = _Matcher().match(space, architecture)
+        found = _Matcher(most_steps).match(space, architecture)
     except RecursionError:
         raise SpaceError("this architecture is too large to recognise") from None
     if found is None:
@@ -34,7 +34,8 @@ def params(space: Node, architecture: Node) -> dict[str, Any]:
 class _Matcher:
     """Backtracking search that tries patterns from left to right, alternatives in the order of the space."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_steps: int) -> None:
+        self.most_steps = most_steps
         self.steps = 0
         self.names = Names()
 
@@ -48,7 +49,7 @@ class _Matcher:
     ) -> Iterator[dict[str, Any]]:
         """Yield each extension of ``bound`` with which the patterns together match all the values."""
         self.steps += 1
-        if self.steps > _MOST_STEPS:
+        if self.steps > self.most_steps:
             raise SpaceError("this space is too ambiguous to recognise that architecture in it")
         # Equal parts at the start need no search; skipping them keeps the recursion shallow.
         settled = 0

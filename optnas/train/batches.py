@@ -28,11 +28,16 @@ def batch_sizes(samples: int, size: int) -> list[int]:
 
 
 def shuffled(
-    parts: Splits, sizes: list[int], training: Training, generator: torch.Generator
+    parts: Splits,
+    sizes: list[int],
+    training: Training,
+    generator: torch.Generator,
+    most_bytes: int = _BLOCK_BYTES,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield an epoch's batches of inputs and targets, in an order drawn from ``generator``.
 
-    Thousands of samples are shuffled, prepared and augmented at once; the batches are slices of them.
+    Samples of up to ``most_bytes`` are shuffled, prepared and augmented at once; the batches are slices of
+    them.
 
     Raises:
         UserError: If the data cannot be augmented as ``training`` says.
@@ -40,7 +45,7 @@ def shuffled(
     check_augmentation(parts.train, training)
     order = torch.randperm(len(parts.train), generator=generator)[: sum(sizes)]
     size = sizes[0]
-    for x, y in parts.train.blocks(_block(parts.train, size), order):
+    for x, y in parts.train.blocks(_block(parts.train, size, most_bytes), order):
         x, y = _augmented(x, y, parts, training, generator)
         yield from zip(torch.split(channels_last(x), size), torch.split(y, size), strict=True)
 
@@ -52,9 +57,9 @@ def in_order(part: Part, size: int, prepare: Callable[[Tensor], Tensor]) -> Iter
             yield channels_last(prepare(x))
 
 
-def _block(part: Part, size: int) -> int:
+def _block(part: Part, size: int, most_bytes: int = _BLOCK_BYTES) -> int:
     """Return the number of samples per block, a multiple of the batch size."""
-    return max(1, _BLOCK_BYTES // (4 * math.prod(part.shape) * size)) * size
+    return max(1, most_bytes // (4 * math.prod(part.shape) * size)) * size
 
 
 def block_bytes(part: Part) -> int:

@@ -131,12 +131,24 @@ class _StopTraining(Exception):
 
 
 def train_seed(
-    plan: Plan, seed: int, checkpoint: Path, watch: HistoryCallback = lambda history: None
+    plan: Plan,
+    seed: int,
+    checkpoint: Path,
+    watch: HistoryCallback = lambda history: None,
+    *,
+    checkpoint_seconds: float = _CHECKPOINT_SECONDS,
 ) -> TrainingHistory:
     """Train with one seed, resuming from ``checkpoint`` if it exists, and return the history.
 
     The test part is not used. A training that is killed and resumed ends with the exact values of an
     undisturbed one on the CPU, and within rounding on CUDA.
+
+    Args:
+        plan: What is trained.
+        seed: Of the weights and of the order of the samples.
+        checkpoint: The file to resume from and to write to.
+        watch: Called with the history at the start and after each epoch.
+        checkpoint_seconds: The most training time that a killed training loses.
 
     Raises:
         UserError: If the training diverges before it has one good epoch, or runs out of memory; if the
@@ -156,7 +168,7 @@ def train_seed(
         watch(history)
         if history.ended is not None:
             raise _StopTraining
-        if state.optimizer is not None and time.perf_counter() - written >= _CHECKPOINT_SECONDS:
+        if state.optimizer is not None and time.perf_counter() - written >= checkpoint_seconds:
             _write(plan, history, state, checkpoint)
             written = time.perf_counter()
 

@@ -9,45 +9,38 @@ import pytest
 import torch
 
 from optnas import ops
-from optnas.measure.latency import latency
+from optnas.measure.latency import Timing, latency
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optnas.measure.latency._FEWEST_SECONDS", 0.1)
-    monkeypatch.setattr("optnas.measure.latency._MOST_SECONDS", 0.3)
-    monkeypatch.setattr("optnas.measure.latency._least", {})
+QUICK = Timing(fewest_seconds=0.1, most_seconds=0.3)
 
 
 def test_a_hundred_times_the_work_takes_longer() -> None:
     def timed(width: int) -> float:
         module = ops.seq(ops.conv(width), ops.conv(width)).build((4, 32, 32)).eval()
         with torch.inference_mode():
-            return latency(lambda: module(torch.zeros(1, 4, 32, 32)), CPU).median
+            return latency(lambda: module(torch.zeros(1, 4, 32, 32)), CPU, QUICK, {}).median
 
     assert timed(4) < timed(128)
 
 
-def test_bursts_of_other_work_stay_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bursts_of_other_work_stay_out_of_it() -> None:
     disturbed_until = time.perf_counter() + 1.2
 
     def disturbed_at_first() -> None:
         time.sleep(0.02 if time.perf_counter() < disturbed_until else 0.002)
 
-    monkeypatch.setattr("optnas.measure.latency._MOST_SECONDS", 3.0)
-    monkeypatch.setattr("optnas.measure.latency._least", {("cpu", torch.get_num_threads()): 0.003})
-    monkeypatch.setattr("optnas.measure.latency._YARDSTICK_CALLS", 2)
-    monkeypatch.setattr("optnas.measure.latency._yardstick", lambda device: disturbed_at_first)
-    found = latency(disturbed_at_first, CPU)
+    timing = Timing(0.1, 3.0, yardstick=lambda device: disturbed_at_first, yardstick_calls=2)
+    found = latency(disturbed_at_first, CPU, timing, {("cpu", torch.get_num_threads()): 0.003})
     assert 0.002 <= found.median < 0.018
     assert found.median <= found.p95
 
 
-def test_where_it_is_never_quiet_the_best_there_was_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optnas.measure.latency._least", {("cpu", torch.get_num_threads()): 1e-12})
-    assert latency(lambda: time.sleep(0.001), CPU).median >= 0.001
+def test_where_it_is_never_quiet_the_best_there_was_counts() -> None:
+    least = {("cpu", torch.get_num_threads()): 1e-12}
+    assert latency(lambda: time.sleep(0.001), CPU, QUICK, least).median >= 0.001
 
 
 def test_garbage_is_not_collected_meanwhile_but_again_afterwards() -> None:
@@ -57,7 +50,7 @@ def test_garbage_is_not_collected_meanwhile_but_again_afterwards() -> None:
         during.add(gc.isenabled())
         time.sleep(0.001)
 
-    latency(look, CPU)
+    latency(look, CPU, QUICK, {})
     assert False in during
     assert gc.isenabled()
 

@@ -32,12 +32,6 @@ DIGITS = tasks.classification(data.digits())
 ON_THE_CPU = f"{processor()}, 1 thread, batch 1"
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("optnas.measure.latency._FEWEST_SECONDS", 0.1)
-    monkeypatch.setattr("optnas.measure.latency._MOST_SECONDS", 0.2)
-
-
 def study(**changes: Any) -> Study:
     settings: dict[str, Any] = {
         "name": "measured",

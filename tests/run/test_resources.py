@@ -84,9 +84,9 @@ def test_threads_never_exceed_what_there_is():
 
 
 def test_each_worker_needs_room_for_its_data(many_cores, monkeypatch):
-    monkeypatch.setattr(resources, "_WORKER_BYTES", 2**20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=64 * 2**20))
     x = np.random.default_rng(0).normal(size=(40_000, 64))  # 10 MB in float32
     large = tasks.classification(data.tensors(x, np.arange(40_000) % 4))
-    assert default_workers(Study("l", ops.head(), task=large, objectives=[maximize("accuracy")])) == 4
-    assert default_workers(study()) == 8
+    holding = Study("l", ops.head(), task=large, objectives=[maximize("accuracy")])
+    assert default_workers(holding, worker_bytes=2**20) == 4
+    assert default_workers(study(), worker_bytes=2**20) == 8

@@ -15,19 +15,17 @@ def noise() -> data.Data:
     return data.tensors(PIXELS, np.arange(300) % 3)
 
 
-def epoch(held: data.Data, seed: int = 0, **training: object) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def epoch(
+    held: data.Data, seed: int = 0, most_bytes: int = 2**26, **training: object
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
     sizes = batches.batch_sizes(len(held.splits.train), 32)
     generator = torch.Generator().manual_seed(seed)
-    return list(batches.shuffled(held.splits, sizes, Training(**training), generator))
+    return list(batches.shuffled(held.splits, sizes, Training(**training), generator, most_bytes))
 
 
-def test_an_epoch_in_many_blocks_is_the_epoch_in_one(
-    noise: data.Data, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = epoch(noise)
-    monkeypatch.setattr(batches, "_BLOCK_BYTES", 40_000)
-    assert batches._block(noise.splits.train, 32) == 32
-    for (x, y), (block_x, block_y) in zip(whole, epoch(noise), strict=True):
+def test_an_epoch_in_many_blocks_is_the_epoch_in_one(noise: data.Data) -> None:
+    assert batches._block(noise.splits.train, 32, 40_000) == 32
+    for (x, y), (block_x, block_y) in zip(epoch(noise), epoch(noise, most_bytes=40_000), strict=True):
         assert torch.equal(x, block_x)
         assert torch.equal(y, block_y)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,13 @@ from optnas import Training, UserError, data, maximize, minimize, parse, tasks
 from optnas.checkpoints.state import read_tensors, write_tensors
 from optnas.tasks import Step
 from optnas.train.loop import evaluate
-from optnas.winner import full_training
-from optnas.winner.full_training import Plan, TrainingHistory, metrics_on_test_part, train_seed
+from optnas.winner.full_training import (
+    HistoryCallback,
+    Plan,
+    TrainingHistory,
+    metrics_on_test_part,
+    train_seed,
+)
 from tests.faults import full_disk
 
 NETWORK = "seq(conv(8), norm, relu, dropout(0.2), maxpool(2), head)"
@@ -22,9 +28,8 @@ class Killed(Exception):
     pass
 
 
-@pytest.fixture(autouse=True)
-def _checkpoint_at_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(full_training, "_CHECKPOINT_SECONDS", 0.0)
+# A checkpoint after every epoch.
+trained = partial(train_seed, checkpoint_seconds=0.0)
 
 
 def plan(**changes: object) -> Plan:
@@ -43,7 +48,7 @@ def same(a: TrainingHistory, b: TrainingHistory) -> bool:
     return equal and (a.curve, a.best, a.ended) == (b.curve, b.best, b.ended)
 
 
-def killed_at(epoch: int) -> full_training.HistoryCallback:
+def killed_at(epoch: int) -> HistoryCallback:
     def watch(history: TrainingHistory) -> None:
         if len(history.curve) == epoch:
             raise Killed
@@ -55,7 +60,7 @@ def test_the_weights_are_those_of_the_best_epoch_on_validation(tmp_path: Path) -
     # A constant, much too large rate: later epochs are often worse.
     training = Training(epochs=8, lr=0.1, schedule="constant", optimizer="rmsprop")
     wanted = plan(training=training)
-    history = train_seed(wanted, 2, tmp_path / "seed")
+    history = trained(wanted, 2, tmp_path / "seed")
     accuracies = [metrics["accuracy"] for metrics in history.curve]
     assert len(accuracies) == 8
     assert history.best == 1 + accuracies.index(max(accuracies)) != 8
@@ -74,33 +79,33 @@ def test_the_score_may_be_arithmetic_over_metrics_and_costs() -> None:
 
 
 def test_a_killed_training_goes_on_and_ends_with_the_very_same(tmp_path: Path) -> None:
-    undisturbed = train_seed(plan(), 1, tmp_path / "a")
+    undisturbed = trained(plan(), 1, tmp_path / "a")
     with pytest.raises(Killed):
-        train_seed(plan(), 1, tmp_path / "b", killed_at(4))
+        trained(plan(), 1, tmp_path / "b", killed_at(4))
     torch.manual_seed(99)
     seen: list[int] = []
-    resumed = train_seed(plan(), 1, tmp_path / "b", lambda history: seen.append(len(history.curve)))
+    resumed = trained(plan(), 1, tmp_path / "b", lambda history: seen.append(len(history.curve)))
     assert seen == [3, 4, 5], "from the last checkpoint on"
     assert same(resumed, undisturbed)
-    again = train_seed(plan(), 1, tmp_path / "b", killed_at(0))
+    again = trained(plan(), 1, tmp_path / "b", killed_at(0))
     assert same(again, undisturbed), "what is finished is not trained again"
 
 
 def test_a_full_disk_stops_it_with_what_was_saved_and_it_can_go_on(tmp_path: Path) -> None:
-    undisturbed = train_seed(plan(), 1, tmp_path / "a")
+    undisturbed = trained(plan(), 1, tmp_path / "a")
     with pytest.raises(Killed):
-        train_seed(plan(), 1, tmp_path / "b", killed_at(3))
+        trained(plan(), 1, tmp_path / "b", killed_at(3))
     with full_disk(1000), pytest.raises(UserError, match="what was saved before is kept"):
-        train_seed(plan(), 1, tmp_path / "b")
+        trained(plan(), 1, tmp_path / "b")
     seen: list[int] = []
-    resumed = train_seed(plan(), 1, tmp_path / "b", lambda history: seen.append(len(history.curve)))
+    resumed = trained(plan(), 1, tmp_path / "b", lambda history: seen.append(len(history.curve)))
     assert seen[0] == 2
     assert same(resumed, undisturbed)
 
 
 def test_patience_stops_when_no_epoch_has_been_better(tmp_path: Path) -> None:
     still = Training(epochs=50, lr=1e-12, optimizer="sgd")
-    history = train_seed(plan(training=still, patience=3), 0, tmp_path / "seed")
+    history = trained(plan(training=still, patience=3), 0, tmp_path / "seed")
     assert len(history.curve) == history.best + 3 < 50
     assert history.ended == "no better epoch in 3"
 
@@ -117,34 +122,34 @@ def test_a_checkpoint_of_other_settings_is_refused(
     changes: dict[str, object], said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(Killed):
-        train_seed(plan(), 0, tmp_path / "seed", killed_at(2))
+        trained(plan(), 0, tmp_path / "seed", killed_at(2))
     with pytest.raises(UserError, match=said):
-        train_seed(plan(**changes), 0, tmp_path / "seed")
+        trained(plan(**changes), 0, tmp_path / "seed")
 
 
 def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Killed):
-        train_seed(plan(), 0, tmp_path / "seed", killed_at(2))
+        trained(plan(), 0, tmp_path / "seed", killed_at(2))
     content = read_tensors(tmp_path / "seed")
     del content["state"]["losses"]  # there were none at first
     write_tensors(tmp_path / "seed", content)
     with pytest.raises(UserError, match="of another version: remove it"):
-        train_seed(plan(), 0, tmp_path / "seed")
+        trained(plan(), 0, tmp_path / "seed")
 
 
 def test_a_training_that_diverges_at_once_is_told_and_a_later_one_keeps_its_best(tmp_path: Path) -> None:
     wild = Training(epochs=3, optimizer="sgd", lr=1e6)
     network = parse("seq(flatten, linear(64), relu, linear(10))")
     with pytest.raises(UserError, match="in epoch 1: try a smaller"):
-        train_seed(plan(training=wild, architecture=network), 0, tmp_path / "seed")
+        trained(plan(training=wild, architecture=network), 0, tmp_path / "seed")
 
 
 def test_the_test_part_is_not_looked_at_before_the_end(tmp_path: Path) -> None:
-    clean = train_seed(plan(), 0, tmp_path / "a")
+    clean = trained(plan(), 0, tmp_path / "a")
     splits = data.digits().splits
     poisoned = plan(task=tasks.classification(data.Data("digits", lambda: splits)))
     splits.test.x.fill_(0)
-    assert same(train_seed(poisoned, 0, tmp_path / "b"), clean)
+    assert same(trained(poisoned, 0, tmp_path / "b"), clean)
     assert (
         metrics_on_test_part(poisoned, clean)["accuracy"]
         < 0.2
@@ -154,7 +159,7 @@ def test_the_test_part_is_not_looked_at_before_the_end(tmp_path: Path) -> None:
 
 def test_data_without_a_test_part_has_no_test_metrics(tmp_path: Path) -> None:
     wanted = plan(task=tasks.classification(data.digits(test=0)), training=Training(epochs=1))
-    assert metrics_on_test_part(wanted, train_seed(wanted, 0, tmp_path / "seed")) == {}
+    assert metrics_on_test_part(wanted, trained(wanted, 0, tmp_path / "seed")) == {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +179,7 @@ class OwnStep(tasks.Classification):
 
 def test_a_task_with_a_step_of_its_own_begins_anew(tmp_path: Path) -> None:
     wanted = plan(task=OwnStep(data.digits()), training=Training(epochs=3))
-    undisturbed = train_seed(wanted, 0, tmp_path / "a")
+    undisturbed = trained(wanted, 0, tmp_path / "a")
     with pytest.raises(Killed):
-        train_seed(wanted, 0, tmp_path / "b", killed_at(2))
-    assert same(train_seed(wanted, 0, tmp_path / "b"), undisturbed)
+        trained(wanted, 0, tmp_path / "b", killed_at(2))
+    assert same(trained(wanted, 0, tmp_path / "b"), undisturbed)
