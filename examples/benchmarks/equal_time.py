@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import statistics
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Printed
 from volume import Volume
+from written import write_figures
 
 from optnas import Study, UserError
 from optnas.run.files import load_study
@@ -161,9 +161,7 @@ def main() -> None:
             searches[name].append(found)
     figures = figures_of(study, searches)
     Console().print(printed(figures, arguments.seconds, arguments.seeds))
-    if arguments.json:
-        options = {key: str(value) for key, value in vars(arguments).items()}
-        arguments.json.write_text(json.dumps({"options": options, "searches": figures}, indent=1) + "\n")
+    write_figures(arguments, searches=figures)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ With ``--parallel 8`` eight trials are always running, each as fast as the other
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import sys
@@ -47,6 +46,7 @@ from rich.progress import track
 from rich.table import Table as Printed
 from samplers import COLOURS, SHARES, names, sampler_of
 from simulated import Budget, Search
+from written import write_figures
 
 from optnas import UserError
 from optnas.pruners import PRUNERS, make_pruner
@@ -274,9 +274,7 @@ def main() -> None:
             unpruned = searches[sampler, "none"] if pruner != "none" else None
             figures[sampler][pruner] = summary(searches[sampler, pruner], unpruned)
     Console().print(printed(figures, arguments.seeds))
-    if arguments.json:
-        options = {key: str(value) for key, value in vars(arguments).items()}
-        arguments.json.write_text(json.dumps({"options": options, "samplers": figures}, indent=1) + "\n")
+    write_figures(arguments, samplers=figures)
     if arguments.plot:
         write_figure(figure_of(searches), arguments.plot)
 

@@ -32,7 +32,6 @@ hour for ten seeds of 200 evaluations).
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import sys
@@ -56,6 +55,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Printed
 from volume import Volume
+from written import write_figures
 
 from optnas import UserError, tables
 from optnas.pareto import front
@@ -348,9 +348,7 @@ def main() -> None:
         figures[name] = summary(problem, runs, evaluations)
     title = arguments.problem or " against ".join(filter(None, (arguments.maximize, arguments.minimize)))
     Console().print(printed(title, figures))
-    if arguments.json:
-        options = {key: str(value) for key, value in vars(arguments).items()}
-        arguments.json.write_text(json.dumps({"options": options, "samplers": figures}, indent=1) + "\n")
+    write_figures(arguments, samplers=figures)
     if arguments.plot:
         write_figure(figure_of(figures), arguments.plot)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cached_property
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -54,23 +54,9 @@ class ParetoPromotionPruner(ParetoHalvingPruner):
         ValueError: If an argument is out of its range.
     """
 
-    def __init__(
-        self,
-        reduction_factor: int = 3,
-        *,
-        min_resource: int = 1,
-        max_resource: int | None = None,
-        rungs: Sequence[int] | None = None,
-        warmup: int | None = None,
-    ) -> None:
-        super().__init__(
-            reduction_factor,
-            min_resource=min_resource,
-            max_resource=max_resource,
-            rungs=rungs,
-            warmup=warmup,
-        )
-        self._waiting = Reader(lambda study: _Waiting(), self._take_waiting)
+    @cached_property
+    def _waiting(self) -> Reader[_Waiting]:
+        return Reader(lambda study: _Waiting(), self._take_waiting)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether ``trial`` is to pause; if so, record the step at which it does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from optnas import choose, integer, ops, parse, real, repeat, shared
 from optnas.space import Node, SpaceError
 from optnas.space.closing import visit
 from optnas.space.names import ROOT
+from tests.files import REPOSITORY
 from tests.strategies import spaces
 
 
@@ -21,20 +23,8 @@ def names(space: Node) -> list[str]:
 
 
 def digits() -> Node:
-    """The space on the first page of the design."""
-    width = choose(8, 16, 32, 64, name="width")
-    kernel = choose(3, 5, name="kernel")
-    activation = choose(ops.relu(), ops.mish(), ops.swish(beta=real(0.5, 2.0)), name="activation")
-    block = ops.seq(
-        choose(
-            ops.conv(width=width, kernel=kernel),
-            ops.sepconv(width=width, kernel=kernel),
-            ops.identity(),
-            name="op",
-        ),
-        ops.norm(),
-        activation,
-    )
+    """Return the space of ``studies/digits.py``, with two layers at most."""
+    block = runpy.run_path(str(REPOSITORY / "studies" / "digits.py"))["block"]
     return ops.seq(repeat(block, 1, 2, name="layer"), ops.maxpool(2), ops.head())
 
 
