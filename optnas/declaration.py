@@ -27,7 +27,7 @@ from optnas.train.checks import check_training
 from optnas.trials.record import MEASURED_ON
 
 if TYPE_CHECKING:
-    from optnas.trials.internals import ArtifactStore
+    from optnas.trials.optuna_internals import ArtifactStore
 
 __all__ = ["Declaration", "Evaluate"]
 

@@ -31,10 +31,10 @@ from optnas.pruners import ParetoPromotionPruner, promote
 from optnas.space import SpaceError
 from optnas.train import Diverged, default_device, fit
 from optnas.train.device import forked_random
-from optnas.train.hopeless import Hopeless
-from optnas.train.memory import OutOfMemory, in_pieces
-from optnas.train.place import Place, place_on
-from optnas.trials.internals import cached_trials
+from optnas.train.device_share import Place, place_on
+from optnas.train.micro_batches import OutOfMemory, in_pieces
+from optnas.train.nothing_learned import Hopeless
+from optnas.trials.optuna_internals import cached_trials
 from optnas.trials.record import (
     ARCHITECTURE,
     BUILDABLE,

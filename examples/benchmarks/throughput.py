@@ -43,7 +43,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from optnas import Training, choose, data, ops, parse, real, repeat, tasks
 from optnas.train import cores, default_device, fit, training_environment, use_threads
-from optnas.train.layout import channels_last
+from optnas.train.memory_format import channels_last
 
 RATE, BATCH = 1e-2, 64
 

@@ -10,14 +10,14 @@ import torch
 from optuna.trial import FrozenTrial, Trial
 
 from optnas.checkpoints.state import State
-from optnas.trials.internals import frozen
 from optnas.trials.lineage import lineage, paused_at
+from optnas.trials.optuna_internals import frozen
 from optnas.trials.record import CHECKPOINT, CHECKPOINT_NAME, COSTS, RESUMED
 from optnas.trials.rungs import rungs_of
 
 if TYPE_CHECKING:
     from optnas.checkpoints.store import Checkpoints
-    from optnas.trials.internals import ArtifactStore
+    from optnas.trials.optuna_internals import ArtifactStore
 
 __all__ = ["Resumption", "remove_checkpoint"]
 

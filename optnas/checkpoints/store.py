@@ -16,7 +16,7 @@ from optnas.checkpoints.state import State, pack, unpack
 from optnas.errors import UserError
 
 if TYPE_CHECKING:
-    from optnas.trials.internals import ArtifactStore
+    from optnas.trials.optuna_internals import ArtifactStore
 
 __all__ = ["Checkpoint", "Checkpoints", "StoreError", "artifact_store", "check_store"]
 

@@ -5,6 +5,6 @@ that module only if it is needed.
 """
 
 from optnas.cost.cost import COSTS, Cost
-from optnas.cost.counted import counted
+from optnas.cost.flop_counter import counted
 
 __all__ = ["COSTS", "Cost", "counted"]

@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from optnas.pareto.ranking import Ranking
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.standings import ONE_AT_A_TIME
-from optnas.trials.internals import fix_params, frozen, has_fixed_params
 from optnas.trials.lineage import lineage, paused_at, promotes
+from optnas.trials.optuna_internals import fix_params, frozen, has_fixed_params
 from optnas.trials.reader import Reader
 from optnas.trials.record import FROM, PAUSED, PROMOTES
 from optnas.trials.rungs import rungs_of

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pareto.ranking import Ranking
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.standings import ONE_AT_A_TIME, Standings
-from optnas.trials.internals import id_of, identity, with_system_attrs
+from optnas.trials.optuna_internals import id_of, identity, with_system_attrs
 from optnas.trials.rungs import rungs_of
 
 __all__ = ["RankPruner"]

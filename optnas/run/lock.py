@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import text
 
 from optnas.run.storage import sqlite_file
-from optnas.trials.internals import backend_of
+from optnas.trials.optuna_internals import backend_of
 
 __all__ = ["study_lock"]
 

@@ -15,7 +15,7 @@ from optnas.space import SpaceError
 from optnas.study import Study
 from optnas.train import cores, default_device, use_threads
 from optnas.train.batches import in_order
-from optnas.train.layout import channels_last
+from optnas.train.memory_format import channels_last
 
 __all__ = ["default_threads", "default_workers", "fastest_threads"]
 

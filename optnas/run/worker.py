@@ -18,7 +18,7 @@ from optnas.checkpoints.resume import remove_checkpoint
 from optnas.run.claims import Claims, NoTrial
 from optnas.run.liveness import Heartbeat
 from optnas.study import Study
-from optnas.trials.internals import storage_of
+from optnas.trials.optuna_internals import storage_of
 from optnas.trials.record import BUILDABLE, REASON
 
 __all__ = ["EveryTrialFailed", "stop_on_signals", "work"]

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.samplers.domain import Domain, FlatDomain, enumerated, mutated, sampled
 from optnas.samplers.history import History, HistoryReader
 from optnas.space.closing import draw
-from optnas.trials.internals import cached_trials
+from optnas.trials.optuna_internals import cached_trials
 
 __all__ = ["CandidateSampler"]
 

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from optnas.samplers.forecast import FinalValues, Forecast
 from optnas.samplers.history import Observation, merge_resumed
-from optnas.samplers.line import Line
+from optnas.samplers.robust_line import Line
 
 __all__ = ["Evidence", "evidence", "predict_final"]
 

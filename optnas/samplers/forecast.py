@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from optnas.samplers.domain import Domain
 from optnas.samplers.encoding import Encoding
+from optnas.samplers.expected_improvement import LogDistance
 from optnas.samplers.gaussian_process import GaussianProcess, Part, count_at_last_refit
 from optnas.samplers.history import Observation
-from optnas.samplers.improvement import LogDistance
-from optnas.samplers.line import Line
+from optnas.samplers.robust_line import Line
 
 __all__ = ["FinalValues", "Forecast"]
 

@@ -19,8 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas import pareto
 from optnas.samplers.domain import Domain
 from optnas.trials.directions import signs_of
-from optnas.trials.internals import cached_trials
 from optnas.trials.lineage import promotes
+from optnas.trials.optuna_internals import cached_trials
 from optnas.trials.reader import Reader
 from optnas.trials.record import HOPELESS, training_seconds
 from optnas.trials.region import Region

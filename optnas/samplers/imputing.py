@@ -15,8 +15,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.samplers.extrapolation import extrapolated
-from optnas.trials.internals import StudyView, completed_with, id_of, identity
 from optnas.trials.lineage import promotes
+from optnas.trials.optuna_internals import StudyView, completed_with, id_of, identity
 from optnas.trials.reader import Reader
 from optnas.trials.record import HOPELESS, TWIN
 from optnas.trials.rungs import rungs_of

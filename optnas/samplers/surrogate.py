@@ -15,10 +15,10 @@ from optnas import pareto
 from optnas.pareto.scale import WIDE, decades, is_wide
 from optnas.samplers.domain import Domain
 from optnas.samplers.encoding import Encoding
+from optnas.samplers.expected_improvement import Belief, Known, LogDistance, LogNormal, expected_improvement
 from optnas.samplers.fidelity import Evidence
 from optnas.samplers.gaussian_process import GaussianProcess, Part
 from optnas.samplers.history import History, Observation
-from optnas.samplers.improvement import Belief, Known, LogDistance, LogNormal, expected_improvement
 
 __all__ = ["Candidates", "Surrogate"]
 

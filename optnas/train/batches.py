@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 
 from optnas.data import Part, Splits, augment
 from optnas.train.checks import check_augmentation, check_mixable
-from optnas.train.layout import channels_last
+from optnas.train.memory_format import channels_last
 from optnas.train.training import Training
 
 __all__ = ["batch_sizes", "block_bytes", "in_order", "shuffled"]

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from optnas.train.forwards import Forward, replaced_forwards
-from optnas.train.layout import channels_last
+from optnas.train.memory_format import channels_last
+from optnas.train.replaced_forwards import Forward, replaced_forwards
 
 __all__ = ["faster_convolutions"]
 

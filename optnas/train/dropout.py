@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from optnas.train.forwards import Forward, replaced_forwards
+from optnas.train.replaced_forwards import Forward, replaced_forwards
 
 __all__ = ["faster_dropout"]
 

@@ -17,8 +17,8 @@ from optnas.train.batches import batch_sizes, in_order, shuffled
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
 from optnas.train.graph import CudaRecorder, GraphedStep, reason_not_to_record
-from optnas.train.hopeless import check_hope
-from optnas.train.layout import in_channels_last
+from optnas.train.memory_format import in_channels_last
+from optnas.train.nothing_learned import check_hope
 from optnas.train.optimizers import make_optimizer
 from optnas.train.precision import choose_precision, in_precision
 from optnas.train.recurrence import faster_recurrence

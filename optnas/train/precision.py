@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from optnas.errors import UserError
-from optnas.train.forwards import Forward, replaced_forwards
+from optnas.train.replaced_forwards import Forward, replaced_forwards
 
 __all__ = ["PRECISIONS", "choose_precision", "in_precision", "in_tf32", "of_capability"]
 

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from optnas.ops.sequence_modules import States
-from optnas.train.forwards import Forward, replaced_forwards
+from optnas.train.replaced_forwards import Forward, replaced_forwards
 
 __all__ = ["faster_recurrence"]
 

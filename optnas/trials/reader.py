@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optnas.trials.internals import identity
+from optnas.trials.optuna_internals import identity
 
 __all__ = ["Reader"]
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import optuna
 from optuna.trial import FrozenTrial, Trial
 
-from optnas.trials.internals import set_system_attr, set_user_attr
+from optnas.trials.optuna_internals import set_system_attr, set_user_attr
 
 __all__ = [
     "ARCHITECTURE",

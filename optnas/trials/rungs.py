@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial
 
-from optnas.trials.internals import latest
+from optnas.trials.optuna_internals import latest
 
 __all__ = ["PREFIX", "report", "rungs_of", "should_prune"]
 

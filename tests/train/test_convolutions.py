@@ -6,7 +6,7 @@ from torch import nn
 from torch.profiler import profile
 
 from optnas.train.convolutions import faster_convolutions
-from optnas.train.layout import channels_last
+from optnas.train.memory_format import channels_last
 
 
 @pytest.mark.parametrize("bias", [False, True])

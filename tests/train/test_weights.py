@@ -9,7 +9,7 @@ from torch import nn
 
 from optnas import parse
 from optnas.train.average import Average
-from optnas.train.layout import channels_last, in_channels_last
+from optnas.train.memory_format import channels_last, in_channels_last
 from optnas.train.optimizers import OPTIMIZERS, make_optimizer
 from optnas.train.weights import FlatWeights
 

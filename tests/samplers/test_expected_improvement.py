@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optnas.pareto import boxes, hypervolume
-from optnas.samplers.improvement import Known, LogDistance, LogNormal, expected_improvement
+from optnas.samplers.expected_improvement import Known, LogDistance, LogNormal, expected_improvement
 
 RNG = np.random.default_rng(0)
 

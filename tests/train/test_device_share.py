@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from optnas.train.place import Place, place_on
+from optnas.train.device_share import Place, place_on
 
 
 def begun(work: Callable[[], None]) -> threading.Thread:
@@ -74,7 +74,7 @@ def test_two_that_want_to_be_alone_are_so_in_turn(tmp_path: Path) -> None:
 
 def test_a_killed_process_is_not_waited_for(tmp_path: Path) -> None:
     script = (
-        "import pathlib, sys, time; from optnas.train.place import Place\n"
+        "import pathlib, sys, time; from optnas.train.device_share import Place\n"
         "with Place('gpu', pathlib.Path(sys.argv[1])) as place:\n"
         "    place.alone(); print(flush=True); time.sleep(60)"
     )

@@ -5,8 +5,8 @@ import torch
 
 from optnas import Training, data, parse, tasks
 from optnas.train import fit
-from optnas.train.memory import OutOfMemory, in_pieces, is_out_of_memory
-from optnas.train.place import Place
+from optnas.train.device_share import Place
+from optnas.train.micro_batches import OutOfMemory, in_pieces, is_out_of_memory
 
 CPU = torch.device("cpu")
 

@@ -13,9 +13,9 @@ from optnas import Study, Training, data, maximize, minimize, ops, tasks
 from optnas.ops.sequence_modules import States
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
-from optnas.train.forwards import replaced_forwards
 from optnas.train.precision import in_precision
 from optnas.train.recurrence import faster_recurrence
+from optnas.train.replaced_forwards import replaced_forwards
 
 
 def plus(number: float, x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from optnas import parse
-from optnas.train.layout import channels_last, in_channels_last
+from optnas.train.memory_format import channels_last, in_channels_last
 
 
 def test_images_of_one_channel_are_channels_last_too() -> None:

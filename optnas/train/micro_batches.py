@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from optnas.train.place import Place
+from optnas.train.device_share import Place
 
 __all__ = ["OutOfMemory", "in_pieces", "is_out_of_memory"]
 

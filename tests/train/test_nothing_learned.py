@@ -11,7 +11,7 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import Study, Training, choose, data, maximize, minimize, op, ops, tasks
-from optnas.train.hopeless import Hopeless, check_hope
+from optnas.train.nothing_learned import Hopeless, check_hope
 
 DIGITS = tasks.classification(data.digits())
 CHANCE, GOOD = {"accuracy": 0.05}, {"accuracy": 0.9}
