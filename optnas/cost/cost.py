@@ -17,7 +17,7 @@ class Cost:
         shape: The output's shape without the batch.
         flops: 2 × multiply-accumulates of convolutions, matrix products and attention: the
             convention of ``torch.utils.flop_counter``. Biases, norms and activations cost nothing.
-        params: The number of learnable parameters.
+        params: The number of weights, frozen ones included; buffers do not count.
         activations: Numbers that the layers write, each layer's output counted once. The memory that
             training keeps for the backward pass grows with it; in float32 each takes 4 bytes.
         elementwise: Arithmetic functions applied number by number: activations, norms, pooling,

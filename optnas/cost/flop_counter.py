@@ -2,27 +2,107 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from optnas.cost.cost import Cost
+from optnas.cost.flop_formulas import PRODUCT_FUNCTIONS, formulas, is_uncounted_product
 from optnas.space.op import Shape
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-__all__ = ["counted", "meta_input"]
+__all__ = ["FlopCount", "counted", "counting_flops", "meta_input"]
 
 
 def meta_input(shape: Shape, *, batch: int = 1, tokens: bool = False) -> Tensor:
     """Return an input of ``shape`` on the meta device, of integers if it holds tokens."""
-    import torch
-
     dtype = torch.long if tokens else torch.get_default_dtype()
     return torch.empty((batch, *shape), dtype=dtype, device="meta")
 
 
-def counted(module: nn.Module, shape: Shape, *, tokens: bool = False) -> Cost:
+class FlopCount:
+    """FLOPs counted so far.
+
+    Attributes:
+        total: 2 × multiply-accumulates.
+        uncounted: The names of operators that may multiply tensors and for which there is no formula.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.uncounted: set[str] = set()
+
+
+class _Products(TorchFunctionMode):
+    """Knows whether a function runs whose elementwise products are products of tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.within = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        product = getattr(func, "__name__", "") in PRODUCT_FUNCTIONS
+        self.within += product
+        try:
+            return func(*args, **(kwargs or {}))
+        finally:
+            self.within -= product
+
+
+class _Others(TorchDispatchMode):
+    """Looks at the operators that PyTorch's counter passes over."""
+
+    def __init__(self, count: FlopCount, products: _Products, known: set[Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._count = count
+        self._products = products
+        self._known = known
+
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        return True
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        if func.overloadpacket is torch.ops.aten.mul:
+            if self._products.within and len(tensors) == 2:
+                self._count.total += 2 * out.numel()
+        elif func.overloadpacket not in self._known:
+            numbers = [x for x in tensors if x.is_floating_point() or x.is_complex()]
+            if is_uncounted_product(func, len(numbers)):
+                self._count.uncounted.add(str(func.overloadpacket))
+        return out
+
+
+@contextmanager
+def counting_flops() -> Iterator[FlopCount]:
+    """Count the FLOPs of what is computed inside this context, on the meta device.
+
+    Counted are the operators of ``torch.utils.flop_counter`` and those of :mod:`optnas.cost.flop_formulas`:
+    products of matrices, vectors and batches of them, ``einsum``, bilinear maps, distances, FFTs,
+    convolutions, attention. The count is complete when the context is left.
+    """
+    from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+    count, products = FlopCount(), _Products()
+    counter = FlopCounterMode(display=False, custom_mapping=formulas())
+    with products, _Others(count, products, {*flop_registry, *formulas()}), counter:
+        yield count
+    count.total += counter.get_total_flops()
+
+
+def counted(module: nn.Module, shape: Shape, *, tokens: bool = False, called: str = "a module") -> Cost:
     """Return the cost of ``module``, which must be on the meta device, on one sample of ``shape``.
+
+    Its weights count as ``params``, frozen ones included; buffers do not. If an operator may multiply tensors
+    and there is no formula for it, a warning names it and the op that is ``called`` so: it counts as 0.
 
     On the meta device nothing is allocated or computed. On the CPU the counter would be silently
     wrong for LSTM and attention, whose CPU kernels do not consist of counted operations.
@@ -30,19 +110,20 @@ def counted(module: nn.Module, shape: Shape, *, tokens: bool = False) -> Cost:
     Raises:
         RuntimeError: Whatever the module raises on such an input.
     """
-    from torch import nn
-    from torch.utils.flop_counter import FlopCounterMode
-
-    counter = FlopCounterMode(display=False)
     module.eval()  # one sample is too few for a batch norm in training
-    with counter:
+    with counting_flops() as count:
         output = module(meta_input(shape, tokens=tokens))
+    for name in sorted(count.uncounted):
+        warnings.warn(
+            f"{called}: what {name} multiplies is unknown and counts as 0 FLOPs; give @op(cost=…)",
+            stacklevel=2,
+        )
     result = tuple(output.shape[1:])
     params = sum(parameter.numel() for parameter in module.parameters())
     weighted = any(isinstance(part, nn.Module) and list(part.parameters(False)) for part in module.modules())
     return Cost(
         shape=result,
-        flops=counter.get_total_flops(),
+        flops=count.total,
         params=params,
         activations=output[0].numel(),
         depth=int(weighted),

@@ -144,7 +144,7 @@ class _Wrapped(Op):
         import torch
 
         with torch.device("meta"):
-            return counted(self._make(node, site), site.shape)
+            return counted(self._make(node, site), site.shape, called=self.name)
 
     def build(self, node: Node, site: Site) -> nn.Module:
         if self._cost is not None:
