@@ -151,8 +151,16 @@ def of_recurrence(rng: random.Random) -> tuple[Computation, int]:
 
 
 KINDS = [
-    of_matmul, of_einsum, of_convolution, of_attention, of_bilinear, of_distances, of_fft, of_vectors, of_recurrence,
-]  # fmt: skip
+    of_matmul,
+    of_einsum,
+    of_convolution,
+    of_attention,
+    of_bilinear,
+    of_distances,
+    of_fft,
+    of_vectors,
+    of_recurrence,
+]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__[3:])
