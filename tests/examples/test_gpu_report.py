@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,8 @@ def test_the_dry_run_ends_well_with_nothing_but_what_is_carried(tmp_path: Path) 
     assert [row["state"] for row in report["out-of-memory"]["rows"]] == ["COMPLETE", "PRUNED"] + [
         "COMPLETE"
     ] * 4
-    assert "| loop | 1 | 4 |" in (folder / "report.md").read_text()
+    # On a busy machine the loop has to stop before its last architecture.
+    assert re.search(r"\| loop \| 1 \| [1-4] \|", (folder / "report.md").read_text())
 
 
 FAILING = """
