@@ -63,9 +63,12 @@ def training_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
     A training step on the CPU frees all memory that it has allocated. By default glibc hands large
     blocks back to the operating system, which has to clear every page anew at the next step.
+
+    The sampler's small matrices, which NumPy and SciPy multiply, get one thread, as ``use_threads`` gives
+    PyTorch: with one for each core in every worker a suggestion takes four times as long.
     """
     tunables = [t for t in environment.get("GLIBC_TUNABLES", "").split(":") if t]
     named = {t.partition("=")[0] for t in tunables}
     ours = [f"glibc.malloc.{setting}" for setting in _KEEP_MEMORY]
     tunables += [t for t in ours if t.partition("=")[0] not in named]
-    return {**environment, "GLIBC_TUNABLES": ":".join(tunables)}
+    return {"OPENBLAS_NUM_THREADS": "1", **environment, "GLIBC_TUNABLES": ":".join(tunables)}
