@@ -75,8 +75,9 @@ def run(study: Declaration, trial: Trial) -> list[float]:
             return this.values_of(twin)
         this.count_costs()
         this.check_constraints()
-        this.measure_costs()
-        this.check_constraints()
+        if study.measured:
+            this.measure_costs()
+            this.check_constraints()
         this.evaluate()
         this.record_late_constraints()
         return this.values(this.metrics)
@@ -224,8 +225,6 @@ class TrialRun:
         # What was measured before stays: values at rungs that it is part of are there already.
         costs = {**self._before.costs, **self.candidate.costs}
         unknown = [name for name in self._study.measured if name not in costs]
-        if not self._study.measured:
-            return
         if "diversity" in unknown:
             unknown.remove("diversity")
             finished = cached_trials(self._trial.study, TrialState.COMPLETE)

@@ -64,10 +64,6 @@ class _Others(TorchDispatchMode):
         self._products = products
         self._known = known
 
-    @classmethod
-    def is_infra_mode(cls) -> bool:
-        return True
-
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]

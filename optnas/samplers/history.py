@@ -194,10 +194,8 @@ class HistoryReader:
     def read(self, study: Study, domain: Domain, number: int) -> History:
         """Return the history of all trials other than number ``number``."""
         if domain is not self._domain:
-            self._domain, self._reader = (
-                domain,
-                Reader(lambda study: _Seen(domain, signs_of(study)), _Seen.take),
-            )
+            self._domain = domain
+            self._reader = Reader(lambda study: _Seen(domain, signs_of(study)), _Seen.take)
         found = self._reader.read(study, cached_trials(study))
         ended = [found.ended[other] for other in sorted(found.ended.keys() - {number})]
         running = [found.running[other] for other in sorted(found.running.keys() - {number})]

@@ -90,9 +90,9 @@ def set_user_attr(study: Study, trial: FrozenTrial, name: str, value: Any) -> No
     study._storage.set_trial_user_attr(trial._trial_id, name, value)
 
 
-def set_system_attr(trial: Trial, name: str, value: Any) -> None:
+def set_system_attr(study: Study, trial: Trial | FrozenTrial, name: str, value: Any) -> None:
     """Write a system attribute of a running trial, which dashboards do not show."""
-    trial.storage.set_trial_system_attr(trial._trial_id, name, value)
+    study._storage.set_trial_system_attr(trial._trial_id, name, value)
 
 
 def fix_params(trial: Trial, params: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ def fix_params(trial: Trial, params: Mapping[str, Any]) -> None:
 
     ``trial.suggest_…`` returns ``params`` from then on.
     """
-    set_system_attr(trial, "fixed_params", params)
+    set_system_attr(trial.study, trial, "fixed_params", params)
     trial._fixed_params = dict(params)
 
 

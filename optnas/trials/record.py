@@ -61,12 +61,12 @@ class Attribute(Generic[_Value]):
 
     def of(self, trial: FrozenTrial) -> _Value | None:
         """Return the attribute's value in a trial's record; ``None`` if it is missing."""
-        value: _Value | None = trial.user_attrs.get(self.name)
+        value: _Value | None = self._stored(trial).get(self.name)
         return value
 
     def get(self, trial: FrozenTrial, default: _Value) -> _Value:
         """Return the attribute's value in a trial's record, or ``default`` if it is missing."""
-        value: _Value = trial.user_attrs.get(self.name, default)
+        value: _Value = self._stored(trial).get(self.name, default)
         return value
 
     def put(self, trial: Trial, value: _Value | None) -> None:
@@ -77,20 +77,21 @@ class Attribute(Generic[_Value]):
         """Write the attribute to the record of any trial, also one that another process runs."""
         set_user_attr(study, trial, self.name, value)
 
+    def _stored(self, trial: FrozenTrial) -> dict[str, Any]:
+        return trial.user_attrs
+
 
 class SystemAttribute(Attribute[_Value]):
     """System attribute of a trial, for programs alone: dashboards do not show it."""
 
-    def of(self, trial: FrozenTrial) -> _Value | None:
-        value: _Value | None = trial.system_attrs.get(self.name)
-        return value
-
-    def get(self, trial: FrozenTrial, default: _Value) -> _Value:
-        value: _Value = trial.system_attrs.get(self.name, default)
-        return value
-
     def put(self, trial: Trial, value: _Value | None) -> None:
-        set_system_attr(trial, self.name, value)
+        set_system_attr(trial.study, trial, self.name, value)
+
+    def put_in(self, study: optuna.Study, trial: FrozenTrial, value: _Value | None) -> None:
+        set_system_attr(study, trial, self.name, value)
+
+    def _stored(self, trial: FrozenTrial) -> dict[str, Any]:
+        return trial.system_attrs
 
 
 class StudyAttribute(Generic[_Value]):
