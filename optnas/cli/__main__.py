@@ -1,0 +1,5 @@
+"""``python -m optnas.cli``."""
+
+from optnas.cli import main
+
+main()

@@ -1,0 +1,81 @@
+"""The command line's application: its consoles, and errors as one line each."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from optnas.errors import UserError
+
+__all__ = ["INTERRUPTED", "RUN_ERROR", "app", "err", "out", "say"]
+
+USER_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
+
+out = Console()
+err = Console(stderr=True)
+
+
+class _Commands(TyperGroup):
+    """Commands whose errors are one line that says what to do."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from optnas.space.errors import SpaceError
+
+        try:
+            return super().invoke(ctx)
+        except (UserError, SpaceError) as error:
+            say(error)
+            ctx.exit(USER_ERROR)
+        except BrokenPipeError:  # what reads our output has seen enough
+            sys.stderr.close()
+            ctx.exit(0)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)  # in the order they are added, which is that of the work
+
+
+def say(error: BaseException) -> None:
+    """Print an error as one line."""
+    err.print("[bold red]error:[/]", _one_line(error), soft_wrap=True, highlight=False, markup=True)
+
+
+def _one_line(error: BaseException) -> str:
+    from rich.markup import escape
+
+    return escape(" ".join(str(error).split()))
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        out.print(f"optnas {version('optnas')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def optnas(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Neural architecture search as an Optuna study.
+
+    Write a study file (optnas init), search (optnas run), look at the trade-off (optnas pareto,
+    optnas dashboard).
+    """

@@ -1,0 +1,119 @@
+"""The commands that look at a storage: status, pareto, show, dashboard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optnas.cli.app import app, err, out
+from optnas.cli.options import StorageOption, StudyArgument, StudyOption
+from optnas.run.storage import DEFAULT_STORAGE
+
+__all__: list[str] = []
+
+
+@app.command()
+def status(storage: StorageOption = DEFAULT_STORAGE) -> None:
+    """Show every study of a storage: trials by state, best values, what is of use.
+
+    [dim]Examples:[/]
+
+      optnas status
+
+      optnas status --storage sqlite:///other.db
+    """
+    from optnas.reports.terminal import studies_view
+    from optnas.run.lookup import all_studies
+
+    out.print(studies_view(all_studies(storage)))
+
+
+@app.command()
+def pareto(
+    study: StudyArgument = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with everything recorded.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the front into this file: .html, .svg, .png or .pdf.")
+    ] = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+) -> None:
+    """Show the front: the trials that no other beats in every objective.
+
+    [dim]Examples:[/]
+
+      optnas pareto
+
+      optnas pareto digits --csv > front.csv
+
+      optnas pareto digits --plot front.html
+    """
+    from optnas.reports import records, terminal
+    from optnas.run.lookup import find_study
+    from optnas.trials.progress import front
+
+    found = find_study(storage, study)
+    best = front(found)
+    if plot is not None:
+        from optnas.reports.figures import front_figure, write_figure
+
+        write_figure(front_figure(found), plot)
+        err.print(f"Wrote {plot}", highlight=False)
+    if as_json:
+        print(json.dumps([records.as_record(found, trial) for trial in best], indent=2))
+    elif as_csv:
+        print(records.as_csv(found, best), end="")
+    elif best:
+        out.print(terminal.front_table(found, best))
+    else:
+        out.print(f"Study {found.study_name!r} has no complete trial yet.")
+
+
+@app.command()
+def show(
+    trial: Annotated[int, typer.Argument(help="The trial's number.")],
+    study: StudyOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    storage: StorageOption = DEFAULT_STORAGE,
+) -> None:
+    """Show everything a trial's record says.
+
+    [dim]Examples:[/]
+
+      optnas show 17
+
+      optnas show 17 --study digits --json
+    """
+    from optnas.reports import records, terminal
+    from optnas.run.lookup import find_study, find_trial
+
+    found = find_study(storage, study)
+    frozen = find_trial(found, trial)
+    if as_json:
+        print(json.dumps(records.as_record(found, frozen), indent=2))
+    else:
+        out.print(terminal.trial_view(found, frozen))
+
+
+@app.command()
+def dashboard(
+    storage: StorageOption = DEFAULT_STORAGE,
+    port: Annotated[int, typer.Option(help="Where to listen.")] = 8080,
+    host: Annotated[
+        str, typer.Option(help="The dashboard asks nobody who they are: keep it local.")
+    ] = "127.0.0.1",
+) -> None:
+    """Explore the storage in optuna-dashboard, in a browser.
+
+    [dim]Examples:[/]
+
+      optnas dashboard
+
+      optnas dashboard --port 9000 --storage sqlite:///other.db
+    """
+    from optnas.run.dashboard import serve
+
+    serve(storage, host, port, announce=lambda url: out.print(f"Listening on {url} (Ctrl-C ends it)"))

@@ -1,0 +1,33 @@
+"""The command that looks at this machine: doctor."""
+
+from __future__ import annotations
+
+import typer
+
+from optnas.cli.app import RUN_ERROR, app, out
+from optnas.cli.options import StorageOption
+from optnas.run.storage import DEFAULT_STORAGE
+
+__all__: list[str] = []
+
+
+@app.command()
+def doctor(storage: StorageOption = DEFAULT_STORAGE) -> None:
+    """Tell what this machine has: versions, devices, threads, and whether the storage is reachable.
+
+    [dim]Examples:[/]
+
+      optnas doctor
+
+      optnas doctor --storage postgresql+psycopg://user:password@host/database
+    """
+    from rich.markup import escape
+
+    from optnas.run.doctor import examine
+
+    found = examine(storage)
+    for what, answer, well in found:
+        mark = "[green]✓[/]" if well else "[red]✗[/]"
+        out.print(f"{mark} {what:<17} {escape(answer)}", highlight=False, soft_wrap=True)
+    if not all(well for _, _, well in found):
+        raise typer.Exit(RUN_ERROR)

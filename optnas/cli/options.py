@@ -1,0 +1,64 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "ArtifactsOption",
+    "StorageOption",
+    "StudyArgument",
+    "StudyOption",
+    "ThreadsOption",
+    "WorkersOption",
+    "WorkersPerGpuOption",
+]
+
+StorageOption = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        "-s",
+        envvar="OPTNAS_STORAGE",
+        help="Where studies are kept: any Optuna storage URL, or a journal's .log file.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", "-w", help="Local processes; by default one a core, or one a GPU."),
+]
+WorkersPerGpuOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto", help="Local processes for each GPU; auto goes by its memory and the cores."
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Threads each worker computes with; by default 1, or with fewer workers than cores what a second"
+        " of trying shows to be fastest."
+    ),
+]
+ArtifactsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        envvar="OPTNAS_ARTIFACTS",
+        help="Where running and paused trials keep checkpoints, for whoever goes on with them: a folder,"
+        " s3://bucket, gs://bucket or none. By default where the study says, or a folder beside the storage."
+        " Several machines need one that all of them reach.",
+    ),
+]
+StudyOption = Annotated[
+    str | None,
+    typer.Option("--study", help="A study's name, or its file. Needed where the storage has several."),
+]
+StudyArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[STUDY]", help="A study's name, or its file. Needed where the storage has several."
+    ),
+]

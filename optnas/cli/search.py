@@ -1,0 +1,95 @@
+"""The commands that search: init, run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optnas.cli.app import INTERRUPTED, RUN_ERROR, app, out, say
+from optnas.cli.options import (
+    ArtifactsOption,
+    StorageOption,
+    ThreadsOption,
+    WorkersOption,
+    WorkersPerGpuOption,
+)
+from optnas.errors import UserError
+from optnas.run.storage import DEFAULT_STORAGE
+
+__all__: list[str] = []
+
+
+@app.command()
+def init(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("study.py")) -> None:
+    """Write a commented study file to start from.
+
+    [dim]Examples:[/]
+
+      optnas init
+
+      optnas init studies/faces.py
+    """
+    from optnas.run.template import TEMPLATE
+
+    if path.exists():
+        raise UserError(f"{path} is there already: choose another name")
+    if path.suffix != ".py":
+        raise UserError(f"{path}: a study file ends in .py")
+    if not path.parent.is_dir():
+        raise UserError(f"the folder {path.parent} does not exist: make it first")
+    path.write_text(TEMPLATE.format(file=path, name=path.stem), encoding="utf-8")
+    out.print(f"Wrote {path}. Run it: [bold]optnas run {path} --trials 40[/]", highlight=False)
+
+
+@app.command()
+def run(
+    study: Annotated[
+        str, typer.Argument(metavar="FILE", help="The study file; FILE.py:NAME for one of several.")
+    ],
+    trials: Annotated[
+        int,
+        typer.Option("--trials", "-n", help="How many trials the study has in the end, over all workers."),
+    ] = 100,
+    workers: WorkersOption = None,
+    workers_per_gpu: WorkersPerGpuOption = None,
+    threads: ThreadsOption = None,
+    artifacts: ArtifactsOption = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+) -> None:
+    """Search: run trials until the study has as many as asked for.
+
+    Run it again to go on where it stopped, with a larger --trials to go further, or on other
+    machines with the same --storage to go faster. Ctrl-C stops it and loses nothing that is finished.
+
+    [dim]Examples:[/]
+
+      optnas run studies/digits.py --trials 40
+
+      optnas run studies/digits.py --trials 400 --workers 8
+
+      optnas run study.py -n 1000 --workers-per-gpu auto
+
+      optnas run study.py -n 1000 -s postgresql+psycopg://user:password@host/database
+    """
+    from optnas.run.command import run_command
+    from optnas.run.worker import EveryTrialFailed
+
+    try:
+        run_command(
+            study,
+            storage,
+            trials=trials,
+            workers=workers,
+            workers_per_gpu=workers_per_gpu,
+            threads=threads,
+            artifacts=artifacts,
+            console=out,
+        )
+    except EveryTrialFailed as error:
+        say(error)
+        raise typer.Exit(RUN_ERROR) from None
+    except KeyboardInterrupt:
+        out.print("Stopped. Run the same command to go on.")
+        raise typer.Exit(INTERRUPTED) from None

@@ -1,0 +1,72 @@
+"""The command that trains a winner: train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optnas.cli.app import INTERRUPTED, app, out
+from optnas.cli.options import StorageOption
+from optnas.run.storage import DEFAULT_STORAGE
+
+__all__: list[str] = []
+
+
+@app.command()
+def train(
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="The study file, as the task stands in it; FILE.py:NAME for one of several.",
+        ),
+    ],
+    trial: Annotated[int | None, typer.Option("--trial", "-t", help="The trial to train.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option("--architecture", "-a", help="An architecture's text to train instead.")
+    ] = None,
+    front: Annotated[bool, typer.Option("--front", help="Train every trial of the front.")] = False,
+    seeds: Annotated[int, typer.Option(help="How many times, each with another seed.")] = 1,
+    epochs: Annotated[int | None, typer.Option(help="By default as many as the trial's.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a better one.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Train with another value than the trial did."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The folder to write; by default runs/STUDY-TRIAL."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads to compute with; 1 is fastest for small networks.")
+    ] = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+) -> None:
+    """Train a network fully, and write its weights, its test metrics and a model card.
+
+    What is kept is the epoch that is best on the validation part; the test part is looked at once, at
+    the end. Run it again to go on where it was stopped.
+
+    [dim]Examples:[/]
+
+      optnas train studies/digits.py --trial 17
+
+      optnas train studies/digits.py --trial 17 --seeds 3 --epochs 50 --patience 10
+
+      optnas train studies/digits.py --front --out runs
+
+      optnas train studies/digits.py -a "seq(conv(16), relu, head)" --set optimizer=adam --set lr=0.01
+    """
+    from optnas.winner.command import TrainOptions, train_command
+
+    more = [] if epochs is None else [f"epochs={epochs}"]
+    wanted = TrainOptions(trial, architecture, front, seeds, patience, (*(settings or ()), *more), folder)
+    try:
+        train_command(study, storage, wanted, threads=threads, console=out)
+    except KeyboardInterrupt:
+        out.print("Stopped. Run the same command to go on.")
+        raise typer.Exit(INTERRUPTED) from None
