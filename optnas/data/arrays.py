@@ -25,6 +25,8 @@ def as_inputs(name: str, x: Any) -> Array:
     """
     try:
         inputs: Array = np.asarray(x)
+        if inputs.dtype.kind == "c":
+            raise TypeError("complex numbers have two parts; give them as two features")
         if not np.issubdtype(inputs.dtype, np.integer):
             inputs = inputs.astype(np.float64)
     except (TypeError, ValueError) as error:

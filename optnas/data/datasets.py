@@ -11,7 +11,8 @@ import torch
 
 from optnas.data.data import Data, Part, Split, Splits
 from optnas.data.labels import checked_labels, labels_in_range
-from optnas.data.normalize import Normalize, block_size
+from optnas.data.layout import Layout
+from optnas.data.normalize import Normalize, Normalized, block_size
 from optnas.data.reader import Reader
 from optnas.data.split import subset, three_parts
 from optnas.data.streamed import Streamed
@@ -37,6 +38,7 @@ def dataset(
     seed: int = 0,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
+    layout: Layout = "auto",
     classes: int | None = None,
     labels: Sequence[int] | None = None,
     memory: float = MEMORY,
@@ -47,8 +49,8 @@ def dataset(
 
     Its samples are pairs of an input (a PIL image, an array or a tensor) and a class. A data set that
     fits in memory is read once and lives on the device, images as bytes; a larger one is read anew for
-    every epoch by background processes. Either way a network's inputs have channels of mean 0 and
-    variance 1 by the statistics of the training part (of 4,096 of its samples, if it is streamed).
+    every epoch by background processes. Either way a network's inputs have channels or features of mean
+    0 and variance 1 by the statistics of the training part (of 4,096 of its samples, if it is streamed).
 
     Args:
         train: The samples, or a function that returns them, called on first use.
@@ -61,6 +63,8 @@ def dataset(
         size: Height and width of images, or one number for both: images are cropped around their
             centre to these proportions and scaled.
         channels: 1 to convert images to grey, 3 to convert them to colour.
+        layout: Whether arrays and tensors have their channels or features first or last, as in
+            :func:`tensors`; an image of Pillow says so itself.
         classes: Number of classes; by default the number of names in the data set's ``.classes``, or
             as the labels show.
         labels: The class of each sample of ``train``, if known: otherwise every sample is read once
@@ -80,7 +84,7 @@ def dataset(
     if readers < 0:
         raise UserError(f"data {name!r}: readers={readers} must be at least 0")
 
-    open_ = partial(Reader, name, size=sides, channels=channels)
+    open_ = partial(Reader, name, size=sides, channels=channels, layout=layout)
     return Data(
         name,
         lambda: _load(
@@ -142,8 +146,9 @@ def _splits(
     chosen: Sequence[tuple[Reader, Indices, Indices]], outputs: int, memory: float, readers: int
 ) -> Splits:
     """Return the three parts, each from a reader, the indices of its samples there, and their labels."""
-    first = chosen[0][0].first
-    streamed = sum(len(indices) for _, indices, _ in chosen) * first.numel() * first.element_size() > memory
+    reader = chosen[0][0]
+    size = reader.first.numel() * min(reader.first.element_size(), 4)  # stored in float32 at most
+    streamed = sum(len(indices) for _, indices, _ in chosen) * size > memory
 
     def part(reader: Reader, indices: Indices, labels: Indices) -> Part:
         y = torch.from_numpy(labels)
@@ -154,4 +159,14 @@ def _splits(
     train, valid, tested = (part(*of) for of in chosen)
     seen = min(len(train), _STREAMED_FIGURES) if streamed else len(train)
     blocks = train.blocks(block_size(train.shape), torch.arange(seen))
-    return Splits(train, valid, tested, outputs, Normalize.by(x.numpy() for x, _ in blocks))
+    figures = Normalize.by((x.numpy() for x, _ in blocks), reader.axes)
+    if streamed or reader.first.dtype != torch.float64:
+        return Splits(train, valid, tested, outputs, figures)
+    train, valid, tested = (_prepared(part, figures) for part in (train, valid, tested))
+    return Splits(train, valid, tested, outputs, Normalized(figures))
+
+
+def _prepared(part: Part, figures: Normalize) -> Split:
+    """Return ``part``, normalised, in float32."""
+    x, y = next(part.blocks(len(part)))
+    return Split(figures(x), y)

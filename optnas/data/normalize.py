@@ -11,12 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Normalize", "Normalized", "block_size", "normalized"]
+from optnas.data.layout import feature_axis
+
+__all__ = ["Normalize", "Normalized", "block_size", "normalized", "standardized"]
 
 Array = np.ndarray[Any, Any]
 
 # Integer types that PyTorch computes with and that take less memory than float32.
 _SMALL = (np.uint8, np.int8, np.int16)
+# A deviation below this share of the mean is rounding: the feature is constant.
+_ROUNDING = 64 * np.finfo(np.float64).eps
 # 64 MiB in float64: a large data set is never in memory in that type as a whole.
 _BLOCK_VALUES = 2**23
 
@@ -26,16 +30,20 @@ class Normalize:
     """Normalisation of stored inputs for a network: ``(x - mean) / deviation`` in float32.
 
     Attributes:
-        mean: Mean of each channel or feature, shape (1, channels, 1, …).
-        deviation: Standard deviation of each, of the same shape and nowhere 0.
+        mean: Mean of each channel or feature, float64, shape (1, channels, 1, …), or (1, 1, features)
+            for sequences.
+        deviation: Standard deviation of each, of the same type and shape and nowhere 0.
+        axes: The permutation that brought a batch of the given inputs to the order in which it is stored
+            and which ops take; ``None`` if it was in that order.
     """
 
     mean: Tensor
     deviation: Tensor
+    axes: tuple[int, ...] | None = None
 
     @classmethod
-    def by(cls, blocks: Iterable[Array]) -> Normalize:
-        """Return the normalisation of ``blocks`` of samples (samples, channels, …) to mean 0, variance 1.
+    def by(cls, blocks: Iterable[Array], axes: tuple[int, ...] | None = None) -> Normalize:
+        """Return the normalisation of ``blocks`` of stored samples (samples, …) to mean 0, variance 1.
 
         One pass in float64, joined block by block (Chan, Golub & LeVeque 1979). A constant channel is
         only brought to mean 0.
@@ -44,20 +52,21 @@ class Normalize:
         for block in blocks:
             block = block.astype(np.float64)
             # Over samples and positions: one mean and deviation for each channel or feature.
-            axes = (0, *range(2, block.ndim))
-            block_mean = block.mean(axis=axes, keepdims=True)
+            kept = feature_axis(block.ndim - 1)
+            over = tuple(axis for axis in range(block.ndim) if axis != kept)
+            block_mean = block.mean(axis=over, keepdims=True)
             size = block.size // block_mean.size
             step = block_mean - mean
             mean = mean + step * (size / (count + size))
-            squares = squares + ((block - block_mean) ** 2).sum(axis=axes, keepdims=True)
+            squares = squares + ((block - block_mean) ** 2).sum(axis=over, keepdims=True)
             squares = squares + step**2 * (count * size / (count + size))
             count += size
         deviation = np.sqrt(squares / count)
-        return cls(torch.from_numpy(mean), torch.from_numpy(np.where(deviation > 0, deviation, 1)))
+        varies = deviation > _ROUNDING * np.abs(mean)
+        return cls(torch.from_numpy(mean), torch.from_numpy(np.where(varies, deviation, 1)), axes)
 
     def __call__(self, x: Tensor) -> Tensor:
-        mean, deviation = (figure.to(x.device, torch.float32) for figure in (self.mean, self.deviation))
-        return (x - mean).div_(deviation)
+        return standardized(x, self.mean, self.deviation)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,27 +83,43 @@ class Normalized:
         return x
 
 
+def standardized(x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """Return ``(x - mean) / deviation`` in float32, with the mean (float64) subtracted without rounding."""
+    if x.dtype in (torch.float64, torch.int32, torch.int64):
+        return ((x - mean.to(x.device)) / deviation.to(x.device)).float()
+    # The mean as a sum of two numbers of float32: inputs near it lose nothing, and float64 is slow on GPUs.
+    near = mean.float()
+    rest = (mean - near).float()
+    return (x - near.to(x.device)).sub_(rest.to(x.device)).div_(deviation.to(x.device, torch.float32))
+
+
 def block_size(shape: tuple[int, ...]) -> int:
     """Return the number of samples of that shape in one block for :meth:`Normalize.by`."""
     return max(1, _BLOCK_VALUES // math.prod(shape))
 
 
-def normalized(inputs: Array, train: Array) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def normalized(
+    inputs: Array, train: Array, axes: tuple[int, ...] | None = None
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Return inputs to store, and the function that prepares stored inputs for a network.
 
     Whole numbers that fit in 16 bits are stored unchanged, in the smallest type; anything else is
     normalised before it is stored.
 
     Args:
-        inputs: Shape (samples, channels, …), numbers.
+        inputs: Shape (samples, …), numbers.
         train: The indices of the training part.
+        axes: The permutation of ``inputs`` to the order that ops take; ``None`` if they have it.
     """
+    if axes is not None:
+        inputs = inputs.transpose(axes)
     size = block_size(inputs.shape[1:])
-    figures = Normalize.by(inputs[train[at : at + size]] for at in range(0, len(train), size))
+    blocks = (inputs[train[at : at + size]] for at in range(0, len(train), size))
+    figures = Normalize.by(blocks, axes)
     if np.issubdtype(inputs.dtype, np.integer):
         low, high = inputs.min(), inputs.max()
         for small in _SMALL:
             if np.iinfo(small).min <= low and high <= np.iinfo(small).max:
-                return torch.from_numpy(inputs.astype(small)), figures
+                return torch.from_numpy(inputs.astype(small, order="C")), figures
     exact = (inputs - figures.mean.numpy()) / figures.deviation.numpy()
     return torch.from_numpy(exact).float().contiguous(), Normalized(figures)

@@ -10,9 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optnas.data.layout import Layout, network_axes
 from optnas.errors import UserError
 
 __all__ = ["Reader"]
+
+# Types with few operations in PyTorch, or none in NumPy, and what holds the same numbers.
+_COMPUTED = {
+    torch.uint16: torch.int32,
+    torch.uint32: torch.int64,
+    torch.uint64: torch.float64,
+    torch.bfloat16: torch.float32,
+}
 
 
 class Reader:
@@ -23,18 +32,26 @@ class Reader:
         dataset: Has a length, and pairs of an input and a label.
         size: Height and width to bring images to, or ``None``.
         channels: Channels of images: 1 for grey, 3 for colour, or ``None`` to keep their own.
+        layout: Where arrays and tensors have their channels or features.
 
     Raises:
         UserError: If there are no samples.
     """
 
     def __init__(
-        self, name: str, dataset: Any, *, size: tuple[int, int] | None = None, channels: int | None = None
+        self,
+        name: str,
+        dataset: Any,
+        *,
+        size: tuple[int, int] | None = None,
+        channels: int | None = None,
+        layout: Layout = "auto",
     ) -> None:
         self.name = name
         self._dataset = dataset
         self._size = size
         self._channels = channels
+        self._layout = layout
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise UserError(f"data {name!r}: give a data set with a length and samples by number")
         if not len(dataset):
@@ -47,6 +64,18 @@ class Reader:
     def first(self) -> Tensor:
         """The first input; all others must have its shape and type."""
         return self._input(0)
+
+    @cached_property
+    def axes(self) -> tuple[int, ...] | None:
+        """The permutation that brings a batch of inputs to the order that ops take, if they need one."""
+        first = self._item(0)[0]
+        if hasattr(first, "convert"):
+            if self._layout != "auto":
+                raise UserError(
+                    f"data {self.name!r}: layout= is for arrays and tensors, not for Pillow's images"
+                )
+            return None
+        return network_axes(self.name, (len(self), *self._given(first, 0).shape), self._layout)
 
     @cached_property
     def labels(self) -> np.ndarray[Any, Any]:
@@ -64,7 +93,8 @@ class Reader:
         Raises:
             UserError: If they differ.
         """
-        if self.first.shape != other.first.shape or self.first.dtype != other.first.dtype:
+        floating = self.first.is_floating_point() and other.first.is_floating_point()
+        if self.first.shape != other.first.shape or not (floating or self.first.dtype == other.first.dtype):
             raise UserError(
                 f"data {self.name!r}: the test part's samples are {_describe(self.first)},"
                 f" the others {_describe(other.first)}"
@@ -86,6 +116,8 @@ class Reader:
 
     def _like_the_first(self, index: int) -> Tensor:
         found, first = self._input(index), self.first
+        if found.is_floating_point() and first.is_floating_point():
+            found = found.to(first.dtype)
         if found.shape != first.shape or found.dtype != first.dtype:
             raise UserError(
                 f"data {self.name!r}: {self._where(index)} is {_describe(found)}, but {self._where(0)} is"
@@ -94,19 +126,39 @@ class Reader:
         return found
 
     def _input(self, index: int) -> Tensor:
-        found = self._item(index)[0]
+        given = self._given(self._item(index)[0], index)
+        if self.axes is None or len(self.axes) != given.dim() + 1:
+            return given
+        return given.permute([axis - 1 for axis in self.axes[1:]])
+
+    def _given(self, found: Any, index: int) -> Tensor:
+        """Return an input as a tensor whose axes are ordered as they came."""
         if not (isinstance(found, Tensor) or hasattr(found, "__array__") or hasattr(found, "convert")):
             raise UserError(
                 f"data {self.name!r}: {self._where(index)} is a {type(found).__name__}, no image or tensor"
             )
-        tensor = self._pixels(found, index) if hasattr(found, "convert") else torch.as_tensor(found)
-        if tensor.dtype == torch.float64:
-            tensor = tensor.float()
+        tensor = self._pixels(found, index) if hasattr(found, "convert") else self._tensor(found, index)
         if not tensor.isfinite().all():
             raise UserError(
                 f"data {self.name!r}: {self._where(index)} holds a value that is not a finite number"
             )
         return tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
+
+    def _tensor(self, found: Any, index: int) -> Tensor:
+        """Return an array or a tensor on the CPU, in a type that PyTorch and NumPy compute with."""
+        if not isinstance(found, Tensor):
+            array = np.asarray(found)
+            if array.dtype.kind not in "buif":
+                raise UserError(
+                    f"data {self.name!r}: {self._where(index)} is of {array.dtype}, not of numbers"
+                )
+            # PyTorch takes neither another machine's byte order nor negative strides.
+            tensor = torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
+        else:
+            tensor = found.detach().cpu()
+        if tensor.is_complex():
+            raise UserError(f"data {self.name!r}: {self._where(index)} is of complex numbers")
+        return tensor.to(_COMPUTED.get(tensor.dtype, tensor.dtype))
 
     def _pixels(self, image: Any, index: int) -> Tensor:
         """Return a PIL image as a tensor (channels, height, width)."""

@@ -47,7 +47,8 @@ def sklearn(name: str, *, validation: float = 0.2, test: float = 0.2, seed: int 
         from sklearn import datasets
 
         x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-        shares = {"validation": validation, "test": test}
-        return tensors(x, y, targets=_SETS[name], **shares, seed=seed, name=name).splits
+        return tensors(
+            x, y, targets=_SETS[name], validation=validation, test=test, seed=seed, name=name
+        ).splits
 
     return Data(name, load)

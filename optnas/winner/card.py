@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ outputs = model(inputs)
 def model_card(record: Mapping[str, Any], folder: Path) -> str:
     """Return the model card, in Markdown, of a network with ``record`` as its ``metrics.json``."""
     settings, figures = dict(record["settings"]), record["input"]["normalized_by"]
-    shape = record["input"]["shape"]
+    shape = _given_shape(record["input"]["shape"], record["input"].get("axes"))
     trial = record["trial"]
     for name in ("architecture", "data", "score"):
         settings.pop(name)
@@ -77,7 +77,7 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
         architecture=record["architecture"],
         costs=_table(("cost of one sample", "value"), [(n, f"{v:,}") for n, v in record["costs"].items()]),
         samples=", ".join(f"{count:,} samples for {part}" for part, count in record["samples"].items()) + ".",
-        shape=tuple(shape),
+        shape=shape,
         normalized=""
         if figures is None
         else ", and are brought to mean 0 and deviation 1 by figures of the training part",
@@ -99,6 +99,13 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
         inputs="as the data prepares them" if figures is None else "not normalised: the model does that",
         own_ops="".join(f"Define the op `{name}` before, as its study does. " for name in record["own_ops"]),
     )
+
+
+def _given_shape(shape: Sequence[int], axes: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the shape of a sample before ``axes``, a permutation of batches, brings it to ``shape``."""
+    if axes is None:
+        return tuple(shape)
+    return tuple(shape[list(axes).index(axis) - 1] for axis in range(1, len(axes)))
 
 
 def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from optnas.checkpoints.state import replace_file
 from optnas.data import Data
-from optnas.data.normalize import Normalize, Normalized
+from optnas.data.normalize import Normalize, Normalized, standardized
 from optnas.errors import UserError
 from optnas.space import SpaceError, parse
 from optnas.space.op import ops_by_name
@@ -38,10 +38,10 @@ _OURS = frozenset(ops_by_name())
 def load(folder: str | Path) -> nn.Module:
     """Return the network that ``optnas train`` wrote into ``folder``, on the CPU and ready to predict.
 
-    It takes a batch of inputs, (samples, …), before normalisation, such as images of bytes, and
-    normalises them itself, by the figures of its training part. A network trained on standardised
-    targets, as in regression, returns outputs in the unit of the targets. Nothing in the folder is
-    executed.
+    It takes a batch of inputs, (samples, …), as the data had them: in the same layout, and before
+    normalisation, such as images of bytes. It normalises them itself, by the figures of its training
+    part. A network trained on standardised targets, as in regression, returns outputs in the unit of the
+    targets. Nothing in the folder is executed.
 
     Raises:
         UserError: If there is no network, or it is damaged, or it needs an op that is not defined.
@@ -52,7 +52,8 @@ def load(folder: str | Path) -> nn.Module:
         network = parse(record["architecture"]).build(tuple(record["input"]["shape"]), **record["context"])
         network.load_state_dict(load_file(folder / _WEIGHTS))
         before, after = record["input"]["normalized_by"], record["output_scale"]
-        normalize = nn.Identity() if before is None else _Standardize(**before)
+        axes = record["input"].get("axes")
+        normalize = nn.Identity() if before is None else _Standardize(**before, axes=axes)
         scale = nn.Identity() if after is None else _Scale(**after)
     except OSError as error:
         raise UserError(f"{folder} holds no network of optnas train: {error.strerror or error}") from None
@@ -65,18 +66,19 @@ def load(folder: str | Path) -> nn.Module:
 
 
 class _Standardize(nn.Module):
-    """Layer that standardises inputs to mean 0 and deviation 1."""
+    """Layer that brings inputs to the order that ops take, and to mean 0 and deviation 1."""
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, mean: list[Any], deviation: list[Any]) -> None:
+    def __init__(self, mean: list[Any], deviation: list[Any], axes: list[int] | None) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean))
-        self.register_buffer("deviation", torch.tensor(deviation))
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float64))
+        self.register_buffer("deviation", torch.tensor(deviation, dtype=torch.float64))
+        self.axes = axes
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x.float() - self.mean) / self.deviation
+        return standardized(x if self.axes is None else x.permute(self.axes), self.mean, self.deviation)
 
 
 class _Scale(nn.Module):
@@ -156,12 +158,13 @@ class Trained:
 
 
 def _input(data: Data) -> dict[str, Any]:
-    """Return the shape, type and normalisation (``None`` if there is none) of a network's input."""
+    """Return the shape, type, order and normalisation (``None`` if there is none) of a network's input."""
     prepare = data.splits.prepare
     figures = prepare.by if isinstance(prepare, Normalized) else prepare
     if isinstance(figures, Normalize):
         by = {"mean": figures.mean.tolist(), "deviation": figures.deviation.tolist()}
-        return {"shape": list(data.shape), "dtype": "float32", "normalized_by": by}
+        axes = None if figures.axes is None else list(figures.axes)
+        return {"shape": list(data.shape), "axes": axes, "dtype": "float32", "normalized_by": by}
     x, _ = next(data.splits.train.blocks(1))
     dtype = str(prepare(x).dtype).removeprefix("torch.")
     return {"shape": list(data.shape), "dtype": dtype, "normalized_by": None}

@@ -112,7 +112,7 @@ FLOATS = PIXELS.astype(np.float32)
             PIXELS,
             LABELS,
             {"test": Pairs(PIXELS / 255, LABELS)},
-            "the test part's samples are 3×6×6 of float32",
+            "the test part's samples are 3×6×6 of float64",
         ),
         (PIXELS, LABELS, {"validation": 1.0}, "must leave some to train on"),
     ],

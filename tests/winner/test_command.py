@@ -12,6 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_diabetes, load_digits
@@ -20,6 +21,7 @@ from torch import nn
 import optnas
 from optnas import UserError, data
 from optnas.data.normalize import Normalized
+from optnas.data.split import three_parts
 from tests.files import assert_refused, call, finish, quick_study, start
 
 STUDY = """
@@ -274,3 +276,38 @@ def test_digits_are_read_as_scikit_learn_gives_them() -> None:
     with torch.inference_mode():
         predicted = optnas.load("out")(torch.from_numpy(images).view(-1, 1, 8, 8)).argmax(dim=1)
     assert (predicted.numpy() == labels).mean() > 0.8
+
+
+SERIES = """
+import numpy as np
+from optnas import *
+
+x = np.load("x.npy")
+study = Study(
+    name="series",
+    space=ops.seq(ops.gru(4), ops.head()),
+    task=tasks.classification(data.tensors(x, x[:, 0].mean(axis=1) > 1e5, layout="channels_first")),
+    objectives=[maximize("accuracy")],
+)
+"""
+
+
+def test_a_network_for_series_takes_them_in_the_layout_and_the_units_of_the_study() -> None:
+    rng = np.random.default_rng(0)
+    series = rng.normal(size=(100, 3, 7)) * [[0.1], [1], [2000]] + [[1e5], [20], [101_325]]
+    series[:, 0] += rng.normal(size=(100, 1))
+    np.save("x.npy", series)
+    Path("series.py").write_text(SERIES)
+    trained = call("train", "series.py", "-a", "seq(gru(4), head)", "--epochs", 20, "--set", "lr=0.03")
+    assert trained.exit_code == 0, trained.output
+    [folder] = Path("runs").iterdir()
+    found = json.loads((folder / "metrics.json").read_text())
+    assert found["input"]["shape"] == [7, 3]
+    assert "torch.zeros(1, 3, 7" in (folder / "README.md").read_text()
+    test = three_parts("tensors", 100, 0.2, 0.2, 0, (series[:, 0].mean(axis=1) > 1e5).astype(int))[2]
+    # As they are, in float64: 1e5 ± 0.1 has lost most of its digits in float32.
+    with torch.inference_mode():
+        predicted = optnas.load(folder)(torch.from_numpy(series[test])).argmax(dim=1).numpy()
+    right = (predicted == (series[test, 0].mean(axis=1) > 1e5)).mean()
+    assert right == pytest.approx(found["test"]["accuracy"]["mean"])
+    assert right > 0.8
