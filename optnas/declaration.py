@@ -21,6 +21,7 @@ from optnas.pruners import make_pruner
 from optnas.samplers import CmaEsSampler, make_sampler
 from optnas.space import Node, Site, SpaceError
 from optnas.space.closing import Closing, Decide, decide_by, decide_from, holes
+from optnas.space.own_ops import own_ops
 from optnas.tasks import Task
 from optnas.train import Training
 from optnas.train.checks import check_training
@@ -129,6 +130,11 @@ class Declaration:
         """
         found = holes(self.space, self.training.tree)
         return {name: hole.distribution for name, hole in found.items()}
+
+    @cached_property
+    def own_ops(self) -> dict[str, str]:
+        """The digests of the user's own ops in the space, by name."""
+        return own_ops(self.space)
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> Candidate:
         """Return the candidate made of the parameters that ``trial`` suggests."""

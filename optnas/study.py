@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from functools import cached_property
@@ -17,10 +18,11 @@ from optnas.declaration import Declaration
 from optnas.errors import UserError
 from optnas.pruners import make_pruner
 from optnas.samplers import make_sampler
+from optnas.space.own_ops import changed_ops
 from optnas.study_domain import StudyDomain
 from optnas.train.training import possible_values
 from optnas.trial import run
-from optnas.trials.record import SPACE
+from optnas.trials.record import OPS, SPACE, STUDY_OPS
 
 __all__ = ["Study"]
 
@@ -125,6 +127,7 @@ class Study(Declaration):
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 study.set_metric_names([name for name, _ in wanted])
         self._check_space(study)
+        self._tell_changed_ops(study)
         self.check_fingerprint(study, place)
         self.domain.region.keep(study)
         return study
@@ -146,6 +149,24 @@ class Study(Declaration):
                     f"the space of study {self.name!r} changed: {name!r} was {was} and is now {become};"
                     " give the study another name, or undo the change"
                 )
+
+    def _tell_changed_ops(self, study: optuna.Study) -> None:
+        """Say on standard error which of the user's own ops changed since the study was last run."""
+        before, now = STUDY_OPS.of(study), self.own_ops
+        for name in changed_ops(before, now):
+            made = sum(
+                name in changed_ops(OPS.of(trial), now)
+                for trial in study.get_trials(deepcopy=False)
+                if trial.state.is_finished()
+            )
+            print(
+                f"note: the op {name!r} changed since study {self.name!r} was last run:"
+                f" {made} {'trial was' if made == 1 else 'trials were'} made with an earlier one."
+                " They stay, and the new one is trained anew.",
+                file=sys.stderr,
+            )
+        if now and before != now:
+            STUDY_OPS.put(study, {**(before or {}), **now})
 
 
 def _describe(distribution: BaseDistribution) -> str:

@@ -22,7 +22,8 @@ _ROW = register(
         "row",
         inspect.Signature([inspect.Parameter("choices", inspect.Parameter.VAR_KEYWORD)]),
         "One row of a table of recorded architectures, by its choices.",
-    )
+    ),
+    builtin=True,
 )
 
 

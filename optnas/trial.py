@@ -29,6 +29,7 @@ from optnas.measure.measuring import measure
 from optnas.objectives import as_numbers, require
 from optnas.pruners import ParetoPromotionPruner, promote
 from optnas.space import SpaceError
+from optnas.space.own_ops import changed_ops, own_ops
 from optnas.train import Diverged, default_device, fit
 from optnas.train.device import forked_random
 from optnas.train.device_share import Place, place_on
@@ -45,6 +46,7 @@ from optnas.trials.record import (
     KEY,
     MEMORY,
     METRICS,
+    OPS,
     PIECES,
     REASON,
     RUN,
@@ -143,8 +145,13 @@ class TrialRun:
         self._suggest_seconds = round(time.perf_counter() - started, 4)
         # A trial that resumes another one is trained with that one's seed.
         self.candidate = dataclasses.replace(candidate, seed=self._study.seed + self._before.number)
+        if self._before.key not in (None, candidate.key):
+            self._before.discard()
         ARCHITECTURE.put(self._trial, str(candidate.architecture))
         KEY.put(self._trial, candidate.key)
+        ops = own_ops(candidate.architecture)
+        if ops:
+            OPS.put(self._trial, ops)
 
     def stay_paused(self) -> None:
         """End a trial that its worker paused, and died before it could end it.
@@ -165,6 +172,7 @@ class TrialRun:
             if KEY.of(other) == self.candidate.key
             and other.state in (TrialState.COMPLETE, TrialState.PRUNED)
             and TWIN.of(other) is None
+            and not changed_ops(OPS.of(other), self._study.own_ops)
         ]
         # Of a candidate that was promoted there are several.
         return min(twins, key=lambda twin: (twin.state != TrialState.COMPLETE, -twin.number), default=None)

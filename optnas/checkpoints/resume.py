@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, Trial
 from optnas.checkpoints.state import State
 from optnas.trials.lineage import lineage, paused_at
 from optnas.trials.optuna_internals import frozen
-from optnas.trials.record import CHECKPOINT, CHECKPOINT_NAME, COSTS, RESUMED
+from optnas.trials.record import CHECKPOINT, CHECKPOINT_NAME, COSTS, KEY, RESUMED
 from optnas.trials.rungs import rungs_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Resumption:
         steps: The steps at which values were reported so far.
         costs: The costs counted and measured so far, by name.
         paused: The step at which a worker paused the trial and died before ending it; ``None`` if none did.
+        key: The key of the candidate that was trained; ``None`` if that is not recorded.
+        begun: Whether it was trained before.
         seconds: Seconds of training before the checkpoint that :meth:`state` returned first.
     """
 
@@ -46,6 +48,7 @@ class Resumption:
         self.steps = {step for each in line for step in rungs_of(each)}
         self.costs = next((costs for each in line if (costs := COSTS.of(each)) is not None), {})
         self.paused = paused_at(line[0])
+        self.key = next((key for each in line if (key := KEY.of(each)) is not None), None)
         self.seconds = 0.0
         self.begun = len(line) > 1 or bool(self.steps)
         self._trial = trial
@@ -75,6 +78,14 @@ class Resumption:
             self.seconds = last.seconds
             RESUMED.put(self._trial, last.state.epoch)
         return last.state
+
+    def discard(self) -> None:
+        """Begin anew: what was trained was another network, or was trained in another way."""
+        self.remove()
+        self._checkpoints = None
+        self.steps.clear()
+        self.costs, self.paused, self.begun = {}, None, False
+        CHECKPOINT.put(self._trial, "was of another network or training, trained anew")
 
     def keep(self, state: State, seconds: float) -> None:
         """Write a checkpoint after that many seconds of training, if there is a store that can be written."""

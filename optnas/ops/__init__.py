@@ -100,6 +100,7 @@ from optnas.ops.residual import residual
 from optnas.ops.sequence import conv1d, embedding, gru, last, lm_head, lstm, rnn
 from optnas.ops.skip import factorized_reduce, none, skip
 from optnas.ops.stack import stack
+from optnas.space.op import seal
 
 __all__ = [
     "Graph",
@@ -215,3 +216,5 @@ __all__ = [
     "transposed_conv",
     "x",
 ]
+
+seal()

@@ -27,7 +27,7 @@ _FROM_SITE: dict[str, Callable[[Shape], Any]] = {
     "input_size": lambda shape: shape[-1],
 }
 _TENSOR_ARGUMENTS = ("x", "input")
-_HOLES = ("choose", "integer", "real", "repeat", "shared")
+_HOLES = ("choose", "integer", "ops", "real", "repeat", "shared", "stage")
 
 
 @overload
@@ -79,7 +79,7 @@ def op(
         simplify: Returns an equivalent simpler tree for a node, or ``None`` for the identity function.
 
     Raises:
-        SpaceError: If the name cannot be used in a text.
+        SpaceError: If the name cannot be used in a text, or is taken: by optnas, or in another module.
 
     >>> import torch
     >>> @op
@@ -124,6 +124,14 @@ class _Wrapped(Op):
         self._simplify = simplify
         arguments = [p for p in parameters if p.name not in self._filled]
         super().__init__(name, inspect.Signature(arguments), inspect.getdoc(wrapped))
+
+    @property
+    def definition(self) -> tuple[Any, ...]:
+        return (self._wrapped,)
+
+    @property
+    def declared(self) -> tuple[Any, ...]:
+        return (self._cost, self._simplify)
 
     def simplify(self, node: Node) -> Node | None:
         if self._simplify is not None:

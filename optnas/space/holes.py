@@ -49,6 +49,9 @@ class Hole(TreeValue):
     def open(self) -> bool:
         return True
 
+    def _content(self) -> tuple[Any, ...]:
+        return (type(self), *(getattr(self, field.name) for field in dataclasses.fields(self)))
+
     def __repr__(self) -> str:
         return _text(self)
 

@@ -10,6 +10,7 @@ from optnas.space.errors import SpaceError
 from optnas.space.memo import remembered
 from optnas.space.node import Node
 from optnas.space.op import Op
+from optnas.space.own_ops import own_ops
 from optnas.space.values import text_of
 
 __all__ = ["canonical", "key"]
@@ -19,6 +20,8 @@ _MOST_PASSES = 32
 
 
 class _Identity(Op):
+    builtin = True
+
     def simplify(self, node: Node) -> Node | None:
         return None
 
@@ -33,6 +36,8 @@ def key(architecture: Node) -> str:
         raise SpaceError(f"{architecture} still has holes: only an architecture has a key")
     simplest = canonical(architecture)
     text = text_of(simplest or _IDENTITY)
+    for name, digest in own_ops(simplest).items() if simplest else ():
+        text += f"\n{name} {digest}"
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 

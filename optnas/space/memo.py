@@ -16,7 +16,7 @@ _memories: list[Callable[[], None]] = []
 def remembered(most: int) -> Callable[[_Function], _Function]:
     """Cache up to ``most`` results of a function, until :func:`forget` is called.
 
-    Trees compare ops by name, so a result for a tree is valid until an op of that name is replaced.
+    Results are keyed by trees, which compare ops by name and source.
     """
 
     def decorate(function: _Function) -> _Function:

@@ -72,11 +72,14 @@ class Node(TreeValue):
         if not isinstance(other, Node) or self._hash != other._hash:
             return False
         return (
-            self.op.name == other.op.name
+            self.op.same_as(other.op)
             and self.args == other.args
             and self.children == other.children
             and self.name == other.name
         )
+
+    def _content(self) -> tuple[Any, ...]:
+        return (self.op, self.args, self.children)
 
     def __reduce__(self) -> Any:
         return (Node, (self.op, self.args, self.children, self.name))
@@ -191,7 +194,8 @@ class Node(TreeValue):
     def key(self) -> str:
         """Digest of the canonical form, which is the same for structurally equivalent architectures.
 
-        Before hashing, nested chains are flattened, identities removed and composite ops expanded.
+        Before hashing, nested chains are flattened, identities removed and composite ops expanded. The
+        user's own ops count with their source: corrected, an op makes another key.
         """
         from optnas.space.key import key
 

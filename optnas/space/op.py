@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from optnas.space.errors import BuildError, SpaceError
 from optnas.space.holes import Hole, Repeat, checked_name, outcomes
 from optnas.space.memo import forget, remembered
 from optnas.space.node import Node
+from optnas.space.source import digest_of, source_of
+from optnas.space.spellings import spellings
 from optnas.space.values import TreeValue, tree_value
 
-__all__ = ["Op", "Shape", "Site", "ops_by_name", "register"]
+__all__ = ["Op", "Shape", "Site", "ops_by_name", "register", "seal"]
 
 Shape = tuple[int, ...]
 """An input's shape without the batch, e.g. ``(channels, height, width)``."""
@@ -34,11 +39,13 @@ class Op(TreeValue):
         sequential: Whether its children are applied one after the other.
         chain: Whether applying its children one after the other is all that it does.
         commutative: Whether the order of its children makes no difference.
+        builtin: Whether it is one of optnas's, not of the user's own.
     """
 
     sequential: bool = False
     chain: bool = False
     commutative: bool = False
+    builtin: bool = False
 
     def __init__(self, name: str, signature: inspect.Signature, doc: str | None = None) -> None:
         self.name = name
@@ -54,6 +61,7 @@ class Op(TreeValue):
         self._open_ended = next(
             (p.name for p in self._parameters.values() if p.kind is _KINDS.VAR_KEYWORD), None
         )
+        self._base = frozenset(vars(self))
 
     def __call__(self, *args: Any, name: str | None = None, **kwargs: Any) -> Node:
         """Return the node with these arguments.
@@ -115,6 +123,46 @@ class Op(TreeValue):
         if isinstance(self.default(key)[1], float) and type(value) is int:
             return float(value)
         return value
+
+    # What it computes, of ops of the user's own.
+
+    @property
+    def definition(self) -> tuple[Any, ...]:
+        """The functions, classes and constants that determine what it computes."""
+        beside = self._base | {"builtin", "digest", "identity"}
+        return (type(self), {name: value for name, value in vars(self).items() if name not in beside})
+
+    @property
+    def declared(self) -> tuple[Any, ...]:
+        """The functions that say something of it without changing what it computes, such as its cost."""
+        return ()
+
+    @cached_property
+    def digest(self) -> str | None:
+        """Digest of the source of :attr:`definition`; ``None`` for an op of optnas's."""
+        return None if self.builtin else digest_of(*self.definition)
+
+    @cached_property
+    def identity(self) -> str | None:
+        """Digest of the source of :attr:`definition` and :attr:`declared`; ``None`` for an op of optnas's."""
+        return None if self.builtin else digest_of(*self.definition, *self.declared)
+
+    @property
+    def module(self) -> str:
+        """Name by which the module that defines it is imported."""
+        name = str(getattr(self.definition[0], "__module__", None) or type(self).__module__)
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None)
+        # A script and a study file are run under other names than their own.
+        run = getattr(module, "__spec__", None) is None
+        return Path(file).stem if run and file else name
+
+    def same_as(self, other: Op) -> bool:
+        """Return whether ``other`` has the same name and the same source."""
+        return self is other or (self.name == other.name and self.identity == other.identity)
+
+    def _content(self) -> tuple[Any, ...]:
+        return (self.name,) if self.builtin else (self.name, *self.definition)
 
     def __repr__(self) -> str:
         return self.name
@@ -225,14 +273,50 @@ def _can_stand(default: Any) -> bool:
 
 
 _registry: dict[str, Op] = {}
+_reserved: set[str] = set()
 
 
-def register(op: Op) -> Op:
-    """Register ``op`` for :func:`~optnas.space.parse.parse`; it replaces an op of the same name."""
-    if op.name in _registry:
+def register(op: Op, *, builtin: bool = False) -> Op:
+    """Register ``op`` for :func:`~optnas.space.parse.parse`.
+
+    It replaces an op of that name of the same module, as where a notebook's cell is run again.
+
+    Args:
+        op: The op.
+        builtin: Whether it is one of optnas's, as all are until :func:`seal` is called.
+
+    Raises:
+        SpaceError: If optnas or another module has an op of that name, or it means something else in a text.
+    """
+    op.builtin = builtin or not _reserved
+    if builtin:
+        _reserved.add(op.name)
+    elif op.name in _reserved:
+        raise SpaceError(
+            f"op {op.name!r}: optnas has an op of that name; call this one something else, such as"
+            f" op(name='my_{op.name}')"
+        )
+    if not op.builtin and any(spelling.recognises(op.name) for spelling in spellings().values()):
+        raise SpaceError(
+            f"op {op.name!r}: in a list of layers that is a layer of optnas's; call this one something"
+            f" else, such as op(name='my_{op.name}')"
+        )
+    before = _registry.get(op.name)
+    if before is not None:
+        # Not by digest: what the source depends on may be defined further down in the file.
+        if before.module != op.module and source_of(before.definition[0]) != source_of(op.definition[0]):
+            raise SpaceError(
+                f"op {op.name!r}: {before.module} has another op of that name; call one of them something"
+                f" else, such as op(name='my_{op.name}')"
+            )
         forget()
     _registry[op.name] = op
     return op
+
+
+def seal() -> None:
+    """Reserve the names of all ops registered so far: any other op is the user's own."""
+    _reserved.update(_registry)
 
 
 def ops_by_name() -> Mapping[str, Op]:

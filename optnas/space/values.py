@@ -23,6 +23,10 @@ class TreeValue:
     def _in_tree(self) -> Any:
         return self
 
+    def _content(self) -> tuple[Any, ...]:
+        """Return what it consists of, for :func:`~optnas.space.source.digest_of`."""
+        raise NotImplementedError
+
 
 def tree_value(value: Any, where: str) -> Any:
     """Convert ``value`` to the form in which a tree holds it.

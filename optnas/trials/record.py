@@ -26,6 +26,7 @@ __all__ = [
     "MEASURED_ON",
     "MEMORY",
     "METRICS",
+    "OPS",
     "PAUSED",
     "PIECES",
     "PROMOTES",
@@ -34,6 +35,7 @@ __all__ = [
     "RESUMED",
     "RUN",
     "SPACE",
+    "STUDY_OPS",
     "TWIN",
     "WORKER",
     "Attribute",
@@ -118,6 +120,8 @@ ARCHITECTURE = Attribute[str]("architecture")
 """The architecture's text, which :func:`optnas.parse` reads."""
 KEY = Attribute[str]("key")
 """The candidate's digest: trials with equal keys train the same network in the same way."""
+OPS = Attribute[dict[str, str]]("ops")
+"""Digests of the source of the user's own ops in the architecture, by name; missing if there are none."""
 COSTS = Attribute[dict[str, float]]("costs")
 """Costs known before training, by name: exact ones and measurements of the built network."""
 METRICS = Attribute[dict[str, float]]("metrics")
@@ -154,6 +158,8 @@ REGION = StudyAttribute[dict[str, Any]]("region")
 """Region of interest among objective values (:class:`optnas.trials.region.Region`)."""
 SPACE = StudyAttribute[dict[str, str]]("space")
 """Every parameter's distribution as text, to detect that the study file has changed."""
+STUDY_OPS = StudyAttribute[dict[str, str]]("ops")
+"""Digests of the source of the user's own ops in the space when it was last run, by name."""
 MEASURED_ON = StudyAttribute[str]("measured_on")
 """Hardware on which the study measures latency, energy or memory; no other is accepted."""
 

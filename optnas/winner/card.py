@@ -64,6 +64,7 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
     trial = record["trial"]
     for name in ("architecture", "data", "score"):
         settings.pop(name)
+    settings.pop("ops", None)
     if not settings["crop"]:
         settings.pop("padding")
     return _CARD.format(
@@ -97,7 +98,10 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
         dimensions=", ".join(map(str, shape)),
         dtype=f"torch.{record['input']['dtype']}",
         inputs="as the data prepares them" if figures is None else "not normalised: the model does that",
-        own_ops="".join(f"Define the op `{name}` before, as its study does. " for name in record["own_ops"]),
+        own_ops="".join(
+            f"Import `{op['module']}` before, which defines the op `{name}`. "
+            for name, op in record["own_ops"].items()
+        ),
     )
 
 

@@ -24,12 +24,13 @@ from optnas.run.lookup import find_study, find_trial
 from optnas.run.worker import stop_on_signals
 from optnas.space import parse
 from optnas.space.holes import is_open
+from optnas.space.own_ops import changed_ops
 from optnas.study import Study
 from optnas.train import Training, default_device, use_threads
 from optnas.train.checks import check_training
 from optnas.train.precision import choose_precision
 from optnas.trials.progress import front
-from optnas.trials.record import ARCHITECTURE, REASON
+from optnas.trials.record import ARCHITECTURE, OPS, REASON
 from optnas.winner.card import over_seeds
 from optnas.winner.folder import Trained, check_folder, checkpoint_of, finished, write
 from optnas.winner.full_training import (
@@ -121,7 +122,8 @@ def _jobs(study: Study, url: str, wanted: TrainOptions) -> Iterator[_Job]:
     number = None
     if wanted.trial is not None:
         trial = find_trial(find_study(url, study.name), wanted.trial)
-        candidate, number = _candidate(study, trial), trial.number
+        candidate = _candidate(study, trial, same_ops=wanted.architecture is None)
+        number = trial.number
     elif wanted.architecture is None:
         raise UserError('say what to train: --trial N, --architecture "seq(…)" or --front')
     if wanted.architecture is not None:
@@ -152,8 +154,12 @@ def _job(study: Study, candidate: Candidate, trial: int | None, folder: Path, wa
     return _Job(study.name, trial, plan, folder)
 
 
-def _candidate(study: Study, trial: FrozenTrial) -> Candidate:
-    """Return the candidate of a finished trial: its architecture and training settings."""
+def _candidate(study: Study, trial: FrozenTrial, *, same_ops: bool = True) -> Candidate:
+    """Return the candidate of a finished trial: its architecture and training settings.
+
+    Raises:
+        UserError: If the study's file now means another one, or with ``same_ops`` one whose ops changed.
+    """
     if trial.state == TrialState.FAIL:
         reason = REASON.get(trial, "no reason is recorded")
         raise UserError(f"trial {trial.number} of {study.name!r} failed: {reason}; choose another one")
@@ -165,6 +171,11 @@ def _candidate(study: Study, trial: FrozenTrial) -> Candidate:
         raise UserError(
             f"the study's file changed: trial {trial.number} was {recorded} and would now be"
             f" {candidate.architecture}; undo the change, or give the text by --architecture"
+        )
+    for name in changed_ops(OPS.of(trial), study.own_ops) if same_ops else ():
+        raise UserError(
+            f"the op {name!r} changed since trial {trial.number}: undo the change, or train what it is now by"
+            f" --trial {trial.number} --architecture {recorded!r}"
         )
     return candidate
 

@@ -20,8 +20,9 @@ from optnas.checkpoints.state import replace_file
 from optnas.data import Data
 from optnas.data.normalize import Normalize, Normalized, standardized
 from optnas.errors import UserError
-from optnas.space import SpaceError, parse
-from optnas.space.op import ops_by_name
+from optnas.space import SpaceError, ops_by_name
+from optnas.space.own_ops import own_ops
+from optnas.space.parse import parse_tree
 from optnas.tasks import Task
 from optnas.winner.card import model_card
 from optnas.winner.full_training import Plan, TrainingHistory
@@ -31,11 +32,8 @@ __all__ = ["Trained", "check_folder", "checkpoint_of", "finished", "load", "writ
 _WEIGHTS, _ARCHITECTURE, _RECORD, _CARD = "model.safetensors", "architecture.txt", "metrics.json", "README.md"
 _CHECKPOINTS = "checkpoints"
 
-# What `import optnas` defines; any other op is the user's own.
-_OURS = frozenset(ops_by_name())
 
-
-def load(folder: str | Path) -> nn.Module:
+def load(folder: str | Path, *, changed_ops: bool = False) -> nn.Module:
     """Return the network that ``optnas train`` wrote into ``folder``, on the CPU and ready to predict.
 
     It takes a batch of inputs, (samples, …), as the data had them: in the same layout, and before
@@ -43,18 +41,28 @@ def load(folder: str | Path) -> nn.Module:
     part. A network trained on standardised targets, as in regression, returns outputs in the unit of the
     targets. Nothing in the folder is executed.
 
+    Args:
+        folder: The folder.
+        changed_ops: Whether ops of one's own may have another source than when the network was trained.
+
     Raises:
-        UserError: If there is no network, or it is damaged, or it needs an op that is not defined.
+        UserError: If there is no network, or it is damaged, or it needs an op that is not defined or has
+            another source than then.
     """
     folder = Path(folder)
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        network = parse(record["architecture"]).build(tuple(record["input"]["shape"]), **record["context"])
+        _check_ops(folder, record["own_ops"], changed_ops)
+        # Not by any other notation: there the name of an op could mean something else.
+        architecture = parse_tree(record["architecture"])
+        network = architecture.build(tuple(record["input"]["shape"]), **record["context"])
         network.load_state_dict(load_file(folder / _WEIGHTS))
         before, after = record["input"]["normalized_by"], record["output_scale"]
         axes = record["input"].get("axes")
         normalize = nn.Identity() if before is None else _Standardize(**before, axes=axes)
         scale = nn.Identity() if after is None else _Scale(**after)
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"{folder} holds no network of optnas train: {error.strerror or error}") from None
     except SpaceError as error:
@@ -63,6 +71,22 @@ def load(folder: str | Path) -> nn.Module:
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{folder} is damaged, or not of optnas train: {reason}") from None
     return nn.Sequential(normalize, network, scale).eval()
+
+
+def _check_ops(folder: Path, trained: Mapping[str, Any] | Sequence[str], changed: bool) -> None:
+    """Raise ``UserError`` if an op of the user's own is missing, or is another one than was trained."""
+    for name in trained:
+        # Earlier folders have the names alone.
+        op, then = ops_by_name().get(name), trained[name] if isinstance(trained, Mapping) else {}
+        module = then.get("module")
+        if op is None:
+            fix = f"import {module}, which defines it," if module else "define it"
+            raise UserError(f"{folder}: the network has the op {name!r} of one's own: {fix} before loading")
+        if not changed and then.get("source") not in (None, op.digest):
+            raise UserError(
+                f"{folder}: the op {name!r} (of {op.module}) is not the one that was trained (of {module}):"
+                " its source differs; undo the change, or load by optnas.load(…, changed_ops=True)"
+            )
 
 
 class _Standardize(nn.Module):
@@ -129,7 +153,11 @@ class Trained:
             "trial": self.trial,
             "task": type(plan.task).__name__.lower(),
             "architecture": str(plan.architecture),
-            "own_ops": sorted({node.op.name for node in plan.architecture.walk()} - _OURS),
+            "own_ops": {
+                name: {"module": op.module, "source": op.digest}
+                for name in own_ops(plan.architecture)
+                for op in (ops_by_name()[name],)
+            },
             "costs": dict(plan.costs),
             "context": dict(plan.task.context),
             "input": _input(data),

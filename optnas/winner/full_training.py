@@ -17,6 +17,7 @@ from optnas.checkpoints.state import State, read_tensors, write_tensors
 from optnas.errors import UserError
 from optnas.objectives import Objective
 from optnas.space import Node
+from optnas.space.own_ops import own_ops
 from optnas.tasks import Task
 from optnas.train.device import default_device, forked_random
 from optnas.train.loop import Diverged, evaluate, fit
@@ -61,6 +62,7 @@ class Plan:
         """The settings that determine the outcome, by name; plans with equal settings train alike."""
         return {
             "architecture": str(self.architecture),
+            **({"ops": ops} if (ops := own_ops(self.architecture)) else {}),
             "data": self.task.data.name,
             "score": repr(self.score),
             "patience": self.patience,
@@ -235,6 +237,8 @@ def check_settings(before: Mapping[str, Any], now: Mapping[str, Any], folder: Pa
         UserError: If one differs; the message says which.
     """
     for name in [*before, *now]:
+        if name == "ops" and name not in before:  # as before they were recorded
+            continue
         if before.get(name) != now.get(name):
             raise UserError(
                 f"{folder} holds another training ({name} was {before.get(name)} and is now"
