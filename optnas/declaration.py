@@ -20,7 +20,7 @@ from optnas.objectives import Constraint, Objective
 from optnas.pruners import make_pruner
 from optnas.samplers import CmaEsSampler, make_sampler
 from optnas.space import Node, Site, SpaceError
-from optnas.space.closing import Closing, Decide, decide_by, decide_from, holes
+from optnas.space.closing import Closing, Decide, accepted, decide_by, decide_from, holes
 from optnas.space.own_ops import own_ops
 from optnas.tasks import Task
 from optnas.train import Training
@@ -147,6 +147,27 @@ class Declaration:
             SpaceError: If a parameter is missing or outside the space.
         """
         return self._candidate(decide_from(params), number)
+
+    def check_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameters to enqueue, some or all of the space's, as its own values (1 for 1.0).
+
+        Raises:
+            UserError: If a name is not a parameter's or a value is outside the space; it says all that is
+                wrong, with the nearest name.
+        """
+        known = self.distributions() if params else {}
+        checked, wrong = {}, []
+        for name, value in params.items():
+            if name not in known:
+                wrong.append(f"{name!r} is no parameter of the space: {nearest(str(name), known)}")
+                continue
+            try:
+                checked[name] = accepted(name, known[name], value)
+            except SpaceError as error:
+                wrong.append(str(error))
+        if wrong:
+            raise UserError("; ".join(wrong))
+        return checked
 
     def _candidate(self, decide: Decide, number: int) -> Candidate:
         closing = Closing(decide)

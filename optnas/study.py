@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable
 from functools import cached_property
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 
 from optnas.declaration import Declaration
-from optnas.errors import UserError
 from optnas.pruners import make_pruner
 from optnas.samplers import make_sampler
 from optnas.space.own_ops import changed_ops
 from optnas.study_domain import StudyDomain
+from optnas.study_record import check_unchanged
 from optnas.train.training import possible_values
 from optnas.trial import run
-from optnas.trials.record import OPS, SPACE, STUDY_OPS
+from optnas.trials.record import OPS, STUDY_OPS
 
 __all__ = ["Study"]
 
@@ -97,8 +94,8 @@ class Study(Declaration):
         """Load this study from ``storage``, or create it there if it is new.
 
         Raises:
-            UserError: If a study of that name has another space or other objectives or was measured on
-                another device, or if this device cannot measure a metric that is needed.
+            UserError: If a study of that name has another space, other objectives or another training, or
+                was measured on another device, or if this device cannot measure a metric that is needed.
         """
         place = self.measuring.fingerprint(self.measured, self.training)
         study = optuna.create_study(
@@ -109,46 +106,11 @@ class Study(Declaration):
             directions=self.directions,
             load_if_exists=True,
         )
-        wanted = [(objective.name, objective.direction) for objective in self.objectives]
-        known = study.metric_names
-        directions = [direction.name.lower() for direction in study.directions]
-        if directions != self.directions or (known and known != [name for name, _ in wanted]):
-            before = ", ".join(
-                f"{how} {what}"
-                for what, how in zip(known or ["?"] * len(directions), directions, strict=True)
-            )
-            now = ", ".join(f"{how} {what}" for what, how in wanted)
-            raise UserError(
-                f"study {self.name!r} is there with other objectives ({before}; now {now}):"
-                " give this one another name"
-            )
-        if known is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                study.set_metric_names([name for name, _ in wanted])
-        self._check_space(study)
+        check_unchanged(self, study)
         self._tell_changed_ops(study)
         self.check_fingerprint(study, place)
         self.domain.region.keep(study)
         return study
-
-    def _check_space(self, study: optuna.Study) -> None:
-        """Raise ``UserError`` if the study's search space has changed; record the space of a new study."""
-        now = {name: _describe(distribution) for name, distribution in self.distributions().items()}
-        before = SPACE.of(study)
-        if before is None:
-            SPACE.put(study, now)
-            return
-        if before == now:
-            return
-        for name in [*before, *now]:
-            if before.get(name) != now.get(name):
-                was = before.get(name, "not there")
-                become = now.get(name, "no longer there")
-                raise UserError(
-                    f"the space of study {self.name!r} changed: {name!r} was {was} and is now {become};"
-                    " give the study another name, or undo the change"
-                )
 
     def _tell_changed_ops(self, study: optuna.Study) -> None:
         """Say on standard error which of the user's own ops changed since the study was last run."""
@@ -167,12 +129,3 @@ class Study(Declaration):
             )
         if now and before != now:
             STUDY_OPS.put(study, {**(before or {}), **now})
-
-
-def _describe(distribution: BaseDistribution) -> str:
-    """Return a distribution as a text; incompatible distributions have different texts."""
-    if isinstance(distribution, CategoricalDistribution):
-        return " | ".join(map(str, distribution.choices))
-    low, high, step = distribution.low, distribution.high, distribution.step  # type: ignore[attr-defined]
-    scale = " log" if distribution.log else ""  # type: ignore[attr-defined]
-    return f"{low} to {high}" + (f" by {step}" if step not in (None, 1) else "") + scale

@@ -24,18 +24,21 @@ from optnas.candidate import Candidate
 from optnas.checkpoints.resume import Resumption
 from optnas.checkpoints.state import State
 from optnas.declaration import Declaration
+from optnas.errors import UserError
 from optnas.measure.diversity import diversity
 from optnas.measure.measuring import measure
 from optnas.objectives import as_numbers, require
 from optnas.pruners import ParetoPromotionPruner, promote
 from optnas.space import SpaceError
 from optnas.space.own_ops import changed_ops, own_ops
+from optnas.study_record import check_takes, refused_by_optuna_explained
 from optnas.train import Diverged, default_device, fit
 from optnas.train.device import forked_random
 from optnas.train.device_share import Place, place_on
 from optnas.train.micro_batches import OutOfMemory, in_pieces
 from optnas.train.nothing_learned import Hopeless
-from optnas.trials.optuna_internals import cached_trials
+from optnas.trials.enqueued import record_ignored
+from optnas.trials.optuna_internals import cached_trials, fix_params, fixed_params
 from optnas.trials.record import (
     ARCHITECTURE,
     BUILDABLE,
@@ -66,7 +69,10 @@ def run(study: Declaration, trial: Trial) -> list[float]:
     Raises:
         TrialPruned: If the pruner stops or pauses it, a constraint is broken, the architecture cannot be
             built, the training diverges, or the same candidate was pruned before.
+        UserError: If the Optuna study has other objectives, or the trial was enqueued with parameters that
+            are none of the space. Nothing is trained then.
     """
+    check_takes(study, trial.study)
     promote(trial)
     this = TrialRun(study, trial)
     with this.reason_recorded():
@@ -139,9 +145,18 @@ class TrialRun:
     # The steps, in their order.
 
     def suggest(self) -> None:
-        """Let the sampler decide, and record what it decided."""
+        """Let the sampler decide what was not enqueued, and record what it decided.
+
+        Raises:
+            UserError: If an enqueued parameter is none of the space, or its value is outside.
+        """
         started = time.perf_counter()
-        candidate = self._study.suggest(self._trial)
+        enqueued = fixed_params(self._trial)
+        checked = self._study.check_params(enqueued)
+        if repr(checked) != repr(enqueued):
+            fix_params(self._trial, checked)
+        with refused_by_optuna_explained(self._study, self._trial.study):
+            candidate = self._study.suggest(self._trial)
         self._suggest_seconds = round(time.perf_counter() - started, 4)
         # A trial that resumes another one is trained with that one's seed.
         self.candidate = dataclasses.replace(candidate, seed=self._study.seed + self._before.number)
@@ -152,6 +167,7 @@ class TrialRun:
         ops = own_ops(candidate.architecture)
         if ops:
             OPS.put(self._trial, ops)
+        record_ignored(self._trial, checked, candidate.params)
 
     def stay_paused(self) -> None:
         """End a trial that its worker paused, and died before it could end it.
@@ -385,6 +401,8 @@ class TrialRun:
 
 def _in_words(error: Exception) -> str:
     """Return an exception as one line that says where it happened."""
+    if isinstance(error, UserError):
+        return str(error)
     reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
     frames = traceback.extract_tb(error.__traceback__)
     package = Path(__file__).parent

@@ -49,14 +49,22 @@ def diversity(
 def _places(distribution: BaseDistribution, owners: Sequence[Params], name: str) -> NDArray[np.float64]:
     """Return one parameter's value for each architecture: a choice's index, or 0 to 1 along the range.
 
-    NaN is for architectures without the parameter.
+    NaN is for architectures without the parameter, and for values of another space, which trials that
+    were added by hand may have.
     """
     if isinstance(distribution, CategoricalDistribution):
         numbers: dict[Any, float] = {choice: i for i, choice in enumerate(distribution.choices)}
-        return np.array([numbers[owner[name]] if name in owner else math.nan for owner in owners])
+        return np.array(
+            [numbers.get(owner[name], math.nan) if name in owner else math.nan for owner in owners]
+        )
     low, high, log = distribution.low, distribution.high, distribution.log  # type: ignore[attr-defined]
-    values = np.array([owner.get(name, math.nan) for owner in owners], dtype=np.float64)
+    values = np.array([_number(owner.get(name)) for owner in owners], dtype=np.float64)
     if log:
-        low, high, values = math.log(low), math.log(high), np.log(values)
+        low, high = math.log(low), math.log(high)
+        values = np.log(np.where(values > 0, values, math.nan))
     places: NDArray[np.float64] = (values - low) / ((high - low) or 1.0)
     return places
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan

@@ -11,7 +11,7 @@ from optnas.pareto.ranking import Ranking
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.standings import ONE_AT_A_TIME
 from optnas.trials.lineage import lineage, paused_at, promotes
-from optnas.trials.optuna_internals import fix_params, frozen, has_fixed_params
+from optnas.trials.optuna_internals import fix_params, fixed_params, frozen
 from optnas.trials.reader import Reader
 from optnas.trials.record import FROM, PAUSED, PROMOTES
 from optnas.trials.rungs import rungs_of
@@ -153,7 +153,7 @@ def promote(trial: Trial) -> FrozenTrial | None:
     if number is not None and own.params:
         return lineage(study, own)[1]
     if number is None:
-        if not isinstance(study.pruner, ParetoPromotionPruner) or own.params or has_fixed_params(trial):
+        if not isinstance(study.pruner, ParetoPromotionPruner) or own.params or fixed_params(trial):
             return None
         paused = study.pruner.promotable(study)
         if paused is None:

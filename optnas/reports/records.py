@@ -15,6 +15,7 @@ from optnas.trials.record import (
     CHECKPOINT,
     COSTS,
     EAGER,
+    IGNORED,
     METRICS,
     PAUSED,
     PIECES,
@@ -26,7 +27,16 @@ from optnas.trials.record import (
 
 __all__ = ["as_csv", "as_record"]
 
-_SOMETIMES: tuple[Attribute[Any], ...] = (REASON, PIECES, EAGER, PAUSED, PROMOTES, RESUMED, CHECKPOINT)
+_SOMETIMES: tuple[Attribute[Any], ...] = (
+    REASON,
+    IGNORED,
+    PIECES,
+    EAGER,
+    PAUSED,
+    PROMOTES,
+    RESUMED,
+    CHECKPOINT,
+)
 
 
 def as_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from optnas.trials.record import (
     CHECKPOINT,
     COSTS,
     EAGER,
+    IGNORED,
     METRICS,
     PAUSED,
     PIECES,
@@ -147,6 +148,11 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
     row("architecture", _architecture(trial))
     if trial.params:
         row("parameters", "\n".join(f"{name} = {value}" for name, value in trial.params.items()))
+    if (ignored := IGNORED.of(trial)) is not None:
+        row(
+            "ignored",
+            "\n".join(f"{name} = {value}, enqueued and not asked for" for name, value in ignored.items()),
+        )
     for kind in (COSTS, METRICS):
         if (found := kind.of(trial)) is not None:
             row(kind.name, "\n".join(f"{name} = {value:,}" for name, value in found.items()))

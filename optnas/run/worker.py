@@ -18,6 +18,7 @@ from optnas.checkpoints.resume import remove_checkpoint
 from optnas.run.claims import Claims, NoTrial
 from optnas.run.liveness import Heartbeat
 from optnas.study import Study
+from optnas.trials.enqueued import was_refused
 from optnas.trials.optuna_internals import storage_of
 from optnas.trials.record import BUILDABLE, REASON
 
@@ -103,7 +104,11 @@ def _any_complete(opened: optuna.Study) -> bool:
     Raises:
         EveryTrialFailed: If none has, and several trials all ended for the same reason.
     """
-    finished = [trial for trial in opened.get_trials(deepcopy=False) if trial.state.is_finished()]
+    finished = [
+        trial
+        for trial in opened.get_trials(deepcopy=False)
+        if trial.state.is_finished() and not was_refused(trial)
+    ]
     if any(trial.state == TrialState.COMPLETE for trial in finished):
         return True
     reasons = [REASON.get(trial, "unknown") for trial in finished]

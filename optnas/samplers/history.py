@@ -17,7 +17,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import pareto
-from optnas.samplers.domain import Domain
+from optnas.samplers.domain import Domain, fits
 from optnas.trials.directions import signs_of
 from optnas.trials.lineage import promotes
 from optnas.trials.optuna_internals import cached_trials
@@ -287,5 +287,6 @@ def observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) -> 
 
 
 def _of_domain(trial: FrozenTrial, domain: Domain) -> dict[str, Any]:
+    """Return the trial's parameters that the domain has; one added by hand may have others."""
     known = domain.distributions
-    return {name: value for name, value in trial.params.items() if name in known}
+    return {name: value for name, value in trial.params.items() if name in known and fits(known[name], value)}

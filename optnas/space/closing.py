@@ -22,6 +22,7 @@ from optnas.space.node import Node
 
 __all__ = [
     "Closing",
+    "accepted",
     "active",
     "close",
     "decide_by",
@@ -134,23 +135,36 @@ def decide_from(params: Mapping[str, Any]) -> Decide:
     def decide(name: str, distribution: BaseDistribution) -> Any:
         if name not in params:
             raise SpaceError(f"the parameter {name!r} is missing: it takes {_describe(distribution)}")
-        value = params[name]
-        try:
-            internal = distribution.to_internal_repr(value)
-            contained = distribution._contains(internal)
-        except (ValueError, TypeError, OverflowError):
-            contained = False
-        if not contained:
-            raise SpaceError(f"{name} = {value!r} is outside the space: it takes {_describe(distribution)}")
-        return distribution.to_external_repr(internal)
+        return accepted(name, distribution, params[name])
 
     return decide
+
+
+def accepted(name: str, distribution: BaseDistribution, value: Any) -> Any:
+    """Return ``value`` as the distribution's own: 1 for 1.0 in ``choose(1, 2)``, a number for a NumPy scalar.
+
+    Raises:
+        SpaceError: If the distribution has no such value. ``True`` is not 1 here, nor is ``"1"``.
+    """
+    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+    if isinstance(plain, str | bool | int | float | None):
+        truth = isinstance(plain, bool)
+        if isinstance(distribution, CategoricalDistribution):
+            for choice in distribution.choices:
+                if choice == plain and isinstance(choice, bool) == truth:
+                    return choice
+        elif isinstance(plain, int | float) and not truth:
+            low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
+            if low <= plain <= high and distribution._contains(plain):
+                return distribution.to_external_repr(distribution.to_internal_repr(plain))
+    raise SpaceError(f"{name} = {value!r:.60} is outside the space: it takes {_describe(distribution)}")
 
 
 def _describe(distribution: BaseDistribution) -> str:
     if isinstance(distribution, CategoricalDistribution):
         return "one of " + ", ".join(map(repr, distribution.choices))
-    return f"{distribution.low} to {distribution.high}"  # type: ignore[attr-defined]
+    low, high, step = distribution.low, distribution.high, distribution.step  # type: ignore[attr-defined]
+    return f"{low} to {high}" + (f" in steps of {step}" if step not in (None, 1) else "")
 
 
 def sample(space: Node, rng: random.Random | int | None = None) -> Node:

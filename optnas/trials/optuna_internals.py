@@ -27,8 +27,8 @@ __all__ = [
     "cached_trials",
     "completed_with",
     "fix_params",
+    "fixed_params",
     "frozen",
-    "has_fixed_params",
     "id_of",
     "identity",
     "latest",
@@ -104,9 +104,9 @@ def fix_params(trial: Trial, params: Mapping[str, Any]) -> None:
     trial._fixed_params = dict(params)
 
 
-def has_fixed_params(trial: Trial) -> bool:
-    """Return whether the trial's parameters were fixed, as ``study.enqueue_trial`` does."""
-    return bool(trial._fixed_params)
+def fixed_params(trial: Trial) -> dict[str, Any]:
+    """Return the parameters fixed before the trial began, as ``study.enqueue_trial`` does."""
+    return dict(trial._fixed_params)
 
 
 def completed_with(trial: FrozenTrial, values: Sequence[float]) -> FrozenTrial:

@@ -19,9 +19,11 @@ __all__ = [
     "CHECKPOINT_NAME",
     "COSTS",
     "EAGER",
+    "ENQUEUED",
     "FINITE",
     "FROM",
     "HOPELESS",
+    "IGNORED",
     "KEY",
     "MEASURED_ON",
     "MEMORY",
@@ -36,6 +38,7 @@ __all__ = [
     "RUN",
     "SPACE",
     "STUDY_OPS",
+    "TRAINING",
     "TWIN",
     "WORKER",
     "Attribute",
@@ -134,6 +137,8 @@ TWIN = Attribute[int]("twin")
 """The number of the trial with the same candidate whose values were copied; this one was not trained."""
 HOPELESS = Attribute[bool]("hopeless")
 """Whether the trial was stopped because it had learned nothing and would not have improved."""
+IGNORED = Attribute[dict[str, Any]]("ignored")
+"""Enqueued parameters that the candidate does not have, such as those of an option that was not chosen."""
 PAUSED = Attribute[int]("paused")
 """The step at which the trial was paused."""
 PROMOTES = Attribute[int]("promotes")
@@ -151,6 +156,8 @@ WORKER = Attribute[dict[str, Any]]("worker")
 
 FROM = SystemAttribute[int]("optnas:from")
 """The step at which the trial that this one resumes was paused."""
+ENQUEUED = SystemAttribute[dict[str, Any]]("fixed_params")
+"""Parameters that the trial was enqueued with, as ``study.enqueue_trial`` writes them."""
 CHECKPOINT_NAME = SystemAttribute[str]("optnas:checkpoint")
 """Name of the trial's checkpoints in the artifact store."""
 
@@ -160,6 +167,8 @@ SPACE = StudyAttribute[dict[str, str]]("space")
 """Every parameter's distribution as text, to detect that the study file has changed."""
 STUDY_OPS = StudyAttribute[dict[str, str]]("ops")
 """Digests of the source of the user's own ops in the space when it was last run, by name."""
+TRAINING = StudyAttribute[dict[str, str]]("training")
+"""Every training setting that is searched or decides what is learned, as text, for the same purpose."""
 MEASURED_ON = StudyAttribute[str]("measured_on")
 """Hardware on which the study measures latency, energy or memory; no other is accepted."""
 
