@@ -66,7 +66,10 @@ class Study(Declaration):
     def objective(self) -> Callable[[optuna.Trial], list[float]]:
         """Optuna objective function, for ``optuna.create_study(…).optimize(study.objective)``.
 
-        The names and directions of the values are those of :attr:`objectives`.
+        The names and directions of the values are those of :attr:`objectives`. With ``n_jobs=2`` trainings
+        take turns, and have the values of ``n_jobs=1``; ``optnas run --workers 2`` runs them side by side.
+        A study's own ``evaluate`` runs in all threads at once, and must not draw from generators that they
+        share, such as PyTorch's.
         """
         return lambda trial: run(self, trial)
 

@@ -11,7 +11,7 @@ import math
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -56,6 +56,7 @@ from optnas.trials.record import (
     TWIN,
 )
 from optnas.trials.rungs import report, should_prune
+from optnas.trials.turns import turn
 
 __all__ = ["run"]
 
@@ -64,7 +65,8 @@ def run(study: Declaration, trial: Trial) -> list[float]:
     """Evaluate one trial of ``study`` and return the objectives' values.
 
     A trial whose worker died, or that was put back, resumes at its last rung where the study keeps
-    checkpoints, and so does one that promotes a paused trial. Nothing is reported twice.
+    checkpoints, and so does one that promotes a paused trial. Nothing is reported twice. In several threads
+    of one process trainings take turns.
 
     Raises:
         TrialPruned: If the pruner stops or pauses it, a constraint is broken, the architecture cannot be
@@ -73,6 +75,12 @@ def run(study: Declaration, trial: Trial) -> list[float]:
             are none of the space. Nothing is trained then.
     """
     check_takes(study, trial.study)
+    # A user-defined evaluation may wait for other machines, and its randomness is its own.
+    with turn(trial) if study.task is not None else nullcontext():
+        return _run(study, trial)
+
+
+def _run(study: Declaration, trial: Trial) -> list[float]:
     promote(trial)
     this = TrialRun(study, trial)
     with this.reason_recorded():
