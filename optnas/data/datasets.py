@@ -47,10 +47,12 @@ def dataset(
 ) -> Data:
     """Make a data set for classification from a ``torch.utils.data.Dataset``.
 
-    Its samples are pairs of an input (a PIL image, an array or a tensor) and a class. A data set that
-    fits in memory is read once and lives on the device, images as bytes; a larger one is read anew for
-    every epoch by background processes. Either way a network's inputs have channels or features of mean
-    0 and variance 1 by the statistics of the training part (of 4,096 of its samples, if it is streamed).
+    Its samples are pairs of an input (a PIL image, an array or a tensor) and a class. PIL images become
+    grey or RGB, turned as their EXIF orientation says, and laid on white where they are transparent; grey
+    ones of 16 bits keep them. A data set that fits in memory is read once and lives on the device, images
+    as bytes; a larger one is read anew for every epoch by background processes. Either way a network's
+    inputs have channels or features of mean 0 and variance 1 by the statistics of the training part (of
+    4,096 of its samples, if it is streamed).
 
     Args:
         train: The samples, or a function that returns them, called on first use.

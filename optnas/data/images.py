@@ -23,7 +23,10 @@ def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: An
     """Make a data set from a folder of images with one subfolder for each class.
 
     Args:
-        root: Folder of ``<class>/<anything>.png``, or of another format that Pillow reads.
+        root: Folder of ``<class>/<anything>.png``, or of other formats that Pillow reads. Images become
+            RGB of 8 bits, but for grey ones of more bits, which keep their range. They are turned as
+            their EXIF orientation says; what is transparent is laid on white; of an animation the first
+            frame counts.
         test: Folder of the official test part; or, without one, the share of the samples held out
             for the winner.
         options: Options of :func:`dataset`, such as ``size=64``, which images of different sizes need.
@@ -37,7 +40,7 @@ def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: An
             if not Path(path).is_dir():
                 raise UserError(f"no such folder: {path}")
             try:
-                return _torchvision().datasets.ImageFolder(str(path))
+                return _torchvision().datasets.ImageFolder(str(path), is_valid_file=_is_image)
             except OSError as error:
                 raise UserError(f"{path} is no folder of images, one folder a class: {error}") from None
 
@@ -45,6 +48,15 @@ def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: An
 
     options = {"name": Path(root).name, **options}
     return dataset(folder(root), test if isinstance(test, float | int) else folder(test), **options)
+
+
+def _is_image(path: str) -> bool:
+    """Return whether a file has an ending that Pillow reads, and is not hidden."""
+    from PIL import Image
+
+    file = Path(path)
+    format_ = Image.registered_extensions().get(file.suffix.lower())
+    return format_ in Image.OPEN and not file.name.startswith(".")
 
 
 def torchvision(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from optnas.data.layout import Layout, network_axes
+from optnas.data.pictures import open_image, pixels_of
 from optnas.errors import UserError
 
 __all__ = ["Reader"]
@@ -48,7 +50,7 @@ class Reader:
         layout: Layout = "auto",
     ) -> None:
         self.name = name
-        self._dataset = dataset
+        self._dataset = _with_our_loader(dataset)
         self._size = size
         self._channels = channels
         self._layout = layout
@@ -119,9 +121,12 @@ class Reader:
         if found.is_floating_point() and first.is_floating_point():
             found = found.to(first.dtype)
         if found.shape != first.shape or found.dtype != first.dtype:
+            fix = "give size= (and channels=) to bring images to one shape"
+            if found.dtype != first.dtype:
+                fix = "convert either, as all must be of one type"
             raise UserError(
                 f"data {self.name!r}: {self._where(index)} is {_describe(found)}, but {self._where(0)} is"
-                f" {_describe(first)}: give size= (and channels=) to bring images to one shape"
+                f" {_describe(first)}: {fix}"
             )
         return found
 
@@ -146,6 +151,11 @@ class Reader:
 
     def _tensor(self, found: Any, index: int) -> Tensor:
         """Return an array or a tensor on the CPU, in a type that PyTorch and NumPy compute with."""
+        if self._size or self._channels:
+            raise UserError(
+                f"data {self.name!r}: size= and channels= are for Pillow's images, and {self._where(index)}"
+                f" is a {type(found).__name__}: bring it to its size in the data set itself"
+            )
         if not isinstance(found, Tensor):
             array = np.asarray(found)
             if array.dtype.kind not in "buif":
@@ -161,24 +171,12 @@ class Reader:
         return tensor.to(_COMPUTED.get(tensor.dtype, tensor.dtype))
 
     def _pixels(self, image: Any, index: int) -> Tensor:
-        """Return a PIL image as a tensor (channels, height, width)."""
+        """Return an image of Pillow as a tensor (channels, height, width)."""
         try:
-            if image.mode in ("1", "P") and self._channels is None:
-                image = image.convert("L" if image.mode == "1" else "RGB")
-            if self._channels is not None:
-                image = image.convert("L" if self._channels == 1 else "RGB")
-            if self._size is not None:
-                from PIL import Image, ImageOps
-
-                height, width = self._size
-                image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-            pixels = np.asarray(image)
-        except (OSError, ValueError, SyntaxError) as error:
+            pixels = pixels_of(image, self._size, self._channels)
+        except Exception as error:  # Pillow raises many kinds for what is damaged
             raise self._unreadable(index, error) from error
-        if pixels.dtype == np.uint16:  # a type with few operations in PyTorch
-            pixels = pixels.astype(np.int32)
-        tensor = torch.from_numpy(np.array(pixels))
-        return tensor[None] if tensor.dim() == 2 else tensor.permute(2, 0, 1)
+        return torch.from_numpy(np.array(pixels, order="C"))
 
     def _item(self, index: int) -> Any:
         try:
@@ -226,6 +224,21 @@ class Reader:
             if all(_same(layout[i], self._input(i)) for i in (0, len(self) - 1)):
                 return layout
         return None
+
+
+def _with_our_loader(dataset: Any) -> Any:
+    """Return a data set of image files that reads them by :func:`open_image`.
+
+    torchvision's loader clips 16 bits to 8, ignores the orientation, and shows what is transparent. A
+    data set that has a loader or transforms of its user's own is returned as it is.
+    """
+    loader = getattr(dataset, "loader", None)
+    transformed = any(getattr(dataset, name, None) is not None for name in ("transform", "transforms"))
+    if transformed or getattr(loader, "__module__", None) != "torchvision.datasets.folder":
+        return dataset
+    copied = copy.copy(dataset)
+    copied.loader = open_image
+    return copied
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
