@@ -21,7 +21,8 @@ class Cost:
         activations: Numbers that the layers write, each layer's output counted once. The memory that
             training keeps for the backward pass grows with it; in float32 each takes 4 bytes.
         elementwise: Arithmetic functions applied number by number: activations, norms, pooling,
-            sums of branches. By that convention they are not part of ``flops``.
+            sums of branches. By that convention they are not part of ``flops``. Of an op of one's own
+            each of PyTorch's operators counts with the functions in its formula, ``gelu`` as 4.
         depth: The number of layers with weights on the longest path.
         width: The most output channels (of images) or features of a layer with weights, the last layer
             included; by default those of ``shape`` if there is such a layer.

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from optnas.cost.cost import Cost
 from optnas.cost.flop_formulas import PRODUCT_FUNCTIONS, formulas, is_uncounted_product
+from optnas.cost.layer_counter import counting_layers
 from optnas.space.op import Shape
 
 __all__ = ["FlopCount", "counted", "counting_flops", "meta_input"]
@@ -77,6 +78,13 @@ class _Others(TorchDispatchMode):
         return out
 
 
+def is_product(operator: Any) -> bool:
+    """Return whether an operator multiplies tensors, by a formula that is known."""
+    from torch.utils.flop_counter import flop_registry
+
+    return operator.overloadpacket in flop_registry or operator.overloadpacket in formulas()
+
+
 @contextmanager
 def counting_flops() -> Iterator[FlopCount]:
     """Count the FLOPs of what is computed inside this context, on the meta device.
@@ -107,20 +115,21 @@ def counted(module: nn.Module, shape: Shape, *, tokens: bool = False, called: st
         RuntimeError: Whatever the module raises on such an input.
     """
     module.eval()  # one sample is too few for a batch norm in training
-    with counting_flops() as count:
-        output = module(meta_input(shape, tokens=tokens))
+    given = meta_input(shape, tokens=tokens)
+    with counting_flops() as count, counting_layers(module, given, is_product) as layers_of:
+        output = module(given)
+    layers = layers_of(output)
     for name in sorted(count.uncounted):
         warnings.warn(
             f"{called}: what {name} multiplies is unknown and counts as 0 FLOPs; give @op(cost=…)",
             stacklevel=2,
         )
-    result = tuple(output.shape[1:])
-    params = sum(parameter.numel() for parameter in module.parameters())
-    weighted = any(isinstance(part, nn.Module) and list(part.parameters(False)) for part in module.modules())
     return Cost(
-        shape=result,
+        shape=tuple(output.shape[1:]),
         flops=count.total,
-        params=params,
-        activations=output[0].numel(),
-        depth=int(weighted),
+        params=sum(parameter.numel() for parameter in module.parameters()),
+        activations=layers.activations,
+        elementwise=layers.elementwise,
+        depth=layers.depth,
+        width=layers.width,
     )

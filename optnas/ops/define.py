@@ -75,7 +75,8 @@ def op(
         wrapped: The class or function.
         name: Name of the op in texts; by default the name of ``wrapped``.
         cost: Takes the same arguments as ``wrapped`` and ``shape``, and returns the exact
-            :class:`~optnas.cost.Cost`. By default it is counted by a run of the module on the meta device.
+            :class:`~optnas.cost.Cost`. By default all costs are counted by a run of the module on the
+            meta device.
         simplify: Returns an equivalent simpler tree for a node, or ``None`` for the identity function.
 
     Raises:

@@ -72,7 +72,7 @@ def test_a_function_of_a_tensor_is_an_op() -> None:
 def test_a_builtin_function_is_an_op() -> None:
     sine = op(torch.sin, name="sine")
     assert torch.equal(run(ops.seq(sine, sine()), 3), torch.ones(2, 3).sin().sin())
-    assert sine().cost((3, 2)) == Cost((3, 2), activations=6)
+    assert sine().cost((3, 2)) == Cost((3, 2), activations=6, elementwise=6)
     with pytest.raises(SpaceError, match="too many positional"):
         sine(1)
 
