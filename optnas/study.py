@@ -19,7 +19,8 @@ from optnas.study_domain import StudyDomain
 from optnas.study_record import check_unchanged
 from optnas.train.training import possible_values
 from optnas.trial import run
-from optnas.trials.record import OPS, STUDY_OPS
+from optnas.trials.record import AXES, OPS, STUDY_OPS
+from optnas.trials.volume import keep_axes
 
 __all__ = ["Study"]
 
@@ -113,6 +114,8 @@ class Study(Declaration):
         self._tell_changed_ops(study)
         self.check_fingerprint(study, place)
         self.domain.region.keep(study)
+        if AXES.of(study) is None:
+            keep_axes(study, self.domain.ends())
         return study
 
     def _tell_changed_ops(self, study: optuna.Study) -> None:

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
-from collections.abc import Hashable, Mapping
+import random
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial
 
 from optnas.declaration import Declaration
 from optnas.objectives import Objective
 from optnas.samplers.domain import Decide, Domain
 from optnas.space import SpaceError
-from optnas.space.closing import Closing, holes
+from optnas.space.closing import Closing, draw, holes
 from optnas.space.decisions import decided, decisions
 from optnas.trials.record import KEY
 from optnas.trials.region import Region
+from optnas.trials.volume import Ends
 
 __all__ = ["StudyDomain"]
 
 _REMEMBERED = 100_000
+
+# The sample of the space that tells the ends of its costs.
+_DRAWS, _FEWEST, _MOST_SECONDS = 240, 5, 2.0
+_MARGIN = 0.05
 
 
 class StudyDomain(Domain):
@@ -73,6 +82,31 @@ class StudyDomain(Domain):
             ideal=tuple(_value(objective, task.ideal if task else {}) for objective in objectives),
         )
 
+    def ends(self) -> list[Ends]:
+        """Return the worst and the best value of each objective that is known before training.
+
+        Of feasible candidates drawn with a fixed seed: at random, and with all numbers at their lowest or at
+        their highest. The worst is a twentieth of their span further, so that it counts.
+        """
+        found: list[Sequence[float | None]] = []
+        started = time.monotonic()
+        for params in itertools.islice(self._spread(random.Random(0)), _DRAWS):
+            # What is wrong with ops and costs of someone's own, a trial tells.
+            with contextlib.suppress(Exception):
+                known = self.known(params)
+                found += [] if known is None else [known]
+            # Costs of someone's own may take long, and perhaps none is an objective.
+            if time.monotonic() - started > _MOST_SECONDS or (found and not any(map(_is_number, found[0]))):
+                break
+        signs = [objective.sign for objective in self._study.objectives]
+        return [_ends_of([known[i] for known in found], sign) for i, sign in enumerate(signs)]
+
+    def _spread(self, rng: random.Random) -> Iterator[dict[str, Any]]:
+        while True:
+            yield self.decided(lambda _, distribution: draw(distribution, rng))
+            yield self.decided(lambda _, distribution: _end(distribution, min, rng))
+            yield self.decided(lambda _, distribution: _end(distribution, max, rng))
+
     def _key(self, items: tuple[tuple[str, Any], ...]) -> Hashable:
         try:
             return self._study.candidate(dict(items)).key
@@ -106,6 +140,27 @@ class _Look(NamedTuple):
 
     known: tuple[float | None, ...] | None = None
     features: tuple[float, ...] = ()
+
+
+def _end(distribution: BaseDistribution, which: Callable[[Iterable[Any]], Any], rng: random.Random) -> Any:
+    """Return the lowest or highest number of a distribution; of other choices a random one."""
+    if isinstance(distribution, CategoricalDistribution):
+        numeric = all(map(_is_number, distribution.choices))
+        return which(distribution.choices) if numeric else draw(distribution, rng)
+    return which((distribution.low, distribution.high))  # type: ignore[attr-defined]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _ends_of(values: Sequence[float | None], sign: int) -> Ends:
+    losses = [sign * value for value in values if value is not None and math.isfinite(value)]
+    if len(losses) < _FEWEST or min(losses) == max(losses):
+        return None, None
+    best, worst = min(losses), max(losses)
+    further = worst * (worst / best) ** _MARGIN if best > 0 else worst + _MARGIN * (worst - best)
+    return sign * further, sign * best
 
 
 def _value(objective: Objective, metrics: Mapping[str, float]) -> float | None:

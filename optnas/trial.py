@@ -57,6 +57,7 @@ from optnas.trials.record import (
 )
 from optnas.trials.rungs import report, should_prune
 from optnas.trials.turns import turn
+from optnas.trials.volume import settle_axes
 
 __all__ = ["run"]
 
@@ -85,6 +86,7 @@ def _run(study: Declaration, trial: Trial) -> list[float]:
     this = TrialRun(study, trial)
     with this.reason_recorded():
         this.suggest()
+        settle_axes(trial.study)
         this.stay_paused()
         twin = this.finished_twin()
         if twin is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["duration", "rounded", "short"]
+__all__ = ["duration", "rounded", "share", "short"]
 
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -23,6 +23,15 @@ def short(value: float | None) -> str:
     if float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.3g}"
+
+
+def share(value: float | None) -> str:
+    """Format a number between 0 and 1 with three digits: 0.613.
+
+    >>> share(0.6127), share(None)
+    ('0.613', '–')
+    """
+    return "–" if value is None else f"{value:.3f}"
 
 
 def duration(seconds: float | None) -> str:

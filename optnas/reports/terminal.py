@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from optnas.reports.numbers import duration, rounded, short
+from optnas.reports.numbers import duration, rounded, share, short
 from optnas.trials.lineage import promoted_by, promotes
 from optnas.trials.progress import Progress, front, sampler_share, worst_useful
 from optnas.trials.record import (
@@ -30,6 +30,7 @@ from optnas.trials.record import (
     TWIN,
 )
 from optnas.trials.rungs import rungs_of
+from optnas.trials.volume import hypervolume
 
 __all__ = ["front_table", "live_view", "objective_names", "studies_view", "trial_view"]
 
@@ -53,7 +54,7 @@ def live_view(study: optuna.Study, progress: Progress, *, title: str, most_rows:
     facts = Text.assemble(
         (f"{progress.rate:,.0f} trials/h", "bold"),
         f"   {duration(progress.seconds_left)} left   hypervolume ",
-        (f"{progress.hypervolume:.3f}", "bold"),
+        (share(progress.hypervolume), "bold"),
         "" if progress.sampler_share is None else f"   sampler {progress.sampler_share:.0%}",
     )
     parts: list[RenderableType] = [Text(title, style="bold cyan"), bar, facts]
@@ -100,11 +101,14 @@ def _study_view(study: optuna.Study) -> Iterator[RenderableType]:
             "waiting": TrialState.WAITING,
         }.items()
     ]
-    best, share = front(study, trials), sampler_share(trials)
-    took = [] if share is None else [f"sampler {share:.0%} of the time"]
+    best, spent = front(study, trials), sampler_share(trials)
+    took = [] if spent is None else [f"sampler {spent:.0%} of the time"]
     yield Text(study.study_name, style="bold")
     yield Text("  " + "   ".join(counts))
-    yield Text("  " + "   ".join([f"{len(best)} on the front", *took]))
+    yield Text(
+        "  "
+        + "   ".join([f"{len(best)} on the front", f"hypervolume {share(hypervolume(study, trials))}", *took])
+    )
     if best:
         yield _best_values(study, best)
 

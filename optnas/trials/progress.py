@@ -14,6 +14,7 @@ from optnas import pareto
 from optnas.trials.directions import signs_of
 from optnas.trials.record import suggest_seconds
 from optnas.trials.region import Region
+from optnas.trials.volume import hypervolume
 
 __all__ = ["Progress", "front", "sampler_share", "worst_useful"]
 
@@ -31,9 +32,9 @@ class Progress:
         rate: Finished trials per hour since this run began; 0 before the first.
         seconds_left: Time until ``total`` at that rate; ``None`` before there is a rate.
         front: The trials of the Pareto front, sorted by the first objective.
-        hypervolume: Hypervolume of the front. The reference point is the limit of each objective or, for
-            objectives without a limit, the worst value seen; objectives that span more than a factor of
-            ten, as costs do, are taken in decades. It only grows.
+        hypervolume: Hypervolume of the front as a share of what an ideal trial has, 0 to 1; it never falls.
+            ``None`` until the first ten trials have told how large their values are, where nothing else
+            does (:func:`optnas.trials.volume.hypervolume`).
         sampler_share: The share of the trials' time that the sampler took; ``None`` if unknown.
     """
 
@@ -45,7 +46,7 @@ class Progress:
     rate: float
     seconds_left: float | None
     front: list[FrozenTrial]
-    hypervolume: float
+    hypervolume: float | None
     sampler_share: float | None
 
     @property
@@ -75,7 +76,7 @@ class Progress:
             rate=3600 * done / seconds if done > 0 and seconds > 0 else 0.0,
             seconds_left=(total - finished) * seconds / done if done > 0 else None,
             front=front(study, trials),
-            hypervolume=_hypervolume(study, trials),
+            hypervolume=hypervolume(study, trials),
             sampler_share=sampler_share(trials),
         )
 
@@ -103,16 +104,6 @@ def front(study: optuna.Study, trials: list[FrozenTrial] | None = None) -> list[
     chosen = pareto.front(losses)
     _, first = np.unique(losses[chosen], axis=0, return_index=True)
     return [candidates[i] for i in chosen[first]]
-
-
-def _hypervolume(study: optuna.Study, trials: list[FrozenTrial]) -> float:
-    candidates = _feasible(trials)
-    if not candidates:
-        return 0.0
-    losses, limits = _losses(study, candidates), Region.of(study).stated(signs_of(study))
-    worst = np.where(np.isfinite(limits), limits, losses.max(axis=0))
-    points = pareto.in_decades(np.concatenate([losses, worst[None]]))
-    return pareto.hypervolume(points[:-1], points[-1])
 
 
 def _feasible(trials: list[FrozenTrial]) -> list[FrozenTrial]:

@@ -14,6 +14,7 @@ from optnas.trials.optuna_internals import set_system_attr, set_user_attr
 
 __all__ = [
     "ARCHITECTURE",
+    "AXES",
     "BUILDABLE",
     "CHECKPOINT",
     "CHECKPOINT_NAME",
@@ -163,6 +164,8 @@ CHECKPOINT_NAME = SystemAttribute[str]("optnas:checkpoint")
 
 REGION = StudyAttribute[dict[str, Any]]("region")
 """Region of interest among objective values (:class:`optnas.trials.region.Region`)."""
+AXES = StudyAttribute[list[list[float | None]]]("axes")
+"""The worst and the best value of each objective that hypervolume counts (:mod:`optnas.trials.volume`)."""
 SPACE = StudyAttribute[dict[str, str]]("space")
 """Every parameter's distribution as text, to detect that the study file has changed."""
 STUDY_OPS = StudyAttribute[dict[str, str]]("ops")

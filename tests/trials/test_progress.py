@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from optnas import Study, Training, choose, data, maximize, minimize, ops, tasks
-from optnas.trials.progress import Progress, front, sampler_share, worst_useful
+from optnas.trials.progress import front, sampler_share, worst_useful
 from tests.files import call
 
 
@@ -72,13 +72,6 @@ def test_status_says_what_is_of_use_without_the_study_s_file(
     # A fifth of the way to what the most frequent class would have, 14 of 36.
     assert worst_useful(usual, front(usual))[0] == pytest.approx(0.9 + 0.2 * (14 / 36 - 0.9))
     assert worst_useful(stated, front(stated)) == [0.8, None]
-    # Hypervolume counts from what was said: here one trial has some.
-    kept = Progress.of(stated, 1, since=0.0, finished_before=0).hypervolume
-    assert Progress.of(usual, 1, since=0.0, finished_before=0).hypervolume == kept == 0
-    stated.add_trial(create_trial(values=[0.7, 200.0]))
-    usual.add_trial(create_trial(values=[0.7, 200.0]))
-    assert Progress.of(stated, 1, since=0.0, finished_before=0).hypervolume == pytest.approx(0.1 * 100)
-    assert Progress.of(usual, 1, since=0.0, finished_before=0).hypervolume == pytest.approx(0.2 * 100)
     # Another limit may be given to a study that is there.
     opened("stated", above=0.85)
     again = optuna.load_study(study_name="stated", storage=storage)

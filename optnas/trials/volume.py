@@ -1,0 +1,141 @@
+"""The hypervolume of a study, on axes that are fixed once: the same at any time, in every process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas import pareto
+from optnas.pareto.scale import decades, is_wide
+from optnas.trials.directions import signs_of
+from optnas.trials.optuna_internals import cached_trials
+from optnas.trials.record import AXES
+from optnas.trials.region import Region
+
+__all__ = ["Ends", "hypervolume", "keep_axes", "settle_axes"]
+
+Ends = tuple[float | None, float | None]
+"""The worst and the best value of an objective; ``None`` if unknown."""
+
+# What is not known of an axis before follows from so many trials, the first to complete.
+_FIRST = 10
+
+
+def keep_axes(study: optuna.Study, costs: Sequence[Ends]) -> None:
+    """Write to a new study what is known of each objective's axis before any trial.
+
+    That is what a constant answer has and the best possible value (:class:`Region`), or for known costs the
+    ends of the search space.
+
+    Args:
+        study: The study in its storage, with its region.
+        costs: The worst and the best value of each objective in a sample of the space.
+    """
+    region = Region.of(study)
+    told = zip(_each(region.chance, len(costs)), _each(region.ideal, len(costs)), strict=True)
+    AXES.put(
+        study,
+        [
+            [cost if known is None else known for known, cost in zip(ends, of_space, strict=True)]
+            for ends, of_space in zip(told, costs, strict=True)
+        ],
+    )
+
+
+def settle_axes(study: optuna.Study) -> None:
+    """Write the open ends of the axes to a study once enough trials have completed, so that they stay."""
+    complete = cached_trials(study, TrialState.COMPLETE)
+    if len(complete) < _FIRST:
+        return
+    axes = _kept(study)
+    if any(end is None for axis in axes for end in axis):
+        filled = _filled(study, axes, complete)
+        if filled is not None:
+            AXES.put(study, [list(axis) for axis in filled])
+
+
+def hypervolume(study: optuna.Study, trials: Sequence[FrozenTrial]) -> float | None:
+    """Return the hypervolume of feasible complete ``trials`` as a share of that of an ideal one, 0 to 1.
+
+    Every objective has an axis from its reference, at 0, to its ideal, at 1, in decades if they are more
+    than a factor of ten apart. The reference is the stated limit, else what a constant answer has, else the
+    worst known cost in the space, else the worst of the first ten complete trials; the ideal is the best
+    possible value, the best known cost, or as far beyond the best of those trials as the worst is on the
+    other side. Values beyond an end count as the end. With one objective this is the best trial's place on
+    its axis. As the axes stay, it never falls from trial to trial.
+
+    ``None`` before ten trials are complete, if they are needed.
+    """
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    axes = _filled(study, _kept(study), complete)
+    if axes is None:
+        return None
+    feasible = [trial.values for trial in complete if all(v <= 0 for v in trial.constraints.values())]
+    if not feasible:
+        return 0.0
+    signs, limits = signs_of(study), Region.of(study).stated(signs_of(study))
+    columns = []
+    for values, sign, limit, ends in zip(np.array(feasible, dtype=float).T, signs, limits, axes, strict=True):
+        worst, best = ends[0] * sign, ends[1] * sign
+        columns.append(_places(values * sign, worst if np.isnan(limit) else limit, best))
+    return pareto.hypervolume(np.stack(columns, axis=1), [1.0] * len(columns))
+
+
+def _places(losses: pareto.Points, worst: float, best: float) -> pareto.Points:
+    """Return where values to be minimised are between ``best``, at 0, and ``worst``, at 1."""
+    if best >= worst:  # a limit beyond all that was known
+        best = _beyond(worst, worst)
+    ends = np.array([best, worst])
+    inside = np.clip(np.nan_to_num(losses, nan=worst), best, worst)
+    if is_wide(ends):
+        ends, inside = decades(ends), decades(inside)
+    return np.asarray((inside - ends[0]) / (ends[1] - ends[0]))
+
+
+def _kept(study: optuna.Study) -> list[Ends]:
+    """Return the axes in a study's record; of a study without any, what its region tells."""
+    count = len(study.directions)
+    kept = AXES.of(study)
+    if kept is not None and len(kept) == count:
+        return [(worst, best) for worst, best in kept]
+    region = Region.of(study)
+    return list(zip(_each(region.chance, count), _each(region.ideal, count), strict=True))
+
+
+def _each(values: Sequence[float | None], count: int) -> Sequence[float | None]:
+    return values or [None] * count
+
+
+def _filled(
+    study: optuna.Study, axes: Sequence[Ends], complete: Sequence[FrozenTrial]
+) -> list[tuple[float, float]] | None:
+    """Return the axes with their open ends filled from the first trials; ``None`` if there are too few."""
+    filled, first = [], _first(complete)
+    for i, (sign, (worst, best)) in enumerate(zip(signs_of(study), axes, strict=True)):
+        if worst is None or best is None:
+            seen = np.array([trial.values[i] for trial in first], dtype=float) * sign
+            seen = seen[np.isfinite(seen)]
+            if len(first) < _FIRST or not len(seen):
+                return None
+            low, high = float(seen.min()), float(seen.max())
+            worst = float(sign * high) if worst is None else worst
+            best = float(sign * _beyond(low, high)) if best is None else best
+        filled.append((worst, best))
+    return filled
+
+
+def _first(complete: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    ended = [trial for trial in complete if trial.datetime_complete is not None]
+    ended.sort(key=lambda trial: (trial.datetime_complete, trial.number))
+    return ended[:_FIRST]
+
+
+def _beyond(low: float, high: float) -> float:
+    """Return a value to be minimised as far below ``low`` as ``high`` is above; 0 at least if both are."""
+    if is_wide(np.array([low, high])):
+        return low * (low / high)
+    further = low - ((high - low) or abs(low) or 1.0)
+    return max(further, 0.0) if low > 0 else further
