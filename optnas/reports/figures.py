@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import UserError
 from optnas.pareto.scale import is_wide
 from optnas.reports.numbers import short
 from optnas.reports.terminal import objective_names
-from optnas.trials.progress import front
+from optnas.trials.progress import front, front_of
 from optnas.trials.record import ARCHITECTURE
 
 if TYPE_CHECKING:
@@ -21,65 +22,116 @@ if TYPE_CHECKING:
 
 __all__ = ["front_figure", "write_figure"]
 
+_COLUMNS = 2
+# Heights in pixels: of a panel, between two, of what is above them and below, of plotly's tools.
+_PANEL, _BETWEEN, _TOP, _BOTTOM, _TOOLS = 330, 70, 80, 85, 36
+
 _INK, _GREY, _ACCENT = "#1f2933", "#b8c1cc", "#0b6e99"
 
 
 def front_figure(study: optuna.Study) -> Figure:
-    """Draw all complete trials and the Pareto front over the first two objectives.
+    """Draw all complete trials and the Pareto front: the first objective against each other one.
 
-    The second objective is drawn along x, where costs are usually put, and on a logarithmic axis
-    if its values span more than a factor of ten.
+    With more than two objectives every pair has a panel. The front's trials are then markers, as in a panel
+    others may be better in both of its objectives; the line is the front of these two alone. An axis is
+    logarithmic if the values span more than a factor of ten and smaller ones are better, as of costs.
 
     Raises:
         UserError: If the study has fewer than two objectives, or no complete trial.
     """
-    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
 
-    if len(study.directions) < 2:
+    others = len(study.directions) - 1
+    if others < 1:
         raise UserError(f"study {study.study_name!r} has one objective; a front needs two")
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if not complete:
         raise UserError(f"study {study.study_name!r} has no complete trial yet")
-    best = sorted(front(study), key=lambda trial: trial.values[1])
-    y_name, x_name = objective_names(study)[:2]
-    figure = go.Figure()
-    figure.add_scatter(
-        **_points(complete), mode="markers", name="all trials", marker={"color": _GREY, "size": 7}
+    rows = -(-others // _COLUMNS)
+    figure = make_subplots(
+        rows,
+        min(others, _COLUMNS),
+        horizontal_spacing=0.08,
+        vertical_spacing=_BETWEEN / (rows * _PANEL),
+        shared_yaxes=True,
     )
-    figure.add_scatter(
-        **_points(best),
-        mode="lines+markers",
-        name="Pareto front",
-        marker={"color": _ACCENT, "size": 10},
-        line={"color": _ACCENT, "width": 2, "shape": "hv"},
-    )
-    costs = [trial.values[1] for trial in complete]
+    for x in range(1, others + 1):
+        _draw_pair(figure, study, complete, x)
     figure.update_layout(
         template="plotly_white",
         font={"color": _INK, "size": 14},
         width=800,
-        height=480,
-        margin={"l": 70, "r": 30, "t": 50, "b": 60},
-        title={"text": f"{study.study_name}: {len(complete)} trained architectures"},
-        legend={"x": 0.99, "y": 0.02, "xanchor": "right", "yanchor": "bottom"},
-        xaxis={"title": {"text": x_name}, **_axis(costs)},
-        yaxis={"title": {"text": y_name}},
+        height=_TOP + rows * _PANEL + _BOTTOM,
+        margin={"l": 80, "r": 30, "t": _TOP, "b": _BOTTOM},
+        title={
+            "text": f"{study.study_name}: {len(complete)} trained architecture{'s' * (len(complete) > 1)}",
+            "yref": "container",
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": _TOOLS},
+        },
+        legend={
+            "orientation": "h",
+            "x": 0.5,
+            "xanchor": "center",
+            "yref": "container",
+            "y": 0.01,
+            "yanchor": "bottom",
+        },
     )
     return figure
 
 
-def _axis(values: list[float]) -> dict[str, Any]:
-    wide = is_wide(np.array(values))
-    return {"type": "log", "dtick": 1} if wide and min(values) > 0 else {"type": "linear"}
+def _draw_pair(figure: Figure, study: optuna.Study, complete: list[FrozenTrial], x: int) -> None:
+    """Draw the first objective against the one of index ``x``, in the panel of that pair."""
+    row, column = divmod(x - 1, _COLUMNS)
+    place: dict[str, Any] = {"row": row + 1, "col": column + 1}
+    pair, alone = len(study.directions) == 2, front_of(study, complete, (0, x))
+    alone.sort(key=lambda trial: trial.values[x], reverse=study.directions[x] == StudyDirection.MAXIMIZE)
+    grey, accent = {"color": _GREY, "size": 7}, {"color": _ACCENT, "size": 10}
+    # From the best along x on, the best so far stays until the next trial is better.
+    steps = {"mode": "lines", "line": {"color": _ACCENT, "width": 2, "shape": "hv"}}
+    first = {"showlegend": x == 1}
+    figure.add_scatter(
+        **_points(study, complete, x), mode="markers", marker=grey, name="all trials", **first, **place
+    )
+    if pair:
+        steps |= {"mode": "lines+markers", "marker": accent}
+    else:
+        best = front(study, complete)
+        name = f"Pareto front of all {len(study.directions)} objectives"
+        figure.add_scatter(
+            **_points(study, best, x), mode="markers", marker=accent, name=name, **first, **place
+        )
+    name = "Pareto front" if pair else "front of the two alone"
+    figure.add_scatter(**_points(study, alone, x), name=name, **steps, **first, **place)
+    names = objective_names(study)
+    figure.update_xaxes(title={"text": names[x], "standoff": 8}, **_axis(study, complete, x), **place)
+    figure.update_yaxes(
+        title={"text": names[0] if column == 0 else None}, **_axis(study, complete, 0), **place
+    )
 
 
-def _points(trials: list[FrozenTrial]) -> dict[str, Any]:
+def _axis(study: optuna.Study, trials: list[FrozenTrial], index: int) -> dict[str, Any]:
+    values = np.array([trial.values[index] for trial in trials])
+    smaller = study.directions[index] == StudyDirection.MINIMIZE
+    if values.min() == values.max():
+        around = abs(values[0]) / 2 or 0.5
+        return {"range": [values[0] - around, values[0] + around], "nticks": 4}
+    if smaller and values.min() > 0 and is_wide(values):
+        return {"type": "log", "dtick": 1 if values.max() > 100 * values.min() else "D2"}
+    return {}
+
+
+def _points(study: optuna.Study, trials: list[FrozenTrial], x: int) -> dict[str, Any]:
+    names = objective_names(study)
     return {
-        "x": [trial.values[1] for trial in trials],
+        "x": [trial.values[x] for trial in trials],
         "y": [trial.values[0] for trial in trials],
         "text": [
-            f"trial {trial.number}: {short(trial.values[0])}, {short(trial.values[1])}"
-            f"<br>{_wrapped(str(ARCHITECTURE.get(trial, '')))}"
+            f"trial {trial.number}: "
+            + ", ".join(f"{name} {short(value)}" for name, value in zip(names, trial.values, strict=True))
+            + f"<br>{_wrapped(str(ARCHITECTURE.get(trial, '')))}"
             for trial in trials
         ],
         "hoverinfo": "text",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import optuna
@@ -16,7 +17,7 @@ from optnas.trials.record import suggest_seconds
 from optnas.trials.region import Region
 from optnas.trials.volume import hypervolume
 
-__all__ = ["Progress", "front", "sampler_share", "worst_useful"]
+__all__ = ["Progress", "front", "front_of", "sampler_share", "worst_useful"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +98,19 @@ def front(study: optuna.Study, trials: list[FrozenTrial] | None = None) -> list[
 
     Of trials with equal values the first stands for all. With one objective this is the best trial.
     """
-    candidates = _feasible(study.get_trials(deepcopy=False) if trials is None else trials)
+    return front_of(study, study.get_trials(deepcopy=False) if trials is None else trials)
+
+
+def front_of(
+    study: optuna.Study, trials: list[FrozenTrial], objectives: Sequence[int] | None = None
+) -> list[FrozenTrial]:
+    """Return the :func:`front` of some of the objectives alone, by their indices; by default of all."""
+    candidates = _feasible(trials)
     if not candidates:
         return []
     losses = _losses(study, candidates)
+    if objectives is not None:
+        losses = losses[:, objectives]
     chosen = pareto.front(losses)
     _, first = np.unique(losses[chosen], axis=0, return_index=True)
     return [candidates[i] for i in chosen[first]]
