@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from optnas.data import Part, Splits, augment
-from optnas.train.checks import check_augmentation, check_mixable
+from optnas.train.checks import check_augmentation, check_mixable, dense_targets
 from optnas.train.memory_format import channels_last
 from optnas.train.training import Training
 
@@ -42,7 +43,7 @@ def shuffled(
     Raises:
         UserError: If the data cannot be augmented as ``training`` says.
     """
-    check_augmentation(parts.train, training)
+    check_augmentation(parts, training)
     order = torch.randperm(len(parts.train), generator=generator)[: sum(sizes)]
     size = sizes[0]
     for x, y in parts.train.blocks(_block(parts.train, size, most_bytes), order):
@@ -72,15 +73,29 @@ def _augmented(
 ) -> tuple[Tensor, Tensor]:
     """Augment and prepare a block of inputs; return it with its targets."""
     # Crop and flip only move pixels, so they run before preparation, while pixels are in a small type.
+    dense = dense_targets(parts.train)
     if training.crop:
-        x = augment.crop(x, training.crop, generator, padding=training.padding)
+        x, y = _moved(
+            partial(augment.crop, margin=training.crop, padding=training.padding), x, y, generator, dense
+        )
     if training.flip:
-        x = augment.flip(x, generator)
+        x, y = _moved(augment.flip, x, y, generator, dense)
     x = parts.prepare(x)
     if training.cutout:
         x = augment.cutout(x, training.cutout, generator)
     if training.mixup:
         check_mixable(x)
-        targets = y if y.is_floating_point() else one_hot(y, parts.outputs).to(x.dtype)
+        targets = y if y.is_floating_point() else one_hot(y.long(), parts.outputs).to(x.dtype)
         x, y = augment.mixup(x, targets, training.mixup, generator)
+    return x, y
+
+
+def _moved(
+    move: Callable[..., Tensor], x: Tensor, y: Tensor, generator: torch.Generator, dense: bool
+) -> tuple[Tensor, Tensor]:
+    """Move the pixels of images at random, and those of dense targets in the same way."""
+    again = generator.clone_state()
+    x = move(x, generator=generator)
+    if dense:
+        y = move(y.reshape(len(y), -1, *y.shape[-2:]), generator=again).view_as(y)
     return x, y

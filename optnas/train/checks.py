@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from optnas.data import Part
+from optnas.data import Part, Splits
 from optnas.errors import UserError
 from optnas.train.task import Task
 from optnas.train.training import Training, possible_values
 
-__all__ = ["check_augmentation", "check_mixable", "check_training"]
+__all__ = ["check_augmentation", "check_mixable", "check_training", "dense_targets"]
 
 
 def check_training(task: Task, training: Training) -> None:
@@ -24,27 +24,60 @@ def check_training(task: Task, training: Training) -> None:
             f"Training(label_smoothing=…) is for classes, and {type(task).__name__} has none: leave it at 0"
         )
     splits = task.data.splits
-    check_augmentation(splits.train, training)
+    check_augmentation(splits, training)
     if any(possible_values(training.mixup)):
         stored, _ = next(iter(splits.train.blocks(1, torch.arange(1))))
         check_mixable(splits.prepare(stored))
+        y = splits.train.y
+        if not y.is_floating_point() and (y.min() < 0 or y.max() >= splits.outputs):
+            raise UserError(
+                f"Training(mixup=…) takes whole numbers for classes, and your targets go from {y.min()} to"
+                f" {y.max()} with {splits.outputs} outputs: make them floating-point, or leave it at 0"
+            )
 
 
-def check_augmentation(part: Part, training: Training) -> None:
-    """Raise if crop, flip or cutout is set and the inputs are not images, or too small for the crop.
+def check_augmentation(splits: Splits, training: Training) -> None:
+    """Raise if inputs or targets cannot be augmented as ``training`` says.
+
+    Crop, flip and cutout need images, larger than the crop. Crop and flip move dense targets along, and
+    need to know what lies where. Mixup needs targets that can be mixed.
 
     Raises:
         UserError: If so.
     """
+    part, y = splits.train, tuple(splits.train.y.shape)
     crops = possible_values(training.crop)
-    if not any((*crops, *possible_values(training.flip), *possible_values(training.cutout))):
-        return
-    if len(part.shape) != 3:
+    moved = any((*crops, *possible_values(training.flip)))
+    if moved or any(possible_values(training.cutout)):
+        if len(part.shape) != 3:
+            raise UserError(
+                "crop, flip and cutout are for images (channels, height, width), not for inputs of"
+                f" {part.shape}"
+            )
+        if max(crops) >= min(part.shape[1:]):
+            raise UserError(f"Training(crop={max(crops)}): it must be less than the images of {part.shape}")
+    if moved and len(y) > 2 and not dense_targets(part):
         raise UserError(
-            f"crop, flip and cutout are for images (channels, height, width), not for inputs of {part.shape}"
+            f"Training(crop=…, flip=…): targets of shape {y} would not move with images of {part.shape}; they"
+            " move if they are (samples, height, width) or (samples, channels, height, width) of the images'"
+            " height and width; leave crop and flip out for others"
         )
-    if max(crops) >= min(part.shape[1:]):
-        raise UserError(f"Training(crop={max(crops)}): it must be less than the images of {part.shape}")
+    if any(crops) and dense_targets(part) and "zero" in possible_values(training.padding):
+        raise UserError(
+            f"Training(crop=…, padding='zero'): beyond the edge there are no targets, and each pixel needs"
+            f" one, as they are of shape {y}: use padding='reflect'"
+        )
+    if any(possible_values(training.mixup)) and len(y) > 1 and not splits.train.y.is_floating_point():
+        raise UserError(
+            f"Training(mixup=…) mixes values, or one class of each sample, not the whole numbers of shape {y}"
+            " that your targets are: leave it at 0"
+        )
+
+
+def dense_targets(part: Part) -> bool:
+    """Return whether each pixel of the images has a target, such as in segmentation."""
+    y = part.y
+    return len(part.shape) == 3 and y.dim() in (3, 4) and y.shape[-2:] == part.shape[1:]
 
 
 def check_mixable(x: Tensor) -> None:

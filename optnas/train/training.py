@@ -40,9 +40,12 @@ class Training:
             kept; 0 for the weights themselves.
         label_smoothing: The share of each target spread over all classes.
         crop: Pixels to pad images with on each side, before a random crop to their size; 0 for no crop.
+            Targets of each pixel, of shape (samples, height, width) or (samples, channels, height, width),
+            are cropped and flipped with their image.
         padding: Padding of ``crop``: ``"reflect"`` the image, or ``"zero"``.
         flip: Whether images are mirrored left to right with probability 1/2.
-        cutout: Side of a square of each image that is set to the mean, in pixels (DeVries & Taylor 2017).
+        cutout: Side of a square of each image that is set to the mean, in pixels (DeVries & Taylor 2017);
+            targets stay as they are.
         mixup: Samples are mixed in pairs by shares from Beta(mixup, mixup); 0 for no mixing (Zhang et
             al. 2018).
         rungs: The epochs after which a candidate is compared with others, and perhaps pruned; by
