@@ -24,12 +24,15 @@ def open_image(path: str) -> Image:
     Raises:
         OSError: If it cannot be read; other exceptions of Pillow if it is damaged.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     # By its path Pillow would map a plain TIFF into memory, and mix up its pixels where it is on its side.
-    with open(path, "rb") as file, Image.open(file) as image:
-        flat = _flat(image)
-        return flat if flat.mode in _DEEP else flat.convert("RGB")
+    try:
+        with open(path, "rb") as file, Image.open(file) as image:
+            flat = _flat(image)
+            return flat if flat.mode in _DEEP else flat.convert("RGB")
+    except UnidentifiedImageError:  # whose message has Python's name of the open file
+        raise OSError("it is no image, or its beginning is damaged") from None
 
 
 def pixels_of(image: Image, size: tuple[int, int] | None, channels: int | None) -> Array:

@@ -206,6 +206,7 @@ def test_a_file_that_is_cut_off_is_named(format_: str, share: float, tmp_path: P
     with pytest.raises(UserError, match=rf"a/cut.{ending} cannot be read: .+") as refused:
         data.image_folder(root).splits  # noqa: B018
     assert "\n" not in str(refused.value)
+    assert "<" not in str(refused.value)
 
 
 def test_what_is_no_image_beside_images_is_passed_over(tmp_path: Path) -> None:
