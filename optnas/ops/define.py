@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 import keyword
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 
@@ -89,9 +91,13 @@ def op(
     >>> scaled_tanh(scale=1.5).build((4,))(torch.zeros(1, 4)).shape
     torch.Size([1, 4])
     """
-    if wrapped is None:
-        return lambda late: op(late, name=name, cost=cost, simplify=simplify)
-    return register(_Wrapped(wrapped, name or wrapped.__name__, cost, simplify))
+    # Where it is called: what is wrapped may be of another module, such as PyTorch's.
+    module = sys._getframe(1).f_globals.get("__name__", "__main__")
+
+    def made(wrapped: Callable[..., Any]) -> Op:
+        return register(_Wrapped(wrapped, name or wrapped.__name__, cost, simplify, module))
+
+    return made if wrapped is None else made(wrapped)
 
 
 class _Wrapped(Op):
@@ -103,6 +109,7 @@ class _Wrapped(Op):
         name: str,
         cost: Callable[..., Cost] | None,
         simplify: Callable[[Node], Node | None] | None,
+        module: str,
     ) -> None:
         if not name.isidentifier() or keyword.iskeyword(name) or name in _HOLES:
             raise SpaceError(
@@ -125,6 +132,10 @@ class _Wrapped(Op):
         self._simplify = simplify
         arguments = [p for p in parameters if p.name not in self._filled]
         super().__init__(name, inspect.Signature(arguments), inspect.getdoc(wrapped))
+        self.defined_in = module
+        if inspect.isclass(wrapped) and _found(wrapped) is not wrapped:
+            # By its name a pickle would find the op: it is to find the class by the op.
+            copyreg.pickle(wrapped, self._reduced)
 
     @property
     def definition(self) -> tuple[Any, ...]:
@@ -133,6 +144,10 @@ class _Wrapped(Op):
     @property
     def declared(self) -> tuple[Any, ...]:
         return (self._cost, self._simplify)
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        return self._wrapped
 
     def simplify(self, node: Node) -> Node | None:
         if self._simplify is not None:
@@ -162,11 +177,20 @@ class _Wrapped(Op):
             return site.build(self._tree_at(node, site))  # type: ignore[no-any-return]
         return self._make(node, site)  # type: ignore[no-any-return]
 
+    def _reduced(self, instance: Any) -> tuple[Any, ...]:
+        """Return what a pickle holds of an instance of the class."""
+        cls: Any = type(instance)
+        if _found(cls) is cls or cls.__reduce__ is not object.__reduce__:
+            return instance.__reduce_ex__(2)  # type: ignore[no-any-return]
+        return (_unpickled, (self,), instance.__getstate__())
+
     def _make(self, node: Node, site: Site) -> Any:
         arguments = self._arguments(node, site, built=True)
         if self._on_tensor:
-            return Function(self._wrapped, arguments)
-        return self._called(node, {**dict(self._from_site(site)), **arguments})
+            return Function(self._wrapped, arguments, self)
+        made = self._called(node, {**dict(self._from_site(site)), **arguments})
+        _materialize(made, site.shape)
+        return made
 
     def _from_site(self, site: Site) -> tuple[tuple[str, Any], ...]:
         return tuple((name, _FROM_SITE[name](site.shape)) for name in self._filled)
@@ -205,6 +229,33 @@ class _Wrapped(Op):
                 value = site.build(value)
             arguments[name] = value
         return arguments
+
+
+def _found(cls: type) -> Any:
+    """Return what has the name of ``cls`` in its module."""
+    found: Any = sys.modules.get(cls.__module__)
+    for name in cls.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def _unpickled(op: _Wrapped) -> Any:
+    cls: Any = op.function
+    return cls.__new__(cls)
+
+
+def _materialize(module: Any, shape: Shape) -> None:
+    """Give lazy layers, such as ``nn.LazyConv2d``, their weights for an input of ``shape``."""
+    import torch
+    from torch.nn.parameter import is_lazy
+
+    tensors = [*module.parameters(), *module.buffers()] if isinstance(module, torch.nn.Module) else []
+    if any(map(is_lazy, tensors)):
+        training = {part: part.training for part in module.modules()}
+        with torch.no_grad():
+            module.eval()(torch.zeros((1, *shape), device=tensors[0].device))
+        for part, before in training.items():
+            part.training = before
 
 
 # Expansions depend on few values of the site, so most are cached from other architectures.

@@ -106,8 +106,9 @@ class Expression(nn.Module):
         for index, part in enumerate(_program(expression)):
             if isinstance(part.op, Function):
                 count = len(operands_of(part))
-                function = Applied(part.op.apply, part.op.values(part), learnable=part.op.params(part) > 0)
-                self.steps.append(function)
+                learnable = part.op.params(part) > 0
+                values = part.op.values(part)
+                self.steps.append(Applied(part.op.apply, values, learnable=learnable, op=part.op))
             else:
                 count = 0
                 self.steps.append(site.build(part))

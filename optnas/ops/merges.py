@@ -117,7 +117,7 @@ class Merge(Function):
     def build(self, node: Node, site: Site) -> nn.Module:
         branches = self.branches(node)
         self.merged_shape([site.cost(branch).shape for branch in branches])
-        merging = Applied(self.apply, self.values(node), learnable=self.params(node) > 0)
+        merging = Applied(self.apply, self.values(node), learnable=self.params(node) > 0, op=self)
         return Merged([site.build(branch) for branch in branches], merging)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.space import Op
+
 __all__ = [
     "Applied",
     "DropPath",
@@ -22,17 +24,41 @@ __all__ = [
 ]
 
 
-class Applied(nn.Module):
+class _OfOp(nn.Module):
+    """Module with the function of an op, which is pickled by the op's name: the function itself has none."""
+
+    def __init__(self, function: Callable[..., Tensor], op: Op | None) -> None:
+        super().__init__()
+        self.function = function
+        self.op = op
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(vars(self))
+        if self.op is not None:
+            del state["function"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        if self.op is not None:
+            self.function = self.op.function
+
+
+class Applied(_OfOp):
     """Module that applies a function with constants, which are parameters if ``learnable``.
 
     A learned constant stays in float32 when the model is computed in half precision by autocast.
     """
 
     def __init__(
-        self, function: Callable[..., Tensor], constants: dict[str, float], *, learnable: bool = False
+        self,
+        function: Callable[..., Tensor],
+        constants: dict[str, float],
+        *,
+        learnable: bool = False,
+        op: Op | None = None,
     ) -> None:
-        super().__init__()
-        self.function = function
+        super().__init__(function, op)
         self.constants: dict[str, float] = {} if learnable else constants
         self.learned = nn.ParameterDict(
             {name: nn.Parameter(torch.tensor(float(value))) for name, value in constants.items()}
@@ -48,12 +74,13 @@ class Applied(nn.Module):
         return ", ".join(f"{name}={value:g}" for name, value in self.constants.items())
 
 
-class Function(nn.Module):
+class Function(_OfOp):
     """Module that applies a function to a tensor; modules among ``arguments`` become submodules."""
 
-    def __init__(self, function: Callable[..., Tensor], arguments: dict[str, Any]) -> None:
-        super().__init__()
-        self.function = function
+    def __init__(
+        self, function: Callable[..., Tensor], arguments: dict[str, Any], op: Op | None = None
+    ) -> None:
+        super().__init__(function, op)
         self.arguments = arguments
         self.submodules = nn.ModuleDict({k: v for k, v in arguments.items() if isinstance(v, nn.Module)})
 

@@ -52,6 +52,10 @@ class Function(Op):
         self.functions = functions
         self._simplify = simplify
 
+    @property
+    def function(self) -> Callable[..., Tensor]:
+        return self.apply
+
     def values(self, node: Node) -> dict[str, float]:
         """Return the constants of ``node`` by name."""
         return {name: value for name, value in node.args if name in self.constants}
@@ -102,7 +106,7 @@ class Pointwise(Function):
         if self._module is not None:
             own = self._module()
         else:
-            own = Applied(self.apply, self.values(node), learnable=self.params(node) > 0)
+            own = Applied(self.apply, self.values(node), learnable=self.params(node) > 0, op=self)
         return nn.Sequential(site.build(operands[0]), own) if operands else own
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
 import inspect
 import sys
+import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +64,7 @@ class Op(TreeValue):
         self._open_ended = next(
             (p.name for p in self._parameters.values() if p.kind is _KINDS.VAR_KEYWORD), None
         )
+        self.defined_in = type(self).__module__
         self._base = frozenset(vars(self))
 
     def __call__(self, *args: Any, name: str | None = None, **kwargs: Any) -> Node:
@@ -150,16 +154,20 @@ class Op(TreeValue):
     @property
     def module(self) -> str:
         """Name by which the module that defines it is imported."""
-        name = str(getattr(self.definition[0], "__module__", None) or type(self).__module__)
-        module = sys.modules.get(name)
+        module = sys.modules.get(self.defined_in)
         file = getattr(module, "__file__", None)
         # A script and a study file are run under other names than their own.
         run = getattr(module, "__spec__", None) is None
-        return Path(file).stem if run and file else name
+        return Path(file).stem if run and file else self.defined_in
 
     def same_as(self, other: Op) -> bool:
         """Return whether ``other`` has the same name and the same source."""
         return self is other or (self.name == other.name and self.identity == other.identity)
+
+    @property
+    def function(self) -> Any:
+        """The function that modules of it apply."""
+        raise NotImplementedError
 
     def _content(self) -> tuple[Any, ...]:
         return (self.name,) if self.builtin else (self.name, *self.definition)
@@ -168,7 +176,10 @@ class Op(TreeValue):
         return self.name
 
     def __reduce__(self) -> Any:
-        return (_registered, (self.name,))
+        return (_registered, (self.name, *(() if self.builtin else (self.module, self.digest))))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Op:
+        return self
 
     def default(self, arg: str) -> tuple[bool, Any]:
         """Return whether ``arg`` is required, and its default if it is not."""
@@ -304,7 +315,7 @@ def register(op: Op, *, builtin: bool = False) -> Op:
     before = _registry.get(op.name)
     if before is not None:
         # Not by digest: what the source depends on may be defined further down in the file.
-        if before.module != op.module and source_of(before.definition[0]) != source_of(op.definition[0]):
+        if before.module != op.module and not _alike(before.definition[0], op.definition[0]):
             raise SpaceError(
                 f"op {op.name!r}: {before.module} has another op of that name; call one of them something"
                 f" else, such as op(name='my_{op.name}')"
@@ -312,6 +323,12 @@ def register(op: Op, *, builtin: bool = False) -> Op:
         forget()
     _registry[op.name] = op
     return op
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Return whether two functions or classes have the same source, whatever they depend on."""
+    text = source_of(one)
+    return text == source_of(other) and (bool(text) or digest_of(one) == digest_of(other))
 
 
 def seal() -> None:
@@ -324,8 +341,15 @@ def ops_by_name() -> Mapping[str, Op]:
     return _registry
 
 
-def _registered(name: str) -> Op:
-    try:
-        return _registry[name]
-    except KeyError:
-        raise SpaceError(f"no op is called {name!r} here: import the module that defines it") from None
+def _registered(name: str, module: str | None = None, digest: str | None = None) -> Op:
+    """Return the op that was pickled, from the module that defines it."""
+    if name not in _registry and module is not None:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    if name not in _registry:
+        of = "the module that defines it" if module is None else f"{module}, which defines it,"
+        raise SpaceError(f"no op is called {name!r} here: import {of} first")
+    found = _registry[name]
+    if digest not in (None, found.digest):
+        warnings.warn(f"the op {name!r} is not the one that was pickled: its source differs", stacklevel=2)
+    return found

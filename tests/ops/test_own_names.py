@@ -59,6 +59,15 @@ def test_two_modules_do_not_share_a_name(tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match="op 'scaled': own has another op of that name"):
         loaded(tmp_path, OP.replace("FACTOR * by", "FACTOR + by"), name="other")
     assert parse("scaled").op is kept
+    for wrapped in ("torch.sin", "torch.cos", "nn.ReLU", "lambda x: x"):
+        text = "from optnas import op\nimport torch\nfrom torch import nn\nf = op(torch.sin, name='f')"
+        kept = loaded(tmp_path, text, name="first").f
+        text = text.replace("torch.sin", wrapped)
+        if wrapped == "torch.sin":
+            assert loaded(tmp_path, text, name="second").f is not kept
+            continue
+        with pytest.raises(SpaceError, match="op 'f': first has another op of that name"):
+            loaded(tmp_path, text, name="third")
 
 
 @pytest.mark.parametrize(("old", "new"), [("FACTOR * by", "FACTOR + by"), ("2.0", "3.0"), ("1.0", "1.5")])
