@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import warnings
 
 import optuna
 from optuna.trial import TrialState
@@ -10,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from optnas.checkpoints.store import check_store
-from optnas.errors import UserError
+from optnas.errors import DataWarning, UserError
 from optnas.reports.numbers import duration
 from optnas.reports.terminal import live_view
 from optnas.run.files import load_study
@@ -55,7 +57,11 @@ def run_command(
         if number is not None and number < 1:
             raise UserError(f"--{what} {number}: it must be at least 1")
     study = load_study(file)
-    _check(study)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DataWarning)
+        _check(study)
+    for warning in told:
+        print(f"note: {warning.message}", file=sys.stderr)
     # A user-defined evaluation may have no use for GPUs, unless the command line says that it has.
     gpus = gpus_of(study) if study.task is not None or workers_per_gpu is not None else []
     if workers_per_gpu is not None:

@@ -47,9 +47,7 @@ def path(line: Any) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize("count", [2, 3, 4])
 @pytest.mark.parametrize("first", ["minimize", "maximize"])
 @pytest.mark.parametrize("other", ["minimize", "maximize"])
-def test_the_line_of_a_panel_is_attained_and_no_trial_beats_it(
-    count: int, first: str, other: str
-) -> None:
+def test_the_line_of_a_panel_is_attained_and_no_trial_beats_it(count: int, first: str, other: str) -> None:
     study = searched((first, *[other] * (count - 1)))
     figure = front_figure(study)
     signs = signs_of(study)
