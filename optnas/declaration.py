@@ -271,6 +271,11 @@ class Declaration:
         """Raise ``UserError`` if an objective or constraint uses an unknown metric, before any training."""
         if self.known is None:
             return
+        for objective in self.objectives:
+            if objective.name in self.known and objective.name != objective.metric.text:
+                raise UserError(
+                    f"study {self.name!r}: {objective!r}: {objective.name} is another metric's name"
+                )
         for user, names in (
             *((repr(objective), objective.metric.names) for objective in self.objectives),
             *((repr(limit.name), limit.needs or ()) for limit in self.constraints),

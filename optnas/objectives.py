@@ -140,14 +140,18 @@ class Objective:
         metric: A metric's name, or arithmetic over metrics.
         direction: Whether larger or smaller values are better.
         limit: The worst value inside the region of interest; ``None`` if not given.
+        label: A name for arithmetic; ``None`` for its text.
     """
 
     metric: Expression
     direction: Literal["maximize", "minimize"]
     limit: float | None = None
+    label: str | None = None
 
     def __post_init__(self) -> None:
-        limit = self.limit
+        limit, label = self.limit, self.label
+        if label is not None and not (isinstance(label, str) and label.strip() and label.isprintable()):
+            raise UserError(f"{self.direction}({self.metric.text!r}, name={label!r}): give it a name")
         if limit is None:
             return
         if not isinstance(limit, int | float) or isinstance(limit, bool) or not math.isfinite(limit):
@@ -156,14 +160,16 @@ class Objective:
 
     @property
     def name(self) -> str:
-        return self.metric.text
+        """Its name in tables and the dashboard."""
+        return self.metric.text if self.label is None else self.label
 
     @property
     def bound(self) -> Constraint | None:
         """The limit as a constraint, for values known before training; ``None`` without a limit."""
         if self.limit is None:
             return None
-        return Constraint.of(f"{self.name} {'<=' if self.direction == 'minimize' else '>='} {self.limit!r}")
+        comparison = "<=" if self.direction == "minimize" else ">="
+        return Constraint.of(f"{self.metric} {comparison} {self.limit!r}")
 
     @property
     def sign(self) -> int:
@@ -173,29 +179,32 @@ class Objective:
     def __repr__(self) -> str:
         word = "above" if self.direction == "maximize" else "below"
         limit = "" if self.limit is None else f", {word}={self.limit:g}"
-        return f"{self.direction}({self.name!r}{limit})"
+        name = "" if self.label is None else f", name={self.label!r}"
+        return f"{self.direction}({self.metric.text!r}{limit}{name})"
 
 
-def maximize(metric: str, *, above: float | None = None) -> Objective:
+def maximize(metric: str, *, above: float | None = None, name: str | None = None) -> Objective:
     """Maximise ``metric``: a metric's name, or arithmetic over metrics.
 
     Args:
         metric: Such as ``"accuracy"``.
         above: The worst useful value: the search is for trade-offs above it alone. By default it is a
             fifth of the way from the best value found so far to chance level, if that is known.
+        name: A name for arithmetic in tables and the dashboard, such as ``"score"``.
     """
-    return Objective(Expression(metric), "maximize", above)
+    return Objective(Expression(metric), "maximize", above, name)
 
 
-def minimize(metric: str, *, below: float | None = None) -> Objective:
+def minimize(metric: str, *, below: float | None = None, name: str | None = None) -> Objective:
     """Minimise ``metric``: a metric's name, or arithmetic over metrics.
 
     Args:
         metric: Such as ``"flops"``.
         below: The worst useful value: the search is for trade-offs below it alone. If the value is
             known before training, as FLOPs are, a candidate above it is not trained.
+        name: A name for arithmetic in tables and the dashboard, such as ``"score"``.
     """
-    return Objective(Expression(metric), "minimize", below)
+    return Objective(Expression(metric), "minimize", below, name)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from optnas.declaration import Declaration
 from optnas.errors import UserError
 from optnas.space import SpaceError, parse
 from optnas.space.values import text_of
-from optnas.trials.record import ARCHITECTURE, SPACE, TRAINING
+from optnas.trials.record import ARCHITECTURE, FORMULAS, SPACE, TRAINING
 
 __all__ = ["check_takes", "check_unchanged", "refused_by_optuna_explained"]
 
@@ -41,6 +41,7 @@ def check_unchanged(declared: Declaration, study: optuna.Study) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names([objective.name for objective in declared.objectives])
+    _check_formulas(declared, study)
     known = declared.distributions()
     space = {name: _describe(distribution) for name, distribution in known.items()}
     training = {name: text_of(value) for name, value in declared.training.tree.args}
@@ -94,6 +95,22 @@ def _check_objectives(declared: Declaration, study: optuna.Study) -> None:
         f"study {declared.name!r} is there with other objectives ({before}; now {now}):"
         " give this one another name"
     )
+
+
+def _check_formulas(declared: Declaration, study: optuna.Study) -> None:
+    """Raise ``UserError`` if a named objective is another formula now; record those of a new study."""
+    now = {each.name: each.metric.text for each in declared.objectives if each.label is not None}
+    before = FORMULAS.of(study)
+    if before is None:
+        if now:
+            FORMULAS.put(study, now)
+        return
+    for name, formula in now.items():
+        if before.get(name, name) != formula:
+            raise UserError(
+                f"study {declared.name!r} is there with another objective {name!r}: it was"
+                f" {before.get(name, name)!r} and is now {formula!r}; give this study another name"
+            )
 
 
 @contextmanager

@@ -230,9 +230,41 @@ def test_status_lists_studies_and_several_need_a_name(searched: Path) -> None:
     assert "score ↑ best 0, front to -20 size ↓ best 20, front to 40" in told
     quick_study(searched, name="other")
     assert call("run", "other.py", "--trials", 1).exit_code == 0
-    assert_refused(call("pareto"), "name one of: quick, other")
+    assert_refused(call("pareto"), "name one of: quick (4 trials), other (1 trial)")
     assert_refused(call("pareto", "qick"), "did you mean 'quick'?")
     assert call("pareto", "other.py").exit_code == 0
+
+
+@pytest.mark.parametrize(("asked", "said"), [(1, 5), (3, 7), (4, 8)])
+def test_a_run_of_fewer_trials_than_there_are_says_so_with_the_front_and_starts_nothing(
+    searched: Path, asked: int, said: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optnas.run.command.run_here", None)
+    monkeypatch.setattr("optnas.run.command._check", None)  # would load the data
+    result = call("run", "quick.py", "--trials", asked)
+    assert result.exit_code == 0
+    first, *table = result.output.splitlines()
+    assert first == f"Study 'quick' has 4 trials already: give --trials {said} to go on."
+    assert table == call("pareto", "quick").output.splitlines()
+    assert "score ↑" in table[0]
+
+
+def test_a_run_whose_file_changed_is_refused_though_the_total_is_reached(searched: Path) -> None:
+    text = Path("quick.py").read_text()
+    Path("quick.py").write_text(text.replace("integer(1, 64", "integer(1, 65"))
+    assert_refused(call("run", "quick.py", "--trials", 1), "'width' was 1 to 64 and is now 1 to 65")
+
+
+def test_a_formula_has_a_name_wherever_it_is_shown_and_must_stay_the_same(searched: Path) -> None:
+    text = Path("quick.py").read_text().replace('"quick"', '"named"')
+    named = 'maximize("score - 0.001 * size", name="merit", above=-50)'
+    Path("named.py").write_text(text.replace('maximize("score")', named))
+    assert "merit ↑" in call("run", "named.py", "--trials", 1, "--workers", 1).output
+    assert "merit" in call("pareto", "named", "--csv").stdout.splitlines()[0].split(",")
+    for other in ("score - 0.002 * size", "score"):
+        changed = f'maximize("{other}", name="merit")'
+        Path("named.py").write_text(text.replace('maximize("score")', changed))
+        assert_refused(call("run", "named.py", "--trials", 2), "another objective 'merit'")
 
 
 def test_doctor_tells_versions_devices_and_storage(searched: Path) -> None:

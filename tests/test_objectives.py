@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optnas import UserError, maximize, minimize
-from optnas.objectives import Constraint, Expression
+from optnas.objectives import Constraint, Expression, Objective
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,16 @@ def test_what_is_no_limit_is_refused(limit: object) -> None:
 def test_objectives_are_read_as_written() -> None:
     assert repr(minimize("flops")) == "minimize('flops')"
     assert (maximize("accuracy").sign, minimize("flops").sign) == (-1, 1)
+
+
+@pytest.mark.parametrize(("make", "word"), [(maximize, "above"), (minimize, "below")])
+def test_a_formula_may_have_a_name(make: Callable[..., Objective], word: str) -> None:
+    objective = make("loss + 0.1 * log10(flops)", **{word: 2.0}, name="score")
+    assert objective.name == "score"
+    assert objective.metric({"loss": 1.0, "flops": 100.0}) == pytest.approx(1.2)
+    assert objective.bound is not None
+    assert objective.bound.needs == {"loss", "flops"}
+    assert eval(repr(objective), {"maximize": maximize, "minimize": minimize}) == objective
+    for name in ("", "  ", "two\nlines", 3):
+        with pytest.raises(UserError, match="give it a name"):
+            make("loss", name=name)

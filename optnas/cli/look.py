@@ -51,7 +51,8 @@ def pareto(
 
       optnas pareto digits --plot front.html
     """
-    from optnas.reports import records, terminal
+    from optnas.reports import records
+    from optnas.reports.front_table import FrontTable
     from optnas.run.lookup import find_study
     from optnas.trials.progress import front
 
@@ -67,7 +68,7 @@ def pareto(
     elif as_csv:
         print(records.as_csv(found, best), end="")
     elif best:
-        out.print(terminal.front_table(found, best))
+        out.print(FrontTable(found, best))
     else:
         out.print(f"Study {found.study_name!r} has no complete trial yet.")
 

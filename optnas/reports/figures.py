@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import UserError
 from optnas.pareto.scale import is_wide
-from optnas.reports.numbers import short
-from optnas.reports.terminal import objective_names
+from optnas.reports.front_table import objective_names
+from optnas.reports.numbers import rounded, short
 from optnas.trials.progress import front, front_of
 from optnas.trials.record import ARCHITECTURE
 
@@ -131,7 +131,7 @@ def _points(study: optuna.Study, trials: list[FrozenTrial], x: int) -> dict[str,
         "text": [
             f"trial {trial.number}: "
             + ", ".join(f"{name} {short(value)}" for name, value in zip(names, trial.values, strict=True))
-            + f"<br>{_wrapped(str(ARCHITECTURE.get(trial, '')))}"
+            + f"<br>{_wrapped(rounded(ARCHITECTURE.get(trial, '')))}"
             for trial in trials
         ],
         "hoverinfo": "text",

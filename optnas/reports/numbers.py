@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 
-__all__ = ["duration", "rounded", "share", "short"]
+__all__ = ["duration", "exact", "rounded", "share", "short"]
 
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -23,6 +24,16 @@ def short(value: float | None) -> str:
     if float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.3g}"
+
+
+def exact(value: float) -> str:
+    """Format a whole number in full, and any other value with four digits.
+
+    >>> exact(921_760.0), exact(1234.5678), exact(0.98607)
+    ('921,760', '1,235', '0.9861')
+    """
+    whole = abs(value) >= 1000 or float(value).is_integer()
+    return f"{value:,.0f}" if whole and math.isfinite(value) else f"{value:.4g}"
 
 
 def share(value: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from optnas.reports.terminal import objective_names
+from optnas.reports.front_table import objective_names
 from optnas.trials.record import (
     ARCHITECTURE,
     CHECKPOINT,

@@ -12,11 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from optnas.reports.numbers import duration, rounded, share, short
+from optnas.reports.front_table import FrontTable, architecture_of, objective_names
+from optnas.reports.numbers import duration, exact, rounded, share, short
 from optnas.trials.lineage import promoted_by, promotes
 from optnas.trials.progress import Progress, front, sampler_share, worst_useful
 from optnas.trials.record import (
-    ARCHITECTURE,
     CHECKPOINT,
     COSTS,
     EAGER,
@@ -32,19 +32,20 @@ from optnas.trials.record import (
 from optnas.trials.rungs import rungs_of
 from optnas.trials.volume import hypervolume
 
-__all__ = ["front_table", "live_view", "objective_names", "studies_view", "trial_view"]
+__all__ = ["live_view", "studies_view", "trial_view"]
 
 
-def objective_names(study: optuna.Study) -> list[str]:
-    """Return the names of the study's objectives."""
-    return study.metric_names or [f"value {i}" for i in range(len(study.directions))]
+def live_view(
+    study: optuna.Study, progress: Progress, *, title: str, most_rows: int | None
+) -> RenderableType:
+    """Return the display of a study's run: counts, rate, time left, hypervolume, Pareto front.
 
-
-def live_view(study: optuna.Study, progress: Progress, *, title: str, most_rows: int) -> RenderableType:
-    """Return the display of a running study: counts, rate, time left, hypervolume, Pareto front."""
+    ``most_rows`` limits the front while the run is live; ``None`` is for its end, with notes on the front.
+    """
     bar = Table.grid(padding=(0, 2))
+    bar.add_column(max_width=36)
     bar.add_row(
-        ProgressBar(progress.total, min(progress.finished, progress.total), width=36),
+        ProgressBar(progress.total, min(progress.finished, progress.total)),
         f"[bold]{progress.finished}[/]/{progress.total} trials",
         f"[green]{progress.complete} complete[/]",
         f"[yellow]{progress.pruned} pruned[/]",
@@ -59,29 +60,8 @@ def live_view(study: optuna.Study, progress: Progress, *, title: str, most_rows:
     )
     parts: list[RenderableType] = [Text(title, style="bold cyan"), bar, facts]
     if progress.front:
-        parts.append(front_table(study, progress.front, most_rows=most_rows))
+        parts.append(FrontTable(study, progress.front, most_rows, notes=most_rows is None))
     return Group(*parts)
-
-
-def front_table(study: optuna.Study, trials: list[FrozenTrial], *, most_rows: int | None = None) -> Table:
-    """Return the Pareto front as a table, one row per trial."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("trial", justify="right")
-    for name, direction in zip(objective_names(study), study.directions, strict=True):
-        arrow = "↓" if direction == optuna.study.StudyDirection.MINIMIZE else "↑"
-        table.add_column(f"{name} {arrow}", justify="right", no_wrap=True)
-    table.add_column("architecture", overflow="ellipsis")  # the only column that is shortened
-    shown = trials if most_rows is None else trials[: max(1, most_rows)]
-    for trial in shown:
-        architecture = Text(rounded(_architecture(trial)), no_wrap=True, overflow="ellipsis")
-        table.add_row(str(trial.number), *(short(value) for value in trial.values), architecture)
-    if len(shown) < len(trials):
-        table.add_row("", *[""] * len(study.directions), f"… and {len(trials) - len(shown)} more")
-    return table
-
-
-def _architecture(trial: FrozenTrial) -> str:
-    return ARCHITECTURE.of(trial) or ", ".join(f"{k}={v}" for k, v in trial.params.items())
 
 
 def studies_view(studies: list[optuna.Study]) -> RenderableType:
@@ -148,10 +128,12 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
         row("promoted", f"as trial {successor}")
     if trial.values is not None:
         for name, value in zip(objective_names(study), trial.values, strict=True):
-            row(name, f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}")
-    row("architecture", _architecture(trial))
+            row(name, exact(value))
+    row("architecture", architecture_of(trial))
     if trial.params:
-        row("parameters", "\n".join(f"{name} = {value}" for name, value in trial.params.items()))
+        row(
+            "parameters", "\n".join(f"{name} = {rounded(str(value))}" for name, value in trial.params.items())
+        )
     if (ignored := IGNORED.of(trial)) is not None:
         row(
             "ignored",
@@ -159,7 +141,7 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
         )
     for kind in (COSTS, METRICS):
         if (found := kind.of(trial)) is not None:
-            row(kind.name, "\n".join(f"{name} = {value:,}" for name, value in found.items()))
+            row(kind.name, "\n".join(f"{name} = {exact(value)}" for name, value in found.items()))
     for name, violation in trial.constraints.items():
         row("constraint", f"{name}: " + ("kept" if violation <= 0 else f"broken by {violation:.3g}"))
     for rung, values in rungs_of(trial).items():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import time
-import warnings
 
 import optuna
 from optuna.trial import TrialState
@@ -12,24 +10,26 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from optnas.checkpoints.store import check_store
-from optnas.errors import DataWarning, UserError
+from optnas.errors import UserError
+from optnas.reports.front_table import FrontTable
 from optnas.reports.numbers import duration
 from optnas.reports.terminal import live_view
 from optnas.run.files import load_study
 from optnas.run.gpus import fitting_workers, gpus_of
 from optnas.run.local import run_here, run_processes
 from optnas.run.resources import default_threads, default_workers
-from optnas.run.storage import default_artifacts, masked, open_storage
+from optnas.run.storage import NoStorage, default_artifacts, masked, open_storage
 from optnas.study import Study
+from optnas.study_record import check_unchanged
 from optnas.train import default_device
 from optnas.train.precision import choose_precision
-from optnas.trials.progress import Progress
+from optnas.trials.progress import Progress, front
 from optnas.trials.record import REASON
 
 __all__ = ["run_command"]
 
 # Rows of the display beside those of the Pareto front.
-_OTHER_ROWS = 6
+_OTHER_ROWS = 7
 _REFRESH_SECONDS = 0.5
 
 
@@ -57,11 +57,9 @@ def run_command(
         if number is not None and number < 1:
             raise UserError(f"--{what} {number}: it must be at least 1")
     study = load_study(file)
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", DataWarning)
-        _check(study)
-    for warning in told:
-        print(f"note: {warning.message}", file=sys.stderr)
+    if _has_all(study, url, trials, console):
+        return
+    _check(study)
     # A user-defined evaluation may have no use for GPUs, unless the command line says that it has.
     gpus = gpus_of(study) if study.task is not None or workers_per_gpu is not None else []
     if workers_per_gpu is not None:
@@ -92,6 +90,30 @@ def run_command(
                 gpus=gpus,
                 artifacts=artifacts,
             )
+
+
+def _has_all(study: Study, url: str, trials: int, console: Console) -> bool:
+    """Return whether the study has its ``trials`` trials already; say so, and show its front.
+
+    Told before the data is loaded and a worker is started, which takes seconds.
+    """
+    try:
+        found = optuna.load_study(study_name=study.name, storage=open_storage(url, create=False))
+    except (NoStorage, KeyError):
+        return False
+    states = [trial.state for trial in found.get_trials(deepcopy=False)]
+    count = len(states) - states.count(TrialState.WAITING)
+    if count < trials or TrialState.RUNNING in states:
+        return False
+    check_unchanged(study, found)
+    console.print(
+        f"Study {study.name!r} has {count} trials already: give --trials {count + trials} to go on.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if best := front(found):
+        console.print(FrontTable(found, best))
+    return True
 
 
 def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: str) -> int:
@@ -138,7 +160,7 @@ class _Display:
 
     def _view(self) -> RenderableType:
         progress = Progress.of(self._study, self._total, since=self._since, finished_before=self._before)
-        rows = max(1, self._console.height - _OTHER_ROWS)
+        rows = max(1, self._console.height - _OTHER_ROWS) if self._live.is_started else None
         return live_view(self._study, progress, title=self._title, most_rows=rows)
 
     def __enter__(self) -> _Display:

@@ -33,9 +33,9 @@ def find_study(url: str, reference: str | None) -> optuna.Study:
     studies = {study.study_name: study for study in all_studies(url)}
     if reference is None:
         if len(studies) > 1:
-            raise UserError(
-                f"the storage {masked(url)} has several studies; name one of: {', '.join(studies)}"
-            )
+            counts = {name: len(study.get_trials(deepcopy=False)) for name, study in studies.items()}
+            has = ", ".join(f"{name} ({count} trial{'s' * (count != 1)})" for name, count in counts.items())
+            raise UserError(f"the storage {masked(url)} has several studies; name one of: {has}")
         return next(iter(studies.values()))
     if reference not in studies and ".py" in reference:
         from optnas.run.files import load_study

@@ -22,6 +22,7 @@ __all__ = [
     "EAGER",
     "ENQUEUED",
     "FINITE",
+    "FORMULAS",
     "FROM",
     "HOPELESS",
     "IGNORED",
@@ -168,6 +169,8 @@ AXES = StudyAttribute[list[list[float | None]]]("axes")
 """The worst and the best value of each objective that hypervolume counts (:mod:`optnas.trials.volume`)."""
 SPACE = StudyAttribute[dict[str, str]]("space")
 """Every parameter's distribution as text, to detect that the study file has changed."""
+FORMULAS = StudyAttribute[dict[str, str]]("formulas")
+"""The formula of each objective that has a name of its own, for the same purpose."""
 STUDY_OPS = StudyAttribute[dict[str, str]]("ops")
 """Digests of the source of the user's own ops in the space when it was last run, by name."""
 TRAINING = StudyAttribute[dict[str, str]]("training")

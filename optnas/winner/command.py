@@ -12,6 +12,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -233,8 +234,8 @@ def _train(job: _Job, seeds: list[int], console: Console) -> None:
 @contextmanager
 def _display(job: _Job, seeds: list[int], console: Console) -> Iterator[Any]:
     """Show a progress bar per seed, with the last and best scores; yield the callback that updates it."""
-    epochs = job.plan.training.epochs
-    console.print(job.folder.name, style="bold cyan", highlight=False)
+    epochs, score = job.plan.training.epochs, job.plan.score.name
+    console.print(f"[bold cyan]{job.folder.name}[/] · {escape(score)} on validation", highlight=False)
     progress = Progress(
         TextColumn("seed {task.description}"),
         BarColumn(bar_width=36),
@@ -247,25 +248,29 @@ def _display(job: _Job, seeds: list[int], console: Console) -> Iterator[Any]:
         seed: progress.add_task(str(seed), total=epochs, start=False, told="") for seed in seeds
     }
     begun: set[int] = set()
+    ended: dict[int, str | None] = {}
 
     def watch(history: TrainingHistory) -> None:
         done, bar = len(history.curve), bars[history.seed]
         if history.seed not in begun:  # the bar's time starts here
             progress.reset(bar, completed=done, total=epochs)
             begun.add(history.seed)
+        ended[history.seed] = history.ended
         progress.update(bar, completed=done, told=_told(job.plan, history))
 
     with progress:
         yield watch
+    for seed, reason in ended.items():
+        if reason not in (None, "all epochs"):
+            console.print(f"seed {seed} ended early: {reason}", highlight=False, markup=False)
 
 
 def _told(plan: Plan, history: TrainingHistory) -> str:
     if not history.best:
         return ""
-    metric = plan.score.metric
-    last, best = (short(metric({**plan.costs, **m})) for m in (history.curve[-1], history.metrics))
-    ended = "" if history.ended in (None, "all epochs") else f" · {history.ended}"
-    return f"{metric} {last} · best {best} in epoch {history.best}{ended}"
+    score = plan.score.metric
+    last, best = (short(score({**plan.costs, **m})) for m in (history.curve[-1], history.metrics))
+    return f"{last}, best {best} in epoch {history.best}"
 
 
 def _results(record: Mapping[str, Any]) -> Table:

@@ -13,9 +13,10 @@ from rich.console import Console, RenderableType
 
 from optnas import UserError
 from optnas.reports.figures import front_figure, write_figure
+from optnas.reports.front_table import FrontTable
 from optnas.reports.numbers import duration, short
 from optnas.reports.records import as_csv, as_record
-from optnas.reports.terminal import front_table, studies_view, trial_view
+from optnas.reports.terminal import studies_view, trial_view
 from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON
 
@@ -45,18 +46,8 @@ def printed(what: RenderableType, width: int = 80) -> list[str]:
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
-@pytest.mark.parametrize("width", [60, 80, 160])
-def test_the_front_fits_the_terminal_and_only_architectures_are_cut(study: optuna.Study, width: int) -> None:
-    header, *rows = printed(front_table(study, front(study)), width)
-    assert header.split()[:5] == ["trial", "accuracy", "↑", "flops", "↓"]
-    assert [row.split()[0] for row in rows] == ["1", "0"]
-    assert "2.5 M" in rows[0]
-    assert "10.0 k" in rows[1] or "10 k" in rows[1] or "10,000" in rows[1]
-    assert all(len(row) <= width and row.endswith("…") for row in rows)
-
-
 def test_rows_that_do_not_fit_are_counted(study: optuna.Study) -> None:
-    lines = printed(front_table(study, front(study), most_rows=1))
+    lines = printed(FrontTable(study, front(study), most_rows=1, notes=False))
     assert len(lines) == 3
     assert lines[-1].strip() == "… and 1 more"
 

@@ -121,6 +121,17 @@ def test_a_trial_becomes_a_folder_whose_card_tells_how_to_load_it() -> None:
 
 
 @pytest.mark.usefixtures("_searched")
+def test_the_progress_says_everything_in_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    output = call("train", "small.py", "--trial", 1, "--seeds", 1, "--epochs", 100, "--patience", 1).output
+    (title, bar, ended, *_) = output.splitlines()
+    assert title == "small-1 · accuracy on validation"
+    assert re.search(r"seed 0 .* \d+/100 epochs 0\.\d+, best 0\.\d+ in epoch \d+ +\S+$", bar)
+    assert ended == "seed 0 ended early: no better epoch in 1"
+    assert all(len(line) <= 80 for line in output.splitlines())
+
+
+@pytest.mark.usefixtures("_searched")
 def test_a_front_becomes_a_folder_a_trial() -> None:
     front = json.loads(call("pareto", "--json").stdout)
     assert call("train", "small.py", "--front", "--epochs", 1, "--out", "winners").exit_code == 0

@@ -1,0 +1,180 @@
+"""The Pareto front as a table of what differs between its trials, as wide as the terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import FrozenTrial
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from optnas.cost import COSTS as EXACT
+from optnas.reports.numbers import rounded, short
+from optnas.trials.record import ARCHITECTURE, COSTS
+
+__all__ = ["FrontTable", "architecture_of", "objective_names"]
+
+# Exact costs that say little beside these are left to `optnas show` and the exports.
+_TELLING = ("flops", "params")
+_GAP = 2
+_WIDEST = 20
+_NARROWEST_TEXT = 40
+_BINS = 4
+
+
+def objective_names(study: optuna.Study) -> list[str]:
+    """Return the names of the study's objectives."""
+    return study.metric_names or [f"value {i}" for i in range(len(study.directions))]
+
+
+def architecture_of(trial: FrozenTrial) -> str:
+    """Return a trial's architecture for people, with rounded numbers; its parameters if it has none."""
+    text = ARCHITECTURE.of(trial) or ", ".join(f"{name}={value}" for name, value in trial.params.items())
+    return rounded(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    """A cost, a parameter or the architecture, of each trial; ``None`` where a trial has no such."""
+
+    name: str
+    values: Sequence[Any]
+    kind: Literal["measure", "param", "text"] = "measure"
+
+    @property
+    def heading(self) -> str:
+        """The name, on two lines if it has dots: so more columns fit."""
+        dots = [i + 1 for i, letter in enumerate(self.name) if letter == "."]
+        split = min(dots, key=lambda i: max(i, len(self.name) - i), default=0)
+        return f"{self.name[:split]}\n{self.name[split:]}" if split else self.name
+
+    @property
+    def cells(self) -> list[str]:
+        return [self.said(value) for value in self.values]
+
+    def said(self, value: Any) -> str:
+        """Return a value as people read it: measures and fractions with four digits."""
+        if value is None:
+            return "–"
+        if self.kind == "measure":
+            return short(value)
+        text = f"{value:.4g}" if isinstance(value, float) else rounded(str(value))
+        return text if self.kind == "text" or len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+
+    @property
+    def width(self) -> int:
+        return _GAP + max(map(len, [*self.heading.split("\n"), *self.cells]))
+
+    @property
+    def information(self) -> float:
+        """Entropy of the values times the share of trials that have one; numbers are binned by rank."""
+        there = [value for value in self.values if value is not None]
+        labels = list(map(repr, there))
+        if len(set(labels)) > _BINS and all(isinstance(value, float) for value in there):
+            ranks = sorted(there)
+            labels = [str(ranks.index(value) * _BINS // len(ranks)) for value in there]
+        shares = [count / len(there) for count in Counter(labels).values()]
+        return -sum(share * math.log2(share) for share in shares) * len(there) / len(self.values)
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontTable:
+    """Table of a Pareto front, one row a trial: its values, and what differs between the trials.
+
+    Costs come first, then the parameters that tell the trials apart best, as far as the width allows.
+
+    Args:
+        study: The study.
+        trials: The trials of its front.
+        most_rows: Number of trials to show at most; by default all.
+        notes: Whether to say below what is equal in all trials and how many columns found no room.
+    """
+
+    study: optuna.Study
+    trials: list[FrozenTrial]
+    most_rows: int | None = None
+    notes: bool = True
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        shown = self.trials if self.most_rows is None else self.trials[: max(1, self.most_rows)]
+        values = self._values(shown)
+        room = options.max_width - sum(column.width for column in values)
+        differing, equal = self._columns(shown)
+        best = sorted(differing, key=lambda column: (column.kind != "measure", -column.information))
+        chosen = []
+        for column in best:
+            if column.width <= room:
+                chosen.append(column.name)
+                room -= column.width
+        # In the order in which they are decided, which is that of the network.
+        columns = [column for column in differing if column.name in chosen]
+        texts = [architecture_of(trial) for trial in shown]
+        if len(set(texts)) > 1 and (room >= _NARROWEST_TEXT or not differing):
+            columns.append(_Column("architecture", texts, "text"))
+        yield _table([*values, *columns])
+        if len(shown) < len(self.trials):
+            yield Text(f"… and {len(self.trials) - len(shown)} more")
+        if self.notes:
+            yield from self._notes(texts, equal, len(differing) - len(chosen))
+
+    def _values(self, trials: list[FrozenTrial]) -> list[_Column]:
+        columns = [_Column("trial", [trial.number for trial in trials], "param")]
+        for i, (name, direction) in enumerate(
+            zip(objective_names(self.study), self.study.directions, strict=True)
+        ):
+            arrow = "↓" if direction == optuna.study.StudyDirection.MINIMIZE else "↑"
+            columns.append(_Column(f"{name} {arrow}", [trial.values[i] for trial in trials]))
+        return columns
+
+    @property
+    def _costs(self) -> list[str]:
+        """Names of the costs to show: the most telling exact ones, and all that were measured."""
+        names = dict.fromkeys(name for trial in self.trials for name in COSTS.get(trial, {}))
+        known = set(objective_names(self.study)) | (set(EXACT) - set(_TELLING))
+        return [name for name in names if name not in known]
+
+    def _columns(self, trials: list[FrozenTrial]) -> tuple[list[_Column], list[_Column]]:
+        """Return the costs and parameters that differ between trials, and those that are equal in all."""
+        params = dict.fromkeys(name for trial in trials for name in trial.params)
+        columns = [
+            *(_Column(name, [COSTS.get(trial, {}).get(name) for trial in trials]) for name in self._costs),
+            *(_Column(name, [trial.params.get(name) for trial in trials], "param") for name in params),
+        ]
+        differing = [column for column in columns if len(set(map(repr, column.values))) > 1]
+        return differing, [column for column in columns if column not in differing]
+
+    def _notes(self, texts: list[str], equal: list[_Column], left_out: int) -> Iterator[Text]:
+        lines = []
+        if left_out:
+            what = "one more differs" if left_out == 1 else f"{left_out} more differ"
+            lines.append(f"{what}: --csv and optnas show TRIAL have all, a wider terminal has more")
+        if equal and self.trials:
+            told = ", ".join(f"{column.name}={column.said(column.values[0])}" for column in equal)
+            lines.append(f"{'the same in all' if len(texts) > 1 else 'with'}: {told}")
+        if len(set(texts)) == 1:
+            lines.append(f"architecture: {texts[0]}")
+        for line in lines:
+            yield Text(line, style="dim")
+
+
+def _table(columns: list[_Column]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for column in columns:
+        text = column.kind == "text" or any(isinstance(value, str) for value in column.values)
+        justify = "left" if text else "right"
+        table.add_column(
+            Text(column.heading),
+            justify=justify,
+            vertical="bottom",
+            no_wrap=True,
+            min_width=None if column.kind == "text" else column.width - _GAP,
+        )
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))
+    return table
