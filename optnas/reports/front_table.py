@@ -167,10 +167,9 @@ def _table(columns: list[_Column]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
     for column in columns:
         text = column.kind == "text" or any(isinstance(value, str) for value in column.values)
-        justify = "left" if text else "right"
         table.add_column(
             Text(column.heading),
-            justify=justify,
+            justify="left" if text else "right",
             vertical="bottom",
             no_wrap=True,
             min_width=None if column.kind == "text" else column.width - _GAP,
