@@ -25,7 +25,7 @@ class GhostConv(nn.Module):
         self.cheap = nn.Conv2d(width // 2, width // 2, kernel, padding="same", groups=width // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat((self.own(x), self.cheap(self.own(x))), 1)
+        return torch.cat((own := self.own(x), self.cheap(own)), 1)
 
 
 # An activation is a function of a tensor.

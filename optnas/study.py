@@ -12,9 +12,11 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 
 from optnas.declaration import Declaration
+from optnas.errors import UserError
 from optnas.pruners import make_pruner
 from optnas.samplers import make_sampler
-from optnas.space.own_ops import changed_ops
+from optnas.space import SpaceError, UncountableError
+from optnas.space.own_ops import changed_ops, own_ops
 from optnas.study_domain import StudyDomain
 from optnas.study_record import check_unchanged
 from optnas.train.training import possible_values
@@ -23,6 +25,9 @@ from optnas.trials.record import AXES, OPS, STUDY_OPS
 from optnas.trials.volume import keep_axes
 
 __all__ = ["Study"]
+
+# So many random architectures have most ops of a space among them.
+_SAMPLED = 50
 
 
 class Study(Declaration):
@@ -101,6 +106,7 @@ class Study(Declaration):
             UserError: If a study of that name has another space, other objectives or another training, or
                 was measured on another device, or if this device cannot measure a metric that is needed.
         """
+        self._check_countable()
         place = self.measuring.fingerprint(self.measured, self.training)
         study = optuna.create_study(
             study_name=self.name,
@@ -117,6 +123,21 @@ class Study(Declaration):
         if AXES.of(study) is None:
             keep_axes(study, self.domain.ends())
         return study
+
+    def _check_countable(self) -> None:
+        """Raise ``UserError`` if an op of the user's own cannot be counted, before the first trial."""
+        missing = set(self.own_ops)
+        for seed in range(_SAMPLED) if missing and self.costs_from_tree else ():
+            architecture = self.space.sample(seed)
+            try:
+                self.tree_costs(architecture)
+            except UncountableError as error:
+                raise UserError(f"study {self.name!r}: {error}") from None
+            except SpaceError:
+                continue
+            missing -= own_ops(architecture).keys()
+            if not missing:
+                return
 
     def _tell_changed_ops(self, study: optuna.Study) -> None:
         """Say on standard error which of the user's own ops changed since the study was last run."""

@@ -29,8 +29,9 @@ from optnas.measure.diversity import diversity
 from optnas.measure.measuring import measure
 from optnas.objectives import as_numbers, require
 from optnas.pruners import ParetoPromotionPruner, promote
-from optnas.space import SpaceError
+from optnas.space import OpError, SpaceError, UncountableError
 from optnas.space.own_ops import changed_ops, own_ops
+from optnas.space.source import place_of
 from optnas.study_record import check_takes, refused_by_optuna_explained
 from optnas.train import Diverged, default_device, fit
 from optnas.train.device import forked_random
@@ -228,6 +229,8 @@ class TrialRun:
         """
         try:
             costs = as_numbers(self._study.costs(self.candidate))
+        except OpError as error:
+            raise _mistake(error) from None
         except SpaceError as error:
             raise self._infeasible(error) from error
         if costs:
@@ -409,13 +412,19 @@ class TrialRun:
             self._trial.set_constraint(name, violation)
 
 
+def _mistake(error: OpError) -> Exception:
+    """Return what an op of the user's own raised; of one that cannot be counted the error that says so."""
+    cause = error.__cause__
+    return cause if isinstance(cause, Exception) and not isinstance(error, UncountableError) else error
+
+
 def _in_words(error: Exception) -> str:
     """Return an exception as one line that says where it happened."""
-    if isinstance(error, UserError):
+    if isinstance(error, UserError | UncountableError):
         return str(error)
     reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
     frames = traceback.extract_tb(error.__traceback__)
     package = Path(__file__).parent
     outside = [frame for frame in frames if package not in Path(frame.filename).parents]
     place = (outside or frames)[-1]
-    return f"{reason} ({Path(place.filename).name}:{place.lineno})"
+    return reason + (place_of(error) or f" ({Path(place.filename).name}:{place.lineno})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from torch.utils._pytree import tree_leaves
 from optnas.cost.cost import Cost
 from optnas.cost.flop_formulas import PRODUCT_FUNCTIONS, formulas, is_uncounted_product
 from optnas.cost.layer_counter import counting_layers
+from optnas.space.errors import UncountableError
 from optnas.space.op import Shape
+from optnas.space.source import place_of
 
 __all__ = ["FlopCount", "counted", "counting_flops", "meta_input"]
 
@@ -112,12 +115,13 @@ def counted(module: nn.Module, shape: Shape, *, tokens: bool = False, called: st
     wrong for LSTM and attention, whose CPU kernels do not consist of counted operations.
 
     Raises:
-        RuntimeError: Whatever the module raises on such an input.
+        UncountableError: If it cannot be counted without data, or returns no tensor.
+        RuntimeError: Whatever else the module raises on such an input.
     """
     module.eval()  # one sample is too few for a batch norm in training
     given = meta_input(shape, tokens=tokens)
     with counting_flops() as count, counting_layers(module, given, is_product) as layers_of:
-        output = module(given)
+        output = _called(module, given, called)
     layers = layers_of(output)
     for name in sorted(count.uncounted):
         warnings.warn(
@@ -133,3 +137,40 @@ def counted(module: nn.Module, shape: Shape, *, tokens: bool = False, called: st
         depth=layers.depth,
         width=layers.width,
     )
+
+
+# What PyTorch says where a forward pass needs numbers, or a kernel, that the meta device has not.
+_NEEDS_NUMBERS = re.compile(
+    r"\.item\(\)|meta tensor|to numpy|data-dependent|register_meta|_local_scalar_dense", re.IGNORECASE
+)
+_NEEDS_KERNEL = re.compile("'Meta' backend|unsupported scalarType")
+
+
+def _called(module: nn.Module, given: Tensor, called: str) -> Tensor:
+    """Return the module's output; errors that have nothing to do with the architecture say so."""
+    try:
+        output = module(given)
+    except (RuntimeError, TypeError, ValueError) as error:
+        place, said = place_of(error), str(error)
+        if "on the expected device meta" in said or "Expected all tensors to be on the same device" in said:
+            raise UncountableError(
+                f"op {called!r} mixes its input with a tensor on another device{place}, and so cannot be"
+                " counted on the meta device: make that tensor in forward by device=x.device, keep it by"
+                " register_buffer, or give @op(cost=…)"
+            ) from error
+        if _NEEDS_NUMBERS.search(said):
+            raise UncountableError(
+                f"op {called!r} reads values in forward{place}, and so cannot be counted without data:"
+                " give @op(cost=…)"
+            ) from error
+        if _NEEDS_KERNEL.search(said):
+            raise UncountableError(
+                f"op {called!r} cannot be counted on the meta device{place}: give @op(cost=…)"
+            ) from error
+        raise
+    if not isinstance(output, Tensor):
+        raise UncountableError(
+            f"op {called!r} returns a {type(output).__name__}, and so cannot be counted: return one tensor,"
+            " or where what follows takes no tensor give @op(cost=…)"
+        )
+    return output

@@ -78,13 +78,14 @@ def op(
         name: Name of the op in texts; by default the name of ``wrapped``.
         cost: Takes the same arguments as ``wrapped`` and ``shape``, and returns the exact
             :class:`~optnas.cost.Cost`. By default all costs are counted by a run of the module on the
-            meta device.
+            meta device; an op that reads values in its forward pass (``x.item()``) needs one.
         simplify: Returns an equivalent simpler tree for a node, or ``None`` for the identity function.
 
     Raises:
         SpaceError: If the name cannot be used in a text, or is taken: by optnas, or in another module.
 
     >>> import torch
+    >>> from optnas import op
     >>> @op
     ... def scaled_tanh(x, scale=1.0):
     ...     return scale * torch.tanh(x)

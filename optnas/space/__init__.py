@@ -1,6 +1,6 @@
 """Search spaces and architectures as trees, their text, and their Optuna parameters."""
 
-from optnas.space.errors import BuildError, SpaceError
+from optnas.space.errors import BuildError, OpError, SpaceError, UncountableError
 from optnas.space.holes import choose, integer, real, repeat, shared
 from optnas.space.node import Node
 from optnas.space.op import Op, Shape, Site, ops_by_name, register
@@ -12,10 +12,12 @@ __all__ = [
     "BuildError",
     "Node",
     "Op",
+    "OpError",
     "Shape",
     "Site",
     "SpaceError",
     "Spelling",
+    "UncountableError",
     "choose",
     "integer",
     "ops_by_name",

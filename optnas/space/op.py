@@ -13,11 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from optnas.space.errors import BuildError, SpaceError
+from optnas.space.errors import BuildError, OpError, SpaceError
 from optnas.space.holes import Hole, Repeat, checked_name, outcomes
 from optnas.space.memo import forget, remembered
 from optnas.space.node import Node
-from optnas.space.source import digest_of, source_of
+from optnas.space.source import digest_of, place_of, source_of
 from optnas.space.spellings import spellings
 from optnas.space.values import TreeValue, tree_value
 
@@ -271,7 +271,16 @@ def _located(what: Literal["build", "cost"], node: Node, site: Site) -> Any:
         raise
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise BuildError(f"{node} cannot be built on an input of shape {site.shape}: {reason}") from error
+        where = f"{node} cannot be built on an input of shape {site.shape}"
+        if not node.op.builtin and _is_mistake(error):
+            raise OpError(f"{where}: {type(error).__name__}: {reason}{place_of(error)}") from error
+        raise BuildError(f"{where}: {reason}") from error
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Return whether an error is the code's own, whatever the shapes are."""
+    kinds = TypeError | AttributeError | NameError | KeyError | ImportError | NotImplementedError
+    return isinstance(error, kinds)
 
 
 def _can_stand(default: Any) -> bool:

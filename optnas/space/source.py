@@ -16,6 +16,7 @@ import os
 import site
 import sys
 import sysconfig
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -23,7 +24,7 @@ from typing import Any
 
 from optnas.space.values import TreeValue
 
-__all__ = ["digest_of", "source_of"]
+__all__ = ["digest_of", "place_of", "source_of"]
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
 # Larger arrays among the constants count by their shape.
@@ -57,6 +58,16 @@ def source_of(value: Any) -> str:
         functions = [member for member in vars(value).values() if isinstance(member, FunctionType)]
         return "\n".join(_source(function.__code__) for function in functions)
     return _source(value.__code__) if isinstance(value, FunctionType) else ""
+
+
+def place_of(error: BaseException) -> str:
+    """Return where in the user's own code an error arose, as `` (file.py:12)``; or nothing."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not _in_library(frame.filename) and not frame.filename.startswith("<")
+    ]
+    return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
 
 
 class _Reader:
