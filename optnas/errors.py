@@ -5,17 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UserError", "nearest"]
+__all__ = ["DataWarning", "UserError", "nearest"]
 
 
 class UserError(ValueError):
     """An error that the user can fix. The command line prints it as one line and exits with status 2."""
 
 
+class DataWarning(UserWarning):
+    """A guess about data that may be wrong, and how to overrule it."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint for an unknown word: the most similar known word, or the list of all."""
     known = sorted(known)
-    matches = difflib.get_close_matches(word, known, n=1)
+    same = [each for each in known if each.casefold() == word.casefold()]
+    matches = same or difflib.get_close_matches(word, known, n=1)
     if matches:
         return f"did you mean {matches[0]!r}?"
     return "known: " + ", ".join(known)

@@ -1,10 +1,10 @@
 """The command line: one function a command, no logic."""
 
 # Importing a file of commands adds them to the application, in the order of the work.
-from optnas.cli import search, look, winner, machine  # isort: skip
+from optnas.cli import data, search, look, winner, machine  # isort: skip
 from optnas.cli.app import app
 
-__all__ = ["app", "look", "machine", "main", "search", "winner"]
+__all__ = ["app", "data", "look", "machine", "main", "search", "winner"]
 
 
 def main() -> None:

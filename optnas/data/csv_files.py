@@ -1,26 +1,25 @@
-"""Data sets from pandas DataFrames and CSV files, with columns of numbers and of texts."""
+"""Data sets from pandas DataFrames and CSV files, with columns of numbers, dates and texts."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import torch
-
-from optnas.data.arrays import Array, Kind, as_targets, classes_in
+from optnas.data.arrays import Kind
+from optnas.data.column import Reading
+from optnas.data.csv_texts import read_texts
 from optnas.data.data import Data, Splits
-from optnas.data.split import splits_of, three_parts
-from optnas.errors import UserError, nearest
+from optnas.data.number_texts import Decimal, numbers_in
+from optnas.data.tabular import Plan, Tabular, tabular
 
-__all__ = ["csv", "frame"]
+__all__ = ["csv", "csv_table", "frame"]
 
-# A column of more different texts holds names or identifiers, not categories.
-_MOST_CATEGORIES = 256
-# More different whole numbers in a target are more likely amounts than classes.
-_MOST_CLASSES = 100
+# Different texts of a column that tell its decimal mark.
+_ENOUGH_TEXTS = 1000
 
 
 def csv(
@@ -29,42 +28,79 @@ def csv(
     *,
     targets: Kind = "auto",
     drop: Sequence[str] = (),
-    separator: str = ",",
+    numbers: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    dates: Mapping[str, str] | None = None,
+    missing: Sequence[str] = (),
+    unlabelled: Literal["refuse", "drop"] = "refuse",
+    separator: str | None = None,
+    decimal: Decimal | None = None,
+    encoding: str | None = None,
+    names: Sequence[str] | None = None,
     validation: float = 0.2,
     test: float = 0.2,
     seed: int = 0,
 ) -> Data:
     """Make a data set from a CSV file with a header line, plain or compressed (``.csv.gz``).
 
-    Columns become features as :func:`frame` says, which explains the other arguments.
+    Columns become features as :func:`frame` says, which explains the other arguments. ``optnas data
+    FILE --target COLUMN`` shows what each column is understood as.
 
     Args:
-        path: Path of the file, which is encoded in UTF-8.
+        path: Path of the file.
         target: The column to predict.
-        separator: The text between columns.
+        separator: The text between columns; by default a comma, semicolon, tab or ``|``, whichever
+            divides the lines evenly.
+        encoding: Its encoding; by default what its first bytes say, UTF-8, or else cp1252.
+        names: The names of its columns, if the first line is no header.
 
     Raises:
         UserError: On first use of the data, if the file or a column cannot be used.
     """
     path = Path(path)
-    return Data(
-        path.name,
-        lambda: _splits(path.name, _read(path, separator), target, targets, drop, validation, test, seed),
-    )
+    plan = Plan(
+        path.name, target, drop, unlabelled, validation, test, seed,
+        Reading(numbers, categories, dict(dates or {}), missing, decimal),
+    )  # fmt: skip
+    read = partial(csv_table, path, plan, separator=separator, encoding=encoding, names=names)
+    return _data(path.name, read, targets)
 
 
-def _read(path: Path, separator: str) -> Any:
+def csv_table(
+    path: Path,
+    plan: Plan,
+    *,
+    separator: str | None = None,
+    encoding: str | None = None,
+    names: Sequence[str] | None = None,
+) -> Tabular:
+    """Return what the columns of a CSV file are understood as.
+
+    Raises:
+        UserError: If the file cannot be read, or has no column that ``plan`` names.
+    """
     import pandas
 
-    try:
-        return pandas.read_csv(path, sep=separator)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
-    except pandas.errors.EmptyDataError:
-        raise UserError(f"{path} is empty") from None
-    except ValueError as error:  # includes errors of the parser and of the decoder
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(f"{path} is not a CSV file in UTF-8: {reason}") from None
+    texts = read_texts(path, plan.target, separator=separator, encoding=encoding, names=names)
+    if plan.reading.decimal is None:
+        usual: Decimal | None = "." if texts.separator == "," else None
+        decimal = _shown_decimal(texts.columns) or usual
+        plan = dataclasses.replace(plan, reading=dataclasses.replace(plan.reading, decimal=decimal))
+    columns = {
+        name: pandas.Series(column, dtype=object)
+        for name, column in zip(texts.names, texts.columns, strict=True)
+    }
+    return tabular(pandas.DataFrame(columns), plan, texts.notes)
+
+
+def _shown_decimal(columns: Sequence[Sequence[str]]) -> Decimal | None:
+    """Return ``","`` if the numbers of a column can only have that decimal mark; else ``None``."""
+    for column in columns:
+        if any("," in text for text in column[:_ENOUGH_TEXTS]):
+            texts = [text.strip() for text in dict.fromkeys(column[:_ENOUGH_TEXTS]) if text.strip()]
+            if numbers_in(texts).decimal == ",":
+                return ","
+    return None
 
 
 def frame(
@@ -73,6 +109,12 @@ def frame(
     *,
     targets: Kind = "auto",
     drop: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    dates: Mapping[str, str] | None = None,
+    missing: Sequence[str] = (),
+    unlabelled: Literal["refuse", "drop"] = "refuse",
+    decimal: Decimal | None = None,
     validation: float = 0.2,
     test: float = 0.2,
     seed: int = 0,
@@ -80,17 +122,32 @@ def frame(
 ) -> Data:
     """Make a data set from a pandas DataFrame, one sample per row.
 
-    A column of numbers becomes one feature of mean 0 and variance 1. If it has gaps (missing values),
-    they are filled with its mean, and a second feature marks them. A column of texts is one-hot
-    encoded: a feature for each text, with a gap as one more text; a text that is not in the training
-    part is 0 in all of them. All statistics are those of the training part.
+    - A column of numbers becomes one feature of mean 0 and variance 1. So does one of texts that are
+      nearly all numbers, with a decimal comma, thousands, a unit; the others are missing values. If a
+      column has missing values, they are filled with its mean, and a second feature marks them.
+    - A column of dates becomes its time, and sine and cosine of its place in the year, week and day.
+    - A column of yes and no, or true and false, becomes one feature.
+    - A column of other texts is one-hot encoded: a feature for each text, with a missing value as one
+      more text; a text that is not in the training part is 0 in all of them.
+    - A column of one value, and one of identifiers that count or number the rows, is left out.
+    - A column that is none of that, such as one whose texts are nearly all distinct, is refused.
+
+    All statistics are those of the training part. Every guess that may be wrong is told as a warning,
+    and is in the notes of the splits.
 
     Args:
         table: The DataFrame.
         target: The column to predict.
-        targets: ``"classes"`` or ``"values"``; ``"auto"`` takes floating-point numbers for values.
-            Classes may be any texts or numbers; they are numbered in sorted order.
+        targets: ``"classes"`` or ``"values"``; ``"auto"`` is as the task needs. Classes may be any
+            texts or numbers; they are numbered in sorted order.
         drop: Columns to leave out.
+        numbers: Columns to take as numbers, whatever else they hold, which is then missing.
+        categories: Columns to take as categories, even of numbers, codes or very many texts.
+        dates: The format of columns of dates, such as ``{"sold": "%d/%m/%Y"}``.
+        missing: Texts that mean a missing value, such as ``["-999"]``, besides the usual ones (``?``,
+            ``NA``, ``n/a``, ``null``, …). In a target of texts only those given here do.
+        unlabelled: ``"drop"`` leaves rows out that have no target.
+        decimal: The decimal mark of numbers in texts; by default as the column shows.
         validation: Share of the samples held out to score candidates.
         test: Share of the samples held out for the winner.
         seed: Seed of the split.
@@ -99,98 +156,20 @@ def frame(
     Raises:
         UserError: On first use of the data, if a column cannot be used.
     """
-    return Data(name, lambda: _splits(name, table, target, targets, drop, validation, test, seed))
+    plan = Plan(
+        name, target, drop, unlabelled, validation, test, seed,
+        Reading(numbers, categories, dict(dates or {}), missing, decimal),
+    )  # fmt: skip
+    return _data(name, lambda: tabular(table, plan), targets)
 
 
-def _splits(
-    name: str,
-    table: Any,
-    target: str,
-    kind: Kind,
-    drop: Sequence[str],
-    validation: float,
-    test: float,
-    seed: int,
-) -> Splits:
-    table = table.rename(columns=str)
-    if not table.columns.is_unique:
-        raise UserError(f"data {name!r} has two columns of one name")
-    if len(table) == 0:
-        raise UserError(f"data {name!r} has no rows")
-    for column in (target, *drop):
-        if column not in table.columns:
-            raise UserError(f"data {name!r} has no column {column!r}: {nearest(column, table.columns)}")
-    features = table.drop(columns=[target, *drop])
-    if features.shape[1] == 0:
-        raise UserError(f"data {name!r} has no column beside {target!r} to learn from")
-    labels = _targets(name, table[target], kind)
-    parts = three_parts(name, len(table), validation, test, seed, classes_in(labels))
-    numbers = torch.from_numpy(_features(name, features, parts[0])).float()
-    return splits_of(numbers, labels, parts)
+def _data(name: str, read: Callable[[], Tabular], targets: Kind) -> Data:
+    def load() -> Splits:
+        table = read()
+        return table.splits(table.aim(targets))
 
+    def load_as(kind: Kind) -> Splits:
+        table = read()
+        return table.splits(table.aim(kind, by_task=True))
 
-def _targets(name: str, column: Any, kind: Kind) -> Array:
-    """Return the target column as classes or values."""
-    gaps = column.isna().to_numpy()
-    if gaps.any():
-        where = f"row {int(np.argmax(gaps))} (counted from 0)"
-        raise UserError(f"data {name!r}: {where} has no {column.name!r}; remove such rows")
-    from pandas.api.types import is_float_dtype, is_integer_dtype
-
-    if kind == "values" or (kind == "auto" and is_float_dtype(column)):
-        return as_targets(name, column.to_numpy(), len(column), "values")
-    classes, labels = np.unique(column.to_numpy(), return_inverse=True)
-    if kind == "auto" and is_integer_dtype(column) and len(classes) > _MOST_CLASSES:
-        raise UserError(
-            f"data {name!r}: {column.name!r} holds {len(classes)} different whole numbers;"
-            " say targets='values' if they are amounts, or targets='classes'"
-        )
-    return as_targets(name, labels, len(column), kind)
-
-
-def _features(name: str, table: Any, train: Array) -> Array:
-    """Return the features of all rows, shape (rows, features), by the statistics of the rows ``train``."""
-    from pandas.api.types import is_numeric_dtype
-    from sklearn.compose import make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    numbers = [column for column in table if is_numeric_dtype(table[column])]
-    texts = [column for column in table if column not in numbers]
-    table = table.assign(
-        **{column: _numbers(name, table[column]) for column in numbers},
-        **{column: _texts(name, table[column]) for column in texts},
-    )
-    # Gaps in the training part decide which columns are marked; a column that is empty there is all 0.
-    fill = SimpleImputer(keep_empty_features=True, add_indicator=True)
-    transform = make_column_transformer(
-        (make_pipeline(fill, StandardScaler()), numbers),
-        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), texts),
-    )
-    features: Array = transform.fit(table.iloc[train]).transform(table)
-    return features
-
-
-def _numbers(name: str, column: Any) -> Any:
-    numbers = column.astype("float64")
-    if np.isinf(numbers).any():
-        raise UserError(f"data {name!r}: column {column.name!r} holds an infinite number")
-    return numbers
-
-
-def _texts(name: str, column: Any) -> Any:
-    """Return a column of texts as strings, with an empty string for each gap."""
-    present = column.dropna()
-    leave_out = f"leave it out by drop=[{column.name!r}]"
-    if column.dtype != "category" and not all(isinstance(value, str) for value in present):
-        raise UserError(
-            f"data {name!r}: column {column.name!r} of {column.dtype} holds neither numbers nor texts;"
-            f" convert it, or {leave_out}"
-        )
-    if present.nunique() > _MOST_CATEGORIES:
-        raise UserError(
-            f"data {name!r}: column {column.name!r} holds {present.nunique()} different texts, too many"
-            f" for categories; {leave_out}"
-        )
-    return column.astype(object).where(column.notna(), "").astype(str)
+    return Data(name, load, load_as=load_as if targets == "auto" else None)

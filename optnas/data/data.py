@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator
-from functools import cached_property
-from typing import Protocol
+from functools import cached_property, partial
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+
+from optnas.errors import DataWarning
 
 __all__ = ["Data", "Part", "Split", "Splits"]
 
@@ -85,6 +88,7 @@ class Splits:
         outputs: Number of network outputs for a prediction: classes, values or symbols.
         prepare: Function from stored inputs, in the smallest exact type, to inputs of a network; for
             whole batches, on any device.
+        notes: What was guessed about the data and may be wrong, a line each.
     """
 
     train: Part
@@ -92,18 +96,29 @@ class Splits:
     test: Part
     outputs: int
     prepare: Callable[[Tensor], Tensor] = as_stored
+    notes: tuple[str, ...] = ()
 
 
 class Data:
     """A data set that is loaded on first use.
 
-    Attributes:
+    Args:
         name: Its name in records.
+        load: Returns its three parts.
+        load_as: Returns them with targets of a kind, where the kind is left to the task.
     """
 
-    def __init__(self, name: str, load: Callable[[], Splits]) -> None:
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], Splits],
+        *,
+        load_as: Callable[[Literal["classes", "values"]], Splits] | None = None,
+    ) -> None:
         self.name = name
         self._load = load
+        self._load_as = load_as
+        self._by_kind: dict[str, Data] = {}
         self._on_device: dict[torch.device, Splits] = {}
 
     def __repr__(self) -> str:
@@ -116,7 +131,18 @@ class Data:
         Raises:
             UserError: If inputs and labels do not fit together.
         """
-        return self._load()
+        parts = self._load()
+        for note in parts.notes:
+            warnings.warn(f"data {self.name!r}: {note}", DataWarning, stacklevel=2)
+        return parts
+
+    def with_targets(self, kind: Literal["classes", "values"]) -> Data:
+        """Return the same data with targets of ``kind``, or itself if whoever made it said their kind."""
+        if self._load_as is None:
+            return self
+        if kind not in self._by_kind:
+            self._by_kind[kind] = Data(self.name, partial(self._load_as, kind))
+        return self._by_kind[kind]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from optnas.data.arrays import Kind, as_inputs, as_targets, classes_in
@@ -56,7 +57,7 @@ def tensors(
             height, width, channels).
         y: The class of each sample, shape (samples,), whole numbers from 0 on or texts; or its value
             or values, shape (samples,) or (samples, values), for regression.
-        targets: ``"classes"`` or ``"values"``; ``"auto"`` takes floating-point numbers for values.
+        targets: ``"classes"`` or ``"values"``; ``"auto"`` is as the task needs.
         layout: ``"channels_last"`` or ``"channels_first"``: whether ``x`` has its channels or features
             last, or right behind the samples. Networks get sequences as (length, features) and images
             as (channels, height, width) either way. ``"auto"`` goes by the shape where that shows it:
@@ -70,7 +71,11 @@ def tensors(
         UserError: On first use of the data, if inputs and targets do not fit together, or the layout
             has to be given.
     """
-    return Data(name, lambda: _standardised(name, x, y, targets, layout, validation, test, seed))
+
+    def load(kind: Kind) -> Splits:
+        return _standardised(name, x, y, kind, layout, validation, test, seed)
+
+    return Data(name, partial(load, targets), load_as=load if targets == "auto" else None)
 
 
 def _standardised(

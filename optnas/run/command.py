@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import warnings
+from collections.abc import Callable
 
 import optuna
 from optuna.trial import TrialState
@@ -10,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from optnas.checkpoints.store import check_store
-from optnas.errors import UserError
+from optnas.errors import DataWarning, UserError
 from optnas.reports.front_table import FrontTable
 from optnas.reports.numbers import duration
 from optnas.reports.terminal import live_view
@@ -59,7 +62,7 @@ def run_command(
     study = load_study(file)
     if _has_all(study, url, trials, console):
         return
-    _check(study)
+    _tell_guesses(lambda: _check(study))
     # A user-defined evaluation may have no use for GPUs, unless the command line says that it has.
     gpus = gpus_of(study) if study.task is not None or workers_per_gpu is not None else []
     if workers_per_gpu is not None:
@@ -90,6 +93,18 @@ def run_command(
                 gpus=gpus,
                 artifacts=artifacts,
             )
+
+
+def _tell_guesses(check: Callable[[], None]) -> None:
+    """Print what a check guesses about the data on standard error; worker processes do not say it again."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DataWarning)
+        check()
+    for each in told:
+        if issubclass(each.category, DataWarning):
+            print(f"note: {each.message}", file=sys.stderr)
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def _has_all(study: Study, url: str, trials: int, console: Console) -> bool:

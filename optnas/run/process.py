@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 
 __all__ = ["main"]
 
@@ -19,13 +20,14 @@ def main() -> int:
     import optuna
     import torch
 
-    from optnas.errors import UserError
+    from optnas.errors import DataWarning, UserError
     from optnas.run.files import load_study
     from optnas.run.storage import open_storage
     from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
     from optnas.train import use_threads
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", DataWarning)  # the process that started this one has told it
     use_threads(task["threads"])
     if task["gpu"] is not None:
         torch.cuda.set_device(task["gpu"])

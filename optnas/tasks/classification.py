@@ -141,4 +141,4 @@ def classification(data: Data, *, metrics: Iterable[str] = ()) -> Classification
     Raises:
         UserError: If there is no such metric.
     """
-    return Classification(data, frozenset(metrics))
+    return Classification(data.with_targets("classes"), frozenset(metrics))

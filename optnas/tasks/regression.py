@@ -131,7 +131,7 @@ def regression(data: Data, *, loss: str = "mse", metrics: Iterable[str] = ()) ->
     """Return the task of predicting the value or values of each sample of ``data``.
 
     Args:
-        data: Samples with floating-point targets.
+        data: Samples with numbers as targets.
         loss: ``"mse"`` (mean squared error), ``"mae"`` (mean absolute error) or ``"huber"``.
         metrics: ``("r2",)`` to record that as well. The metrics of a study's objectives and constraints
             are measured anyway.
@@ -139,4 +139,4 @@ def regression(data: Data, *, loss: str = "mse", metrics: Iterable[str] = ()) ->
     Raises:
         UserError: If there is no such loss or metric.
     """
-    return Regression(data, loss, frozenset(metrics))
+    return Regression(data.with_targets("values"), loss, frozenset(metrics))

@@ -92,7 +92,7 @@ def spoilt(**columns: object) -> pandas.DataFrame:
         (spoilt(price=lambda t: t.price.where(t.index != 9)), "price", r"row 9 \(counted from 0\) has no"),
         (spoilt(area=lambda t: t.area.where(t.index != 9, np.inf)), "price", "'area' holds an infinite"),
         (spoilt(price=lambda t: t.price.where(t.index != 9, -np.inf)), "price", "target 9 holds a value"),
-        (spoilt(built=pandas.date_range("1990", periods=60)), "price", "'built' of datetime64"),
+        (spoilt(waves=[1j] * 60), "price", "'waves' holds complex numbers"),
         (spoilt(lists=[[1]] * 60), "price", "'lists' of object holds neither"),
         (pandas.concat([houses()] * 2, axis=1), "price", "two columns of one name"),
     ],
@@ -103,7 +103,7 @@ def test_a_table_that_cannot_be_used_is_refused(table: pandas.DataFrame, target:
 
 
 def test_names_and_amounts_are_not_taken_for_categories_and_classes() -> None:
-    many = pandas.DataFrame({"id": [f"n{i}" for i in range(300)], "cost": range(300), "x": 1.0})
+    many = pandas.DataFrame({"id": [f"n{i}" for i in range(300)], "cost": range(300), "x": [1.0, 2.0] * 150})
     with pytest.raises(UserError, match=r"drop=\['id'\]"):
         data.frame(many, "cost", targets="values").splits  # noqa: B018
     with pytest.raises(UserError, match="say targets='values'"):
