@@ -9,9 +9,12 @@ import numpy as np
 from optnas.data.labels import checked_labels
 from optnas.errors import UserError
 
-__all__ = ["Array", "Kind", "as_inputs", "as_targets", "classes_in"]
+__all__ = ["MOST", "Array", "Kind", "as_inputs", "as_targets", "classes_in"]
 
 Array = np.ndarray[Any, Any]
+
+MOST = 1e18
+"""The largest number that a network is given; the square of a larger one has no float32."""
 
 Kind = Literal["auto", "classes", "values"]
 """Kind of targets; ``auto``: values if they are floating-point numbers, else classes."""
@@ -34,6 +37,12 @@ def as_inputs(name: str, x: Any) -> Array:
     if inputs.ndim < 2 or inputs.size == 0:
         raise UserError(f"data {name!r}: inputs of shape {inputs.shape}; give (samples, …)")
     _refuse_gaps(name, "sample", inputs)
+    if inputs.dtype.kind == "f" and max(inputs.max(), -inputs.min()) > np.finfo(np.float32).max:
+        sample = np.unravel_index(np.abs(inputs).argmax(), inputs.shape)[0]
+        raise UserError(
+            f"data {name!r}: sample {sample} holds a number beyond 3.4e38, the largest of float32; scale the"
+            " inputs, or leave it out"
+        )
     return inputs
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import dataclasses
+import gc
 import gzip
 import io
 import re
@@ -189,6 +190,9 @@ def _separator(text: str, target: str | None) -> tuple[str, str]:
 
 def _rows(path: Path, text: str, separator: str, before: int) -> tuple[list[list[str]], list[int]]:
     """Return the rows that are not blank, and the line in which each ends."""
+    # A row is a list, and Python would search all lists so far for circles again and again.
+    collected = gc.isenabled()
+    gc.disable()
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     before_limit = csv.field_size_limit(2**31 - 1)
     rows, numbers = [], []
@@ -202,6 +206,8 @@ def _rows(path: Path, text: str, separator: str, before: int) -> tuple[list[list
         raise UserError(f"{path} is not a CSV file: line {line}: {error}") from None
     finally:
         csv.field_size_limit(before_limit)
+        if collected:
+            gc.enable()
     return rows, numbers
 
 

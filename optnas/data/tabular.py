@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from optnas.data.arrays import Array, Kind, classes_in
+from optnas.data.arrays import MOST, Array, Kind, classes_in
 from optnas.data.column import Column, Reading, quoted
 from optnas.data.columns import understand
 from optnas.data.data import Splits
@@ -18,9 +18,6 @@ from optnas.data.target_column import Target, target_of, without_target
 from optnas.errors import UserError, nearest
 
 __all__ = ["Plan", "Tabular", "tabular"]
-
-# The square of a larger number has no float32, and a network would make NaN of it.
-_MOST = 1e18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,7 +246,7 @@ def _scaled(values: Array, train: Array) -> Array:
 
 
 def _check_range(name: str, first: Sequence[str], numbers: dict[str, Array], features: Array) -> None:
-    far = ~(np.abs(features) <= _MOST)
+    far = ~(np.abs(features) <= MOST)
     if far.any():
         row, column = (int(place[0]) for place in np.nonzero(far))
         what = first[column] if column < len(first) else next(iter(numbers))

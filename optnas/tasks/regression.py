@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss, l1_loss, mse_loss
 
 from optnas.data import Data
+from optnas.data.arrays import MOST
 from optnas.errors import UserError, nearest
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.task import Task
@@ -120,6 +121,11 @@ class Regression(Task):
             raise UserError(
                 f"data {self.data.name!r} has classes, not values: use tasks.classification, or say"
                 " targets='values' where the data is made"
+            )
+        if (targets.abs() > MOST).any():
+            raise UserError(
+                f"data {self.data.name!r}: a target of {targets.abs().max():.3g} is beyond 1e18, and its"
+                " squared error has no float32; scale the targets, or take their logarithm"
             )
         if not (targets.std(dim=0, correction=0) > 0).all():
             raise UserError(f"data {self.data.name!r}: a target is the same everywhere; nothing to learn")

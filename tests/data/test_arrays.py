@@ -28,6 +28,8 @@ def with_gap(array: np.ndarray, at: int) -> np.ndarray:
         (X, [[0], [1, 2]] * 15, "the targets must be of one shape"),
         ([["a"]] * 30, CLASSES, "the inputs must be numbers of one shape"),
         (X[:, 0], CLASSES, r"inputs of shape \(30,\)"),
+        (np.where(X == 20, 1e300, X), CLASSES, "sample 10 holds a number beyond 3.4e38"),
+        (-np.where(X == 20, 1e300, X), CLASSES, "sample 10 holds a number beyond 3.4e38"),
         (X[:0], CLASSES[:0], r"inputs of shape \(0, 2\)"),
         (X, CLASSES[:20], "do not fit 30 inputs"),
         (X, X[:20, 0], "do not fit 30 inputs"),

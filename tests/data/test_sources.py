@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from optnas import data
+from optnas import UserError, data
 
 
 def test_digits_come_in_three_parts_with_every_class_in_its_share() -> None:
@@ -59,3 +60,22 @@ def test_nothing_is_loaded_before_it_is_looked_at() -> None:
 def test_without_a_test_part_it_is_empty() -> None:
     splits = data.tensors(np.zeros((50, 1)), np.arange(50) % 2, test=0).splits
     assert len(splits.test) == 0
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20, 1e37])
+def test_large_and_small_numbers_are_normalised_as_others(scale: float) -> None:
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    plain, scaled = (data.tensors(factor * x, np.arange(100) % 2).splits.train.x for factor in (1, scale))
+    assert torch.allclose(plain, scaled, atol=1e-5)
+
+
+def test_a_sample_far_from_the_training_part_is_no_nan() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    x[7, 1] = 1e30
+    for seed in range(5):  # in the training part, or outside it
+        try:
+            train = data.tensors(x, np.arange(50) % 2, seed=seed).splits.train.x
+        except UserError as error:
+            assert "sample 7 is too far from all that the training part has" in str(error)  # noqa: PT017
+        else:
+            assert train.isfinite().all()

@@ -70,6 +70,8 @@ def test_what_cannot_be_learned_is_refused() -> None:
         tasks.regression(data.sklearn("iris")).check()
     with pytest.raises(UserError, match="same everywhere"):
         tasks.regression(prices(np.ones(400))).check()
+    with pytest.raises(UserError, match=r"a target of .*e\+20 is beyond 1e18"):
+        tasks.regression(prices(Y * 1e17)).check()
     with pytest.raises(UserError, match="did you mean 'huber'"):
         tasks.regression(prices(), loss="hubert")
     with pytest.raises(UserError, match="does not measure 'accuracy'"):
