@@ -25,8 +25,6 @@ from optnas.checkpoints.resume import Resumption
 from optnas.checkpoints.state import State
 from optnas.declaration import Declaration
 from optnas.errors import UserError
-from optnas.measure.diversity import diversity
-from optnas.measure.measuring import measure
 from optnas.objectives import as_numbers, require
 from optnas.pruners import ParetoPromotionPruner, promote
 from optnas.space import OpError, SpaceError, UncountableError
@@ -38,6 +36,7 @@ from optnas.train.device import forked_random
 from optnas.train.device_share import Place, place_on
 from optnas.train.micro_batches import OutOfMemory, in_pieces
 from optnas.train.nothing_learned import Hopeless
+from optnas.trial_measuring import measured_costs, rejected_by_noise
 from optnas.trials.enqueued import record_ignored
 from optnas.trials.optuna_internals import cached_trials, fix_params, fixed_params
 from optnas.trials.record import (
@@ -199,6 +198,7 @@ class TrialRun:
             if KEY.of(other) == self.candidate.key
             and other.state in (TrialState.COMPLETE, TrialState.PRUNED)
             and TWIN.of(other) is None
+            and not rejected_by_noise(self._study, other)
             and not changed_ops(OPS.of(other), self._study.own_ops)
         ]
         # Of a candidate that was promoted there are several.
@@ -259,22 +259,7 @@ class TrialRun:
 
     def measure_costs(self) -> None:
         """Measure what only the built network can tell, and how far it is from those before."""
-        # What was measured before stays: values at rungs that it is part of are there already.
-        costs = {**self._before.costs, **self.candidate.costs}
-        unknown = [name for name in self._study.measured if name not in costs]
-        if "diversity" in unknown:
-            unknown.remove("diversity")
-            finished = cached_trials(self._trial.study, TrialState.COMPLETE)
-            others = [other.params for other in finished if other.number < self._trial.number]
-            found = diversity(self._study.space.distributions(), self.candidate.params, others)
-            costs["diversity"] = round(found, 6)
-        if unknown:
-            assert self._study.task is not None
-            measuring, training = self._study.measuring, self.candidate.training
-            self._study.check_fingerprint(self._trial.study, measuring.fingerprint(unknown, training))
-            with forked_random():
-                torch.manual_seed(self.candidate.seed)
-                costs |= measure(unknown, self._build, self._study.task, training, measuring)
+        costs = measured_costs(self._study, self._trial, self.candidate, self._before.costs, self._build)
         COSTS.put(self._trial, costs)
         self.candidate = dataclasses.replace(self.candidate, costs=costs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import math
 import statistics
 import time
@@ -33,10 +34,21 @@ _least: dict[tuple[str, int], float] = {}
 
 
 class Latency(NamedTuple):
-    """The latency of a call in seconds: its median and 95th percentile."""
+    """The latency of a call in seconds: its median and 95th percentile, and how sure they are.
+
+    Attributes:
+        median: The median.
+        p95: The 95th percentile.
+        spread: Half the distance between the quartiles of the blocks' medians.
+        p95_spread: The same of their 95th percentiles.
+        quiet: Whether enough blocks were quiet.
+    """
 
     median: float
     p95: float
+    spread: float
+    p95_spread: float
+    quiet: bool
 
 
 class _Block(NamedTuple):
@@ -105,8 +117,24 @@ def latency(
         least[here] = min(least[here], blocks[-1].yardstick)
         quiet = sum(block.yardstick <= _QUIET * least[here] for block in blocks)
     blocks.sort(key=lambda block: block.yardstick)
-    calls = sorted(seconds for block in blocks[: max(quiet, _FEWEST_QUIET)] for seconds in block.calls)
-    return Latency(statistics.median(calls), calls[int(0.95 * len(calls))])
+    used = [sorted(block.calls) for block in blocks[: max(quiet, _FEWEST_QUIET)]]
+    calls = sorted(itertools.chain(*used))
+    return Latency(
+        statistics.median(calls),
+        _p95(calls),
+        _spread([statistics.median(block) for block in used]),
+        _spread([_p95(block) for block in used]),
+        quiet >= _FEWEST_QUIET,
+    )
+
+
+def _p95(ascending: list[float]) -> float:
+    return ascending[int(0.95 * len(ascending))]
+
+
+def _spread(figures: list[float]) -> float:
+    low, _, high = statistics.quantiles(figures, n=4)
+    return (high - low) / 2
 
 
 def _goes_on(timing: Timing, quiet: int, seconds: float) -> bool:

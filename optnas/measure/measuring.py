@@ -17,10 +17,11 @@ from optnas.measure.file_size import file_size
 from optnas.measure.latency import latency
 from optnas.measure.machine import alone, name_of
 from optnas.measure.peak_memory import peak_memory
+from optnas.measure.rounds import Round
 from optnas.tasks import Task
 from optnas.train import Training, default_device, fit
 
-__all__ = ["MEASURED", "Measuring", "measure"]
+__all__ = ["MEASURED", "Measuring", "measure", "measure_round"]
 
 MEASURED = ("size", "peak_memory", "latency_ms", "latency_p95_ms", "energy")
 """The quantities measured before training, by their names in objectives and constraints."""
@@ -84,7 +85,7 @@ def measure(
     training: Training,
     measuring: Measuring,
 ) -> dict[str, float]:
-    """Measure a network and return the values by name.
+    """Measure a network once and return the values by name.
 
     Args:
         names: The quantities to measure, a subset of :data:`MEASURED`.
@@ -96,24 +97,42 @@ def measure(
     Raises:
         UserError: If one of ``names`` cannot be measured here.
     """
-    found: dict[str, float] = {}
+    found = measure_round(names, make, task, training, measuring)
+    return {name: once.figure for name, once in found.items()}
+
+
+def measure_round(
+    names: Collection[str],
+    make: Callable[[], nn.Module],
+    task: Task,
+    training: Training,
+    measuring: Measuring,
+) -> dict[str, Round]:
+    """Measure a network once, as :func:`measure` does, and return how sure each value is as well."""
+    found: dict[str, Round] = {}
     device = measuring._device(training)
     if "size" in names:
         with torch.device("meta"):
-            found["size"] = file_size(make())
+            found["size"] = Round(file_size(make()))
     with alone(measuring.threads):
         if "peak_memory" in names:
-            found["peak_memory"] = _peak_memory(make, task, training, device)
+            found["peak_memory"] = Round(_peak_memory(make, task, training, device))
         if {"latency_ms", "latency_p95_ms", "energy"} & set(names):
             forward = _forward(make().to(device), _inputs(task, measuring.batch, device))
             if {"latency_ms", "latency_p95_ms"} & set(names):
-                median, p95 = latency(forward, device)
-                found |= {"latency_ms": _rounded(1e3 * median), "latency_p95_ms": _rounded(1e3 * p95)}
+                took = latency(forward, device)
+                found |= {
+                    "latency_ms": _in_ms(took.median, took.spread, took.quiet),
+                    "latency_p95_ms": _in_ms(took.p95, took.p95_spread, took.quiet),
+                }
             if "energy" in names:
-                found["energy"] = _rounded(
-                    energy(_awaited(forward, device), energy_meter(device)) / measuring.batch
-                )
+                spent = energy(_awaited(forward, device), energy_meter(device))
+                found["energy"] = Round(_rounded(spent / measuring.batch))
     return found
+
+
+def _in_ms(seconds: float, spread: float, quiet: bool) -> Round:
+    return Round(_rounded(1e3 * seconds), float(f"{1e3 * spread:.2g}"), quiet)
 
 
 def _rounded(value: float) -> float:

@@ -16,6 +16,7 @@ from optnas.trials.record import (
     COSTS,
     EAGER,
     IGNORED,
+    MEASUREMENTS,
     METRICS,
     PAUSED,
     PIECES,
@@ -29,6 +30,7 @@ __all__ = ["as_csv", "as_record"]
 
 _SOMETIMES: tuple[Attribute[Any], ...] = (
     REASON,
+    MEASUREMENTS,
     IGNORED,
     PIECES,
     EAGER,

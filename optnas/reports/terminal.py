@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import optuna
@@ -21,6 +21,7 @@ from optnas.trials.record import (
     COSTS,
     EAGER,
     IGNORED,
+    MEASUREMENTS,
     METRICS,
     PAUSED,
     PIECES,
@@ -109,6 +110,17 @@ def _best_values(study: optuna.Study, trials: list[FrozenTrial]) -> Table:
     return table
 
 
+def _figure(name: str, value: float, measured: Mapping[str, Any] | None) -> str:
+    """Return a cost or metric as text; of a measured one, how sure it is."""
+    text = f"{name} = {exact(value)}"
+    if measured is None:
+        return text
+    rounds, spread = measured["rounds"], measured["spread"]
+    if spread is not None:
+        text += f" ± {spread:g}"
+    return text + (f", the least of {', '.join(map(str, rounds))}" if len(rounds) > 1 else "")
+
+
 def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
     """Return a table of everything in a trial's record."""
     table = Table.grid(padding=(0, 2))
@@ -141,7 +153,8 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
         )
     for kind in (COSTS, METRICS):
         if (found := kind.of(trial)) is not None:
-            row(kind.name, "\n".join(f"{name} = {exact(value)}" for name, value in found.items()))
+            sure = MEASUREMENTS.get(trial, {}) if kind is COSTS else {}
+            row(kind.name, "\n".join(_figure(name, value, sure.get(name)) for name, value in found.items()))
     for name, violation in trial.constraints.items():
         row("constraint", f"{name}: " + ("kept" if violation <= 0 else f"broken by {violation:.3g}"))
     for rung, values in rungs_of(trial).items():

@@ -28,6 +28,7 @@ __all__ = [
     "IGNORED",
     "KEY",
     "MEASURED_ON",
+    "MEASUREMENTS",
     "MEMORY",
     "METRICS",
     "OPS",
@@ -129,6 +130,8 @@ OPS = Attribute[dict[str, str]]("ops")
 """Digests of the source of the user's own ops in the architecture, by name; missing if there are none."""
 COSTS = Attribute[dict[str, float]]("costs")
 """Costs known before training, by name: exact ones and measurements of the built network."""
+MEASUREMENTS = Attribute[dict[str, dict[str, Any]]]("measurements")
+"""How noisy costs were measured, by name: the figures of the ``rounds``, and the ``spread`` of the least."""
 METRICS = Attribute[dict[str, float]]("metrics")
 """Metrics returned by the evaluation, by name, and ``seconds``, its duration."""
 RUN = Attribute[dict[str, Any]]("run")
