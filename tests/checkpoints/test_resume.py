@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas import Study, Training, choose, data, maximize, minimize, ops, pruners, tasks
 from optnas.checkpoints.store import Checkpoints
+from optnas.measure.rounds import Round
 from optnas.tasks import Task
 from optnas.trials.rungs import rungs_of
 from tests.faults import Bucket, Killed, full_disk
@@ -271,7 +272,7 @@ def test_a_training_that_runs_out_of_memory_goes_on_in_pieces_from_its_last_rung
 
 def test_what_was_measured_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     found = iter([5.0, 7.0])
-    monkeypatch.setattr("optnas.trial.measure", lambda *_: {"latency_ms": next(found)})
+    monkeypatch.setattr("optnas.trial_measuring.measure_round", lambda *_: {"latency_ms": Round(next(found))})
     interrupted = study(artifacts=Bucket(), objectives=[maximize("accuracy"), minimize("latency_ms")])
     opened = killed(interrupted, monkeypatch, 2)
     trial = gone_on(interrupted, opened)
