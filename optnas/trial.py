@@ -253,7 +253,9 @@ class TrialRun:
             self._constrain(limit.name, violation)
             if violation > 0:
                 found = ", ".join(f"{name} = {costs[name]:,}" for name in sorted(limit.needs or ()))
-                broken.append(f"breaks {limit.name!r}" + (f" with {found}" if found else ""))
+                broken.append(
+                    f"breaks {limit.name!r} " + (f"with {found}" if found else f"by {violation:.4g}")
+                )
         if broken:
             raise TrialPruned("; ".join(broken))
 

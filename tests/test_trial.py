@@ -94,6 +94,14 @@ def test_training_choices_make_another_candidate() -> None:
     assert ["twin" in trial.user_attrs for trial in trials] == [False, False]
 
 
+def test_a_function_s_broken_constraint_is_told_with_its_figure() -> None:
+    def small(candidate: Candidate) -> float:
+        return candidate.costs["params"] / 100 - 1
+
+    _, large = search(trained(constraints=[small]), 2, [{"width": 4}, {"width": 8}])
+    assert large.user_attrs["reason"] == "breaks 'small' by 0.78"
+
+
 def test_a_broken_constraint_is_told_and_nothing_is_trained() -> None:
     study = trained(constraints=["params <= 100", lambda candidate: candidate.costs["flops"] < 1e9])
     small, large = search(study, 2, [{"width": 4}, {"width": 8}])

@@ -7,7 +7,7 @@ from torch import nn
 from optnas.cost import Cost
 from optnas.ops.containers import seq
 from optnas.ops.define import op
-from optnas.ops.shapes import channels_of, image, numel, positive, window
+from optnas.ops.shapes import Sides, channels_of, image, numel, positive, sides, squared, window
 from optnas.space import Node, Shape
 
 __all__ = ["channel_shuffle", "conv", "depthwise", "sepconv", "transposed_conv"]
@@ -16,7 +16,7 @@ __all__ = ["channel_shuffle", "conv", "depthwise", "sepconv", "transposed_conv"]
 def _conv_cost(
     shape: Shape,
     width: int | str,
-    kernel: int = 3,
+    kernel: Sides = 3,
     stride: int = 1,
     dilation: int = 1,
     groups: int = 1,
@@ -24,17 +24,17 @@ def _conv_cost(
     bias: bool = False,
 ) -> Cost:
     width = channels_of(width, shape)
-    positive(width=width, kernel=kernel, stride=stride, dilation=dilation, groups=groups)
-    channels, height, wide = image(shape)
+    positive(width=width, stride=stride, dilation=dilation, groups=groups)
+    (down, across), (channels, height, wide) = sides(kernel), image(shape)
     if channels % groups or width % groups:
         raise ValueError(f"groups={groups} must divide both {channels} channels and width={width}")
-    padding = _same(kernel, dilation) if padding is None else padding
+    above, beside = _same(kernel, dilation) if padding is None else (padding, padding)
     out = (
         width,
-        window(height, kernel, stride, padding, dilation),
-        window(wide, kernel, stride, padding, dilation),
+        window(height, down, stride, above, dilation),
+        window(wide, across, stride, beside, dilation),
     )
-    weights = width * (channels // groups) * kernel * kernel
+    weights = width * (channels // groups) * down * across
     return Cost(
         out,
         flops=2 * weights * out[1] * out[2],
@@ -44,15 +44,16 @@ def _conv_cost(
     )
 
 
-def _same(kernel: int, dilation: int) -> int:
-    return dilation * (kernel - 1) // 2
+def _same(kernel: Sides, dilation: int) -> tuple[int, int]:
+    down, across = sides(kernel)
+    return dilation * (down - 1) // 2, dilation * (across - 1) // 2
 
 
-@op(cost=_conv_cost)
+@op(cost=_conv_cost, simplify=squared)
 def conv(
     shape: Shape,
     width: int | str,
-    kernel: int = 3,
+    kernel: Sides = 3,
     stride: int = 1,
     dilation: int = 1,
     groups: int = 1,
@@ -63,27 +64,27 @@ def conv(
 
     Args:
         width: Output channels; ``"same"`` for as many as the input has.
-        kernel: Side of the square kernel.
+        kernel: Side of the square kernel, or its height and width, such as (7, 1).
         stride: Step of the kernel.
         dilation: Distance between kernel elements.
         groups: Number of groups of channels, convolved separately; must divide both widths.
         padding: Zeros on every side; the default keeps the image size for an odd kernel at stride 1.
         bias: Whether there is a bias; off by default, since a norm follows in most spaces.
     """
-    padding = _same(kernel, dilation) if padding is None else padding
-    return nn.Conv2d(shape[0], channels_of(width, shape), kernel, stride, padding, dilation, groups, bias)
+    margin = _same(kernel, dilation) if padding is None else padding
+    return nn.Conv2d(shape[0], channels_of(width, shape), kernel, stride, margin, dilation, groups, bias)
 
 
 def _depthwise_cost(
-    shape: Shape, kernel: int = 3, stride: int = 1, dilation: int = 1, bias: bool = False
+    shape: Shape, kernel: Sides = 3, stride: int = 1, dilation: int = 1, bias: bool = False
 ) -> Cost:
     channels, _, _ = image(shape)
     return _conv_cost(shape, channels, kernel, stride, dilation, groups=channels, bias=bias)
 
 
-@op(cost=_depthwise_cost)
+@op(cost=_depthwise_cost, simplify=squared)
 def depthwise(
-    shape: Shape, kernel: int = 3, stride: int = 1, dilation: int = 1, bias: bool = False
+    shape: Shape, kernel: Sides = 3, stride: int = 1, dilation: int = 1, bias: bool = False
 ) -> nn.Module:
     """Apply a depthwise convolution: each channel separately. Arguments as for ``conv``."""
     channels, _, _ = image(shape)
@@ -94,7 +95,7 @@ def depthwise(
 
 @op
 def sepconv(
-    width: int | str, kernel: int = 3, stride: int = 1, dilation: int = 1, bias: bool = False
+    width: int | str, kernel: Sides = 3, stride: int = 1, dilation: int = 1, bias: bool = False
 ) -> Node:
     """Apply a separable convolution: a depthwise, then a 1×1 convolution (Chollet 2017)."""
     return seq(depthwise(kernel, stride, dilation), conv(width, kernel=1, bias=bias))

@@ -6,7 +6,7 @@ from torch import nn
 
 from optnas.cost import Cost
 from optnas.ops.define import op
-from optnas.ops.shapes import image, numel, positive, window
+from optnas.ops.shapes import Sides, image, numel, positive, sides, squared, window
 from optnas.space import Node, Shape
 
 __all__ = [
@@ -19,31 +19,38 @@ __all__ = [
 ]
 
 
-def _pool_cost(shape: Shape, kernel: int = 2, stride: int | None = None) -> Cost:
-    positive(kernel=kernel, stride=kernel if stride is None else stride)
-    channels, height, width = image(shape)
-    stride, padding = _geometry(kernel, stride)
-    out = (channels, window(height, kernel, stride, padding), window(width, kernel, stride, padding))
-    return Cost(out, activations=numel(out), elementwise=kernel * kernel * numel(out))
+def _pool_cost(shape: Shape, kernel: Sides = 2, stride: int | None = None) -> Cost:
+    (down, across), (channels, height, width) = sides(kernel), image(shape)
+    steps, padding = _geometry(kernel, stride)
+    out = (
+        channels,
+        window(height, down, steps[0], padding[0]),
+        window(width, across, steps[1], padding[1]),
+    )
+    return Cost(out, activations=numel(out), elementwise=down * across * numel(out))
 
 
-def _geometry(kernel: int, stride: int | None) -> tuple[int, int]:
-    """Return stride and padding: half a kernel of padding if the windows overlap, else none."""
-    stride = kernel if stride is None else stride
-    return stride, 0 if stride >= kernel else kernel // 2
+def _geometry(kernel: Sides, stride: int | None) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return strides and paddings: half a kernel of padding if the windows overlap, else none."""
+    if stride is not None:
+        positive(stride=stride)
+    down, across = sides(kernel)
+    steps = (down, across) if stride is None else (stride, stride)
+    return steps, (0 if steps[0] >= down else down // 2, 0 if steps[1] >= across else across // 2)
 
 
 def _no_pool(node: Node) -> Node | None:
+    node = squared(node)
     arguments = node.arguments
     return None if arguments["kernel"] == 1 and arguments["stride"] in (None, 1) else node
 
 
 @op(cost=_pool_cost, simplify=_no_pool)
-def maxpool(kernel: int, stride: int | None = None) -> nn.Module:
-    """Take the maximum of each ``kernel`` × ``kernel`` window.
+def maxpool(kernel: Sides, stride: int | None = None) -> nn.Module:
+    """Take the maximum of each window.
 
     Args:
-        kernel: Side of the square window.
+        kernel: Side of the square window, or its height and width, such as (2, 1).
         stride: Step of the window; by default ``kernel``. If windows overlap, half a kernel of
             padding is added, so that an odd kernel at stride 1 keeps the image size.
     """
@@ -51,7 +58,7 @@ def maxpool(kernel: int, stride: int | None = None) -> nn.Module:
 
 
 @op(cost=_pool_cost, simplify=_no_pool)
-def avgpool(kernel: int, stride: int | None = None) -> nn.Module:
+def avgpool(kernel: Sides, stride: int | None = None) -> nn.Module:
     """Take the mean of each window, excluding the padding. Arguments as for ``maxpool``."""
     return nn.AvgPool2d(kernel, *_geometry(kernel, stride), count_include_pad=False)
 

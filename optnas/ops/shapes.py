@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from optnas.space import Shape
+from optnas.space import Node, Shape
 
-__all__ = ["channel_axis", "channels_of", "image", "numel", "positive", "sequence", "window"]
+__all__ = [
+    "Sides",
+    "channel_axis",
+    "channels_of",
+    "image",
+    "numel",
+    "positive",
+    "sequence",
+    "sides",
+    "squared",
+    "window",
+]
+
+Sides = int | tuple[int, int]
+"""The side of a square window, or its height and width."""
 
 
 def image(shape: Shape) -> tuple[int, int, int]:
@@ -60,6 +74,28 @@ def positive(**sizes: int) -> None:
     for name, size in sizes.items():
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise ValueError(f"{name}={size!r} must be a whole number of at least 1")
+
+
+def sides(kernel: Sides) -> tuple[int, int]:
+    """Return the height and width of a window.
+
+    Raises:
+        ValueError: If it is neither a whole number of at least 1 nor a pair of them.
+    """
+    height, width = kernel if isinstance(kernel, tuple) and len(kernel) == 2 else (kernel, kernel)
+    for side in (height, width):
+        if not isinstance(side, int) or isinstance(side, bool) or side < 1:
+            raise ValueError(f"kernel={kernel!r} must be a whole number of at least 1, or two: (7, 1)")
+    return height, width
+
+
+def squared(node: Node) -> Node:
+    """Return ``node`` with one number for its kernel if that is square."""
+    arguments = node.arguments
+    kernel = arguments["kernel"]
+    if not isinstance(kernel, tuple) or len(set(kernel)) != 1:
+        return node
+    return node.op(*node.children, name=node.name, **{**arguments, "kernel": kernel[0]})
 
 
 def window(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:

@@ -54,6 +54,9 @@ def _offset_convs(shape: Shape, width: int | str = "same") -> nn.Module:
     return FactorizedReduce(shape[0], channels_of(width, shape))
 
 
+_offset_convs.internal = True
+
+
 @op
 def factorized_reduce(width: int | str = "same") -> Node:
     """Halve the image: ReLU, two 1×1 convolutions of which one is shifted by a pixel, batch norm.

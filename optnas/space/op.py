@@ -43,12 +43,14 @@ class Op(TreeValue):
         chain: Whether applying its children one after the other is all that it does.
         commutative: Whether the order of its children makes no difference.
         builtin: Whether it is one of optnas's, not of the user's own.
+        internal: Whether it stands only in the trees of other ops, and nobody writes it.
     """
 
     sequential: bool = False
     chain: bool = False
     commutative: bool = False
     builtin: bool = False
+    internal: bool = False
 
     def __init__(self, name: str, signature: inspect.Signature, doc: str | None = None) -> None:
         self.name = name

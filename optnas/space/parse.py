@@ -119,7 +119,10 @@ class _Reader:
             case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="ops"), attr=name):
                 known: dict[str, Callable[..., Any]] = {**_HOLES, **ops_by_name()}
                 if name not in known:
-                    raise SpaceError(f"no op is called {_shorten(name)!r}: {nearest(_shorten(name), known)}")
+                    offered = [each for each, op in known.items() if not getattr(op, "internal", False)]
+                    raise SpaceError(
+                        f"no op is called {_shorten(name)!r}: {nearest(_shorten(name), offered)}"
+                    )
                 return known[name]
         raise self.refusal(part)
 

@@ -17,7 +17,7 @@ from optnas.train.task import Task
 __all__ = ["Classification", "classification"]
 
 _ALWAYS = ("accuracy", "error", "loss")
-_TOP = {f"top{k}": k for k in (2, 3, 5, 10)}
+_TOP = {f"top{k}": k for k in range(2, 11)}
 
 # Above this share of one class, a network that predicts nothing else may still be learning.
 _MOSTLY = 0.75
@@ -29,8 +29,7 @@ class Classification(Task):
 
     Measures ``accuracy`` and ``error`` (shares of the samples, 0 to 1) and ``loss`` (mean
     cross-entropy, nats). If asked for, it also measures ``f1``, the mean of the classes' F1 scores
-    (macro), and ``top2``, ``top3``, ``top5``, ``top10``, the share of samples whose class is among
-    the 2, 3, 5 or 10 likeliest.
+    (macro), and ``top2`` to ``top10``, the share of samples whose class is among the 2 to 10 likeliest.
 
     Attributes:
         data: Samples with one class each.
@@ -135,7 +134,7 @@ def classification(data: Data, *, metrics: Iterable[str] = ()) -> Classification
 
     Args:
         data: Samples with one class each.
-        metrics: More metrics to record, of ``f1``, ``top2``, ``top3``, ``top5``, ``top10``. The metrics
+        metrics: More metrics to record, of ``f1``, ``top2`` to ``top10``. The metrics
             of a study's objectives and constraints are measured anyway.
 
     Raises:

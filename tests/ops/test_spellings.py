@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from optnas import ops, parse, spaces
+from optnas.cost.flop_counter import counted
 from optnas.space import Node, SpaceError, ops_by_name
 from optnas.space.spellings import spellings
 
@@ -32,6 +35,12 @@ HOSTILE = int(os.environ.get("OPTNAS_TEST_HOSTILE", "2000"))
             "seq(sepconv('same', kernel=5), depthwise(stride=2), avgpool(3, stride=1))",
         ),
         ("conv3x3", "conv('same')"),
+        ("Conv3x3", "conv('same')"),
+        ("conv7x1", "conv('same', kernel=(7, 1))"),
+        ("maxpool2x1 / ReLU", "seq(maxpool((2, 1)), relu)"),
+        ("conv3x3/bn/relu", "seq(conv('same'), norm, relu)"),
+        ("Conv3x3-16/BN/ReLU/GAP/Softmax", "seq(conv(16), norm, relu, global_avgpool)"),
+        ("conv(16,\n kernel=5)\nbn", "seq(conv(16, kernel=5), norm)"),
         ("conv1x1(width=8)", "conv(8, kernel=1)"),
         ("bn", "norm"),
         ("fc", "seq(flatten, head)"),
@@ -59,7 +68,6 @@ def test_a_tree_over_several_lines_is_a_tree():
     [
         ("conv3x3 / convv5x5", "layer 2: .*did you mean 'conv'"),
         ("conv3x3\nnorn", "layer 2: .*did you mean 'norm'"),
-        ("conv3x5 / relu", "layer 1: .*square"),
         ("relu / swish(gamma=1)", "layer 2: .*gamma"),
         ("relu-5 / relu", "layer 1"),
         ("relu / __import__('os')", "layer 2"),
@@ -73,8 +81,67 @@ def test_what_is_no_layer_is_said(lines, says):
 
 def test_only_what_can_be_written_is_offered():
     assert set(spellings()) >= {"lines", "nasbench201", "darts"}
-    with pytest.raises(SpaceError, match="no spelling is called 'lines'"):
-        ops.relu().to("lines")
+    with pytest.raises(SpaceError, match=r"no spelling is called 'line': did you mean 'lines'\?"):
+        ops.relu().to("line")
+
+
+def test_ops_that_only_other_ops_expand_to_are_not_offered() -> None:
+    with pytest.raises(SpaceError) as refused:
+        parse("offset_conv")
+    assert "offset_convs" not in str(refused.value)
+
+
+def _plain_layers() -> list[Node]:
+    """Return every op that needs no arguments, as a layer, and some that do."""
+    layers = [ops.conv(8), ops.sepconv("same", kernel=(1, 7), stride=2), ops.residual(ops.conv(8))]
+    for name in sorted(set(ops.__all__) & ops_by_name().keys()):
+        with contextlib.suppress(SpaceError):
+            layers.append(getattr(ops, name)())
+    return layers
+
+
+@pytest.mark.parametrize("layer", _plain_layers(), ids=str)
+def test_every_op_is_written_as_a_layer_and_read_back(layer: Node) -> None:
+    for architecture in (layer, ops.seq(ops.relu(), layer, ops.seq(ops.flatten(), ops.linear(64)))):
+        assert parse(architecture.to("lines")).key == architecture.key
+
+
+@pytest.mark.parametrize(
+    ("tree", "lines"),
+    [
+        ("seq(conv(16), norm, relu, maxpool(2), flatten, head)", "conv3x3-16 / bn / relu / maxpool2x2 / fc"),
+        ("seq(conv('same', kernel=(7, 1), stride=2), mish)", "conv7x1(stride=2) / mish"),
+        ("seq(seq(depthwise(5), layernorm), head)", "depthwise5x5 / ln / head"),
+        ("seq(flatten, linear(64, bias=False), head(3))", "fc(64, bias=False) / head(outputs=3)"),
+        ("seq(relu, softmax)", "relu / seq(softmax)"),
+        ("residual(conv('same'), norm)", "residual(conv('same'), norm)"),
+        ("seq(conv(8, name='stem'), relu)", "conv(8, name='stem') / relu"),
+        ("avgpool(3, stride=1)", "avgpool3x3(stride=1)"),
+    ],
+)
+def test_line_lists_are_written(tree: str, lines: str) -> None:
+    assert parse(tree).to("lines") == lines
+    assert parse(lines).key == parse(tree).key
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [((4, 9, 12), "conv7x1"), ((4, 9, 12), "depthwise1x5(stride=2)"), ((4, 9, 12), "sepconv3x1-8"),
+     ((4, 9, 12), "maxpool2x1"), ((4, 9, 12), "avgpool1x3(stride=1)")],
+)  # fmt: skip
+def test_windows_need_not_be_square(shape: tuple[int, ...], text: str) -> None:
+    tree = parse(text)
+    cost, module = tree.cost(shape), tree.build(shape)
+    assert tuple(module(torch.zeros(2, *shape)).shape[1:]) == cost.shape
+    assert cost.params == sum(weights.numel() for weights in module.parameters())
+    with torch.device("meta"):
+        meta = tree.build(shape)
+    assert counted(meta, shape).flops == cost.flops
+
+
+def test_a_square_window_is_one_however_it_is_written() -> None:
+    for one, other in (("conv(8, kernel=(3, 3))", "conv(8)"), ("maxpool((2, 2))", "maxpool(2)")):
+        assert parse(one).key == parse(other).key
 
 
 _WORDS = """

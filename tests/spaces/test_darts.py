@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from optnas import parse, spaces
+from optnas import op, parse, spaces
 from optnas.space import SpaceError
 
 # https://github.com/quark0/darts/blob/master/cnn/genotypes.py
@@ -48,6 +48,24 @@ def test_genotypes_are_written_back():
         assert parse(genotype).to("darts") == genotype
 
 
+def test_a_genotype_keeps_ops_width_and_cells_of_ones_own():
+    @op
+    def twice_the_input(x):
+        return 2 * x
+
+    own = {"'sep_conv_3x3'": "'twice_the_input'", "'skip_connect'": "'seq(conv_norm(\\'same\\'), skip)'"}
+    text = V2
+    for before, after in own.items():
+        text = text.replace(before, after)
+    architecture = parse(f"{text[:-1]}, width=24, cells=5)")
+    assert architecture.to("darts").endswith("width=24, cells=5)")
+    assert parse(architecture.to("darts")) == architecture
+    assert twice_the_input() in set(architecture.walk())
+    stack = next(part for part in architecture.walk() if part.op.name == "stack")
+    assert (stack.arguments["width"], stack.arguments["cells"]) == (24, 5)
+    assert architecture.cost((3, 16, 16), outputs=10) != parse(text).cost((3, 16, 16), outputs=10)
+
+
 @pytest.mark.parametrize(
     ("genotype", "says"),
     [
@@ -61,6 +79,10 @@ def test_genotypes_are_written_back():
         (V2.replace("[2, 3, 4, 5]", "[9]"), "numbers of states"),
         (V2.replace("[2, 3, 4, 5]", "__import__('os')"), "lists of"),
         (V2.replace("reduce_concat", "reduced_concat"), "each once"),
+        (f"{V2[:-1]}, width=0)", "at least 1"),
+        (f"{V2[:-1]}, width='a')", "at least 1"),
+        (f"{V2[:-1]}, width=16, width=16)", "each once"),
+        (f"{V2[:-1]}, depth=3)", "each once"),
         ("Genotype", "not a genotype"),
         ("Genotype(", "not a genotype"),
     ],

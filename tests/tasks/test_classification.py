@@ -11,10 +11,11 @@ CLASSES = torch.arange(400) % 12
 
 
 def test_f1_and_top_k_are_scikit_learn_s() -> None:
-    task = tasks.classification(data.digits(), metrics=["f1", "top3", "top5"])
+    task = tasks.classification(data.digits(), metrics=["f1", "top3", "top4", "top5"])
     found = task.measure(LOGITS, CLASSES)
     assert found["f1"] == pytest.approx(f1_score(CLASSES, LOGITS.argmax(1), average="macro"), abs=1e-6)
     assert found["top3"] == pytest.approx(top_k_accuracy_score(CLASSES, LOGITS, k=3), abs=1e-6)
+    assert found["top4"] == pytest.approx(top_k_accuracy_score(CLASSES, LOGITS, k=4), abs=1e-6)
     assert found["top5"] == pytest.approx(top_k_accuracy_score(CLASSES, LOGITS, k=5), abs=1e-6)
 
 
