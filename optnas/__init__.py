@@ -40,8 +40,8 @@ from optnas.pruners import (
     report,
     should_prune,
 )
+from optnas.run.runnable import Study
 from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared, stage
-from optnas.study import Study
 from optnas.train import Training
 from optnas.winner.folder import load
 

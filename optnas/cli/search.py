@@ -55,6 +55,24 @@ def run(
     workers: WorkersOption = None,
     workers_per_gpu: WorkersPerGpuOption = None,
     threads: ThreadsOption = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Start no trial after this time, such as 90s, 30m or 1h30m; running ones are finished.",
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Stop when the front has not moved for so many trials, over all runs."),
+    ] = None,
+    enqueue: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Run this architecture first, or these parameters (layers=2, lr=0.01); again for another.",
+        ),
+    ] = None,
     artifacts: ArtifactsOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
@@ -69,24 +87,23 @@ def run(
 
       optnas run studies/digits.py --trials 400 --workers 8
 
+      optnas run study.py --timeout 2h --patience 100
+
+      optnas run study.py --enqueue "seq(conv(16), relu, maxpool(2), head)"
+
       optnas run study.py -n 1000 --workers-per-gpu auto
 
       optnas run study.py -n 1000 -s postgresql+psycopg://user:password@host/database
     """
     from optnas.run.command import run_command
+    from optnas.run.options import RunOptions
     from optnas.run.worker import EveryTrialFailed
 
     try:
-        run_command(
-            study,
-            storage,
-            trials=trials,
-            workers=workers,
-            workers_per_gpu=workers_per_gpu,
-            threads=threads,
-            artifacts=artifacts,
-            console=out,
+        options = RunOptions(
+            trials, workers, workers_per_gpu, threads, artifacts, timeout, patience, tuple(enqueue or ())
         )
+        run_command(study, storage, options, out)
     except EveryTrialFailed as error:
         say(error)
         raise typer.Exit(RUN_ERROR) from None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -26,7 +24,10 @@ from optnas.trials.record import (
     Attribute,
 )
 
-__all__ = ["as_csv", "as_record"]
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["as_csv", "as_frame", "as_record"]
 
 _SOMETIMES: tuple[Attribute[Any], ...] = (
     REASON,
@@ -58,21 +59,35 @@ def as_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
 
 def as_csv(study: optuna.Study, trials: list[FrozenTrial]) -> str:
     """Return trials as CSV: number, values, architecture, costs, parameters."""
+    frame = as_frame(study, trials, metrics=False)
+    return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def as_frame(study: optuna.Study, trials: list[FrozenTrial], *, metrics: bool = True) -> pandas.DataFrame:
+    """Return trials as a table: number, values, architecture, costs, metrics, parameters.
+
+    A parameter that has the name of another column is called ``params_…``, as in Optuna's own table.
+    """
+    import pandas
+
     records = [as_record(study, trial) for trial in trials]
     names = objective_names(study)
-    costs = sorted({name for record in records for name in record["costs"]} - set(names))
-    params = list(dict.fromkeys(name for record in records for name in record["params"]))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["number", *names, "architecture", *costs, *params])
-    for record in records:
-        writer.writerow(
-            [
-                record["number"],
-                *(record["values"].get(name) for name in names),
-                record["architecture"],
-                *(record["costs"].get(name) for name in costs),
-                *(record["params"].get(name) for name in params),
-            ]
-        )
-    return text.getvalue()
+    columns: dict[str, list[Any]] = {"number": [record["number"] for record in records]}
+    columns |= {name: [record["values"].get(name) for record in records] for name in names}
+    columns["architecture"] = [record["architecture"] for record in records]
+    for kind in ("costs", "metrics") if metrics else ("costs",):
+        for name in sorted({name for record in records for name in record[kind]} - columns.keys()):
+            columns[name] = [record[kind].get(name) for record in records]
+    for name in dict.fromkeys(name for record in records for name in record["params"]):
+        values = [record["params"].get(name) for record in records]
+        columns[name if name not in columns else f"params_{name}"] = values
+    return pandas.DataFrame({name: _column(values) for name, values in columns.items()})
+
+
+def _column(values: list[Any]) -> pandas.Series:
+    """Return values as a column in which whole numbers stay whole, also where some are missing."""
+    import pandas
+
+    there = [value for value in values if value is not None]
+    whole = bool(there) and all(isinstance(value, int) and not isinstance(value, bool) for value in there)
+    return pandas.Series(values, dtype="Int64" if whole and len(there) < len(values) else None)

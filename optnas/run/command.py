@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState
@@ -17,9 +18,12 @@ from optnas.errors import DataWarning, UserError
 from optnas.reports.front_table import FrontTable
 from optnas.reports.numbers import duration
 from optnas.reports.terminal import live_view
+from optnas.run.baselines import enqueue, params_of, without_known
 from optnas.run.files import load_study
 from optnas.run.gpus import fitting_workers, gpus_of
+from optnas.run.limits import Callbacks, Limits
 from optnas.run.local import run_here, run_processes
+from optnas.run.options import RunOptions
 from optnas.run.resources import default_threads, default_workers
 from optnas.run.storage import NoStorage, default_artifacts, masked, open_storage
 from optnas.study import Study
@@ -29,48 +33,54 @@ from optnas.train.precision import choose_precision
 from optnas.trials.progress import Progress, front
 from optnas.trials.record import REASON
 
-__all__ = ["run_command"]
+__all__ = ["run_command", "search"]
 
 # Rows of the display beside those of the Pareto front.
 _OTHER_ROWS = 7
 _REFRESH_SECONDS = 0.5
 
 
-def run_command(
-    file: str,
-    url: str,
-    *,
-    trials: int,
-    workers: int | None,
-    workers_per_gpu: str | None = None,
-    threads: int | None,
-    artifacts: str | None = None,
-    console: Console,
-) -> None:
-    """Run the study that ``file`` declares until it has ``trials`` trials.
-
-    Checkpoints are kept in ``artifacts``, by default where the study says, or else beside the storage.
+def run_command(file: str, url: str, options: RunOptions, console: Console) -> None:
+    """Run the study that ``file`` declares until it has the trials that are asked for.
 
     Raises:
         UserError: If an argument or the study is wrong, before a trial is written; or if workers keep dying.
         EveryTrialFailed: If every trial fails for the same reason.
         KeyboardInterrupt: If the run was stopped.
     """
-    for what, number in (("trials", trials), ("workers", workers), ("threads", threads)):
-        if number is not None and number < 1:
-            raise UserError(f"--{what} {number}: it must be at least 1")
-    study = load_study(file)
-    if _has_all(study, url, trials, console):
-        return
+    search(load_study(file), file, url, options, console)
+
+
+def search(study: Study, file: str | None, url: str, options: RunOptions, console: Console) -> optuna.Study:
+    """Run a study until it has the trials that are asked for, and return it as it is in its storage.
+
+    Args:
+        study: The study as declared.
+        file: The file that declares it, for worker processes to load; ``None`` if it is in no file.
+        url: The storage's URL.
+        options: How many trials, for how long, by whom.
+        console: Where the progress is shown.
+
+    Raises:
+        UserError: If an argument or the study is wrong, before a trial is written; or if workers keep dying.
+        EveryTrialFailed: If every trial fails for the same reason.
+        KeyboardInterrupt: If the run was stopped.
+    """
+    until = None if options.timeout is None else time.time() + float(options.timeout)
+    wanted = [params_of(study, each) for each in options.enqueue]
+    done = _having_all(study, url, options.trials, wanted, console)
+    if done is not None:
+        return done
     _tell_guesses(lambda: _check(study))
-    # A user-defined evaluation may have no use for GPUs, unless the command line says that it has.
-    gpus = gpus_of(study) if study.task is not None or workers_per_gpu is not None else []
-    if workers_per_gpu is not None:
-        workers = len(gpus) * _on_each_gpu(study, gpus, workers, workers_per_gpu)
-    workers = min(workers or default_workers(study), trials)
-    threads = threads or default_threads(study, workers)
+    workers, threads, gpus = _resources(study, options)
+    if workers > 1 and file is None:
+        raise UserError(
+            "workers import the study from its file, and this one is in none: write it into a .py file, or"
+            " give workers=1"
+        )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = open_storage(url)
+    artifacts = options.artifacts
     if artifacts is None and study.artifacts is None:
         artifacts = default_artifacts(url)
     if artifacts is not None:
@@ -78,21 +88,61 @@ def run_command(
     if study.store is not None:
         check_store(study.store)
     opened = study.open(storage)
+    enqueue(opened, wanted)
+    limits, callbacks = Limits(until, options.patience), Callbacks(opened, options.callbacks)
     title = f"{study.name} · {masked(url)} · {workers} {'worker' if workers == 1 else 'workers'}"
-    with _Display(opened, trials, title, console) as display:
+    with _Display(opened, options.trials, title, console) as display:
         if workers == 1:
-            run_here(study, opened, trials, threads=threads, tick=display.update)
+
+            def goes_on() -> bool:
+                callbacks.call()
+                return not callbacks.stopped and limits.reached(opened) is None
+
+            run_here(
+                study, opened, options.trials, threads=threads, tick=display.update, should_continue=goes_on
+            )
         else:
+
+            def tick() -> bool:
+                display.update()
+                callbacks.call()
+                return not callbacks.stopped
+
+            assert file is not None
             run_processes(
                 file,
                 url,
-                trials,
+                options.trials,
                 workers=workers,
                 threads=threads,
-                tick=display.update,
+                tick=tick,
                 gpus=gpus,
                 artifacts=artifacts,
+                limits=limits,
             )
+            callbacks.call()
+    _tell_why_stopped(opened, options.trials, limits, callbacks, console)
+    return opened
+
+
+def _tell_why_stopped(
+    opened: optuna.Study, total: int, limits: Limits, callbacks: Callbacks, console: Console
+) -> None:
+    if sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False)) < total:
+        reason = "a callback called study.stop()" if callbacks.stopped else limits.reached(opened)
+        if reason is not None:
+            console.print(f"Stopped: {reason}.", highlight=False, soft_wrap=True)
+
+
+def _resources(study: Study, options: RunOptions) -> tuple[int, int, list[int]]:
+    """Return the number of workers, the threads of each, and the GPUs to spread them over."""
+    workers, per_gpu = options.workers, options.workers_per_gpu
+    # A user-defined evaluation may have no use for GPUs, unless the command line says that it has.
+    gpus = gpus_of(study) if study.task is not None or per_gpu is not None else []
+    if per_gpu is not None:
+        workers = len(gpus) * _on_each_gpu(study, gpus, workers, per_gpu)
+    workers = min(workers or default_workers(study), options.trials)
+    return workers, options.threads or default_threads(study, workers), gpus
 
 
 def _tell_guesses(check: Callable[[], None]) -> None:
@@ -107,20 +157,30 @@ def _tell_guesses(check: Callable[[], None]) -> None:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
-def _has_all(study: Study, url: str, trials: int, console: Console) -> bool:
-    """Return whether the study has its ``trials`` trials already; say so, and show its front.
+def _having_all(
+    study: Study, url: str, trials: int, wanted: Sequence[Mapping[str, Any]], console: Console
+) -> optuna.Study | None:
+    """Return the study if it has its ``trials`` trials already, after saying so and showing its front.
 
     Told before the data is loaded and a worker is started, which takes seconds.
+
+    Raises:
+        UserError: If there are trials to enqueue, for which no room is left.
     """
     try:
         found = optuna.load_study(study_name=study.name, storage=open_storage(url, create=False))
     except (NoStorage, KeyError):
-        return False
+        return None
     states = [trial.state for trial in found.get_trials(deepcopy=False)]
     count = len(states) - states.count(TrialState.WAITING)
     if count < trials or TrialState.RUNNING in states:
-        return False
+        return None
     check_unchanged(study, found)
+    if new := without_known(found, wanted):
+        raise UserError(
+            f"study {study.name!r} has {count} trials already: give --trials {count + len(new)} or more to"
+            " run what is enqueued"
+        )
     console.print(
         f"Study {study.name!r} has {count} trials already: give --trials {count + trials} to go on.",
         highlight=False,
@@ -128,7 +188,7 @@ def _has_all(study: Study, url: str, trials: int, console: Console) -> bool:
     )
     if best := front(found):
         console.print(FrontTable(found, best))
-    return True
+    return found
 
 
 def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: str) -> int:

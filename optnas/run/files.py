@@ -11,7 +11,9 @@ from optnas.errors import UserError
 from optnas.space import SpaceError
 from optnas.study import Study
 
-__all__ = ["load_study"]
+__all__ = ["is_loading", "load_study", "source_of"]
+
+_loading: list[Path] = []
 
 
 def load_study(reference: str) -> Study:
@@ -26,7 +28,11 @@ def load_study(reference: str) -> Study:
     path, variable = _split(reference)
     if not path.is_file():
         raise UserError(f"no such file: {path}" + ("" if path.suffix else " (a study file ends in .py)"))
-    namespace = _run(path)
+    _loading.append(path)
+    try:
+        namespace = _run(path)
+    finally:
+        _loading.pop()
     found = namespace.get(variable)
     if not isinstance(found, Study):
         others = [name for name, value in namespace.items() if isinstance(value, Study)]
@@ -35,6 +41,22 @@ def load_study(reference: str) -> Study:
         what = f"no study called {variable!r}" if found is None else f"a {type(found).__name__}, not a Study"
         raise UserError(f"{path}: {what}{hint}")
     return found
+
+
+def is_loading() -> bool:
+    """Return whether a study file is being run by :func:`load_study` at the moment."""
+    return bool(_loading)
+
+
+def source_of(study: Study) -> str | None:
+    """Return where a study is declared, as :func:`load_study` takes it; ``None`` if that is no file."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(module, ModuleType) and file and file.endswith(".py"):
+            for name, value in list(vars(module).items()):
+                if value is study:
+                    return f"{file}:{name}"
+    return None
 
 
 def _split(reference: str) -> tuple[Path, str]:

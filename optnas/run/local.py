@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import torch
 
 from optnas.errors import UserError
 from optnas.run.gpus import gpu_of
+from optnas.run.limits import Limits
 from optnas.run.process import FAILED
 from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
 from optnas.study import Study
@@ -34,7 +36,15 @@ _STOP_SECONDS = 20
 Tick = Callable[[], None]
 
 
-def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int, tick: Tick) -> None:
+def run_here(
+    study: Study,
+    opened: optuna.Study,
+    total: int,
+    *,
+    threads: int,
+    tick: Tick,
+    should_continue: Callable[[], bool] = lambda: True,
+) -> None:
     """Run trials in this process, and call ``tick`` regularly from a second thread.
 
     Raises:
@@ -53,7 +63,7 @@ def run_here(study: Study, opened: optuna.Study, total: int, *, threads: int, ti
     clock.start()
     try:
         with stop_on_signals():
-            work(study, opened, total)
+            work(study, opened, total, should_continue=should_continue)
     finally:
         done.set()
         clock.join()
@@ -67,9 +77,10 @@ def run_processes(
     *,
     workers: int,
     threads: int,
-    tick: Tick,
+    tick: Callable[[], bool | None],
     gpus: Sequence[int] = (),
     artifacts: str | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - it is immutable
 ) -> None:
     """Run trials in ``workers`` processes, and call ``tick`` regularly.
 
@@ -81,23 +92,32 @@ def run_processes(
         total: Number of trials that the study is to have in the end.
         workers: Number of processes.
         threads: Number of threads of each.
-        tick: Called several times a second.
+        tick: Called several times a second; if it returns ``False``, workers put their trials back and end.
         gpus: Indices of the GPUs to spread them over; none on the CPU.
         artifacts: Where they keep checkpoints; by default as the study says.
+        limits: When they start no further trial.
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason, or a worker ends with an error.
         UserError: If workers keep dying without one.
         KeyboardInterrupt: On Ctrl-C or SIGTERM, once every worker has put its trial back.
     """
-    task = {"file": file, "storage": url, "total": total, "threads": threads, "artifacts": artifacts}
+    task: dict[str, Any] = {
+        "file": file,
+        "storage": url,
+        "total": total,
+        "threads": threads,
+        "artifacts": artifacts,
+    }
+    task["limits"] = dataclasses.asdict(limits)
     running: list[_Process] = []
     deaths = 0
     try:
         with stop_on_signals():
             running = [_Process({**task, "gpu": gpu_of(i, gpus)}) for i in range(workers)]
             while running:
-                tick()
+                if tick() is False:
+                    break
                 time.sleep(_TICK_SECONDS)
                 for process in list(running):
                     status = process.status()

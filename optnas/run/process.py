@@ -22,6 +22,7 @@ def main() -> int:
 
     from optnas.errors import DataWarning, UserError
     from optnas.run.files import load_study
+    from optnas.run.limits import Limits
     from optnas.run.storage import open_storage
     from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
     from optnas.train import use_threads
@@ -37,8 +38,13 @@ def main() -> int:
             study = load_study(task["file"])
             study.artifacts = study.artifacts if task["artifacts"] is None else task["artifacts"]
             opened = study.open(open_storage(task["storage"]))
-            # A worker whose parent process is gone starts no more trials.
-            work(study, opened, task["total"], should_continue=lambda: os.getppid() == parent)
+            limits = Limits(**task["limits"])
+
+            def goes_on() -> bool:
+                # A worker whose parent process is gone starts no more trials.
+                return os.getppid() == parent and limits.reached(opened) is None
+
+            work(study, opened, task["total"], should_continue=goes_on)
     except (EveryTrialFailed, UserError) as error:
         print(error, file=sys.stderr)
         return FAILED

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optuna.storages import BaseStorage
@@ -25,6 +25,7 @@ __all__ = [
     "backend_of",
     "cache_trials",
     "cached_trials",
+    "call_back",
     "completed_with",
     "fix_params",
     "fixed_params",
@@ -63,6 +64,20 @@ def cached_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
 def cache_trials(study: Study, trials: list[FrozenTrial]) -> None:
     """Set the trials that :func:`cached_trials` returns in this thread; they were read just now."""
     study._thread_local.cached_all_trials = trials
+
+
+def call_back(
+    study: Study, callbacks: Sequence[Callable[[Study, FrozenTrial], None]], trial: FrozenTrial
+) -> bool:
+    """Call callbacks as ``study.optimize`` does; return whether one called ``study.stop()``."""
+    study._thread_local.in_optimize_loop = True
+    study._stop_flag = False
+    try:
+        for callback in callbacks:
+            callback(study, copy.deepcopy(trial))
+    finally:
+        study._thread_local.in_optimize_loop = False
+    return study._stop_flag
 
 
 def id_of(trial: Trial | FrozenTrial) -> int:

@@ -6,6 +6,7 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 import optuna
@@ -17,7 +18,7 @@ from optnas.trials.record import suggest_seconds
 from optnas.trials.region import Region
 from optnas.trials.volume import hypervolume
 
-__all__ = ["Progress", "front", "front_of", "sampler_share", "worst_useful"]
+__all__ = ["Progress", "front", "front_of", "sampler_share", "trials_since_front_moved", "worst_useful"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,3 +138,19 @@ def worst_useful(study: optuna.Study, trials: list[FrozenTrial]) -> list[float |
     signs = signs_of(study)
     worst = Region.of(study).worst(_losses(study, trials).min(axis=0), signs) * signs
     return [float(value) if np.isfinite(value) else None for value in worst]
+
+
+def trials_since_front_moved(study: optuna.Study, trials: list[FrozenTrial]) -> int:
+    """Return how many trials have finished since the last that changed the front, in the order they ended."""
+    finished = [trial for trial in trials if trial.state.is_finished()]
+    finished.sort(key=lambda trial: trial.datetime_complete or datetime.min)
+    signs = signs_of(study)
+    best, moved = np.empty((0, len(signs))), 0
+    for count, trial in enumerate(finished, 1):
+        if not _feasible([trial]):
+            continue
+        losses = np.array(trial.values) * signs
+        if not (best <= losses).all(axis=1).any():
+            best = np.vstack([best[~(losses <= best).all(axis=1)], losses])
+            moved = count
+    return len(finished) - moved

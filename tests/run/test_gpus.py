@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
 from optnas import Study, Training, UserError, choose, data, maximize, ops, tasks
 from optnas.run import command, gpus, local
 from optnas.run.gpus import fitting_workers, gpu_of, gpus_of, held_bytes, mps_is_up, workers_on_gpu
+from optnas.run.options import RunOptions
 
 GIB = 2**30
 H200 = {"free": 139 * GIB, "total": 140 * GIB}
@@ -95,14 +96,14 @@ def test_a_run_starts_one_set_of_workers_for_each_gpu(
             return -9 if len(started) == 4 else 0
 
     monkeypatch.setattr(local, "_Process", Process)
-    options = {"workers": None, "threads": 1, "console": SimpleNamespace(is_terminal=False)}
+    console = Console(quiet=True)
     monkeypatch.setattr(command, "_Display", _Quiet)
     url = f"sqlite:///{tmp_path}/optnas.db"
-    command.run_command(str(file), url, trials=9, workers_per_gpu="2", **options)  # type: ignore[arg-type]
+    command.run_command(str(file), url, RunOptions(trials=9, workers_per_gpu="2", threads=1), console)
     assert started[:4] == [0, 1, 0, 1]
     assert started[4:] == [0]
     with pytest.raises(UserError, match="give a number instead"):
-        command.run_command(str(file), url, trials=9, workers_per_gpu="auto", **options)  # type: ignore[arg-type]
+        command.run_command(str(file), url, RunOptions(trials=9, workers_per_gpu="auto", threads=1), console)
 
 
 class _Quiet:

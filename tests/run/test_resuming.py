@@ -13,6 +13,7 @@ from rich.console import Console
 
 from optnas.run.command import run_command
 from optnas.run.files import load_study
+from optnas.run.options import RunOptions
 from optnas.run.storage import open_storage
 from optnas.run.worker import work
 from optnas.trials.rungs import rungs_of
@@ -68,15 +69,8 @@ def test_a_trial_that_ctrl_c_put_back_goes_on_from_the_last_rung(
 
 
 def run_here(file: Path, artifacts: str | None = None) -> None:
-    run_command(
-        str(file),
-        "sqlite:///optnas.db",
-        trials=1,
-        workers=1,
-        threads=1,
-        artifacts=artifacts,
-        console=Console(quiet=True),
-    )
+    options = RunOptions(trials=1, workers=1, threads=1, artifacts=artifacts)
+    run_command(str(file), "sqlite:///optnas.db", options, Console(quiet=True))
 
 
 def assert_gone_on(folder: Path, undisturbed: Path) -> None:

@@ -1,0 +1,82 @@
+"""What a run is asked for: how many trials, how long, by whom."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from optnas.errors import UserError
+from optnas.space import Node
+
+__all__ = ["Callback", "RunOptions", "seconds_of"]
+
+Callback = Callable[[optuna.Study, FrozenTrial], None]
+
+_SPAN = re.compile(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?")
+_UNITS = (86400, 3600, 60, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """The options of ``optnas run`` and ``study.run``.
+
+    Attributes:
+        trials: Number of trials that the study is to have in the end, over all workers.
+        workers: Number of processes; by default one a core or one a GPU.
+        workers_per_gpu: Number of processes for each GPU, or ``"auto"``.
+        threads: Number of threads of each worker.
+        artifacts: Where checkpoints are kept; by default where the study says, or beside the storage.
+        timeout: Seconds after which no further trial is started, or a text such as ``"1h30m"``.
+        patience: Number of trials after which to stop if none of them has changed the front.
+        enqueue: Architectures or parameters to run first (:func:`optnas.run.baselines.params_of`).
+        callbacks: Called with the study and each finished trial, as ``study.optimize`` does.
+
+    Raises:
+        UserError: If a number is less than 1, or ``timeout`` is no time span.
+    """
+
+    trials: int = 100
+    workers: int | None = None
+    workers_per_gpu: str | None = None
+    threads: int | None = None
+    artifacts: str | None = None
+    timeout: float | str | None = None
+    patience: int | None = None
+    enqueue: Sequence[str | Mapping[str, Any] | Node] = ()
+    callbacks: Sequence[Callback] = ()
+
+    def __post_init__(self) -> None:
+        for what in ("trials", "workers", "threads", "patience"):
+            number = getattr(self, what)
+            if number is not None and number < 1:
+                raise UserError(f"--{what} {number}: it must be at least 1")
+        if self.timeout is not None:
+            object.__setattr__(self, "timeout", seconds_of(self.timeout))
+
+
+def seconds_of(span: float | str) -> float:
+    """Return a time span in seconds.
+
+    >>> seconds_of("1h30m"), seconds_of("90"), seconds_of("45s")
+    (5400.0, 90.0, 45.0)
+
+    Raises:
+        UserError: If it is no time span, or not more than 0.
+    """
+    found = _SPAN.fullmatch(str(span).strip().lower().replace(" ", ""))
+    try:
+        seconds = (
+            sum(float(part) * unit for part, unit in zip(found.groups(), _UNITS, strict=True) if part)
+            if found
+            else 0.0
+        )
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0:
+        raise UserError(f"--timeout {span}: give a time such as 90s, 30m or 1h30m")
+    return float(seconds)
