@@ -50,7 +50,7 @@ class Reader:
         layout: Layout = "auto",
     ) -> None:
         self.name = name
-        self._dataset = _with_our_loader(dataset)
+        self._dataset = _with_our_loader(name, dataset)
         self._size = size
         self._channels = channels
         self._layout = layout
@@ -226,19 +226,41 @@ class Reader:
         return None
 
 
-def _with_our_loader(dataset: Any) -> Any:
+def _with_our_loader(name: str, dataset: Any) -> Any:
     """Return a data set of image files that reads them by :func:`open_image`.
 
     torchvision's loader clips 16 bits to 8, ignores the orientation, and shows what is transparent. A
     data set that has a loader or transforms of its user's own is returned as it is.
+
+    Raises:
+        UserError: If its transforms would get images that torchvision's loader has clipped.
     """
     loader = getattr(dataset, "loader", None)
     transformed = any(getattr(dataset, name, None) is not None for name in ("transform", "transforms"))
-    if transformed or getattr(loader, "__module__", None) != "torchvision.datasets.folder":
+    if getattr(loader, "__module__", None) != "torchvision.datasets.folder":
+        return dataset
+    if transformed:
+        _refuse_clipped(name, dataset)
         return dataset
     copied = copy.copy(dataset)
     copied.loader = open_image
     return copied
+
+
+def _refuse_clipped(name: str, dataset: Any) -> None:
+    from PIL import Image
+
+    path = dataset.samples[0][0]
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+    except (OSError, ValueError):
+        return  # reading it says so
+    if mode.startswith(("I", "F")):
+        raise UserError(
+            f"data {name!r}: {path} has more than 8 bits, which torchvision's loader makes white: leave the"
+            " transforms to optnas, or open the folder with loader=PIL.Image.open"
+        )
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

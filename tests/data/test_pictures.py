@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -228,6 +229,19 @@ def test_a_folder_opened_by_torchvision_keeps_sixteen_bits_too(memory: float, tm
     assert torch.equal(x[0, 0], torch.from_numpy(np.asarray(image).astype(np.int32)))
     assert opened.loader is before
     pickle.dumps(opened)
+
+
+def test_transforms_behind_a_loader_that_clips_are_refused(tmp_path: Path) -> None:
+    root = folder(tmp_path, {"x.png": saved(picture("I;16"), "PNG")})
+    made = partial(torchvision().datasets.ImageFolder, str(root), transform=_as_array)
+    with pytest.raises(UserError, match="torchvision's loader makes white"):
+        data.dataset(made()).splits  # noqa: B018
+    kept = data.dataset(made(loader=Image.open)).splits.train
+    assert max(float(x.max()) for x, _ in kept.blocks(1)) > 255
+
+
+def _as_array(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("I"), dtype=np.float32)[None]
 
 
 def test_a_size_for_what_is_no_image_of_pillow_is_refused() -> None:
