@@ -3,10 +3,12 @@
 # Importing a file of commands adds them to the application, in the order of the work.
 from optnas.cli import data, search, look, winner, machine  # isort: skip
 from optnas.cli.app import app
+from optnas.cli.encoding import write_in_any_encoding
 
 __all__ = ["app", "data", "look", "machine", "main", "search", "winner"]
 
 
 def main() -> None:
     """Run the command line."""
+    write_in_any_encoding()
     app()
