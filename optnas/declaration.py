@@ -25,6 +25,7 @@ from optnas.space.own_ops import own_ops
 from optnas.tasks import Task
 from optnas.train import Training
 from optnas.train.checks import check_training
+from optnas.train.single_values import check_single_samples
 from optnas.trials.record import MEASURED_ON
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ class Declaration:
             return self._shape
         self.task.check()
         check_training(self.task, self.training)
+        check_single_samples(self.space, self.task, self.training)
         return self.task.data.shape
 
     @cached_property

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
-__all__ = ["DataWarning", "UserError", "nearest"]
+__all__ = ["DataWarning", "UserError", "nearest", "searched"]
 
 
 class UserError(ValueError):
@@ -24,3 +25,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if matches:
         return f"did you mean {matches[0]!r}?"
     return "known: " + ", ".join(known)
+
+
+def searched(path: str | Path) -> str:
+    """Return in which folder a relative path was searched, to be put behind it; nothing for others."""
+    return "" if Path(path).expanduser().is_absolute() else f" (in the folder {Path.cwd()})"

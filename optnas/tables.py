@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from optnas.candidate import Candidate
-from optnas.errors import UserError, nearest
+from optnas.errors import UserError, nearest, searched
 from optnas.space import Node, Op, SpaceError, choose, register
 
 __all__ = ["Table", "read"]
@@ -95,7 +95,7 @@ def read(
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"no such table: {path}")
+        raise UserError(f"no such table: {path}{searched(path)}")
     with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
         try:
             reader = csv.DictReader(file)

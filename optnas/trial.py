@@ -328,6 +328,8 @@ class TrialRun:
             try:
                 with forked_random():
                     found, pieces = in_pieces(self._fit, training.batch_size, device, place)
+            except SpaceError as error:
+                raise self._infeasible(error) from error
             except OutOfMemory as error:
                 # Infeasible rather than failed: samplers learn from that to look elsewhere.
                 self._constrain(MEMORY, 1.0)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
+import numpy
 import pytest
+from PIL import Image
 
+from optnas.pruners.registry import PRUNERS
+from optnas.run.files import load_study
 from optnas.run.storage import open_storage
+from optnas.run.template import KINDS
 from optnas.run.worker import work
+from optnas.samplers.registry import SAMPLERS
 from tests.files import assert_refused, call, quick_study, start
 
 
@@ -172,13 +179,44 @@ def test_a_run_in_which_nothing_came_to_its_end_says_why(tmp_path: Path) -> None
     assert "No trial came to its end. Trial 1: no such row" in result.output
 
 
-def test_init_writes_a_study_that_runs(tmp_path: Path) -> None:
-    assert "optnas run mine.py" in call("init", "mine.py").output
+@pytest.mark.parametrize("kind", KINDS)
+def test_init_writes_a_study_of_every_kind_that_runs_and_lists_all_strategies(kind: str) -> None:
+    assert "optnas run mine.py" in call("init", "mine.py", "--kind", kind).output
     text = Path("mine.py").read_text()
-    Path("mine.py").write_text(text.replace("epochs=9", "epochs=1"))
-    result = call("run", "mine.py", "--trials", 2, "--workers", 1)
+    for name in (*SAMPLERS, *PRUNERS):
+        assert name in text
+    assert all(len(line) <= 140 for line in text.splitlines())
+    Path("mine.py").write_text(re.sub(r"epochs=\d+", "epochs=1", text))
+    result = call("run", "mine.py", "--trials", 2, "--workers", 1, "--threads", 1)
     assert result.exit_code == 0, result.output
     assert "2/2 trials" in result.output
+    assert "2 complete" in result.output
+
+
+def test_what_init_writes_reads_one_s_own_data() -> None:
+    Path("table.csv").write_text("a,b,kind\n" + "".join(f"{i},{i * i % 7},{i % 2}\n" for i in range(60)))
+    Path("text.txt").write_text("abcdefgh" * 400)
+    numpy.savez("waves.npz", x=numpy.random.default_rng(0).normal(size=(60, 20, 2)), y=numpy.arange(60) % 3)
+    for value in range(60):
+        folder = Path("photos", "ab"[value % 2])
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 16), (value, 0, 9)).save(folder / f"{value}.png")
+    for kind, before, after, shape in (
+        ("tabular", 'FILE, COLUMN = None, "column"', 'FILE, COLUMN = "table.csv", "kind"', (2,)),
+        ("images", "FOLDER, SIZE = None", 'FOLDER, SIZE = "photos"', (3, 32, 32)),
+        ("series", "FILE = None", 'FILE = "waves.npz"', (20, 2)),
+        ("text", "FILE = None", 'FILE = "text.txt"', (32,)),
+    ):
+        assert call("init", f"{kind}.py", "--kind", kind).exit_code == 0
+        text = Path(f"{kind}.py").read_text()
+        assert before in text
+        Path(f"{kind}.py").write_text(text.replace(before, after))
+        assert load_study(f"{kind}.py").shape == shape
+
+
+def test_init_of_an_unknown_kind_writes_nothing() -> None:
+    assert_refused(call("init", "mine.py", "--kind", "tabluar"), "did you mean 'tabular'?")
+    assert not Path("mine.py").exists()
 
 
 @pytest.fixture

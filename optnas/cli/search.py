@@ -22,16 +22,21 @@ __all__: list[str] = []
 
 
 @app.command()
-def init(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("study.py")) -> None:
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("study.py"),
+    kind: Annotated[
+        str, typer.Option(help="The data: digits, to try it, or your own: tabular, images, series or text.")
+    ] = "digits",
+) -> None:
     """Write a commented study file to start from.
 
     [dim]Examples:[/]
 
       optnas init
 
-      optnas init studies/faces.py
+      optnas init studies/faces.py --kind images
     """
-    from optnas.run.template import TEMPLATE
+    from optnas.run.template import study_file
 
     if path.exists():
         raise UserError(f"{path} is there already: choose another name")
@@ -39,7 +44,7 @@ def init(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path
         raise UserError(f"{path}: a study file ends in .py")
     if not path.parent.is_dir():
         raise UserError(f"the folder {path.parent} does not exist: make it first")
-    path.write_text(TEMPLATE.format(file=path, name=path.stem), encoding="utf-8")
+    path.write_text(study_file(kind, path), encoding="utf-8")
     out.print(f"Wrote {path}. Run it: [bold]optnas run {path} --trials 40[/]", highlight=False)
 
 

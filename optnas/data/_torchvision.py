@@ -33,7 +33,7 @@ def torchvision() -> types.ModuleType:
     try:
         return importlib.import_module("torchvision")
     except ModuleNotFoundError:
-        raise UserError("torchvision is not installed: pip install 'optnas[images]'") from None
+        raise UserError("torchvision is not installed: pip install torchvision") from None
     except RuntimeError as error:
         if "torchvision::" not in str(error) or _DECLARED:
             raise

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from optnas.data.number_texts import numbers_in
-from optnas.errors import UserError
+from optnas.errors import UserError, searched
 
 __all__ = ["Texts", "read_texts"]
 
@@ -149,7 +149,7 @@ def _content(path: Path) -> bytes:
         return content
     except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path} cannot be read: {reason}") from None
+        raise UserError(f"{path} cannot be read: {reason}{searched(path)}") from None
 
 
 def _without_comments(text: str) -> tuple[str, tuple[str, ...]]:

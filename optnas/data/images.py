@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from optnas.data._torchvision import torchvision as _torchvision
 from optnas.data.data import Data
 from optnas.data.datasets import dataset
-from optnas.errors import UserError, nearest
+from optnas.errors import UserError, nearest, searched
 
 __all__ = ["image_folder", "torchvision"]
 
@@ -38,7 +39,7 @@ def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: An
     def folder(path: Any) -> Callable[[], Any]:
         def open_() -> Any:
             if not Path(path).is_dir():
-                raise UserError(f"no such folder: {path}")
+                raise UserError(f"no such folder: {path}{searched(path)}")
             try:
                 return _torchvision().datasets.ImageFolder(str(path), is_valid_file=_is_image)
             except OSError as error:
@@ -119,10 +120,13 @@ def _open(name: str, root: str | Path, parts: tuple[str, ...], download: bool, g
         if "for argument split" not in str(failure):  # otherwise it has no part of that name
             break
     reason = str(failure).strip().split("\n")[0].rstrip(".") or type(failure).__name__
-    raise UserError(
-        f"data {name!r} in {root}: {reason}; give download=True, and where there is no network first"
-        f" put {_files(kind, Path(root))}"
-    ) from failure
+    files = f"put {_files(kind, Path(root))}"
+    fix = f"where there is no network, {files}" if download else f"give download=True, or {files}"
+    if "download" not in takes:
+        fix = files
+    # torchvision's own hint is for its own argument.
+    reason = re.sub(r"[.,]? *You can use download=True to download it", "", reason)
+    raise UserError(f"data {name!r} in {root}{searched(root)}: {reason}; {fix}") from failure
 
 
 def _kind(name: str) -> type:

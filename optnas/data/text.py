@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from optnas.data.data import Data, Split, Splits
-from optnas.errors import UserError
+from optnas.errors import UserError, searched
 
 __all__ = ["text"]
 
@@ -67,7 +67,7 @@ def _file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise UserError(f"{path} cannot be read: {error.strerror or error}{searched(path)}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a text in UTF-8: {error}") from None
 

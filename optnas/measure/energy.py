@@ -40,7 +40,7 @@ class NVML:
         try:
             import pynvml
         except ImportError:
-            raise UserError("energy on CUDA is read by NVML: pip install 'optnas[energy]'") from None
+            raise UserError("energy on CUDA is read by NVML: pip install nvidia-ml-py") from None
         import torch
 
         self._nvml: Any = pynvml

@@ -161,6 +161,5 @@ def write_figure(figure: Figure, path: Path) -> None:
     except (ValueError, RuntimeError, ImportError) as error:
         reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"{path}: pictures need kaleido and Chrome (pip install 'optnas[pictures]'),"
-            f" .html does not: {reason}"
+            f"{path}: pictures need kaleido and Chrome (pip install kaleido), .html does not: {reason}"
         ) from None

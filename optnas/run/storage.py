@@ -66,6 +66,8 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
         return storage
     except (SQLAlchemyError, ImportError, OSError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
+        if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+            reason += ": pip install 'psycopg[binary]'"
         for secret in {parsed.password, os.fspath(url)} - {None, ""}:
             reason = reason.replace(str(secret), "***")
         raise UserError(f"storage {masked(url)} cannot be reached: {reason}") from None

@@ -23,6 +23,7 @@ from optnas.train.optimizers import make_optimizer
 from optnas.train.precision import choose_precision, in_precision
 from optnas.train.recurrence import faster_recurrence
 from optnas.train.schedule import learning_rate
+from optnas.train.single_values import single_values_explained
 from optnas.train.task import Step, Task
 from optnas.train.training import Training
 from optnas.train.weights import FlatWeights
@@ -95,6 +96,7 @@ def fit(
         faster.enter_context(faster_recurrence(module, device.type))
         faster.enter_context(faster_dropout(module, device.type))
         faster.enter_context(in_precision(module, choose_precision(training.precision, device), device))
+        faster.enter_context(single_values_explained())
         return _fit(module, task, training, parts, seed, report, state, keep, pieces, eager)
 
 
