@@ -1,4 +1,4 @@
-"""Batches in which a batch norm has one number per channel are infeasible, and refused where it is always so."""
+"""Batch norms with one number per channel are infeasible, and refused at once where it is always so."""
 
 from __future__ import annotations
 
