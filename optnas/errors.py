@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["DataWarning", "UserError", "nearest", "searched"]
+__all__ = ["DataWarning", "StorageError", "UserError", "nearest", "searched"]
 
 
 class UserError(ValueError):
@@ -15,6 +15,10 @@ class UserError(ValueError):
 
 class DataWarning(UserWarning):
     """A guess about data that may be wrong, and how to overrule it."""
+
+
+class StorageError(UserError):
+    """The storage is gone or fails while a study runs; the message says what was kept."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -24,7 +24,7 @@ from optnas.candidate import Candidate
 from optnas.checkpoints.resume import Resumption
 from optnas.checkpoints.state import State
 from optnas.declaration import Declaration
-from optnas.errors import UserError
+from optnas.errors import StorageError, UserError
 from optnas.objectives import as_numbers, require
 from optnas.pruners import ParetoPromotionPruner, promote
 from optnas.space import OpError, SpaceError, UncountableError
@@ -145,6 +145,8 @@ class TrialRun:
                 HOPELESS.put(self._trial, True)
             self._before.remove()
             raise TrialPruned(str(ended)) from ended
+        except StorageError:
+            raise  # nothing can be written, and whoever goes on resumes from its checkpoint
         except Exception as error:
             REASON.put(self._trial, _in_words(error))
             self._before.remove()

@@ -15,7 +15,7 @@ from optnas.cli.options import (
     WorkersOption,
     WorkersPerGpuOption,
 )
-from optnas.errors import UserError
+from optnas.errors import StorageError, UserError
 from optnas.run.storage import DEFAULT_STORAGE
 
 __all__: list[str] = []
@@ -109,7 +109,7 @@ def run(
             trials, workers, workers_per_gpu, threads, artifacts, timeout, patience, tuple(enqueue or ())
         )
         run_command(study, storage, options, out)
-    except EveryTrialFailed as error:
+    except (EveryTrialFailed, StorageError) as error:
         say(error)
         raise typer.Exit(RUN_ERROR) from None
     except KeyboardInterrupt:

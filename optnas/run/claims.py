@@ -67,7 +67,8 @@ class Claims:
             running = [trials[i] for i, state in enumerate(states) if state == TrialState.RUNNING]
             for trial in running:
                 claim = claim_on(trial)
-                if claim is not None and is_dead(claim):
+                # Who looks for a trial runs none: one of its own was left when the storage failed.
+                if claim is not None and (is_dead(claim) or self.worker.owns(claim)):
                     taken = self._take_over(trial, claim)
                     if taken is not None:
                         return taken

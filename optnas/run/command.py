@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import optuna
@@ -14,22 +15,25 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from optnas.checkpoints.store import check_store
-from optnas.errors import DataWarning, UserError
+from optnas.errors import DataWarning, StorageError, UserError
 from optnas.reports.front_table import FrontTable
 from optnas.reports.numbers import duration
 from optnas.reports.terminal import live_view
 from optnas.run.baselines import enqueue, params_of, without_known
+from optnas.run.database import Database, rescued
 from optnas.run.files import load_study
 from optnas.run.gpus import fitting_workers, gpus_of
 from optnas.run.limits import Callbacks, Limits
 from optnas.run.local import run_here, run_processes
 from optnas.run.options import RunOptions
+from optnas.run.presence import study_is_there
 from optnas.run.resources import default_threads, default_workers
 from optnas.run.storage import NoStorage, default_artifacts, masked, open_storage
 from optnas.study import Study
 from optnas.study_record import check_unchanged
 from optnas.train import default_device
 from optnas.train.precision import choose_precision
+from optnas.trials.optuna_internals import backend_of, storage_of
 from optnas.trials.progress import Progress, front
 from optnas.trials.record import REASON
 
@@ -45,6 +49,7 @@ def run_command(file: str, url: str, options: RunOptions, console: Console) -> N
 
     Raises:
         UserError: If an argument or the study is wrong, before a trial is written; or if workers keep dying.
+        StorageError: If the storage is deleted or fails while the study runs.
         EveryTrialFailed: If every trial fails for the same reason.
         KeyboardInterrupt: If the run was stopped.
     """
@@ -91,7 +96,11 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
     enqueue(opened, wanted)
     limits, callbacks = Limits(until, options.patience), Callbacks(opened, options.callbacks)
     title = f"{study.name} · {masked(url)} · {workers} {'worker' if workers == 1 else 'workers'}"
-    with _Display(opened, options.trials, title, console) as display:
+    with (
+        _rescuing(opened),
+        study_is_there(opened),
+        _Display(opened, options.trials, title, console) as display,
+    ):
         if workers == 1:
 
             def goes_on() -> bool:
@@ -191,6 +200,25 @@ def _having_all(
     return found
 
 
+@contextmanager
+def _rescuing(study: optuna.Study) -> Iterator[None]:
+    """If the database's file goes missing inside the context, write what it held into another file.
+
+    Raises:
+        StorageError: In place of the error that says that it is missing.
+    """
+    try:
+        yield
+    except StorageError as error:
+        storage = backend_of(storage_of(study))
+        saved = rescued(storage) if isinstance(storage, Database) and storage.is_gone else None
+        if saved is None:
+            raise
+        raise StorageError(
+            f"{error}; all that it held is saved in {saved}: go on with --storage sqlite:///{saved}"
+        ) from error
+
+
 def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: str) -> int:
     """Return the number of workers on each GPU, given the value of ``--workers-per-gpu``."""
     if per_gpu != "auto" and not (per_gpu.isdecimal() and int(per_gpu)):
@@ -225,12 +253,16 @@ class _Display:
         self._before = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._next = 0.0
+        self._shown: RenderableType | None = None
 
     def update(self) -> None:
         """Redraw the display, if the time between refreshes has passed."""
         if time.monotonic() >= self._next:
             if self._console.is_terminal:
-                self._live.update(self._view(), refresh=True)
+                self._shown = self._view()
+                # A terminal that was closed under nohup or disown ends the display, not the search.
+                with suppress(OSError):
+                    self._live.update(self._shown, refresh=True)
             self._next = time.monotonic() + _REFRESH_SECONDS
 
     def _view(self) -> RenderableType:
@@ -244,7 +276,13 @@ class _Display:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
-        self._console.print(self._view())
+        try:
+            self._console.print(self._view())
+        except (StorageError, KeyError):
+            if self._shown is not None:
+                self._console.print("As it was last seen:")
+                self._console.print(self._shown)
+            raise
         self._console.print(f"Took {duration(time.monotonic() - self._since)}.", style="dim")
         finished = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
         if finished and not any(trial.state == TrialState.COMPLETE for trial in finished):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +16,7 @@ from optnas.errors import UserError
 from optnas.space import SpaceError
 from optnas.study import Study
 
-__all__ = ["is_loading", "load_study", "source_of"]
+__all__ = ["is_loading", "load_study", "output_to_stderr", "source_of"]
 
 _loading: list[Path] = []
 
@@ -74,6 +79,8 @@ def _run(path: Path) -> dict[str, object]:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    # For good: the file's functions may read it as they run.
+    sys.argv = [str(path)]
     try:
         # Compiled from source every time: Python's cache would miss an edit within the same second.
         exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
@@ -85,10 +92,41 @@ def _run(path: Path) -> dict[str, object]:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except (UserError, SpaceError) as error:
         raise UserError(f"{_place(path, error)}: {error}") from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as error:
+        raise UserError(
+            f"{_place(path, error)}: {_how_ended(error)} before the study was read; a study file gets no"
+            ' arguments, and what is to run by python alone stands under if __name__ == "__main__"'
+        ) from error
+    except BaseException as error:
         message = str(error).strip().split("\n")[0]
-        raise UserError(f"{_place(path, error)}: {type(error).__name__}: {message}") from error
+        raise UserError(f"{_place(path, error)}: {type(error).__name__}: {message}".rstrip(": ")) from error
     return vars(module)
+
+
+def _how_ended(error: SystemExit) -> str:
+    """Return in words what ended the file: argparse with its message, or ``sys.exit`` and the like."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == argparse.__file__ and "message" in frame.f_locals:
+            said = " ".join(str(frame.f_locals["message"]).split())
+            return f"argparse ended the file ({said})"
+    code = "" if error.code is None else repr(error.code)
+    return f"sys.exit({code}) ended the file"
+
+
+@contextmanager
+def output_to_stderr() -> Iterator[None]:
+    """Send to standard error what is printed inside the context, by this process and those it starts."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _place(path: Path, error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 import psutil
 from optuna.trial import FrozenTrial
 
+from optnas.errors import StorageError
 from optnas.trials.record import WORKER
 
 __all__ = ["Heartbeat", "Worker", "claim_on", "is_dead"]
@@ -93,7 +95,9 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
-            self._beat()
+            # What is wrong with the storage is told by the thread that runs the trial.
+            with contextlib.suppress(StorageError, KeyError):
+                self._beat()
 
 
 @cache

@@ -13,15 +13,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import optuna
 import torch
 
-from optnas.errors import UserError
+from optnas.errors import StorageError, UserError
 from optnas.run.gpus import gpu_of
 from optnas.run.limits import Limits
-from optnas.run.process import FAILED
+from optnas.run.process import FAILED, LOST
+from optnas.run.waiting import NOTICE
 from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
 from optnas.study import Study
 from optnas.train import training_environment, use_threads
@@ -32,6 +33,7 @@ _TICK_SECONDS = 0.25
 # More deaths without an error of the worker's own (killed, out of memory) end the run.
 _MOST_DEATHS_PER_WORKER = 5
 _STOP_SECONDS = 20
+_REPEATED_SECONDS = 60.0
 
 Tick = Callable[[], None]
 
@@ -56,8 +58,10 @@ def run_here(
     done = threading.Event()
 
     def ticking() -> None:
-        while not done.wait(_TICK_SECONDS):
-            tick()
+        # What is wrong with the storage is told by the worker.
+        with contextlib.suppress(StorageError, KeyError):
+            while not done.wait(_TICK_SECONDS):
+                tick()
 
     clock = threading.Thread(target=ticking, daemon=True)
     clock.start()
@@ -66,7 +70,7 @@ def run_here(
             work(study, opened, total, should_continue=should_continue)
     finally:
         done.set()
-        clock.join()
+        clock.join(_TICK_SECONDS * 4)  # it may wait for the storage
         use_threads(before)
 
 
@@ -99,6 +103,7 @@ def run_processes(
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason, or a worker ends with an error.
+        StorageError: If the storage or the study in it is gone, or cannot be used.
         UserError: If workers keep dying without one.
         KeyboardInterrupt: On Ctrl-C or SIGTERM, once every worker has put its trial back.
     """
@@ -124,6 +129,8 @@ def run_processes(
                     if status is None:
                         continue
                     running.remove(process)
+                    if status == LOST:
+                        raise StorageError(process.message())
                     if status == FAILED:
                         raise EveryTrialFailed(process.message())
                     if status != 0:
@@ -138,9 +145,13 @@ def run_processes(
 class _Process:
     """A worker process and its error output."""
 
+    # When each line was told last: workers that wait for the same storage say the same.
+    _told: ClassVar[dict[str, float]] = {}
+
     def __init__(self, task: Mapping[str, Any]) -> None:
         self.task = task
         self._errors: IO[Any] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._read = 0
         self._popen = subprocess.Popen(
             [sys.executable, "-m", "optnas.run.process"],
             stdin=subprocess.PIPE,
@@ -157,7 +168,23 @@ class _Process:
             self._popen.stdin.close()
 
     def status(self) -> int | None:
+        """Return the exit status, ``None`` while it runs; pass on what it says of a storage it waits for."""
+        now = time.monotonic()
+        for line in self._notices():
+            if now - self._told.get(line, -_REPEATED_SECONDS) >= _REPEATED_SECONDS:
+                self._told[line] = now
+                print(line, file=sys.stderr, flush=True)
         return self._popen.poll()
+
+    def _notices(self) -> list[str]:
+        if not hasattr(os, "pread"):
+            return []
+        # Not read by the file's own position, which is the child's as well.
+        new = os.pread(self._errors.fileno(), 2**16, self._read)
+        new = new[: new.rfind(b"\n") + 1]
+        self._read += len(new)
+        lines = new.decode(errors="replace").splitlines()
+        return [line for line in lines if line.startswith(NOTICE)]
 
     def message(self) -> str:
         """Return the last line of its error output; if that is empty, its signal or exit status."""

@@ -12,6 +12,7 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import text
 
+from optnas.run.database import Database
 from optnas.run.storage import sqlite_file
 from optnas.trials.optuna_internals import backend_of
 
@@ -36,8 +37,15 @@ def study_lock(storage: BaseStorage, study: str) -> Iterator[None]:
             return
         path = sqlite_file(backend.url)
         if path is not None:
-            with FileLock(f"{path}.lock"):
+            lock = FileLock(f"{path}.lock")
+            if isinstance(backend, Database):
+                backend.guard(lock.acquire)
+            else:
+                lock.acquire()
+            try:
                 yield
+            finally:
+                lock.release()
             return
     with FileLock(Path(tempfile.gettempdir()) / f"optnas-{token}.lock"):
         yield

@@ -38,9 +38,10 @@ def find_study(url: str, reference: str | None) -> optuna.Study:
             raise UserError(f"the storage {masked(url)} has several studies; name one of: {has}")
         return next(iter(studies.values()))
     if reference not in studies and ".py" in reference:
-        from optnas.run.files import load_study
+        from optnas.run.files import load_study, output_to_stderr
 
-        reference = load_study(reference).name
+        with output_to_stderr():  # standard output may be JSON
+            reference = load_study(reference).name
     if reference not in studies:
         raise UserError(f"no study {reference!r} in {masked(url)}: {nearest(reference, studies)}")
     return studies[reference]

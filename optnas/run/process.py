@@ -12,7 +12,7 @@ import warnings
 
 __all__ = ["main"]
 
-FAILED, INTERRUPTED = 1, 130
+FAILED, LOST, INTERRUPTED = 1, 3, 130
 
 
 def main() -> int:
@@ -20,10 +20,10 @@ def main() -> int:
     import optuna
     import torch
 
-    from optnas.errors import DataWarning, UserError
+    from optnas.errors import DataWarning, StorageError, UserError
     from optnas.run.files import load_study
     from optnas.run.limits import Limits
-    from optnas.run.storage import open_storage
+    from optnas.run.storage import NoStorage, open_storage
     from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
     from optnas.train import use_threads
 
@@ -37,7 +37,11 @@ def main() -> int:
         with stop_on_signals():
             study = load_study(task["file"])
             study.artifacts = study.artifacts if task["artifacts"] is None else task["artifacts"]
-            opened = study.open(open_storage(task["storage"]))
+            # The run that started this process has made both: what is missing now was deleted.
+            storage = open_storage(task["storage"], create=False)
+            if study.name not in optuna.get_all_study_names(storage):
+                raise StorageError(f"study {study.name!r} was deleted from the storage while it ran")
+            opened = study.open(storage)
             limits = Limits(**task["limits"])
 
             def goes_on() -> bool:
@@ -45,6 +49,9 @@ def main() -> int:
                 return os.getppid() == parent and limits.reached(opened) is None
 
             work(study, opened, task["total"], should_continue=goes_on)
+    except (StorageError, NoStorage) as error:
+        print(error, file=sys.stderr)
+        return LOST
     except (EveryTrialFailed, UserError) as error:
         print(error, file=sys.stderr)
         return FAILED

@@ -9,12 +9,14 @@ from typing import Any
 
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from optnas.errors import UserError
+from optnas.errors import StorageError, UserError
+from optnas.run.database import Database
+from optnas.run.journal import Journal
+from optnas.run.waiting import Guard
 
 __all__ = ["DEFAULT_STORAGE", "NoStorage", "default_artifacts", "masked", "open_storage", "sqlite_file"]
 
@@ -25,8 +27,9 @@ class NoStorage(UserError):
     """Error: the storage does not exist yet; the first run creates it."""
 
 
-# How long a process waits for others to finish writing. Writes take milliseconds.
-_BUSY_SECONDS = 60
+# How long SQLite itself waits for others to finish writing, which takes milliseconds. Ctrl-C has no effect
+# meanwhile; a guard waits on.
+_BUSY_SECONDS = 5
 _CONNECT_SECONDS = 10
 
 
@@ -46,7 +49,7 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
     """
     if url.endswith(".log") and "://" not in url:
         _check_file(Path(url), create)
-        return JournalStorage(JournalFileBackend(url))
+        return JournalStorage(Journal(Path(url)))
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -58,29 +61,34 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
         if path is None:
             return _on_server(url, parsed)
         _check_file(path, create)
-        # Optuna creates its tables one by one: two processes must not do so at once.
-        with FileLock(f"{path}.lock"):
-            storage = RDBStorage(url, engine_kwargs=_engine(parsed))
-            event.listen(storage.engine, "connect", _tune_sqlite)
-            storage.engine.dispose()  # closes connections made before the listener
-        return storage
-    except (SQLAlchemyError, ImportError, OSError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
+        return Guard(masked(url))(_sqlite, url, parsed, path)
+    except (SQLAlchemyError, StorageError, ImportError, OSError, RuntimeError) as error:
+        cause = error.__cause__ if isinstance(error, StorageError) else error
+        reason = str(cause).strip().split("\n")[0]
+        if isinstance(cause, ModuleNotFoundError) and cause.name == "psycopg":
             reason += ": pip install 'psycopg[binary]'"
         for secret in {parsed.password, os.fspath(url)} - {None, ""}:
             reason = reason.replace(str(secret), "***")
         raise UserError(f"storage {masked(url)} cannot be reached: {reason}") from None
 
 
+def _sqlite(url: str, parsed: URL, path: Path) -> RDBStorage:
+    # Optuna creates its tables one by one: two processes must not do so at once.
+    with FileLock(f"{path}.lock"):
+        storage = Database(url, masked(url), path, engine_kwargs=_engine(parsed))
+        event.listen(storage.engine, "connect", _tune_sqlite)
+        storage.engine.dispose()  # closes connections made before the listener
+    return storage
+
+
 def _on_server(url: str, parsed: URL) -> RDBStorage:
     """Open a server's database; try again if another process is creating the same tables."""
     for pause in (0.5, 1.0, 2.0):
         try:
-            return RDBStorage(url, engine_kwargs=_engine(parsed))
+            return Database(url, masked(url), None, engine_kwargs=_engine(parsed))
         except (IntegrityError, ProgrammingError):
             time.sleep(pause)
-    return RDBStorage(url, engine_kwargs=_engine(parsed))
+    return Database(url, masked(url), None, engine_kwargs=_engine(parsed))
 
 
 def masked(url: str) -> str:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import optuna
@@ -15,8 +15,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optnas.checkpoints.resume import remove_checkpoint
+from optnas.errors import StorageError
 from optnas.run.claims import Claims, NoTrial
 from optnas.run.liveness import Heartbeat
+from optnas.run.presence import study_is_there
 from optnas.study import Study
 from optnas.trials.enqueued import was_refused
 from optnas.trials.optuna_internals import storage_of
@@ -50,7 +52,13 @@ def work(
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
+        StorageError: If the storage or the study in it is gone, or cannot be used.
     """
+    with study_is_there(opened):
+        _work(study, opened, total, should_continue)
+
+
+def _work(study: Study, opened: optuna.Study, total: int, should_continue: Callable[[], bool]) -> None:
     claims = Claims(opened, total, lambda trial: remove_checkpoint(opened, trial, study.store))
     current: list[int] = []
 
@@ -73,7 +81,9 @@ def work(
                 current.clear()
                 hopeful = hopeful or _any_complete(opened)
     except KeyboardInterrupt:
-        claims.release()
+        # If they cannot be put back now, another worker takes them over.
+        with suppress(StorageError):
+            claims.release()
         raise
 
 
@@ -86,6 +96,8 @@ def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
         state = TrialState.COMPLETE
     except TrialPruned:
         state = TrialState.PRUNED
+    except StorageError:
+        raise
     except Exception as error:
         record = storage.get_trial(trial_id)
         if REASON.of(record) is None:  # before the objective began
@@ -131,16 +143,27 @@ def _is_impossible(trial: FrozenTrial) -> bool:
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Make SIGTERM raise ``KeyboardInterrupt``, as Ctrl-C does, while inside the context."""
+    """Make SIGTERM and SIGHUP raise ``KeyboardInterrupt``, as Ctrl-C does, while inside the context.
+
+    Only the first one: a closed session sends both. ``nohup`` stays in force.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    stops = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {stop: signal.getsignal(stop) for stop in stops}
+    handled = [stop for stop in stops if before[stop] != signal.SIG_IGN]
+
     def interrupt(*_: Any) -> None:
+        for stop in handled:
+            signal.signal(stop, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    for stop in handled:
+        signal.signal(stop, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for stop in handled:
+            signal.signal(stop, before[stop])

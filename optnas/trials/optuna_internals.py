@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore
 
 __all__ = [
+    "RDB_OPERATIONS",
     "ArtifactStore",
     "StudyView",
     "backend_of",
@@ -39,6 +40,17 @@ __all__ = [
     "storage_of",
     "with_system_attrs",
 ]
+
+
+RDB_OPERATIONS = (
+    *sorted(name for name in BaseStorage.__abstractmethods__),
+    "get_best_trial",
+    "_create_new_trial",
+    "_get_best_trial_id",
+    "_get_trials",
+    "_set_trial_param",
+)
+"""Names of the methods of Optuna's ``RDBStorage`` that it and its cache call, each one transaction."""
 
 
 def storage_of(study: Study) -> BaseStorage:

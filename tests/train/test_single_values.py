@@ -1,4 +1,4 @@
-"""Batch norms with one number per channel are infeasible, and refused at once where it is always so."""
+"""Batches with one number per channel for a batch norm are infeasible, and refused where it is always so."""
 
 from __future__ import annotations
 

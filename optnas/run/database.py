@@ -1,0 +1,101 @@
+"""A database as a storage: waits while it is locked, and notices that its file is gone."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from optuna.storages import RDBStorage
+
+from optnas.errors import StorageError
+from optnas.run.waiting import Guard
+from optnas.trials.optuna_internals import RDB_OPERATIONS
+
+__all__ = ["Database", "rescued"]
+
+
+class Database(RDBStorage):
+    """Optuna's ``RDBStorage``, each operation of which goes through a :class:`Guard`.
+
+    Args:
+        url: The database's URL.
+        name: The storage, as it is named in messages.
+        path: SQLite's file; ``None`` for any other database.
+        options: Further arguments of ``RDBStorage``.
+    """
+
+    def __init__(self, url: str, name: str, path: Path | None, **options: Any) -> None:
+        self.path = path
+        self.guard = Guard(name, self._check)
+        self._files: dict[Path, tuple[int, int]] = {}
+        super().__init__(url, **options)
+        if path is not None:
+            self._remember(path)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether a file of the database was deleted or replaced since it was opened."""
+        return any(_identity(file) != before for file, before in self._files.items())
+
+    def _check(self) -> None:
+        """Raise ``StorageError`` if a file was deleted or replaced: SQLite would go on in the old one."""
+        for file, before in self._files.items():
+            now = _identity(file)
+            if now != before:
+                how = "deleted" if now is None else "replaced by another file"
+                raise StorageError(f"{file} was {how} while it was in use")
+
+    def _remember(self, file: Path) -> None:
+        found = _identity(file)
+        if file not in self._files and found is not None:
+            self._files = {**self._files, file: found}  # other threads may be looking at it
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        # Not opened: closing any handle of the file would end SQLite's locks on it.
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def operation(self: Database, *args: Any, **kwargs: Any) -> Any:
+        result = self.guard(method, self, *args, **kwargs)
+        if self.path is not None:
+            # There as long as any process has the database open, as this one has from now on.
+            self._remember(Path(f"{self.path}-wal"))
+        return result
+
+    return operation
+
+
+for _name in RDB_OPERATIONS:
+    setattr(Database, _name, _guarded(getattr(RDBStorage, _name)))
+
+
+def rescued(storage: Database) -> Path | None:
+    """Write what a deleted SQLite file held into a new file beside it, or here; ``None`` if that fails.
+
+    A file that is deleted exists as long as a process has it open.
+    """
+    if storage.path is None:
+        return None
+    path = storage.path.with_name(f"{storage.path.stem}-rescued{storage.path.suffix}")
+    if not path.parent.is_dir():
+        path = Path(path.name)
+    number = 1
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{storage.path.stem}-rescued-{number}{storage.path.suffix}")
+    try:
+        with storage.engine.connect() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (os.fspath(path),))
+    except Exception:
+        return None
+    return path
