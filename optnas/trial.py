@@ -9,11 +9,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
-from pathlib import Path
 
 import torch
 from optuna import TrialPruned
@@ -24,18 +22,18 @@ from optnas.candidate import Candidate
 from optnas.checkpoints.resume import Resumption
 from optnas.checkpoints.state import State
 from optnas.declaration import Declaration
-from optnas.errors import StorageError, UserError
+from optnas.errors import StorageError
 from optnas.objectives import as_numbers, require
 from optnas.pruners import ParetoPromotionPruner, promote
 from optnas.space import OpError, SpaceError, UncountableError
 from optnas.space.own_ops import changed_ops, own_ops
-from optnas.space.source import place_of
 from optnas.study_record import check_takes, refused_by_optuna_explained
 from optnas.train import Diverged, default_device, fit
 from optnas.train.device import forked_random
 from optnas.train.device_share import Place, place_on
 from optnas.train.micro_batches import OutOfMemory, in_pieces
 from optnas.train.nothing_learned import Hopeless
+from optnas.trial_failure import in_words, users_traceback
 from optnas.trial_measuring import measured_costs, rejected_by_noise
 from optnas.trials.enqueued import record_ignored
 from optnas.trials.optuna_internals import cached_trials, fix_params, fixed_params
@@ -53,6 +51,7 @@ from optnas.trials.record import (
     PIECES,
     REASON,
     RUN,
+    TRACEBACK,
     TWIN,
 )
 from optnas.trials.rungs import report, should_prune
@@ -148,7 +147,8 @@ class TrialRun:
         except StorageError:
             raise  # nothing can be written, and whoever goes on resumes from its checkpoint
         except Exception as error:
-            REASON.put(self._trial, _in_words(error))
+            REASON.put(self._trial, in_words(error))
+            TRACEBACK.put(self._trial, users_traceback(error))
             self._before.remove()
             raise
         else:
@@ -407,15 +407,3 @@ def _mistake(error: OpError) -> Exception:
     """Return what an op of the user's own raised; of one that cannot be counted the error that says so."""
     cause = error.__cause__
     return cause if isinstance(cause, Exception) and not isinstance(error, UncountableError) else error
-
-
-def _in_words(error: Exception) -> str:
-    """Return an exception as one line that says where it happened."""
-    if isinstance(error, UserError | UncountableError):
-        return str(error)
-    reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
-    frames = traceback.extract_tb(error.__traceback__)
-    package = Path(__file__).parent
-    outside = [frame for frame in frames if package not in Path(frame.filename).parents]
-    place = (outside or frames)[-1]
-    return reason + (place_of(error) or f" ({Path(place.filename).name}:{place.lineno})")

@@ -22,7 +22,9 @@ __all__ = ["conv1d", "embedding", "gru", "last", "lm_head", "lstm", "rnn"]
 def _embedding_cost(shape: Shape, width: int, vocabulary: int | None = None) -> Cost:
     positive(width=width)
     if len(shape) != 1:
-        raise ValueError(f"it expects tokens, (length,), not {len(shape)} sizes")
+        raise ValueError(
+            f"it expects tokens, (length,), not {len(shape)} sizes: for features a space takes tokens=False"
+        )
     out = (*shape, width)
     return Cost(
         out, params=_known(vocabulary, "embedding(64, vocabulary=1000)") * width, activations=numel(out)

@@ -21,6 +21,7 @@ from optnas.trials.record import (
     PROMOTES,
     REASON,
     RESUMED,
+    TRACEBACK,
     Attribute,
 )
 
@@ -31,6 +32,7 @@ __all__ = ["as_csv", "as_frame", "as_record"]
 
 _SOMETIMES: tuple[Attribute[Any], ...] = (
     REASON,
+    TRACEBACK,
     MEASUREMENTS,
     IGNORED,
     PIECES,

@@ -28,6 +28,7 @@ from optnas.trials.record import (
     REASON,
     RESUMED,
     RUN,
+    TRACEBACK,
     TWIN,
 )
 from optnas.trials.rungs import rungs_of
@@ -60,9 +61,17 @@ def live_view(
         "" if progress.sampler_share is None else f"   sampler {progress.sampler_share:.0%}",
     )
     parts: list[RenderableType] = [Text(title, style="bold cyan"), bar, facts]
+    if progress.last_failure is not None:
+        parts.append(_failure_view(*progress.last_failure))
     if progress.front:
         parts.append(FrontTable(study, progress.front, most_rows, notes=most_rows is None))
     return Group(*parts)
+
+
+def _failure_view(trial: FrozenTrial, reason: str, times: int) -> Text:
+    often = "" if times == 1 else f" {times} times"
+    said = f"failed{often}, last trial {trial.number}: {reason}   (optnas show {trial.number})"
+    return Text(said, style="red", overflow="fold")
 
 
 def studies_view(studies: list[optuna.Study]) -> RenderableType:
@@ -132,6 +141,8 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
 
     row("trial", f"{trial.number} of {study.study_name}")
     row("state", trial.state.name.lower() + ("" if (reason := REASON.of(trial)) is None else f": {reason}"))
+    if (where := TRACEBACK.of(trial)) is not None:
+        row("traceback", where)
     if (twin := TWIN.of(trial)) is not None:
         row("values of", f"trial {twin}, the same candidate")
     if (paused := promotes(trial)) is not None:

@@ -21,6 +21,7 @@ from optnas.run.liveness import Heartbeat
 from optnas.run.presence import study_is_there
 from optnas.study import Study
 from optnas.trials.enqueued import was_refused
+from optnas.trials.failure import kind_of
 from optnas.trials.optuna_internals import storage_of
 from optnas.trials.record import BUILDABLE, REASON
 
@@ -125,16 +126,11 @@ def _any_complete(opened: optuna.Study) -> bool:
         return True
     reasons = [REASON.get(trial, "unknown") for trial in finished]
     failed = all(trial.state == TrialState.FAIL for trial in finished)
-    if failed and len(finished) >= _SAME_FAILURES and len(set(map(_kind, reasons))) == 1:
+    if failed and len(finished) >= _SAME_FAILURES and len(set(map(kind_of, reasons))) == 1:
         raise EveryTrialFailed(f"every trial failed: {reasons[-1]}")
     if len(finished) >= _SAME_IMPOSSIBLE and all(map(_is_impossible, finished)):
         raise EveryTrialFailed(f"no architecture could be built, e.g.: {reasons[-1]}")
     return False
-
-
-def _kind(reason: str) -> tuple[str, str]:
-    """Return an error's type and place, without the details that differ from trial to trial."""
-    return reason.split(":")[0], reason.rpartition(" (")[2]
 
 
 def _is_impossible(trial: FrozenTrial) -> bool:

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas import pareto
 from optnas.trials.directions import signs_of
+from optnas.trials.failure import last_failure
 from optnas.trials.record import suggest_seconds
 from optnas.trials.region import Region
 from optnas.trials.volume import hypervolume
@@ -38,6 +39,7 @@ class Progress:
             ``None`` until the first ten trials have told how large their values are, where nothing else
             does (:func:`optnas.trials.volume.hypervolume`).
         sampler_share: The share of the trials' time that the sampler took; ``None`` if unknown.
+        last_failure: The last failed trial, why it failed and how many did so; ``None`` if none failed.
     """
 
     complete: int
@@ -50,6 +52,7 @@ class Progress:
     front: list[FrozenTrial]
     hypervolume: float | None
     sampler_share: float | None
+    last_failure: tuple[FrozenTrial, str, int] | None
 
     @property
     def finished(self) -> int:
@@ -80,6 +83,7 @@ class Progress:
             front=front(study, trials),
             hypervolume=hypervolume(study, trials),
             sampler_share=sampler_share(trials),
+            last_failure=last_failure(trials),
         )
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "RUN",
     "SPACE",
     "STUDY_OPS",
+    "TRACEBACK",
     "TRAINING",
     "TWIN",
     "WORKER",
@@ -138,6 +139,8 @@ RUN = Attribute[dict[str, Any]]("run")
 """Conditions of the evaluation: ``device``, ``threads``, ``seed`` and ``suggest_seconds``."""
 REASON = Attribute[str]("reason")
 """Why the trial did not complete, in words."""
+TRACEBACK = Attribute[str]("traceback")
+"""The user's part of the traceback of the error that failed the trial."""
 TWIN = Attribute[int]("twin")
 """The number of the trial with the same candidate whose values were copied; this one was not trained."""
 HOPELESS = Attribute[bool]("hopeless")

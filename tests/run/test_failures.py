@@ -1,0 +1,97 @@
+"""Failures are seen: why, how often and where, as a study runs and when it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.files import assert_refused, call
+
+FAILING = """
+from optnas import Study, choose, integer, maximize, minimize, ops
+
+def broken(width):
+    raise ValueError(f"no data for {{width}}")
+
+def evaluate(candidate, report):
+    width = candidate.architecture.children[0].arguments["width"]
+    if {when}:
+        broken(width)
+    return {{"score": -abs(width - 40), "size": width}}
+
+study = Study(name="failing", space=ops.seq(ops.conv(integer(1, 64, name="width")), ops.relu()),
+    evaluate=evaluate, objectives=[maximize("score"), minimize("size")], sampler="random")
+"""
+
+WRONG_SPACE = """
+import torch
+from optnas import Study, data, maximize, minimize, ops, spaces, tasks
+x = torch.randn(60, 8, 3)
+task = tasks.classification(data.tensors(x, torch.arange(60) % 2, layout="channels_last"))
+study = Study(name="wrong", space={space}, task=task,
+    objectives=[maximize("accuracy"), minimize("flops")])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_end_of_a_run_says_why_trials_failed_and_how_often(workers: int, tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text(FAILING.format(when="width % 3 == 0"))
+    result = call("run", "failing.py", "--trials", 20, "--workers", workers)
+    assert result.exit_code == 0
+    failed = [t for t in map(trial, range(20)) if t["state"] == "FAIL"]
+    said = " ".join(result.output.split())
+    assert f"{len(failed)} failed" in said
+    assert f"failed {len(failed)} times, last trial {failed[-1]['number']}: ValueError: no data for" in said
+    assert "(failing.py:5)" in said
+    assert f"(optnas show {failed[-1]['number']})" in said
+    assert all(len(line) <= 80 for line in result.output.splitlines())
+
+
+def test_a_failed_trial_s_record_has_the_user_s_part_of_the_traceback(tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text(FAILING.format(when="width % 2 == 0"))
+    call("run", "failing.py", "--trials", 8, "--workers", 1)
+    failed = next(t for t in map(trial, range(8)) if t["state"] == "FAIL")
+    assert "in evaluate" in failed["traceback"]
+    assert "broken(width)" in failed["traceback"]
+    assert "optnas/trial.py" not in failed["traceback"]
+    assert failed["traceback"].endswith(failed["reason"].partition(" (")[0])
+    assert "broken(width)" in call("show", failed["number"]).output
+
+
+def test_a_long_traceback_is_bounded(tmp_path: Path) -> None:
+    text = FAILING.format(when="width % 2 == 0").replace(
+        "def broken(width):", "def broken(width, depth=200):\n    if depth: broken(width, depth - 1)"
+    )
+    (tmp_path / "failing.py").write_text(text.replace("no data", "no data" * 3000))
+    call("run", "failing.py", "--trials", 8, "--workers", 1)
+    failed = next(t for t in map(trial, range(8)) if t["state"] == "FAIL")
+    assert len(failed["traceback"]) <= 4_000
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ("spaces.transformer()", "takes tokens=False"),
+        ("spaces.recurrent()", "takes tokens=False"),
+        ("ops.seq(ops.conv(8), ops.head())", "it expects (channels, height, width)"),
+        ("ops.seq(ops.linear(8), ops.relu())", "end the space with"),
+    ],
+)
+def test_a_space_that_never_fits_its_data_is_refused_before_the_first_trial(
+    space: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG_SPACE.format(space=space))
+    assert_refused(call("run", "wrong.py", "--trials", 8, "--workers", 1), said)
+    assert "no study" in call("status").output
+
+
+def trial(number: int) -> dict:
+    return json.loads(call("show", number, "--json").output)
