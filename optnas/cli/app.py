@@ -33,6 +33,11 @@ class _Commands(TyperGroup):
         except BrokenPipeError:  # what reads our output has seen enough
             sys.stderr.close()
             ctx.exit(0)
+        except OSError as error:  # a folder that cannot be written, a full disk
+            if error.filename is None:
+                raise
+            say(UserError(f"{error.filename}: {error.strerror}"))
+            ctx.exit(USER_ERROR)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)  # in the order they are added, which is that of the work

@@ -177,7 +177,7 @@ def _having_all(
         UserError: If there are trials to enqueue, for which no room is left.
     """
     try:
-        found = optuna.load_study(study_name=study.name, storage=open_storage(url, create=False))
+        found = optuna.load_study(study_name=study.name, storage=open_storage(url, reading=True))
     except (NoStorage, KeyError):
         return None
     states = [trial.state for trial in found.get_trials(deepcopy=False)]

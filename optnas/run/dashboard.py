@@ -35,7 +35,7 @@ def serve(url: str, host: str, port: int, *, announce: Callable[[str], None]) ->
     Raises:
         UserError: If the storage cannot be reached, or the port is taken.
     """
-    storage = open_storage(url, create=False)
+    storage = open_storage(url, reading=True)
     import optuna_dashboard
 
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ class Database(RDBStorage):
     def __init__(self, url: str, name: str, path: Path | None, **options: Any) -> None:
         self.path = path
         self.guard = Guard(name, self._check)
+        # Removed when the storage is.
+        self.copies: tempfile.TemporaryDirectory[str] | None = None
         self._files: dict[Path, tuple[int, int]] = {}
         super().__init__(url, **options)
         if path is not None:

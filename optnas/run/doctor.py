@@ -52,7 +52,7 @@ def _devices() -> list[tuple[str, str, bool]]:
 
 def _storage(url: str) -> tuple[str, str, bool]:
     try:
-        storage = open_storage(url, create=False)
+        storage = open_storage(url, reading=True)
         studies = len(storage.get_all_studies())
     except NoStorage:
         return ("storage", f"{masked(url)}: not there yet, the first run makes it", True)

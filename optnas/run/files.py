@@ -82,14 +82,16 @@ def _run(path: Path) -> dict[str, object]:
     # For good: the file's functions may read it as they run.
     sys.argv = [str(path)]
     try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    try:
         # Compiled from source every time: Python's cache would miss an edit within the same second.
-        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+        exec(compile(source, str(path), "exec"), vars(module))
     except SyntaxError as error:
         line = (error.text or "").strip()
         where = f"{error.filename or path}:{error.lineno or 1}"
         raise UserError(f"{where}: {error.msg}" + (f": {line}" if line else "")) from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except (UserError, SpaceError) as error:
         raise UserError(f"{_place(path, error)}: {error}") from None
     except KeyboardInterrupt:

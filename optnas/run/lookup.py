@@ -17,7 +17,7 @@ def all_studies(url: str) -> list[optuna.Study]:
     Raises:
         UserError: If the storage cannot be reached, or has no study.
     """
-    storage = open_storage(url, create=False)
+    storage = open_storage(url, reading=True)
     names = optuna.get_all_study_names(storage)
     if not names:
         raise UserError(f"the storage {masked(url)} has no study yet: optnas run FILE makes one")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
@@ -16,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLA
 from optnas.errors import StorageError, UserError
 from optnas.run.database import Database
 from optnas.run.journal import Journal
+from optnas.run.read_only import read_only
 from optnas.run.waiting import Guard
 
 __all__ = ["DEFAULT_STORAGE", "NoStorage", "default_artifacts", "masked", "open_storage", "sqlite_file"]
@@ -33,7 +36,7 @@ _BUSY_SECONDS = 5
 _CONNECT_SECONDS = 10
 
 
-def open_storage(url: str, *, create: bool = True) -> BaseStorage:
+def open_storage(url: str, *, create: bool = True, reading: bool = False) -> BaseStorage:
     """Return the Optuna storage at ``url``.
 
     SQLite is opened for several processes at once: write-ahead log, and a busy timeout. A path that
@@ -42,13 +45,14 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
     Args:
         url: Such as ``sqlite:///optnas.db`` or ``postgresql+psycopg://user:password@host/database``.
         create: Whether to create a missing SQLite or journal file.
+        reading: Whether it is only read: nothing is created, and it need not be writable.
 
     Raises:
-        NoStorage: If it does not exist and ``create`` is false.
+        NoStorage: If it does not exist and ``create`` is false or ``reading`` true.
         UserError: If the storage cannot be reached; the password is masked in the message.
     """
     if url.endswith(".log") and "://" not in url:
-        _check_file(Path(url), create)
+        _check_file(Path(url), create and not reading)
         return JournalStorage(Journal(Path(url)))
     try:
         parsed = make_url(url)
@@ -60,7 +64,9 @@ def open_storage(url: str, *, create: bool = True) -> BaseStorage:
     try:
         if path is None:
             return _on_server(url, parsed)
-        _check_file(path, create)
+        _check_file(path, create and not reading)
+        if reading:
+            return Guard(masked(url))(_read, url, parsed, path)
         return Guard(masked(url))(_sqlite, url, parsed, path)
     except (SQLAlchemyError, StorageError, ImportError, OSError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error, StorageError) else error
@@ -79,6 +85,20 @@ def _sqlite(url: str, parsed: URL, path: Path) -> RDBStorage:
         event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()  # closes connections made before the listener
     return storage
+
+
+def _read(url: str, parsed: URL, path: Path) -> RDBStorage:
+    try:
+        if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+            # Its reader may write later on, as the dashboard does.
+            with contextlib.suppress(SQLAlchemyError, StorageInternalError, OSError):
+                engine = _engine(parsed)
+                return Database(url, masked(url), path, engine_kwargs=engine, skip_table_creation=True)
+        return read_only(url, masked(url), path, _BUSY_SECONDS)
+    except (SQLAlchemyError, StorageInternalError) as error:
+        if "no such table" in f"{error} {error.__cause__}":
+            raise NoStorage(f"no study is stored in {path}: run one first, or give --storage") from None
+        raise
 
 
 def _on_server(url: str, parsed: URL) -> RDBStorage:
