@@ -23,7 +23,7 @@ class StorageError(UserError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint for an unknown word: the most similar known word, or the list of all."""
-    known = sorted(known)
+    known = sorted(map(str, known))
     same = [each for each in known if each.casefold() == word.casefold()]
     matches = same or difflib.get_close_matches(word, known, n=1)
     if matches:

@@ -126,7 +126,7 @@ class Study(Declaration):
         return study
 
     def _check_architectures(self) -> None:
-        """Raise ``UserError`` if no architecture can be built, of some random ones, or an op not be counted."""
+        """Raise ``UserError`` if no random architecture can be built, or an op cannot be counted."""
         missing, reasons = set(self.own_ops), Counter[str]()
         for seed in range(_SAMPLED) if self.costs_from_tree else ():
             architecture = self.space.sample(seed)

@@ -159,11 +159,23 @@ def _fft(shape: Shape, dims: Shape) -> int:
     return round(5 * math.prod(shape) * math.log2(max(n, 1)))
 
 
+# Functions of one matrix, which multiply its rows or columns.
+_OF_ONE_MATRIX = frozenset(
+    ["_linalg_det", "_linalg_eigh", "_linalg_eigvals", "_linalg_slogdet", "_linalg_svd", "_pdist_forward",
+     "cholesky", "cholesky_inverse", "geqrf", "linalg_cholesky", "linalg_eig", "linalg_eigh", "linalg_inv",
+     "linalg_householder_product", "linalg_lu", "linalg_lu_factor", "linalg_matrix_exp",
+     "linalg_matrix_power",
+     "linalg_pinv", "linalg_qr", "linalg_svd", "matrix_exp"]
+)  # fmt: skip
+
+
 def is_uncounted_product(operator: Any, tensors: int) -> bool:
     """Return whether an operator without a formula may multiply tensors, of which it takes that many."""
     import torch
 
+    name = operator.overloadpacket.__name__
+    if name.removesuffix("_ex") in _OF_ONE_MATRIX:
+        return True
     if tensors < 2 or operator.is_view or torch.Tag.pointwise in operator.tags:
         return False
-    name = operator.overloadpacket.__name__
     return name not in _NO_PRODUCTS and not name.startswith(("_foreach", "_assert", "sym_"))

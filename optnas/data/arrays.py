@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from optnas.data.labels import checked_labels
 from optnas.errors import UserError
@@ -27,9 +28,14 @@ def as_inputs(name: str, x: Any) -> Array:
         UserError: If they are not finite numbers of one shape, or there is no sample.
     """
     try:
-        inputs: Array = np.asarray(x)
+        inputs = _as_array(x)
         if inputs.dtype.kind == "c":
             raise TypeError("complex numbers have two parts; give them as two features")
+        if inputs.dtype.kind in "mM":
+            raise TypeError("dates and times are none; give what counts of them, such as hours")
+        # Beyond 2^53 differences would be lost where the mean is subtracted.
+        if inputs.dtype.kind in "iu" and max(int(inputs.max(initial=0)), -int(inputs.min(initial=0))) > 2**53:
+            raise TypeError("whole numbers beyond 2^53 lose digits; subtract an offset, or leave IDs out")
         if not np.issubdtype(inputs.dtype, np.integer):
             inputs = inputs.astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -46,6 +52,24 @@ def as_inputs(name: str, x: Any) -> Array:
     return inputs
 
 
+def _as_array(values: Any) -> Array:
+    """Return values, tensors included, as an array.
+
+    Raises:
+        TypeError: If some of them are masked, or it is a tensor that NumPy has no like of.
+        ValueError: If they are not of one shape.
+    """
+    if np.ma.is_masked(values):
+        raise TypeError("some values are masked; fill them in, or leave their samples out")
+    if isinstance(values, torch.Tensor):
+        if values.is_nested or values.layout != torch.strided:
+            raise TypeError("the tensor is nested or sparse; give a dense one")
+        values = values.detach().cpu().resolve_conj().resolve_neg()
+        if values.dtype in (torch.bfloat16, torch.float16):
+            values = values.float()
+    return np.asarray(values)
+
+
 def as_targets(name: str, y: Any, count: int, kind: Kind) -> Array:
     """Return targets: int64 classes, shape (count,), or float32 values, (count,) or (count, values).
 
@@ -55,8 +79,8 @@ def as_targets(name: str, y: Any, count: int, kind: Kind) -> Array:
     if kind not in ("auto", "classes", "values"):
         raise UserError(f"data {name!r}: targets={kind!r} must be 'classes', 'values' or 'auto'")
     try:
-        targets = np.asarray(y)
-    except ValueError as error:
+        targets = _as_array(y)
+    except (TypeError, ValueError) as error:
         raise UserError(f"data {name!r}: the targets must be of one shape: {error}") from None
     if kind == "auto":
         kind = "values" if np.issubdtype(targets.dtype, np.floating) else "classes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,18 @@ from typing import Any
 from optnas.data._torchvision import torchvision as _torchvision
 from optnas.data.data import Data
 from optnas.data.datasets import dataset
-from optnas.errors import UserError, nearest, searched
+from optnas.errors import DataWarning, UserError, nearest, searched
 
 __all__ = ["image_folder", "torchvision"]
 
 # torchvision's names for the parts, the preferred first.
 _TRAIN = ("trainval", "train", "train-standard")
 _TEST = ("test", "val")
+
+# Images that Pillow reads with a plug-in alone, or not at all.
+_UNREAD = frozenset(
+    [".avif", ".cr2", ".dng", ".exr", ".heic", ".heif", ".jxl", ".nef", ".psd", ".raw", ".svg"]
+)
 
 
 def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: Any) -> Data:
@@ -41,7 +47,9 @@ def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: An
             if not Path(path).is_dir():
                 raise UserError(f"no such folder: {path}{searched(path)}")
             try:
-                return _torchvision().datasets.ImageFolder(str(path), is_valid_file=_is_image)
+                found = _torchvision().datasets.ImageFolder(str(path), is_valid_file=_is_image)
+                _tell_passed_over(Path(path))
+                return found
             except OSError as error:
                 raise UserError(f"{path} is no folder of images, one folder a class: {error}") from None
 
@@ -58,6 +66,19 @@ def _is_image(path: str) -> bool:
     file = Path(path)
     format_ = Image.registered_extensions().get(file.suffix.lower())
     return format_ in Image.OPEN and not file.name.startswith(".")
+
+
+def _tell_passed_over(root: Path) -> None:
+    """Warn of images in formats that Pillow does not read."""
+    left = [file for file in root.rglob("*") if file.suffix.lower() in _UNREAD and not _is_image(str(file))]
+    if left:
+        what = "file is" if len(left) == 1 else "files are"
+        warnings.warn(
+            f"{root}: {len(left)} {what} passed over, such as {left[0].name}, as Pillow does not read"
+            f" {left[0].suffix}: convert them",
+            DataWarning,
+            stacklevel=2,
+        )
 
 
 def torchvision(

@@ -14,11 +14,14 @@ __all__ = ["Decimal", "Numbers", "numbers_in"]
 
 Decimal = Literal[".", ","]
 
+# A letter, and no fraction such as ½, which is a part of the number.
+_LETTER = r"[^\W\d_¹²³¼-¾\u2070-\u209f\u2150-\u218b\u2460-\u24ff]"
+
 # A sign, a currency before the number or a unit behind it; the sign may stand behind the currency.
 _AROUND = re.compile(
     r"(?P<sign>[+-]?)\s*(?P<before>[$€£¥₹]|[A-Z]{3}(?=\s))?\s*(?P<inner>[+-]?)"
     r"(?P<number>[.,]?[0-9][0-9.,'  \u00a0\u202f]*?)(?P<power>[eE][+-]?[0-9]+)?"
-    r"\s*(?P<after>[%‰$€£¥₹°µ]?[^\W\d_]*[²³]?(?:/[^\W\d_]+[²³]?)?)"
+    rf"\s*(?P<after>[%‰$€£¥₹°µ]?{_LETTER}*[²³]?(?:/{_LETTER}+[²³]?)?)"
 )
 _GROUPED = re.compile(r"[0-9]{1,3}([' \u00a0\u202f])[0-9]{3}(?:\1[0-9]{3})*(?=[.,]|$)")
 _READINGS: dict[Decimal, re.Pattern[str]] = {

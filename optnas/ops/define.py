@@ -96,9 +96,16 @@ def op(
     module = sys._getframe(1).f_globals.get("__name__", "__main__")
 
     def made(wrapped: Callable[..., Any]) -> Op:
-        return register(_Wrapped(wrapped, name or wrapped.__name__, cost, simplify, module))
+        return register(_Wrapped(wrapped, name or _name_of(wrapped), cost, simplify, module))
 
     return made if wrapped is None else made(wrapped)
+
+
+def _name_of(wrapped: Callable[..., Any]) -> str:
+    name = getattr(wrapped, "__name__", None)
+    if not isinstance(name, str):
+        raise SpaceError(f"op({wrapped!r:.60}): it has no name of its own; give op(…, name=…)")
+    return name
 
 
 class _Wrapped(Op):

@@ -205,3 +205,25 @@ def test_what_is_multiplied_without_a_formula_is_named_with_the_way_out() -> Non
 def test_frozen_weights_count_and_buffers_do_not() -> None:
     module = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5)).to("meta").requires_grad_(False)
     assert counted(module, (4,)).params == 4 * 5 + 5 + 5 + 5
+
+
+@pytest.mark.parametrize(
+    "function",
+    [functional.pdist, torch.linalg.matrix_exp, torch.linalg.inv, torch.linalg.svdvals, torch.linalg.eigvalsh,
+     torch.linalg.det, torch.linalg.lu_factor, torch.linalg.qr, torch.linalg.cholesky, torch.linalg.pinv],
+    ids=lambda function: function.__name__,
+)  # fmt: skip
+def test_functions_of_one_matrix_are_named_not_counted_as_nothing(function: Callable[..., object]) -> None:
+    class OfWeights(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.square = nn.Parameter(torch.eye(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            found = function(self.square)
+            return x + (found[0] if isinstance(found, tuple) else found).sum()
+
+    with torch.device("meta"):
+        module = OfWeights()
+    with pytest.warns(UserWarning, match=r"give @op\(cost=…\)"):
+        counted(module, (4,))

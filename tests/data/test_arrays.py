@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from optnas import UserError, data
 
@@ -68,3 +69,31 @@ def test_texts_are_classes_in_their_alphabetical_order() -> None:
     number = dict(zip(X[:, 0], [2, 0, 1] * 10, strict=True))
     whole = data.tensors(X, [number[row] for row in X[:, 0]]).splits
     assert splits.train.y.tolist() == whole.train.y.tolist()
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (np.ma.masked_greater(np.arange(60.0).reshape(20, 3), 50), "masked"),
+        (np.datetime64("2020-01-01") + np.arange(60).reshape(20, 3), "dates and times"),
+        (np.arange(2**53, 2**53 + 60).reshape(20, 3), "beyond 2\\^53"),
+        (torch.zeros(20, 3).to_sparse(), "nested or sparse"),
+    ],
+)
+def test_inputs_that_would_become_other_numbers_are_refused(x: object, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        data.tensors(x, [0, 1] * 10).splits  # noqa: B018
+
+
+def test_masked_targets_are_refused() -> None:
+    with pytest.raises(UserError, match="masked"):
+        data.tensors(np.zeros((20, 3)), np.ma.masked_equal(np.arange(20) % 2, 1)).splits  # noqa: B018
+
+
+def test_tensors_of_a_graph_or_of_half_precision_are_taken_as_numbers() -> None:
+    x = torch.randn(20, 3)
+    plain = data.tensors(x, [0.5, 1] * 10).splits
+    y = torch.tensor([0.5, 1] * 10, dtype=torch.bfloat16)
+    other = data.tensors(x.clone().requires_grad_(), y.requires_grad_()).splits
+    assert torch.equal(plain.train.x, other.train.x)
+    assert torch.equal(plain.train.y, other.train.y)

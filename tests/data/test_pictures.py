@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from optnas import UserError, data
 from optnas.data._torchvision import torchvision
+from optnas.errors import DataWarning
 from tests.data.images import Pairs, folder_of_images
 
 RNG = np.random.default_rng(0)
@@ -292,3 +293,10 @@ def test_any_file_ends_in_what_pillow_shows_or_in_one_line(
     expected = shown(ImageOps.exif_transpose(Image.open(io.BytesIO(content))))
     assert found.shape == expected.shape
     assert np.abs(found.numpy() - expected).max() <= 1
+
+
+def test_images_that_pillow_does_not_read_are_told(tmp_path: Path) -> None:
+    root = folder(tmp_path, {"x.png": saved(picture("RGB"), "PNG")})
+    (next(root.iterdir()) / "phone.HEIC").write_bytes(b"no matter")
+    with pytest.warns(DataWarning, match="1 file is passed over, such as phone.HEIC"):
+        data.image_folder(root).splits  # noqa: B018
