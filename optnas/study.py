@@ -107,7 +107,7 @@ class Study(Declaration):
             UserError: If a study of that name has another space, other objectives or another training, or
                 was measured on another device, or if this device cannot measure a metric that is needed.
         """
-        self._check_architectures()
+        self._check_countable()
         place = self.measuring.fingerprint(self.measured, self.training)
         study = optuna.create_study(
             study_name=self.name,
@@ -125,28 +125,35 @@ class Study(Declaration):
             keep_axes(study, self.domain.ends())
         return study
 
-    def _check_architectures(self) -> None:
-        """Raise ``UserError`` if no random architecture can be built, or an op cannot be counted."""
-        missing, reasons = set(self.own_ops), Counter[str]()
-        for seed in range(_SAMPLED) if self.costs_from_tree else ():
+    def _check_countable(self) -> None:
+        """Raise ``UserError`` if an op of the user's own cannot be counted, before the first trial."""
+        missing = set(self.own_ops)
+        for seed in range(_SAMPLED) if missing and self.costs_from_tree else ():
             architecture = self.space.sample(seed)
             try:
                 self.tree_costs(architecture)
             except UncountableError as error:
                 raise UserError(f"study {self.name!r}: {error}") from None
-            except OpError:
-                return  # a mistake, which trials fail of
-            except SpaceError as error:
-                reasons[str(error)] += 1
+            except SpaceError:
                 continue
             missing -= own_ops(architecture).keys()
             if not missing:
                 return
-        if reasons.total() == _SAMPLED:
-            ((reason, _),) = reasons.most_common(1)
-            raise UserError(
-                f"study {self.name!r}: no architecture of its space fits the data, e.g.: {reason}"
-            )
+
+    def check_fits(self) -> None:
+        """Raise ``UserError`` if none of many random architectures can be built for the data."""
+        reasons = Counter[str]()
+        for seed in range(_SAMPLED) if self.costs_from_tree else ():
+            try:
+                self.tree_costs(self.space.sample(seed))
+            except OpError:
+                return  # a mistake, which trials fail of
+            except SpaceError as error:
+                reasons[str(error)] += 1
+            else:
+                return
+        for reason, _ in reasons.most_common(1):
+            raise UserError(f"study {self.name!r}: no architecture of its space fits the data: {reason}")
 
     def _tell_changed_ops(self, study: optuna.Study) -> None:
         """Say on standard error which of the user's own ops changed since the study was last run."""

@@ -236,6 +236,7 @@ def _check(study: Study) -> None:
     if study.task is not None:
         choose_precision(study.training.precision, device)
         study.shape  # noqa: B018 - reading it checks the data and the training
+    study.check_fits()
 
 
 class _Display:

@@ -242,7 +242,7 @@ def test_what_a_study_cannot_train_is_one_line(tmp_path: Path) -> None:
     bad = STUDY.replace("choose(4, 8", "choose(-4, -8").replace('"small"', '"bad"')
     Path("bad.py").write_text(bad)
     call("run", "bad.py", "--trials", 2, "--workers", 1)
-    assert_refused(call("train", "bad.py", "--front"), "no trial is complete")
+    assert_refused(call("train", "bad.py", "--front"), "no study is stored")
 
 
 @pytest.mark.usefixtures("_searched")
