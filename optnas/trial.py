@@ -146,7 +146,7 @@ class TrialRun:
             raise TrialPruned(str(ended)) from ended
         except StorageError:
             raise  # nothing can be written, and whoever goes on resumes from its checkpoint
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # an evaluation may call sys.exit, as argparse does
             REASON.put(self._trial, in_words(error))
             TRACEBACK.put(self._trial, users_traceback(error))
             self._before.remove()

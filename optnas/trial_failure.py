@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from optnas.space.source import place_of
 __all__ = ["in_words", "users_traceback"]
 
 _PACKAGE = Path(__file__).parent
+_LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 # Whoever reads a traceback wants the user's lines; libraries call each other dozens deep.
 _MOST_FRAMES = 12
 _MOST_CHARACTERS = 4_000
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: BaseException) -> str:
     """Return an exception as one line that says where it happened."""
     if isinstance(error, UserError | UncountableError):
         return str(error)
@@ -26,17 +28,21 @@ def in_words(error: Exception) -> str:
     return reason + (place_of(error) or f" ({Path(place.filename).name}:{place.lineno})")
 
 
-def users_traceback(error: Exception) -> str:
-    """Return the traceback of an exception without optnas's own frames, the last lines of a long one."""
+def users_traceback(error: BaseException) -> str:
+    """Return the user's frames of an exception's traceback, the last lines of a long one."""
     frames = _users_frames(error) or list(traceback.extract_tb(error.__traceback__))
     lines = traceback.format_list(frames[-_MOST_FRAMES:]) + traceback.format_exception_only(error)
     return "".join(lines).rstrip()[-_MOST_CHARACTERS:]
 
 
 def _users_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Return the frames outside optnas; of a mistake in an op, those of its cause."""
+    """Return the frames outside optnas and installed packages; of a mistake in an op, those of its cause.
+
+    If there are none, those outside optnas.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     outside = [frame for frame in frames if _PACKAGE not in Path(frame.filename).parents]
     if not outside and error.__cause__ is not None:
         return _users_frames(error.__cause__)
-    return outside
+    own = [frame for frame in outside if _LIBRARIES.isdisjoint(Path(frame.filename).parents)]
+    return [frame for frame in own if not frame.filename.startswith("<frozen")] or outside

@@ -158,7 +158,7 @@ class _Process:
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             text=True,
-            env=training_environment(os.environ),
+            env={**training_environment(os.environ), "PYTHONIOENCODING": "utf-8"},
             # Ctrl-C goes to the parent alone, which then asks each worker once to stop.
             start_new_session=True,
         )

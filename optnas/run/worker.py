@@ -99,7 +99,7 @@ def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
         state = TrialState.PRUNED
     except StorageError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         record = storage.get_trial(trial_id)
         if REASON.of(record) is None:  # before the objective began
             REASON.put_in(opened, record, f"{type(error).__name__}: {error}")

@@ -95,3 +95,39 @@ def test_a_space_that_never_fits_its_data_is_refused_before_the_first_trial(
 
 def trial(number: int) -> dict:
     return json.loads(call("show", number, "--json").output)
+
+
+@pytest.mark.parametrize(
+    ("ends", "said", "workers"),
+    [
+        ("import sys; sys.exit(3)", "SystemExit: 3", 1),
+        ("import sys; sys.exit(3)", "SystemExit: 3", 2),
+        ("exit()", "SystemExit: None", 1),
+        ("import argparse; argparse.ArgumentParser().error('odd')", "SystemExit: 2", 1),
+        ("import torch; torch.ones(2) @ torch.ones(3)", "RuntimeError: inconsistent tensor size", 1),
+        ("import json; json.loads('no')", "JSONDecodeError: Expecting value: line 1 column 1", 1),
+    ],
+)
+def test_an_evaluation_that_ends_itself_or_fails_in_a_library_has_its_own_line(
+    ends: str, said: str, workers: int, tmp_path: Path
+) -> None:
+    text = FAILING.format(when="width % 3 == 0")
+    (tmp_path / "failing.py").write_text(text.replace('raise ValueError(f"no data for {width}")', ends))
+    result = call("run", "failing.py", "--trials", 12, "--workers", workers)
+    assert result.exit_code == 0, result.output
+    failed = [t for t in map(trial, range(12)) if t["state"] == "FAIL"]
+    assert failed
+    assert all(t["reason"].startswith(said) and t["reason"].endswith("(failing.py:5)") for t in failed)
+    assert "lib/python" not in failed[0]["traceback"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_worker_s_error_comes_through_in_every_encoding(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = FAILING.format(when="True").replace("no data", "größe ↑")
+    (tmp_path / "failing.py").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    result = call("run", "failing.py", "--trials", 12, "--workers", 2)
+    assert result.exit_code == 1
+    assert "error: every trial failed: ValueError: größe ↑ for" in result.output
