@@ -141,17 +141,37 @@ class Study(Declaration):
                 return
 
     def check_fits(self) -> None:
-        """Raise ``UserError`` if none of many random architectures can be built for the data."""
-        reasons = Counter[str]()
+        """Raise ``UserError`` if none of many random architectures can be built for the data.
+
+        If none of those keeps the constraints, say so on standard error.
+        """
+        reasons, broken, built = Counter[str](), Counter[str](), 0
         for seed in range(_SAMPLED) if self.costs_from_tree else ():
             try:
-                self.tree_costs(self.space.sample(seed))
+                costs = self.tree_costs(self.space.sample(seed))
             except OpError:
                 return  # a mistake, which trials fail of
             except SpaceError as error:
                 reasons[str(error)] += 1
-            else:
+                continue
+            breaks = [
+                limit.name
+                for limit in (*self.constraints, *self.bounds)
+                if limit.needs is not None and limit.needs <= costs.keys() and limit.violation(costs) > 0
+            ]
+            if not breaks:
                 return
+            built += 1
+            broken.update(breaks)
+        if broken:
+            never = [repr(name) for name, count in broken.items() if count == built]
+            which = " nor ".join(never) or "all of " + ", ".join(map(repr, sorted(broken)))
+            print(
+                f"note: none of {built} random architectures of study {self.name!r} keeps {which}:"
+                " trials that break a constraint are not trained",
+                file=sys.stderr,
+            )
+            return
         for reason, _ in reasons.most_common(1):
             raise UserError(f"study {self.name!r}: no architecture of its space fits the data: {reason}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from optnas.run.files import load_study
 from tests.files import assert_refused, call
 
 FAILING = """
@@ -131,3 +132,30 @@ def test_a_worker_s_error_comes_through_in_every_encoding(
     result = call("run", "failing.py", "--trials", 12, "--workers", 2)
     assert result.exit_code == 1
     assert "error: every trial failed: ValueError: größe ↑ for" in result.output
+
+
+LIMITED = """
+from optnas import Study, choose, data, maximize, minimize, ops, tasks
+study = Study(name="limited", space=ops.seq(ops.conv(choose(2, 16, 32, name="w")), ops.head()),
+    task=tasks.classification(data.digits()), objectives=[maximize("accuracy"), minimize("flops")],
+    constraints={constraints})
+"""
+
+
+@pytest.mark.parametrize(
+    ("constraints", "said"),
+    [
+        (["params <= 10"], "none of 50 random architectures of study 'limited' keeps 'params <= 10'"),
+        (["params <= 10", "flops < 9"], "keeps 'params <= 10' nor 'flops < 9'"),
+        (["params <= 100", "params >= 300"], "keeps all of 'params <= 100', 'params >= 300'"),
+        (["params <= 100"], None),
+        (["latency_ms <= 5", "params <= 100"], None),
+    ],
+)
+def test_constraints_that_nothing_keeps_are_said_before_the_first_trial(
+    constraints: list[str], said: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "limited.py").write_text(LIMITED.format(constraints=constraints))
+    load_study("limited.py").check_fits()
+    told = capsys.readouterr().err
+    assert (said in told) if said else not told
