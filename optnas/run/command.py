@@ -5,22 +5,19 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.trial import TrialState
-from rich.console import Console, RenderableType
-from rich.live import Live
+from rich.console import Console
 
 from optnas.checkpoints.store import check_store
-from optnas.errors import DataWarning, StorageError, UserError
+from optnas.errors import DataWarning, UserError
 from optnas.reports.front_table import FrontTable
-from optnas.reports.numbers import duration
-from optnas.reports.terminal import live_view
 from optnas.run.baselines import enqueue, params_of, without_known
-from optnas.run.database import Database, rescued
+from optnas.run.database import rescuing
+from optnas.run.display import Display
 from optnas.run.files import load_study
 from optnas.run.gpus import fitting_workers, gpus_of
 from optnas.run.limits import Callbacks, Limits
@@ -33,15 +30,9 @@ from optnas.study import Study
 from optnas.study_record import check_unchanged
 from optnas.train import default_device
 from optnas.train.precision import choose_precision
-from optnas.trials.optuna_internals import backend_of, storage_of
-from optnas.trials.progress import Progress, front
-from optnas.trials.record import REASON
+from optnas.trials.progress import front
 
 __all__ = ["run_command", "search"]
-
-# Rows of the display beside those of the Pareto front.
-_OTHER_ROWS = 7
-_REFRESH_SECONDS = 0.5
 
 
 def run_command(file: str, url: str, options: RunOptions, console: Console) -> None:
@@ -85,37 +76,26 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
         )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = open_storage(url)
-    artifacts = options.artifacts
-    if artifacts is None and study.artifacts is None:
-        artifacts = default_artifacts(url)
-    if artifacts is not None:
-        study.artifacts = artifacts
-    if study.store is not None:
-        check_store(study.store)
+    artifacts = _keep_checkpoints(study, url, options.artifacts)
     opened = study.open(storage)
     enqueue(opened, wanted)
     limits, callbacks = Limits(until, options.patience), Callbacks(opened, options.callbacks)
     title = f"{study.name} · {masked(url)} · {workers} {'worker' if workers == 1 else 'workers'}"
-    with (
-        _rescuing(opened),
-        study_is_there(opened),
-        _Display(opened, options.trials, title, console) as display,
-    ):
+    with rescuing(opened), study_is_there(opened), Display(opened, options.trials, title, console) as display:
         if workers == 1:
-
-            def goes_on() -> bool:
-                callbacks.call()
-                return not callbacks.stopped and limits.reached(opened) is None
-
             run_here(
-                study, opened, options.trials, threads=threads, tick=display.update, should_continue=goes_on
+                study,
+                opened,
+                options.trials,
+                threads=threads,
+                tick=display.update,
+                should_continue=lambda: callbacks.call() and limits.reached(opened) is None,
             )
         else:
 
             def tick() -> bool:
                 display.update()
-                callbacks.call()
-                return not callbacks.stopped
+                return callbacks.call()
 
             assert file is not None
             run_processes(
@@ -132,6 +112,16 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
             callbacks.call()
     _tell_why_stopped(opened, options.trials, limits, callbacks, console)
     return opened
+
+
+def _keep_checkpoints(study: Study, url: str, wanted: str | None) -> str | None:
+    """Set where the study keeps checkpoints, and return it for workers; ``None`` if the study itself says."""
+    artifacts = default_artifacts(url) if wanted is None and study.artifacts is None else wanted
+    if artifacts is not None:
+        study.artifacts = artifacts
+    if study.store is not None:
+        check_store(study.store)
+    return artifacts
 
 
 def _tell_why_stopped(
@@ -200,25 +190,6 @@ def _having_all(
     return found
 
 
-@contextmanager
-def _rescuing(study: optuna.Study) -> Iterator[None]:
-    """If the database's file goes missing inside the context, write what it held into another file.
-
-    Raises:
-        StorageError: In place of the error that says that it is missing.
-    """
-    try:
-        yield
-    except StorageError as error:
-        storage = backend_of(storage_of(study))
-        saved = rescued(storage) if isinstance(storage, Database) and storage.is_gone else None
-        if saved is None:
-            raise
-        raise StorageError(
-            f"{error}; all that it held is saved in {saved}: go on with --storage sqlite:///{saved}"
-        ) from error
-
-
 def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: str) -> int:
     """Return the number of workers on each GPU, given the value of ``--workers-per-gpu``."""
     if per_gpu != "auto" and not (per_gpu.isdecimal() and int(per_gpu)):
@@ -237,55 +208,3 @@ def _check(study: Study) -> None:
         choose_precision(study.training.precision, device)
         study.shape  # noqa: B018 - reading it checks the data and the training
     study.check_fits()
-
-
-class _Display:
-    """The live display of a study's progress, read anew from the storage at every refresh.
-
-    If the output is no terminal, only the end is shown.
-    """
-
-    def __init__(self, study: optuna.Study, total: int, title: str, console: Console) -> None:
-        self._study = study
-        self._total = total
-        self._title = title
-        self._console = console
-        self._since = time.monotonic()
-        self._before = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
-        self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._next = 0.0
-        self._shown: RenderableType | None = None
-
-    def update(self) -> None:
-        """Redraw the display, if the time between refreshes has passed."""
-        if time.monotonic() >= self._next:
-            if self._console.is_terminal:
-                self._shown = self._view()
-                # A terminal that was closed under nohup or disown ends the display, not the search.
-                with suppress(OSError):
-                    self._live.update(self._shown, refresh=True)
-            self._next = time.monotonic() + _REFRESH_SECONDS
-
-    def _view(self) -> RenderableType:
-        progress = Progress.of(self._study, self._total, since=self._since, finished_before=self._before)
-        rows = max(1, self._console.height - _OTHER_ROWS) if self._live.is_started else None
-        return live_view(self._study, progress, title=self._title, most_rows=rows)
-
-    def __enter__(self) -> _Display:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-        try:
-            self._console.print(self._view())
-        except (StorageError, KeyError):
-            if self._shown is not None:
-                self._console.print("As it was last seen:")
-                self._console.print(self._shown)
-            raise
-        self._console.print(f"Took {duration(time.monotonic() - self._since)}.", style="dim")
-        finished = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
-        if finished and not any(trial.state == TrialState.COMPLETE for trial in finished):
-            reason = REASON.get(finished[-1], "its record says no more")
-            self._console.print(f"No trial came to its end. Trial {finished[-1].number}: {reason}")

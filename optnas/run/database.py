@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import optuna
 from optuna.storages import RDBStorage
 
 from optnas.errors import StorageError
 from optnas.run.waiting import Guard
-from optnas.trials.optuna_internals import RDB_OPERATIONS
+from optnas.trials.optuna_internals import RDB_OPERATIONS, backend_of, storage_of
 
-__all__ = ["Database", "rescued"]
+__all__ = ["Database", "rescuing"]
 
 
 class Database(RDBStorage):
@@ -52,8 +54,7 @@ class Database(RDBStorage):
                 raise StorageError(f"{file} was {how} while it was in use")
 
     def _remember(self, file: Path) -> None:
-        found = _identity(file)
-        if file not in self._files and found is not None:
+        if file not in self._files and (found := _identity(file)) is not None:
             self._files = {**self._files, file: found}  # other threads may be looking at it
 
 
@@ -82,7 +83,26 @@ for _name in RDB_OPERATIONS:
     setattr(Database, _name, _guarded(getattr(RDBStorage, _name)))
 
 
-def rescued(storage: Database) -> Path | None:
+@contextmanager
+def rescuing(study: optuna.Study) -> Iterator[None]:
+    """If the file of a study's database goes missing inside the context, write what it held into another.
+
+    Raises:
+        StorageError: In place of the error that says that it is missing.
+    """
+    try:
+        yield
+    except StorageError as error:
+        storage = backend_of(storage_of(study))
+        saved = _rescued(storage) if isinstance(storage, Database) and storage.is_gone else None
+        if saved is None:
+            raise
+        raise StorageError(
+            f"{error}; all that it held is saved in {saved}: go on with --storage sqlite:///{saved}"
+        ) from error
+
+
+def _rescued(storage: Database) -> Path | None:
     """Write what a deleted SQLite file held into a new file beside it, or here; ``None`` if that fails.
 
     A file that is deleted exists as long as a process has it open.

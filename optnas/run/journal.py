@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
 from optnas.errors import StorageError
-from optnas.run.waiting import NOTICE, Guard
+from optnas.run.waiting import Guard, notice
 
 __all__ = ["Journal"]
 
@@ -109,7 +108,7 @@ class Journal(BaseJournalBackend):
         with kept.open("ab") as beside:
             beside.write(torn + b"\n")
         file.truncate(size - len(torn))
-        _say(f"the last line of {self.path} was torn, as a crash leaves it; it is in {kept} now")
+        notice(f"the last line of {self.path} was torn, as a crash leaves it; it is in {kept} now")
 
     def _read(self, start: int) -> bytes:
         with self.path.open("rb") as file:
@@ -144,7 +143,7 @@ class Journal(BaseJournalBackend):
             self._told.add(number)
             mend = "d" if record is None else 's/.*{"op_code":/{"op_code":/'
             what = "it is left out" if record is None else "the record behind the torn one is read"
-            _say(
+            notice(
                 f"{self.path}, line {number} is torn, as a crash leaves it: {what}. For other programs, mend"
                 f" it while nothing runs: sed -i.bak '{number}{mend}' {self.path}"
             )
@@ -158,7 +157,7 @@ class Journal(BaseJournalBackend):
         lock = Path(f"{self.path}.lock")
         if not lock.is_symlink() and self.guard(self._read, place) == line:
             self._told.add(number)
-            _say(
+            notice(
                 f"the last line of {self.path}, {number}, is torn, as a crash leaves it: it is left out, and"
                 " the next optnas run mends it"
             )
@@ -184,7 +183,3 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) and "op_code" in record else None
-
-
-def _say(message: str) -> None:
-    print(f"{NOTICE}{message}", file=sys.stderr, flush=True)

@@ -51,14 +51,13 @@ class Callbacks:
         self._known = {trial.number for trial in self._finished()} if callbacks else set()
         self.stopped = False
 
-    def call(self) -> None:
-        """Call them with each trial that has finished since the last call."""
-        if not self._callbacks:
-            return
-        for trial in self._finished():
+    def call(self) -> bool:
+        """Call them with each trial that has finished since the last call; return whether the run goes on."""
+        for trial in self._finished() if self._callbacks else ():
             if trial.number not in self._known:
                 self._known.add(trial.number)
                 self.stopped |= call_back(self._study, self._callbacks, trial)
+        return not self.stopped
 
     def _finished(self) -> list[optuna.trial.FrozenTrial]:
         trials = self._study.get_trials(deepcopy=False)

@@ -107,14 +107,8 @@ def run_processes(
         UserError: If workers keep dying without one.
         KeyboardInterrupt: On Ctrl-C or SIGTERM, once every worker has put its trial back.
     """
-    task: dict[str, Any] = {
-        "file": file,
-        "storage": url,
-        "total": total,
-        "threads": threads,
-        "artifacts": artifacts,
-    }
-    task["limits"] = dataclasses.asdict(limits)
+    task = {"file": file, "storage": url, "total": total, "threads": threads, "artifacts": artifacts}
+    task |= {"limits": dataclasses.asdict(limits)}
     running: list[_Process] = []
     deaths = 0
     try:

@@ -37,15 +37,9 @@ def study_lock(storage: BaseStorage, study: str) -> Iterator[None]:
             return
         path = sqlite_file(backend.url)
         if path is not None:
-            lock = FileLock(f"{path}.lock")
-            if isinstance(backend, Database):
-                backend.guard(lock.acquire)
-            else:
-                lock.acquire()
-            try:
+            acquire = FileLock(f"{path}.lock").acquire
+            with backend.guard(acquire) if isinstance(backend, Database) else acquire():
                 yield
-            finally:
-                lock.release()
             return
     with FileLock(Path(tempfile.gettempdir()) / f"optnas-{token}.lock"):
         yield

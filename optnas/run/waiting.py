@@ -15,10 +15,10 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from optnas.errors import StorageError
 from optnas.reports.numbers import duration
 
-__all__ = ["NOTICE", "Guard"]
+__all__ = ["NOTICE", "Guard", "notice"]
 
 NOTICE = "optnas: "
-"""Beginning of the lines that a process prints to standard error while it waits."""
+"""Beginning of the lines that a process says of its storage on standard error."""
 
 _PATIENCE_SECONDS = 600.0
 _QUIET_SECONDS = 10.0
@@ -39,6 +39,11 @@ _PASSING_OS = {
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
+
+
+def notice(message: str) -> None:
+    """Say something of the storage on standard error; the run that started this process passes it on."""
+    print(f"{NOTICE}{message}", file=sys.stderr, flush=True)
 
 
 class Guard:
@@ -91,7 +96,7 @@ class Guard:
                     ) from error
                 if waited >= _QUIET_SECONDS and not told:
                     told = True
-                    self._say(f"the storage {self.name} is {why}; waiting until that passes (Ctrl-C stops)")
+                    notice(f"the storage {self.name} is {why}; waiting until that passes (Ctrl-C stops)")
                 try:
                     time.sleep(pause)
                 except KeyboardInterrupt:
@@ -100,11 +105,8 @@ class Guard:
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 if told:
-                    self._say(f"the storage {self.name} can be used again")
+                    notice(f"the storage {self.name} can be used again")
                 return result
-
-    def _say(self, message: str) -> None:
-        print(f"{NOTICE}{message}", file=sys.stderr, flush=True)
 
     def _refused(self, error: Exception) -> Exception:
         """Return the error to raise in place of one that will not pass."""

@@ -97,7 +97,7 @@ def test_a_run_starts_one_set_of_workers_for_each_gpu(
 
     monkeypatch.setattr(local, "_Process", Process)
     console = Console(quiet=True)
-    monkeypatch.setattr(command, "_Display", _Quiet)
+    monkeypatch.setattr(command, "Display", _Quiet)
     url = f"sqlite:///{tmp_path}/optnas.db"
     command.run_command(str(file), url, RunOptions(trials=9, workers_per_gpu="2", threads=1), console)
     assert started[:4] == [0, 1, 0, 1]

@@ -1,0 +1,75 @@
+"""The live display of ``optnas run``."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import optuna
+from optuna.trial import TrialState
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from optnas.errors import StorageError
+from optnas.reports.numbers import duration
+from optnas.reports.terminal import live_view
+from optnas.trials.progress import Progress
+from optnas.trials.record import REASON
+
+__all__ = ["Display"]
+
+# Rows of the display beside those of the Pareto front.
+_OTHER_ROWS = 7
+_REFRESH_SECONDS = 0.5
+
+
+class Display:
+    """The live display of a study's progress, read anew from the storage at every refresh.
+
+    If the output is no terminal, only the end is shown.
+    """
+
+    def __init__(self, study: optuna.Study, total: int, title: str, console: Console) -> None:
+        self._study = study
+        self._total = total
+        self._title = title
+        self._console = console
+        self._since = time.monotonic()
+        self._before = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._next = 0.0
+        self._shown: RenderableType | None = None
+
+    def update(self) -> None:
+        """Redraw the display, if the time between refreshes has passed."""
+        if time.monotonic() >= self._next:
+            if self._console.is_terminal:
+                self._shown = self._view()
+                # A terminal that was closed under nohup or disown ends the display, not the search.
+                with suppress(OSError):
+                    self._live.update(self._shown, refresh=True)
+            self._next = time.monotonic() + _REFRESH_SECONDS
+
+    def _view(self) -> RenderableType:
+        progress = Progress.of(self._study, self._total, since=self._since, finished_before=self._before)
+        rows = max(1, self._console.height - _OTHER_ROWS) if self._live.is_started else None
+        return live_view(self._study, progress, title=self._title, most_rows=rows)
+
+    def __enter__(self) -> Display:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+        try:
+            self._console.print(self._view())
+        except (StorageError, KeyError):
+            if self._shown is not None:
+                self._console.print("As it was last seen:")
+                self._console.print(self._shown)
+            raise
+        self._console.print(f"Took {duration(time.monotonic() - self._since)}.", style="dim")
+        finished = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        if finished and not any(trial.state == TrialState.COMPLETE for trial in finished):
+            reason = REASON.get(finished[-1], "its record says no more")
+            self._console.print(f"No trial came to its end. Trial {finished[-1].number}: {reason}")
