@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -232,6 +232,16 @@ class Declaration:
                 f" end the space with {end}"
             )
         return {name: getattr(cost, name) for name in COSTS}
+
+    def broken_limits(self, costs: Mapping[str, float]) -> Iterator[Constraint]:
+        """Yield the constraints and bounds on known costs that ``costs`` break; functions are not asked.
+
+        Raises:
+            ArithmeticError: If one has no value for them.
+        """
+        for limit in (*self.constraints, *self.bounds):
+            if limit.needs is not None and limit.needs <= costs.keys() and limit.violation(costs) > 0:
+                yield limit
 
     @property
     def known(self) -> tuple[str, ...] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import optuna
@@ -16,7 +16,7 @@ from optnas.declaration import Declaration
 from optnas.errors import UserError
 from optnas.pruners import make_pruner
 from optnas.samplers import make_sampler
-from optnas.space import OpError, SpaceError, UncountableError
+from optnas.space import Node, OpError, SpaceError, UncountableError
 from optnas.space.own_ops import changed_ops, own_ops
 from optnas.study_domain import StudyDomain
 from optnas.study_record import check_unchanged
@@ -125,18 +125,23 @@ class Study(Declaration):
             keep_axes(study, self.domain.ends())
         return study
 
+    def _sampled_costs(self) -> Iterator[tuple[Node, dict[str, float] | SpaceError]]:
+        """Yield random architectures with their exact costs, or with why they cannot be built."""
+        for seed in range(_SAMPLED) if self.costs_from_tree else ():
+            architecture = self.space.sample(seed)
+            try:
+                yield architecture, self.tree_costs(architecture)
+            except SpaceError as error:
+                yield architecture, error
+
     def _check_countable(self) -> None:
         """Raise ``UserError`` if an op of the user's own cannot be counted, before the first trial."""
         missing = set(self.own_ops)
-        for seed in range(_SAMPLED) if missing and self.costs_from_tree else ():
-            architecture = self.space.sample(seed)
-            try:
-                self.tree_costs(architecture)
-            except UncountableError as error:
-                raise UserError(f"study {self.name!r}: {error}") from None
-            except SpaceError:
-                continue
-            missing -= own_ops(architecture).keys()
+        for architecture, costs in self._sampled_costs() if missing else ():
+            if isinstance(costs, UncountableError):
+                raise UserError(f"study {self.name!r}: {costs}") from None
+            if not isinstance(costs, SpaceError):
+                missing -= own_ops(architecture).keys()
             if not missing:
                 return
 
@@ -146,19 +151,16 @@ class Study(Declaration):
         If none of those keeps the constraints, say so on standard error.
         """
         reasons, broken, built = Counter[str](), Counter[str](), 0
-        for seed in range(_SAMPLED) if self.costs_from_tree else ():
-            try:
-                costs = self.tree_costs(self.space.sample(seed))
-            except OpError:
+        for _, costs in self._sampled_costs():
+            if isinstance(costs, OpError):
                 return  # a mistake, which trials fail of
-            except SpaceError as error:
-                reasons[str(error)] += 1
+            if isinstance(costs, SpaceError):
+                reasons[str(costs)] += 1
                 continue
-            breaks = [
-                limit.name
-                for limit in (*self.constraints, *self.bounds)
-                if limit.needs is not None and limit.needs <= costs.keys() and limit.violation(costs) > 0
-            ]
+            try:
+                breaks = [limit.name for limit in self.broken_limits(costs)]
+            except ArithmeticError:
+                return  # a limit without value, which trials fail of
             if not breaks:
                 return
             built += 1

@@ -122,9 +122,8 @@ class StudyDomain(Domain):
                 costs = study.tree_costs(architecture)
             else:
                 costs = study.costs(study.candidate(params))
-            for limit in (*study.constraints, *study.bounds):
-                if limit.needs is not None and limit.needs <= costs.keys() and limit.violation(costs) > 0:
-                    return _Look()
+            if any(study.broken_limits(costs)):
+                return _Look()
             known = tuple(
                 objective.metric(costs) if objective.metric.names <= costs.keys() else None
                 for objective in study.objectives

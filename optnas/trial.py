@@ -25,7 +25,7 @@ from optnas.declaration import Declaration
 from optnas.errors import StorageError
 from optnas.objectives import as_numbers, require
 from optnas.pruners import ParetoPromotionPruner, promote
-from optnas.space import OpError, SpaceError, UncountableError
+from optnas.space import OpError, SpaceError
 from optnas.space.own_ops import changed_ops, own_ops
 from optnas.study_record import check_takes, refused_by_optuna_explained
 from optnas.train import Diverged, default_device, fit
@@ -33,7 +33,7 @@ from optnas.train.device import forked_random
 from optnas.train.device_share import Place, place_on
 from optnas.train.micro_batches import OutOfMemory, in_pieces
 from optnas.train.nothing_learned import Hopeless
-from optnas.trial_failure import in_words, users_traceback
+from optnas.trial_failure import in_words, mistake_of, users_traceback
 from optnas.trial_measuring import measured_costs, rejected_by_noise
 from optnas.trials.enqueued import record_ignored
 from optnas.trials.optuna_internals import cached_trials, fix_params, fixed_params
@@ -232,7 +232,7 @@ class TrialRun:
         try:
             costs = as_numbers(self._study.costs(self.candidate))
         except OpError as error:
-            raise _mistake(error) from None
+            raise mistake_of(error) from None
         except SpaceError as error:
             raise self._infeasible(error) from error
         if costs:
@@ -401,9 +401,3 @@ class TrialRun:
         # A trial that is taken over from a worker that died has some of them already.
         if name not in self._trial.constraints:
             self._trial.set_constraint(name, violation)
-
-
-def _mistake(error: OpError) -> Exception:
-    """Return what an op of the user's own raised; of one that cannot be counted the error that says so."""
-    cause = error.__cause__
-    return cause if isinstance(cause, Exception) and not isinstance(error, UncountableError) else error

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sysconfig
 import traceback
 from pathlib import Path
 
 from optnas.errors import UserError
-from optnas.space import UncountableError
-from optnas.space.source import place_of
+from optnas.space import OpError, UncountableError
+from optnas.space.source import place_of, users_frames
 
-__all__ = ["in_words", "users_traceback"]
+__all__ = ["in_words", "mistake_of", "users_traceback"]
 
 _PACKAGE = Path(__file__).parent
-_LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 # Whoever reads a traceback wants the user's lines; libraries call each other dozens deep.
 _MOST_FRAMES = 12
 _MOST_CHARACTERS = 4_000
@@ -36,7 +34,7 @@ def users_traceback(error: BaseException) -> str:
 
 
 def _users_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Return the frames outside optnas and installed packages; of a mistake in an op, those of its cause.
+    """Return the user's frames of a traceback; of a mistake in an op, those of its cause.
 
     If there are none, those outside optnas.
     """
@@ -44,5 +42,10 @@ def _users_frames(error: BaseException) -> list[traceback.FrameSummary]:
     outside = [frame for frame in frames if _PACKAGE not in Path(frame.filename).parents]
     if not outside and error.__cause__ is not None:
         return _users_frames(error.__cause__)
-    own = [frame for frame in outside if _LIBRARIES.isdisjoint(Path(frame.filename).parents)]
-    return [frame for frame in own if not frame.filename.startswith("<frozen")] or outside
+    return users_frames(error) or outside
+
+
+def mistake_of(error: OpError) -> Exception:
+    """Return what an op of the user's own raised; of one that cannot be counted the error that says so."""
+    cause = error.__cause__
+    return cause if isinstance(cause, Exception) and not isinstance(error, UncountableError) else error

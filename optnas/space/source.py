@@ -24,7 +24,7 @@ from typing import Any
 
 from optnas.space.values import TreeValue
 
-__all__ = ["digest_of", "place_of", "source_of"]
+__all__ = ["digest_of", "place_of", "source_of", "users_frames"]
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
 # Larger arrays among the constants count by their shape.
@@ -60,13 +60,14 @@ def source_of(value: Any) -> str:
     return _source(value.__code__) if isinstance(value, FunctionType) else ""
 
 
+def users_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the frames of an error's traceback that are not Python's, optnas's or an installed package's."""
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if not _in_library(frame.filename)]
+
+
 def place_of(error: BaseException) -> str:
     """Return where in the user's own code an error arose, as `` (file.py:12)``; or nothing."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not _in_library(frame.filename) and not frame.filename.startswith("<")
-    ]
+    frames = [frame for frame in users_frames(error) if not frame.filename.startswith("<")]
     return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
 
 

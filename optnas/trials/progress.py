@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas import pareto
 from optnas.trials.directions import signs_of
 from optnas.trials.failure import last_failure
-from optnas.trials.record import suggest_seconds
+from optnas.trials.record import is_feasible, suggest_seconds
 from optnas.trials.region import Region
 from optnas.trials.volume import hypervolume
 
@@ -122,11 +122,7 @@ def front_of(
 
 
 def _feasible(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    return [
-        trial
-        for trial in trials
-        if trial.state == TrialState.COMPLETE and all(v <= 0 for v in trial.constraints.values())
-    ]
+    return [trial for trial in trials if trial.state == TrialState.COMPLETE and is_feasible(trial)]
 
 
 def _losses(study: optuna.Study, trials: list[FrozenTrial]) -> pareto.Points:

@@ -48,6 +48,7 @@ __all__ = [
     "Attribute",
     "StudyAttribute",
     "SystemAttribute",
+    "is_feasible",
     "suggest_seconds",
     "training_seconds",
 ]
@@ -190,6 +191,11 @@ BUILDABLE, FINITE, MEMORY = "buildable", "finite", "memory"
 They are broken by an architecture that cannot be built, a training that diverged, and one that ran out
 of memory.
 """
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Return whether a trial keeps all constraints that were looked at."""
+    return all(violation <= 0 for violation in trial.constraints.values())
 
 
 def suggest_seconds(trial: FrozenTrial) -> float | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import pareto
 from optnas.pareto.scale import decades, is_wide
 from optnas.trials.directions import signs_of
-from optnas.trials.optuna_internals import cached_trials
-from optnas.trials.record import AXES
+from optnas.trials.optuna_internals import cached_trials, identity
+from optnas.trials.record import AXES, is_feasible
 from optnas.trials.region import Region
 
 __all__ = ["Ends", "hypervolume", "keep_axes", "settle_axes"]
@@ -22,6 +24,9 @@ Ends = tuple[float | None, float | None]
 
 # What is not known of an axis before follows from so many trials, the first to complete.
 _FIRST = 10
+
+# By storage, the ids of studies whose axes have no open end: a trial need not read these again.
+_settled: WeakKeyDictionary[BaseStorage, set[int]] = WeakKeyDictionary()
 
 
 def keep_axes(study: optuna.Study, costs: Sequence[Ends]) -> None:
@@ -47,14 +52,17 @@ def keep_axes(study: optuna.Study, costs: Sequence[Ends]) -> None:
 
 def settle_axes(study: optuna.Study) -> None:
     """Write the open ends of the axes to a study once enough trials have completed, so that they stay."""
+    storage, number = identity(study)
     complete = cached_trials(study, TrialState.COMPLETE)
-    if len(complete) < _FIRST:
+    if len(complete) < _FIRST or number in _settled.get(storage, ()):
         return
     axes = _kept(study)
+    filled = _filled(study, axes, complete)
+    if filled is None:
+        return
     if any(end is None for axis in axes for end in axis):
-        filled = _filled(study, axes, complete)
-        if filled is not None:
-            AXES.put(study, [list(axis) for axis in filled])
+        AXES.put(study, [list(axis) for axis in filled])
+    _settled.setdefault(storage, set()).add(number)
 
 
 def hypervolume(study: optuna.Study, trials: Sequence[FrozenTrial]) -> float | None:
@@ -73,10 +81,11 @@ def hypervolume(study: optuna.Study, trials: Sequence[FrozenTrial]) -> float | N
     axes = _filled(study, _kept(study), complete)
     if axes is None:
         return None
-    feasible = [trial.values for trial in complete if all(v <= 0 for v in trial.constraints.values())]
+    feasible = [trial.values for trial in complete if is_feasible(trial)]
     if not feasible:
         return 0.0
-    signs, limits = signs_of(study), Region.of(study).stated(signs_of(study))
+    signs = signs_of(study)
+    limits = Region.of(study).stated(signs)
     columns = []
     for values, sign, limit, ends in zip(np.array(feasible, dtype=float).T, signs, limits, axes, strict=True):
         worst, best = ends[0] * sign, ends[1] * sign

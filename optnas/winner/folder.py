@@ -148,16 +148,13 @@ class Trained:
         """The content of ``metrics.json``: everything known about the network."""
         plan, data = self.plan, self.plan.task.data
         parts = {name: len(getattr(data.splits, name)) for name in ("train", "validation", "test")}
+        own = [ops_by_name()[name] for name in own_ops(plan.architecture)]
         return {
             "study": self.study,
             "trial": self.trial,
             "task": type(plan.task).__name__.lower(),
             "architecture": str(plan.architecture),
-            "own_ops": {
-                name: {"module": op.module, "source": op.digest}
-                for name in own_ops(plan.architecture)
-                for op in (ops_by_name()[name],)
-            },
+            "own_ops": {op.name: {"module": op.module, "source": op.digest} for op in own},
             "costs": dict(plan.costs),
             "context": dict(plan.task.context),
             "input": _input(data),

@@ -77,6 +77,17 @@ def test_a_long_traceback_is_bounded(tmp_path: Path) -> None:
     assert len(failed["traceback"]) <= 4_000
 
 
+def test_a_limit_without_value_fails_trials_and_not_the_command(tmp_path: Path) -> None:
+    text = WRONG_SPACE.format(space="ops.seq(ops.gru(4), ops.head())")
+    limit = 'study = Study(name="limit", constraints=["1 / (depth - 2) <= 1"]'
+    (tmp_path / "limit.py").write_text(text.replace('study = Study(name="wrong"', limit))
+    result = call("run", "limit.py", "--trials", 8, "--workers", 1)
+    assert result.exit_code == 1
+    assert "'1 / (depth - 2)' has no value: float division by zero" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+    assert trial(0)["state"] == "FAIL"
+
+
 @pytest.mark.parametrize(
     ("space", "said"),
     [
