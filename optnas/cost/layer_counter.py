@@ -34,7 +34,7 @@ Path = frozenset[int]
 
 
 class LayerCount:
-    """What the layers of a module do, counted so far.
+    """Activations, elementwise functions, width and depth counted so far.
 
     Attributes:
         activations: Numbers that they write.

@@ -75,7 +75,7 @@ class Reading:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Column:
-    """What one column is understood as, and its values as that.
+    """A column of a table as it was read: its kind, its features, what was guessed.
 
     Attributes:
         name: Its name in the table.

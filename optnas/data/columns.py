@@ -1,4 +1,4 @@
-"""What a table's column is understood as: a number, a date, yes or no, a category, or nothing usable."""
+"""Inference of a column's kind: number, date, yes or no, category, or nothing usable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from optnas.data.column import (
     told_marks,
 )
 from optnas.data.date_texts import dates_by, dates_in, since_1970
-from optnas.data.number_texts import numbers_in
+from optnas.data.number_texts import either_way, example_of, numbers_in
 
 __all__ = ["plain_texts", "understand"]
 
@@ -42,7 +42,7 @@ _FEW, _OFTEN = 20, 5
 
 
 def understand(series: Any, reading: Reading) -> Column:
-    """Return what a pandas Series is understood as."""
+    """Infer a pandas Series' kind and convert its values."""
     from pandas import PeriodDtype
     from pandas.api import types
 
@@ -205,10 +205,8 @@ def _understand_texts(name: str, texts: list[str], reading: Reading) -> Column:
 def _numbers(name: str, found: _Distinct, reading: Reading) -> Column:
     """Return a column of nearly all numbers; refuse it if its commas may be either mark."""
     read, notes, detail = numbers_in(found.texts, reading.decimal), found.notes, []
-    if read.unsure and read.grouped and reading.decimal is None:
-        example = next(text for text in found.texts if "," in text)
-        either = f"{example.replace(',', '')} or {example.replace(',', '.')}"
-        return refused(name, f"holds {example!r}, which is {either}: say decimal='.' or decimal=','")
+    if (either := either_way(found.texts, read, reading.decimal)) is not None:
+        return refused(name, f"{either}: say decimal='.' or decimal=','")
     if others := found.without(~np.isnan(read.values)):
         notes = (*notes, f"{quoted(others)}: no number, taken as missing")
     if read.unit:
@@ -216,9 +214,8 @@ def _numbers(name: str, found: _Distinct, reading: Reading) -> Column:
     mark = read.decimal or reading.decimal
     if mark == "," and any("," in text for text in found.texts):
         detail.append("decimal comma")
-    if detail or read.grouped:
-        example = max(found.texts, key=lambda text: sum(not c.isdigit() for c in text))
-        notes = (*notes, f"{example!r} is {numbers_in([example], mark).values[0]:.15g}")
+    if (example := example_of(found.texts, read, reading.decimal)) is not None:
+        notes = (*notes, example)
     return amounts(name, found.of_rows(read.values), read.whole, reading, ", ".join(detail), notes)
 
 

@@ -47,7 +47,7 @@ _VARIES = 0.05
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dates:
-    """What texts say as dates.
+    """Dates parsed from texts.
 
     Attributes:
         seconds: Each date in seconds since 1970, float64; NaN where the text is none.

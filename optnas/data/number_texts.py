@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Decimal", "Numbers", "numbers_in"]
+__all__ = ["Decimal", "Numbers", "either_way", "example_of", "numbers_in"]
 
 Decimal = Literal[".", ","]
 
@@ -33,7 +33,7 @@ _ENDLESS = {"inf": np.inf, "infinity": np.inf, "-inf": -np.inf, "-infinity": -np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Numbers:
-    """What texts say as numbers.
+    """Numbers parsed from texts.
 
     Attributes:
         values: The number of each text, float64; NaN where it is none.
@@ -89,6 +89,23 @@ def numbers_in(texts: Sequence[str], decimal: Decimal | None = None) -> Numbers:
         grouped=any(other in body for body in used) or any(part is not None and part[4] for part in found),
         whole=not any(mark in body for body in used) and not any(p is not None and p[2] for p in found),
     )
+
+
+def either_way(texts: Sequence[str], read: Numbers, decimal: Decimal | None) -> str | None:
+    """Return in words which number may be one of two; ``None`` if ``decimal`` or the texts tell the mark."""
+    if decimal is not None or not (read.unsure and read.grouped):
+        return None
+    example = next(text for text in texts if "," in text)
+    return f"holds {example!r}, which is {example.replace(',', '')} or {example.replace(',', '.')}"
+
+
+def example_of(texts: Sequence[str], read: Numbers, decimal: Decimal | None) -> str | None:
+    """Return how a number that is not written plainly was read, in words; ``None`` if all are."""
+    mark = read.decimal or decimal
+    if not (read.unit or read.grouped or (mark == "," and any("," in text for text in texts))):
+        return None
+    example = max(texts, key=lambda text: sum(not character.isdigit() for character in text))
+    return f"{example!r} is {numbers_in([example], mark).values[0]:.15g}"
 
 
 def _parts(text: str) -> tuple[str, str, str, str, bool] | None:

@@ -22,7 +22,7 @@ __all__ = ["Plan", "Tabular", "tabular"]
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What to make of a table, as :func:`optnas.data.csv` takes it."""
+    """The options of :func:`optnas.data.csv` and :func:`optnas.data.frame`."""
 
     name: str
     target: str | None

@@ -12,7 +12,7 @@ import numpy as np
 from optnas.data.arrays import Array, Kind, as_targets
 from optnas.data.column import MARKS, Reading, alike, quoted
 from optnas.data.columns import plain_texts
-from optnas.data.number_texts import numbers_in
+from optnas.data.number_texts import either_way, example_of, numbers_in
 from optnas.errors import UserError
 
 __all__ = ["Target", "target_of", "without_target"]
@@ -96,17 +96,10 @@ def target_of(name: str, series: Any, wanted: Kind, reading: Reading, *, by_task
         )
     if wrong or (codes and wanted != "values"):
         return _of_texts(texts)
-    if read.unsure and read.grouped and reading.decimal is None:
-        example = next(text for text in distinct if "," in text)
-        raise UserError(
-            f"data {name!r}: {what!r} holds {example!r}, which is {example.replace(',', '')} or"
-            f" {example.replace(',', '.')}; say decimal='.' or decimal=','"
-        )
-    mark = read.decimal or reading.decimal
-    notes: tuple[str, ...] = ()
-    if read.unit or read.grouped or (mark == "," and any("," in text for text in distinct)):
-        example = max(distinct, key=lambda text: sum(not c.isdigit() for c in text))
-        notes = (f"{example!r} is {numbers_in([example], mark).values[0]:.15g}",)
+    if (either := either_way(distinct, read, reading.decimal)) is not None:
+        raise UserError(f"data {name!r}: {what!r} {either}; say decimal='.' or decimal=','")
+    example = example_of(distinct, read, reading.decimal)
+    notes = () if example is None else (example,)
     value_of = dict(zip(distinct, read.values, strict=True))
     numbers = np.array([value_of[text] for text in texts])
     return _of_numbers(name, what, numbers, wanted, whole=read.whole, by_task=by_task, notes=notes)
