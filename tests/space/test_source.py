@@ -64,6 +64,8 @@ def loaded(folder: Path, text: str = TEXT, helpers: str = HELPERS, name: str = "
     path = folder / f"{name}.py"
     path.write_text(text.format(helpers=f"{name}_helpers"))
     sys.path.insert(0, str(folder))
+    # A file written again within its second at its old size would be read from Python's cache.
+    caching, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         sys.modules.pop(f"{name}_helpers", None)
         spec = spec_from_file_location(name, path)
@@ -74,6 +76,7 @@ def loaded(folder: Path, text: str = TEXT, helpers: str = HELPERS, name: str = "
         spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(folder))
+        sys.dont_write_bytecode = caching
     return module
 
 
