@@ -50,9 +50,20 @@ def three_parts(
             random_state=seed,
         )
     except ValueError as error:
-        parts = "three" if labels is None else "three with every class in each"
-        raise UserError(f"data {name!r} cannot be split in {parts}: {error}") from None
+        if labels is None:
+            raise UserError(f"data {name!r} cannot be split in three parts: {error}") from None
+        raise UserError(f"data {name!r} cannot be split in three parts: {_too_few(labels)}") from None
     return train, valid, tested
+
+
+def _too_few(labels: Indices) -> str:
+    """Return what keeps every class from being in each of three parts, and what to do."""
+    _, counts = np.unique(labels, return_counts=True)
+    rare = f"{(counts == counts.min()).sum()} of {len(counts)} classes have {counts.min()}"
+    return (
+        f"each is to have every class, and {rare} of the {counts.sum()} samples; leave such classes out or"
+        " join them, or learn values with tasks.regression if they are amounts"
+    )
 
 
 def subset(name: str, labels: Indices, samples: int | None, seed: int) -> Indices:

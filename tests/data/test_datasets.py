@@ -98,7 +98,7 @@ FLOATS = PIXELS.astype(np.float32)
         (PIXELS, LABELS + 0.5, {}, "labels must be whole numbers"),
         (PIXELS, np.where(LABELS == 1, np.nan, LABELS), {}, "labels must be whole numbers"),
         (PIXELS, LABELS.astype(str), {}, "labels must be whole numbers"),
-        (PIXELS, with_one(LABELS, 0, 4), {}, "with every class in each"),
+        (PIXELS, with_one(LABELS, 0, 4), {}, "each is to have every class, and 1 of"),
         (PIXELS, LABELS * 0, {}, "there is nothing to learn"),
         (PIXELS[:1], LABELS[:1], {}, "there is nothing to learn"),
         (PIXELS[:0], LABELS[:0], {}, "there are no samples"),
