@@ -15,10 +15,10 @@ from PIL import Image
 
 from optnas.pruners.registry import PRUNERS
 from optnas.run.files import load_study
-from optnas.run.storage import open_storage
 from optnas.run.template import KINDS
 from optnas.run.worker import work
 from optnas.samplers.registry import SAMPLERS
+from optnas.storages.opening import open_storage
 from tests.files import assert_refused, call, quick_study, start
 
 

@@ -11,8 +11,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 
 from optnas import Study, Training, UserError, choose, data, integer, maximize, minimize, ops, real, tasks
-from optnas.run.storage import open_storage
 from optnas.space import Node, Op, register
+from optnas.storages.opening import open_storage
 from optnas.trials.progress import Progress
 from optnas.trials.record import SPACE, TRAINING
 

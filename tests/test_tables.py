@@ -8,9 +8,9 @@ import pytest
 from optuna.trial import TrialState
 
 from optnas import Study, UserError, maximize, minimize, tables
-from optnas.run.storage import open_storage
 from optnas.run.worker import work
 from optnas.samplers import SAMPLERS
+from optnas.storages.opening import open_storage
 from tests.tables import data_folder
 
 ROWS = "op,depth,rate,accuracy,flops\n" + "".join(

@@ -13,8 +13,8 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import Candidate, Study, Training, choose, data, integer, maximize, minimize, op, ops, real, tasks
-from optnas.run.storage import open_storage
 from optnas.samplers.history import HistoryReader
+from optnas.storages.opening import open_storage
 from optnas.train import fit
 from optnas.trials.rungs import rungs_of
 

@@ -28,7 +28,7 @@ from rich.table import Table as Printed
 
 from optnas import report, should_prune
 from optnas.pruners import PRUNERS, make_pruner
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 
 RUNGS = (1, 3, 9)
 

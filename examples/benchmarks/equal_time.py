@@ -37,8 +37,8 @@ from written import write_figures
 
 from optnas import Study, UserError
 from optnas.run.files import load_study
-from optnas.run.storage import open_storage
 from optnas.run.worker import work
+from optnas.storages.opening import open_storage
 from optnas.trials.rungs import rungs_of
 
 NEVER = 10**9

@@ -30,9 +30,9 @@ from optnas import trial as trial_module
 from optnas.checkpoints.resume import Resumption
 from optnas.run.claims import Claims
 from optnas.run.gpus import fitting_workers
-from optnas.run.storage import open_storage
 from optnas.run.worker import work
 from optnas.space import Node
+from optnas.storages.opening import open_storage
 from optnas.train import cores, fit, loop, use_threads
 from optnas.train.graph import CudaRecorder
 

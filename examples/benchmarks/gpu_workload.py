@@ -14,8 +14,8 @@ import torch
 from throughput import dataset
 
 from optnas import Study, Training, choose, maximize, minimize, ops, spaces, tasks
-from optnas.run.storage import open_storage
 from optnas.space import Node
+from optnas.storages.opening import open_storage
 
 __all__ = [
     "FAMILIES",

@@ -29,9 +29,9 @@ from rich.console import Console
 from rich.table import Table
 
 from optnas import Study, choose, maximize, minimize, ops, real, repeat
-from optnas.run.storage import open_storage
 from optnas.run.worker import work
 from optnas.samplers import make_sampler
+from optnas.storages.opening import open_storage
 
 # As optnas makes those of the same names.
 BARE: dict[str, Callable[[], BaseSampler]] = {

@@ -38,7 +38,7 @@ from shares import Outcome, compare, plot, printed, ranks
 
 from optnas import UserError
 from optnas.run.files import load_study
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 from optnas.train import cores
 from optnas.train.training import possible_values
 

@@ -10,7 +10,7 @@ import typer
 
 from optnas.cli.app import app, err, out
 from optnas.cli.options import StorageOption, StudyArgument, StudyOption
-from optnas.run.storage import DEFAULT_STORAGE
+from optnas.storages.opening import DEFAULT_STORAGE
 
 __all__: list[str] = []
 

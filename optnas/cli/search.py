@@ -16,7 +16,7 @@ from optnas.cli.options import (
     WorkersPerGpuOption,
 )
 from optnas.errors import StorageError, UserError
-from optnas.run.storage import DEFAULT_STORAGE
+from optnas.storages.opening import DEFAULT_STORAGE
 
 __all__: list[str] = []
 

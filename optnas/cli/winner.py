@@ -9,7 +9,7 @@ import typer
 
 from optnas.cli.app import INTERRUPTED, app, out
 from optnas.cli.options import StorageOption
-from optnas.run.storage import DEFAULT_STORAGE
+from optnas.storages.opening import DEFAULT_STORAGE
 
 __all__: list[str] = []
 

@@ -1,11 +1,11 @@
-"""Formatting of numbers and time spans for people."""
+"""Formatting of numbers for people."""
 
 from __future__ import annotations
 
 import math
 import re
 
-__all__ = ["duration", "exact", "rounded", "share", "short"]
+__all__ = ["exact", "rounded", "share", "short"]
 
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -43,19 +43,6 @@ def share(value: float | None) -> str:
     ('0.613', '–')
     """
     return "–" if value is None else f"{value:.3f}"
-
-
-def duration(seconds: float | None) -> str:
-    """Format a time span as hours, minutes and seconds: 0:01:40.
-
-    >>> duration(100)
-    '0:01:40'
-    """
-    if seconds is None:
-        return "–"
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{left:02}"
 
 
 def rounded(text: str) -> str:

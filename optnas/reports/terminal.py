@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from optnas.reports.front_table import FrontTable, architecture_of, objective_names
-from optnas.reports.numbers import duration, exact, rounded, share, short
+from optnas.reports.numbers import exact, rounded, share, short
+from optnas.shown import duration
 from optnas.trials.lineage import promoted_by, promotes
 from optnas.trials.progress import Progress, front, sampler_share, worst_useful
 from optnas.trials.record import (

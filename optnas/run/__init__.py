@@ -1,1 +1,1 @@
-"""Running a study: study files, storages, workers, threads and GPUs."""
+"""Running a study: study files, workers, threads and GPUs."""

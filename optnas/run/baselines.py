@@ -11,8 +11,8 @@ from typing import Any
 import optuna
 
 from optnas.errors import UserError
-from optnas.run.lock import study_lock
 from optnas.space import Node, SpaceError, parse
+from optnas.storages.lock import study_lock
 from optnas.study import Study
 from optnas.trials.optuna_internals import storage_of
 from optnas.trials.record import ENQUEUED

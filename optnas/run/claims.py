@@ -17,7 +17,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from optnas.run.liveness import Worker, claim_on, is_dead
-from optnas.run.lock import study_lock
+from optnas.storages.lock import study_lock
 from optnas.trials.optuna_internals import cache_trials, id_of, new_trial, storage_of
 from optnas.trials.record import REASON, WORKER
 from optnas.trials.rungs import rungs_of

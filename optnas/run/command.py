@@ -16,16 +16,16 @@ from optnas.checkpoints.store import check_store
 from optnas.errors import DataWarning, UserError
 from optnas.reports.front_table import FrontTable
 from optnas.run.baselines import enqueue, params_of, without_known
-from optnas.run.database import rescuing
 from optnas.run.display import Display
 from optnas.run.files import load_study
 from optnas.run.gpus import fitting_workers, gpus_of
 from optnas.run.limits import Callbacks, Limits
 from optnas.run.local import run_here, run_processes
 from optnas.run.options import RunOptions
-from optnas.run.presence import study_is_there
 from optnas.run.resources import default_threads, default_workers
-from optnas.run.storage import NoStorage, default_artifacts, masked, open_storage
+from optnas.storages.database import rescuing
+from optnas.storages.opening import NoStorage, default_artifacts, masked, open_storage
+from optnas.storages.presence import study_is_there
 from optnas.study import Study
 from optnas.study_record import check_unchanged
 from optnas.train import default_device

@@ -9,7 +9,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from optnas.errors import UserError
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 
 __all__ = ["serve"]
 

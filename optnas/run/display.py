@@ -11,8 +11,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from optnas.errors import StorageError
-from optnas.reports.numbers import duration
 from optnas.reports.terminal import live_view
+from optnas.shown import duration
 from optnas.trials.progress import Progress
 from optnas.trials.record import REASON
 

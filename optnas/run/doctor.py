@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from optnas.errors import UserError
-from optnas.run.storage import NoStorage, masked, open_storage
+from optnas.storages.opening import NoStorage, masked, open_storage
 
 __all__ = ["examine"]
 

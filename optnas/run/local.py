@@ -22,8 +22,8 @@ from optnas.errors import StorageError, UserError
 from optnas.run.gpus import gpu_of
 from optnas.run.limits import Limits
 from optnas.run.process import FAILED, LOST
-from optnas.run.waiting import NOTICE
 from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
+from optnas.storages.waiting import NOTICE
 from optnas.study import Study
 from optnas.train import training_environment, use_threads
 

@@ -6,7 +6,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError, nearest
-from optnas.run.storage import masked, open_storage
+from optnas.storages.opening import masked, open_storage
 
 __all__ = ["all_studies", "find_study", "find_trial"]
 

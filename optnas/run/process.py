@@ -23,8 +23,8 @@ def main() -> int:
     from optnas.errors import DataWarning, StorageError, UserError
     from optnas.run.files import load_study
     from optnas.run.limits import Limits
-    from optnas.run.storage import NoStorage, open_storage
     from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
+    from optnas.storages.opening import NoStorage, open_storage
     from optnas.train import use_threads
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -86,7 +86,7 @@ class Study(_study.Study):
             UserError: If a study of that name has another space, other objectives or another training, or
                 was measured on another device, or if this device cannot measure a metric that is needed.
         """
-        from optnas.run.storage import open_storage
+        from optnas.storages.opening import open_storage
 
         self._opened = super().open(open_storage(storage) if isinstance(storage, str) else storage)
         return self._opened
@@ -103,7 +103,7 @@ class Study(_study.Study):
         """
         from optnas.reports.records import as_frame
         from optnas.run.lookup import find_study
-        from optnas.run.storage import DEFAULT_STORAGE
+        from optnas.storages.opening import DEFAULT_STORAGE
         from optnas.trials.progress import front
 
         found = self._opened if storage is None else None

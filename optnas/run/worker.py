@@ -18,7 +18,7 @@ from optnas.checkpoints.resume import remove_checkpoint
 from optnas.errors import StorageError
 from optnas.run.claims import Claims, NoTrial
 from optnas.run.liveness import Heartbeat
-from optnas.run.presence import study_is_there
+from optnas.storages.presence import study_is_there
 from optnas.study import Study
 from optnas.trials.enqueued import was_refused
 from optnas.trials.failure import kind_of

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optnas.reports.numbers import duration, short
+from optnas.reports.numbers import short
+from optnas.shown import duration
 
 __all__ = ["model_card", "over_seeds"]
 

@@ -26,7 +26,7 @@ from optnas import (
     tasks,
 )
 from optnas.measure.machine import processor
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 
 DIGITS = tasks.classification(data.digits())
 ON_THE_CPU = f"{processor()}, 1 thread, batch 1"

@@ -30,7 +30,7 @@ from optnas import (
 )
 from optnas.reports.records import as_record
 from optnas.reports.terminal import trial_view
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 from optnas.trials.lineage import lineage, promoted_by
 from optnas.trials.rungs import rungs_of
 

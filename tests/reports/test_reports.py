@@ -14,9 +14,10 @@ from rich.console import Console, RenderableType
 from optnas import UserError
 from optnas.reports.figures import front_figure, write_figure
 from optnas.reports.front_table import FrontTable
-from optnas.reports.numbers import duration, short
+from optnas.reports.numbers import short
 from optnas.reports.records import as_csv, as_record
 from optnas.reports.terminal import studies_view, trial_view
+from optnas.shown import duration
 from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON
 

@@ -15,8 +15,8 @@ from optuna.trial import TrialState
 
 from optnas.run.claims import Claims
 from optnas.run.files import load_study
-from optnas.run.storage import open_storage
 from optnas.run.worker import EveryTrialFailed, work
+from optnas.storages.opening import open_storage
 from tests.files import call, finish, quick_study, start
 
 

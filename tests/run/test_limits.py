@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas import Study, UserError, integer, maximize, minimize, ops
 from optnas.run.limits import Limits
 from optnas.run.options import seconds_of
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 from optnas.trials.progress import trials_since_front_moved
 from tests.files import REPOSITORY, assert_refused, call, quick_study
 

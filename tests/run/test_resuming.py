@@ -14,8 +14,8 @@ from rich.console import Console
 from optnas.run.command import run_command
 from optnas.run.files import load_study
 from optnas.run.options import RunOptions
-from optnas.run.storage import open_storage
 from optnas.run.worker import work
+from optnas.storages.opening import open_storage
 from optnas.trials.rungs import rungs_of
 from tests.files import call, finish, start
 from tests.watched import EPOCHS, STEPS, evaluations, steps, watched_study

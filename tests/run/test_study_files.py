@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 from optnas.trials.record import WORKER
 from tests.files import call, finish, quick_study, start
 

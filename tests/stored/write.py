@@ -21,7 +21,7 @@ import torch
 from sklearn.datasets import load_wine
 
 from optnas import Study, pruners
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 from optnas.winner.folder import load
 from tests.faults import Killed
 from tests.files import call

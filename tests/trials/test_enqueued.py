@@ -14,8 +14,8 @@ from rich.console import Console
 from optnas import Candidate, Study, Training, UserError, choose, integer, maximize, ops, real, repeat
 from optnas.reports.records import as_record
 from optnas.reports.terminal import trial_view
-from optnas.run.storage import open_storage
 from optnas.run.worker import work
+from optnas.storages.opening import open_storage
 from optnas.trials.progress import front
 
 evaluated: list[dict[str, Any]] = []

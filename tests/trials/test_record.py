@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 import optnas
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 from optnas.trials import record
 from optnas.trials.record import Attribute, StudyAttribute, SystemAttribute
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from optnas import Candidate, Study, Training, data, integer, maximize, minimize, ops, real, repeat, tasks
 from optnas.reports.terminal import live_view
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 from optnas.trials.progress import Progress
 from optnas.trials.record import AXES
 from optnas.trials.volume import hypervolume, settle_axes

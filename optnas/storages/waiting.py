@@ -13,7 +13,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from optnas.errors import StorageError
-from optnas.reports.numbers import duration
+from optnas.shown import duration
 
 __all__ = ["NOTICE", "Guard", "notice"]
 

@@ -13,7 +13,7 @@ from typing import Any
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
 from optnas.errors import StorageError
-from optnas.run.waiting import Guard, notice
+from optnas.storages.waiting import Guard, notice
 
 __all__ = ["Journal"]
 

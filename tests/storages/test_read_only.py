@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from optnas.run.files import load_study
-from optnas.run.storage import open_storage
 from optnas.run.worker import work
+from optnas.storages.opening import open_storage
 from tests.faults import full_disk
 from tests.files import assert_refused, call, quick_study, start
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from optnas import UserError
-from optnas.run.storage import default_artifacts, masked, open_storage
+from optnas.storages.opening import default_artifacts, masked, open_storage
 from tests.files import finish, quick_study, start
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import optuna
 import pytest
 
-from optnas.run.storage import open_storage
+from optnas.storages.opening import open_storage
 from tests.files import call, quick_study
 
 DELETE_STUDY = (
-    "import optuna; from optnas.run.storage import open_storage;"
+    "import optuna; from optnas.storages.opening import open_storage;"
     " optuna.delete_study(study_name='quick', storage=open_storage({url!r}))"
 )
 

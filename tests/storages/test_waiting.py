@@ -14,8 +14,8 @@ import optuna
 import pytest
 from typer.testing import Result
 
-from optnas.run import waiting
-from optnas.run.storage import open_storage
+from optnas.storages import waiting
+from optnas.storages.opening import open_storage
 from tests.files import call, quick_study
 
 SQLITE, JOURNAL = "sqlite:///optnas.db", "a.log"
@@ -51,7 +51,7 @@ class Trouble:
 def run_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
     """Return a function that runs ten trials, with trouble from the third on."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("optnas.run.storage._BUSY_SECONDS", 0)
+    monkeypatch.setattr("optnas.storages.opening._BUSY_SECONDS", 0)
     monkeypatch.setattr(waiting, "_QUIET_SECONDS", 0.0)
     file = quick_study(tmp_path)
     text = file.read_text().replace(

@@ -12,8 +12,8 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import text
 
-from optnas.run.database import Database
-from optnas.run.storage import sqlite_file
+from optnas.storages.database import Database
+from optnas.storages.opening import sqlite_file
 from optnas.trials.optuna_internals import backend_of
 
 __all__ = ["study_lock"]

@@ -14,7 +14,7 @@ import optuna
 from optuna.storages import RDBStorage
 
 from optnas.errors import StorageError
-from optnas.run.waiting import Guard
+from optnas.storages.waiting import Guard
 from optnas.trials.optuna_internals import RDB_OPERATIONS, backend_of, storage_of
 
 __all__ = ["Database", "rescuing"]

@@ -16,10 +16,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from optnas.errors import StorageError, UserError
-from optnas.run.database import Database
-from optnas.run.journal import Journal
-from optnas.run.read_only import read_only
-from optnas.run.waiting import Guard
+from optnas.storages.database import Database
+from optnas.storages.journal import Journal
+from optnas.storages.read_only import read_only
+from optnas.storages.waiting import Guard
 
 __all__ = ["DEFAULT_STORAGE", "NoStorage", "default_artifacts", "masked", "open_storage", "sqlite_file"]
 

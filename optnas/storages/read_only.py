@@ -7,7 +7,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from optnas.run.database import Database
+from optnas.storages.database import Database
 
 __all__ = ["read_only"]
 
