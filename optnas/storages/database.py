@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 
 from optnas.errors import StorageError
+from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard
-from optnas.trials.optuna_internals import RDB_OPERATIONS, backend_of, storage_of
+from optnas.trials.optuna_internals import backend_of, create_once, storage_of
 
 __all__ = ["Database", "rescuing"]
 
 
-class Database(RDBStorage):
+@guarded
+class Database(Guarded, RDBStorage):
     """Optuna's ``RDBStorage``, each operation of which goes through a :class:`Guard`.
 
     Args:
@@ -32,11 +34,11 @@ class Database(RDBStorage):
 
     def __init__(self, url: str, name: str, path: Path | None, **options: Any) -> None:
         self.path = path
-        self.guard = Guard(name, self._check)
+        Guarded.__init__(self, Guard(name, self._check))
         # Removed when the storage is.
         self.copies: tempfile.TemporaryDirectory[str] | None = None
         self._files: dict[Path, tuple[int, int]] = {}
-        super().__init__(url, **options)
+        RDBStorage.__init__(self, url, **options)
         if path is not None:
             self._remember(path)
 
@@ -44,6 +46,15 @@ class Database(RDBStorage):
     def is_gone(self) -> bool:
         """Whether a file of the database was deleted or replaced since it was opened."""
         return any(_identity(file) != before for file, before in self._files.items())
+
+    def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
+        return create_once(self, study_id, template_trial)
+
+    def after_operation(self) -> None:
+        """See :class:`Guarded`."""
+        if self.path is not None:
+            # There as long as any process has the database open, as this one has from now on.
+            self._remember(Path(f"{self.path}-wal"))
 
     def _check(self) -> None:
         """Raise ``StorageError`` if a file was deleted or replaced: SQLite would go on in the old one."""
@@ -65,22 +76,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def operation(self: Database, *args: Any, **kwargs: Any) -> Any:
-        result = self.guard(method, self, *args, **kwargs)
-        if self.path is not None:
-            # There as long as any process has the database open, as this one has from now on.
-            self._remember(Path(f"{self.path}-wal"))
-        return result
-
-    return operation
-
-
-for _name in RDB_OPERATIONS:
-    setattr(Database, _name, _guarded(getattr(RDBStorage, _name)))
 
 
 @contextmanager

@@ -10,17 +10,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
 from optnas.errors import StorageError
+from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard, notice
 
-__all__ = ["Journal"]
+__all__ = ["GuardedJournal", "Journal"]
 
 # What every record of Optuna's journal begins with.
 _BEGINNING = b'{"op_code":'
 _COMPARED_BYTES = 256
 _WRITING_SECONDS = 0.2
+
+
+@guarded
+class GuardedJournal(Guarded, JournalStorage):
+    """Optuna's ``JournalStorage``, each operation of which goes through a :class:`Guard`.
+
+    Args:
+        backend: Where its records are.
+        guard: The guard.
+    """
+
+    def __init__(self, backend: BaseJournalBackend, guard: Guard) -> None:
+        Guarded.__init__(self, guard)
+        self.backend = backend
+        guard(JournalStorage.__init__, self, backend)
 
 
 class Journal(BaseJournalBackend):

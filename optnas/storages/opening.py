@@ -10,14 +10,14 @@ from typing import Any
 
 from filelock import FileLock
 from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from optnas.errors import StorageError, UserError
 from optnas.storages.database import Database
-from optnas.storages.journal import Journal
+from optnas.storages.journal import GuardedJournal, Journal
 from optnas.storages.read_only import read_only
 from optnas.storages.waiting import Guard
 
@@ -32,7 +32,7 @@ class NoStorage(UserError):
 
 # How long SQLite itself waits for others to finish writing, which takes milliseconds. Ctrl-C has no effect
 # meanwhile; a guard waits on.
-_BUSY_SECONDS = 5
+_BUSY_SECONDS = 2
 _CONNECT_SECONDS = 10
 
 
@@ -53,7 +53,8 @@ def open_storage(url: str, *, create: bool = True, reading: bool = False) -> Bas
     """
     if url.endswith(".log") and "://" not in url:
         _check_file(Path(url), create and not reading)
-        return JournalStorage(Journal(Path(url)))
+        journal = Journal(Path(url))
+        return GuardedJournal(journal, journal.guard)
     try:
         parsed = make_url(url)
     except ArgumentError:

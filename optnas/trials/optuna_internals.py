@@ -11,16 +11,19 @@ from abc import abstractmethod
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
+from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore
 
 __all__ = [
-    "RDB_OPERATIONS",
+    "OPERATIONS",
+    "TRIAL_WRITES",
     "ArtifactStore",
     "StudyView",
     "backend_of",
@@ -28,6 +31,7 @@ __all__ = [
     "cached_trials",
     "call_back",
     "completed_with",
+    "create_once",
     "fix_params",
     "fixed_params",
     "frozen",
@@ -42,15 +46,29 @@ __all__ = [
 ]
 
 
-RDB_OPERATIONS = (
-    *sorted(name for name in BaseStorage.__abstractmethods__),
-    "get_best_trial",
+OPERATIONS = (
+    *sorted(
+        name
+        for name, method in vars(BaseStorage).items()
+        if callable(method) and not name.startswith("_")
+        if name not in ("remove_session", "check_trial_is_updatable")
+    ),
     "_create_new_trial",
     "_get_best_trial_id",
     "_get_trials",
     "_set_trial_param",
 )
-"""Names of the methods of Optuna's ``RDBStorage`` that it and its cache call, each one transaction."""
+"""Names of the methods of Optuna's storages that it and its cache call, each one transaction."""
+
+TRIAL_WRITES = (
+    "set_trial_intermediate_value",
+    "set_trial_param",
+    "set_trial_state_values",
+    "set_trial_system_attr",
+    "set_trial_user_attr",
+    "_set_trial_param",
+)
+"""Those that write to one trial, whose id comes first."""
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -105,6 +123,18 @@ def frozen(trial: Trial) -> FrozenTrial:
 def latest(trial: Trial) -> FrozenTrial:
     """Return a running trial's record with everything written to it, as ``trial.should_prune`` reads it."""
     return trial._get_latest_trial()
+
+
+def create_once(storage: RDBStorage, study_id: int, template: FrozenTrial | None) -> FrozenTrial:
+    """Create a trial as ``RDBStorage`` does, but without its five attempts: each might create another one."""
+    with _create_scoped_session(storage.scoped_session) as session:
+        # Locks the study's row while the trial's number is counted.
+        models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
+        created = storage._get_prepared_new_trial(study_id, template, session)
+        trial = create_trial(state=TrialState.RUNNING) if template is None else copy.deepcopy(template)
+        trial.number, trial._trial_id = int(created.number), int(created.trial_id)
+        trial.datetime_start = created.datetime_start
+        return trial
 
 
 def new_trial(study: Study, template: FrozenTrial) -> int:

@@ -21,7 +21,7 @@ def test_sqlite_is_opened_for_several_processes(tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path}/a.db")
     with storage.engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
-        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 5_000
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 2_000
 
 
 def test_a_journal_file_is_a_storage(tmp_path: Path) -> None:

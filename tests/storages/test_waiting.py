@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import resource
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typer.testing import Result
 
 from optnas.storages import waiting
 from optnas.storages.opening import open_storage
+from optnas.trials.optuna_internals import storage_of
 from tests.files import call, quick_study
 
 SQLITE, JOURNAL = "sqlite:///optnas.db", "a.log"
@@ -127,3 +129,34 @@ def test_ctrl_c_ends_the_waiting(kind: str, url: str, said: str, run_with: Calla
     assert result.exit_code == 130, result.output
     assert "Run the same command to go on" in result.output
     assert "Traceback" not in result.output
+
+
+def test_who_is_impatient_does_without_a_storage_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("optnas.storages.opening._BUSY_SECONDS", 0)
+    monkeypatch.setattr(waiting, "_IMPATIENT_SECONDS", 0.1)
+    study = optuna.create_study(storage=open_storage(SQLITE))
+    storage = storage_of(study)
+    assert waiting.last_outage(storage) == 0.0
+    trouble = Trouble("locked", SQLITE)
+    trouble.begin()
+    began = waiting.now()
+    with waiting.impatient(storage), pytest.raises(waiting.StorageAway, match="is locked by another"):
+        study.ask()
+    assert began < waiting.last_outage(storage) < waiting.now()
+    assert waiting.waiting_for(storage) is None
+
+    # Another thread waits as long as it takes; who is impatient knows without an attempt of its own.
+    other = threading.Thread(target=study.ask)
+    other.start()
+    while waiting.waiting_for(storage) is None:
+        time.sleep(0.01)
+    with waiting.impatient(storage), pytest.raises(waiting.StorageAway, match="is locked by another"):
+        study.set_user_attr("a", 1)
+    trouble.end()
+    other.join()
+    with waiting.impatient(storage):
+        study.set_user_attr("a", 1)
+    assert len(study.trials) == 1

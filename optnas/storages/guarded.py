@@ -1,0 +1,128 @@
+"""Guarding of every operation of an Optuna storage: it waits, is fenced, and may be tried again."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.storages.waiting import Guard
+from optnas.trials.optuna_internals import OPERATIONS, TRIAL_WRITES, id_of
+
+__all__ = ["Guarded", "guarded"]
+
+_Storage = TypeVar("_Storage", bound=type[BaseStorage])
+
+
+class Unfenced(threading.local):
+    """Whether this thread writes to fenced trials."""
+
+    here = False
+
+
+class Guarded:
+    """What the operations of a guarded storage go by.
+
+    Attributes:
+        guard: Runs each operation.
+        fences: For trials that are fenced: what is called before each write to them.
+        unfenced: Whether this thread passes them.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.fences: dict[int, Callable[[], None]] = {}
+        self.unfenced = Unfenced()
+
+    def after_operation(self) -> None:
+        """Called after each operation that succeeded."""
+
+
+def guarded(storage: _Storage) -> _Storage:
+    """Class decorator: let each operation of an Optuna storage go through its :class:`Guard`.
+
+    Each is one transaction, or one record of a journal. One that is tried again after an error may have been
+    done nevertheless, if only the answer was lost; then it is not done twice.
+    """
+    for name in OPERATIONS:
+        method = getattr(storage, name, None)
+        if method is not None:
+            setattr(storage, name, _guarded(name, method))
+    return storage
+
+
+def _guarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    done_before = _DONE_BEFORE.get(name)
+
+    @functools.wraps(method)
+    def operation(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.guard.is_inside:
+            return method(self, *args, **kwargs)
+
+        def attempt() -> Any:
+            if name in TRIAL_WRITES and not self.unfenced.here:
+                fence = self.fences.get(args[0] if args else kwargs["trial_id"])
+                if fence is not None:
+                    fence()
+            if self.guard.retries and done_before is not None:
+                done = done_before(self, *args, **kwargs)
+                if done is not None:
+                    return done
+            return method(self, *args, **kwargs)
+
+        result = self.guard(attempt)
+        self.after_operation()
+        return result
+
+    return operation
+
+
+def _trial_there(
+    storage: BaseStorage, study_id: int, template_trial: FrozenTrial | None = None
+) -> FrozenTrial | None:
+    """Return the trial of a template if it was created already.
+
+    The template of a claim has a token in it, and that of an enqueued trial its parameters; of trials with
+    neither, one too many may be created.
+    """
+    if template_trial is None or not (template_trial.user_attrs or template_trial.system_attrs):
+        return None
+    for trial in reversed(storage.get_all_trials(study_id, deepcopy=False)):
+        if (
+            trial.state == template_trial.state
+            and trial.user_attrs == template_trial.user_attrs
+            and trial.system_attrs == template_trial.system_attrs
+        ):
+            return trial
+    return None
+
+
+def _trial_id_there(
+    storage: BaseStorage, study_id: int, template_trial: FrozenTrial | None = None
+) -> int | None:
+    trial = _trial_there(storage, study_id, template_trial)
+    return None if trial is None else id_of(trial)
+
+
+def _state_there(
+    storage: BaseStorage, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+) -> bool | None:
+    """Return whether a trial has a state and values already; ``None`` if it has others.
+
+    A trial that is to run, and runs now, was set so by the attempt before: others claim it first.
+    """
+    trial = storage.get_trial(trial_id)
+    same = trial.state == state and (values is None or list(trial.values or ()) == list(values))
+    return True if same else None
+
+
+_DONE_BEFORE: dict[str, Callable[..., Any]] = {
+    "create_new_trial": _trial_id_there,
+    "_create_new_trial": _trial_there,
+    "set_trial_state_values": _state_there,
+}
+"""For operations that may not be done twice: returns what the attempt before did, ``None`` if nothing."""
