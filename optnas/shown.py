@@ -1,8 +1,191 @@
-"""Texts that people read: time spans."""
+"""Texts that people read: nothing in them steers the terminal, is markup, or holds a password."""
 
 from __future__ import annotations
 
-__all__ = ["duration"]
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+__all__ = ["console", "duration", "hidden", "masked", "masked_url", "note", "one_line", "plain", "write"]
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# One character for each, so that what is styled stays where it is.
+_VISIBLE = {
+    **{code: chr(0x2400 + code) for code in range(0x20)},
+    0x7F: "\N{SYMBOL FOR DELETE}",
+    # C1 controls, marks and overrides of the direction of writing, separators of lines, halves of
+    # surrogate pairs, which no terminal can be sent, and invisible tags.
+    **dict.fromkeys(
+        [
+            *range(0x80, 0xA0),
+            0x061C,
+            *range(0x200E, 0x2010),
+            *range(0x2028, 0x202F),
+            *range(0x2066, 0x206A),
+            0xFEFF,
+            *range(0xFFF9, 0xFFFC),
+            *range(0xE0000, 0xE0080),
+        ],
+        _REPLACEMENT,
+    ),
+    **dict.fromkeys(range(0xD800, 0xE000), _REPLACEMENT),
+}
+_IN_LINES = {code: shown for code, shown in _VISIBLE.items() if chr(code) not in "\n\t"}
+
+_HIDDEN = "***"
+_SECRET = (
+    r"(?:pass(?:word|wd|phrase|code|file)|pwd|secret|(?:api|access)[_-]?key"
+    r"|(?:access|auth|session)[_-]?token)"
+)
+_QUERY = re.compile(rf"(?i)((?:^|[?&;,\s'\"({{])[\w.-]*{_SECRET}=)('[^']*'|\"[^\"]*\"|[^&;,\s'\")}}]+)")
+# Up to the last @ of the word: a password may hold any character, and a host has none of them.
+_USERINFO = re.compile(r"((?:\w:/{1,9}|\w//|://)[^\s:/@\[]{0,99}:)\S{1,999}(@)")
+# As SQLAlchemy takes it, where the host is missing: a port that is no number.
+_NO_HOST = re.compile(r"(\w://[^\s:/@\[]{0,99}:)(?!\d*(?:[\s/?,;.'\")]|$)|\*\*\*@)[^\s/?'\"]+()")
+# The whole of what was given as a URL.
+_LOOSE_USERINFO = re.compile(
+    r"^([\w+.-]+:/+[^:/@]*:|(?![\w+.-]+:/)(?:[\w+.-]+(?://|:))?[^:/@]*:).*(@)", re.DOTALL
+)
+
+
+def plain(text: str, *, lines: bool = False) -> str:
+    r"""Replace each character that steers a terminal by one that is seen.
+
+    Those are control characters, overrides of the direction of writing and the like. Line feeds and tabs
+    stay with ``lines``.
+
+    >>> plain("\x1b[2Jdigits\n")
+    '␛[2Jdigits␊'
+    """
+    return text if text.isprintable() else text.translate(_IN_LINES if lines else _VISIBLE)
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, without control characters and passwords."""
+    return plain(masked(" ".join(line.strip() for line in text.splitlines() if line.strip())))
+
+
+def masked(text: str) -> str:
+    """Replace passwords by ``***``: those of URLs, and those that are named, as in ``password=…``.
+
+    >>> masked("no host in postgresql://me:s3cret@/studies?sslpassword=s3cret")
+    'no host in postgresql://me:***@/studies?sslpassword=***'
+    """
+    found = _masked(text)
+    if "%" in found:
+        decoded = _decoded(found)
+        without = _masked(decoded)
+        return without if without != decoded else found
+    return found
+
+
+def _masked(text: str) -> str:
+    if ":" in text or "//" in text:
+        text = _USERINFO.sub(rf"\1{_HIDDEN}\2", text)
+        text = _NO_HOST.sub(rf"\1{_HIDDEN}", text)
+    return _QUERY.sub(rf"\1{_HIDDEN}", text) if "=" in text else text
+
+
+def _decoded(text: str) -> str:
+    for _ in range(3):
+        text = unquote(text)
+    return text
+
+
+def masked_url(url: str) -> str:
+    """Return what was given as a storage's URL, perhaps mistyped, on one line and without its password.
+
+    >>> masked_url("postgresql:me:s3cret@host/studies")
+    'postgresql:me:***@host/studies'
+    """
+    if _is_file(url):
+        return plain(url if "?" not in url else masked(url))
+    loose = _LOOSE_USERINFO.sub(rf"\1{_HIDDEN}\2", url)
+    if loose == url and "%" in url and (decoded := _decoded(url)) != url:
+        masks = _LOOSE_USERINFO.sub(rf"\1{_HIDDEN}\2", decoded)
+        loose = url if masks == decoded else masks
+    return plain(masked(loose))
+
+
+def hidden(text: str, url: str) -> str:
+    """Return a driver's message about a URL without any part of the URL's passwords."""
+    for secret in sorted(_secrets(url), key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    return masked(text)
+
+
+def _secrets(url: str) -> set[str]:
+    """Return the passwords in a URL: as written, decoded, and in the parts a parser may make of them."""
+    found: set[str] = set()
+    for each in {url, _decoded(url)}:
+        found |= {match[2] for match in _QUERY.finditer(each)}
+        match = None if _is_file(url) else _LOOSE_USERINFO.search(each) or _NO_HOST.search(each)
+        if match is not None:
+            found.add(each[match.end(1) : match.start(2) if match[2] else match.end()])
+    parts = {part for secret in found for cut in ("[@]", "[@:/?#&=]") for part in re.split(cut, secret)}
+    parts = found | {part for part in parts if len(part) > 2}
+    return (parts | {unquote(part) for part in parts}) - {"", _HIDDEN}
+
+
+def _is_file(url: str) -> bool:
+    return url.startswith("sqlite:") or ("://" not in url and url.endswith(".log"))
+
+
+class _Console(Console):
+    """Console that takes texts of strangers: what they hold is neither markup nor an instruction."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return _shown(super().render_str(text, **options))
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        if isinstance(renderable, str):
+            renderable = Text(renderable)
+        if isinstance(renderable, Text):
+            renderable = _shown(renderable)
+        for segment in super().render(renderable, options):
+            # What the console itself sends the terminal is marked as such.
+            yield segment if segment.control else segment._replace(text=plain(segment.text, lines=True))
+
+
+def _shown(text: Text) -> Text:
+    """Return a text that is laid out as it will be seen, with its styles."""
+    raw = text.plain
+    without = masked(raw)
+    if without != raw:
+        return Text(plain(without, lines=True), text.style, overflow=text.overflow, no_wrap=text.no_wrap)
+    seen = plain(raw, lines=True)
+    if seen == raw:
+        return text
+    text = text.copy()
+    text.plain = seen
+    return text
+
+
+def console(*, stderr: bool = False, **options: Any) -> Console:
+    """Return a console that prints texts as they are: no markup, no emoji codes, no escape sequences.
+
+    Args:
+        stderr: Whether it writes to standard error.
+        options: Further arguments of rich's ``Console``.
+    """
+    return _Console(stderr=stderr, markup=False, emoji=False, highlight=False, **options)
+
+
+def note(message: str) -> None:
+    """Print a message as one line on standard error."""
+    print(one_line(message), file=sys.stderr, flush=True)
+
+
+def write(data: str) -> None:
+    """Write JSON or CSV, for other programs, to standard output."""
+    sys.stdout.write(plain(data, lines=True))
+    sys.stdout.flush()
 
 
 def duration(seconds: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -16,6 +15,7 @@ from optnas.declaration import Declaration
 from optnas.errors import UserError
 from optnas.pruners import make_pruner
 from optnas.samplers import make_sampler
+from optnas.shown import note
 from optnas.space import Node, OpError, SpaceError, UncountableError
 from optnas.space.own_ops import changed_ops, own_ops
 from optnas.study_domain import StudyDomain
@@ -168,10 +168,9 @@ class Study(Declaration):
         if broken:
             never = [repr(name) for name, count in broken.items() if count == built]
             which = " nor ".join(never) or "all of " + ", ".join(map(repr, sorted(broken)))
-            print(
+            note(
                 f"note: none of {built} random architectures of study {self.name!r} keeps {which}:"
                 " trials that break a constraint are not trained",
-                file=sys.stderr,
             )
             return
         for reason, _ in reasons.most_common(1):
@@ -186,11 +185,10 @@ class Study(Declaration):
                 for trial in study.get_trials(deepcopy=False)
                 if trial.state.is_finished()
             )
-            print(
+            note(
                 f"note: the op {name!r} changed since study {self.name!r} was last run:"
                 f" {made} {'trial was' if made == 1 else 'trials were'} made with an earlier one."
                 " They stay, and the new one is trained anew.",
-                file=sys.stderr,
             )
         if now and before != now:
             STUDY_OPS.put(study, {**(before or {}), **now})

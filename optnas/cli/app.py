@@ -6,27 +6,39 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.text import Text
 from typer.core import TyperGroup
 
 from optnas.errors import UserError
+from optnas.shown import console, one_line
 
 __all__ = ["INTERRUPTED", "RUN_ERROR", "app", "err", "out", "say"]
 
 USER_ERROR, RUN_ERROR, INTERRUPTED = 2, 1, 130
 
-out = Console()
-err = Console(stderr=True)
+# Of click, which some versions of typer bring along.
+_UsageError: Any = typer.BadParameter.__base__
+
+out = console()
+err = console(stderr=True)
 
 
 class _Commands(TyperGroup):
     """Commands whose errors are one line that says what to do."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().make_context(*args, **kwargs)
+        except _UsageError as error:
+            raise _shown(error) from None
 
     def invoke(self, ctx: Any) -> Any:
         from optnas.space.errors import SpaceError
 
         try:
             return super().invoke(ctx)
+        except _UsageError as error:
+            raise _shown(error) from None
         except (UserError, SpaceError) as error:
             say(error)
             ctx.exit(USER_ERROR)
@@ -43,15 +55,14 @@ class _Commands(TyperGroup):
         return list(self.commands)  # in the order they are added, which is that of the work
 
 
+def _shown(error: Any) -> Any:
+    error.message = one_line(error.message)
+    return error
+
+
 def say(error: BaseException) -> None:
     """Print an error as one line."""
-    err.print("[bold red]error:[/]", _one_line(error), soft_wrap=True, highlight=False, markup=True)
-
-
-def _one_line(error: BaseException) -> str:
-    from rich.markup import escape
-
-    return escape(" ".join(str(error).split()))
+    err.print(Text.assemble(("error:", "bold red"), " ", one_line(str(error))), soft_wrap=True)
 
 
 app = typer.Typer(
@@ -68,7 +79,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        out.print(f"optnas {version('optnas')}", highlight=False)
+        out.print(f"optnas {version('optnas')}")
         raise typer.Exit
 
 

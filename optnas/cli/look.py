@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from optnas.cli.app import app, err, out
 from optnas.cli.options import StorageOption, StudyArgument, StudyOption
+from optnas.shown import write
 from optnas.storages.opening import DEFAULT_STORAGE
 
 __all__: list[str] = []
@@ -62,11 +62,11 @@ def pareto(
         from optnas.reports.figures import front_figure, write_figure
 
         write_figure(front_figure(found), plot)
-        err.print(f"Wrote {plot}", highlight=False)
+        err.print(f"Wrote {plot}")
     if as_json:
-        print(json.dumps([records.as_record(found, trial) for trial in best], indent=2))
+        write(records.as_json([records.as_record(found, trial) for trial in best]))
     elif as_csv:
-        print(records.as_csv(found, best), end="")
+        write(records.as_csv(found, best))
     elif best:
         out.print(FrontTable(found, best))
     else:
@@ -94,7 +94,7 @@ def show(
     found = find_study(storage, study)
     frozen = find_trial(found, trial)
     if as_json:
-        print(json.dumps(records.as_record(found, frozen), indent=2))
+        write(records.as_json(records.as_record(found, frozen)))
     else:
         out.print(terminal.trial_view(found, frozen))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typer
+from rich.text import Text
 
 from optnas.cli.app import RUN_ERROR, app, out
 from optnas.cli.options import StorageOption
@@ -21,13 +22,11 @@ def doctor(storage: StorageOption = DEFAULT_STORAGE) -> None:
 
       optnas doctor --storage postgresql+psycopg://user:password@host/database
     """
-    from rich.markup import escape
-
     from optnas.run.doctor import examine
 
     found = examine(storage)
     for what, answer, well in found:
-        mark = "[green]✓[/]" if well else "[red]✗[/]"
-        out.print(f"{mark} {what:<17} {escape(answer)}", highlight=False, soft_wrap=True)
+        mark = ("✓", "green") if well else ("✗", "red")
+        out.print(Text.assemble(mark, f" {what:<17} {answer}"), soft_wrap=True)
     if not all(well for _, _, well in found):
         raise typer.Exit(RUN_ERROR)

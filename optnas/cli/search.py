@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from optnas.cli.app import INTERRUPTED, RUN_ERROR, app, out, say
 from optnas.cli.options import (
@@ -45,7 +46,8 @@ def init(
     if not path.parent.is_dir():
         raise UserError(f"the folder {path.parent} does not exist: make it first")
     path.write_text(study_file(kind, path), encoding="utf-8")
-    out.print(f"Wrote {path}. Run it: [bold]optnas run {path} --trials 40[/]", highlight=False)
+    command = (f"optnas run {path} --trials 40", "bold")
+    out.print(Text.assemble(f"Wrote {path}. Run it: ", command))
 
 
 @app.command()

@@ -28,7 +28,7 @@ def print_columns(table: Tabular, file: str, console: Console) -> None:
     if told:
         console.print("", *(Text(f"- {note}") for note in told), sep="\n")
     if target is None:
-        console.print("\nSay which column to predict: --target COLUMN", highlight=False)
+        console.print("\nSay which column to predict: --target COLUMN")
         return
     if table.refused:
         console.print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from optnas.errors import UserError
 from optnas.pareto.scale import is_wide
 from optnas.reports.front_table import objective_names
 from optnas.reports.numbers import rounded, short
+from optnas.shown import plain
 from optnas.trials.progress import front, front_of
 from optnas.trials.record import ARCHITECTURE
 
@@ -64,7 +66,8 @@ def front_figure(study: optuna.Study) -> Figure:
         height=_TOP + rows * _PANEL + _BOTTOM,
         margin={"l": 80, "r": 30, "t": _TOP, "b": _BOTTOM},
         title={
-            "text": f"{study.study_name}: {len(complete)} trained architecture{'s' * (len(complete) > 1)}",
+            "text": f"{_text(study.study_name)}: {len(complete)} trained"
+            f" architecture{'s' * (len(complete) > 1)}",
             "yref": "container",
             "y": 1,
             "yanchor": "top",
@@ -105,7 +108,7 @@ def _draw_pair(figure: Figure, study: optuna.Study, complete: list[FrozenTrial],
         )
     name = "Pareto front" if pair else "front of the two alone"
     figure.add_scatter(**_points(study, alone, x), name=name, **steps, **first, **place)
-    names = objective_names(study)
+    names = [_text(name) for name in objective_names(study)]
     figure.update_xaxes(title={"text": names[x], "standoff": 8}, **_axis(study, complete, x), **place)
     figure.update_yaxes(
         title={"text": names[0] if column == 0 else None}, **_axis(study, complete, 0), **place
@@ -124,7 +127,7 @@ def _axis(study: optuna.Study, trials: list[FrozenTrial], index: int) -> dict[st
 
 
 def _points(study: optuna.Study, trials: list[FrozenTrial], x: int) -> dict[str, Any]:
-    names = objective_names(study)
+    names = [_text(name) for name in objective_names(study)]
     return {
         "x": [trial.values[x] for trial in trials],
         "y": [trial.values[0] for trial in trials],
@@ -139,10 +142,14 @@ def _points(study: optuna.Study, trials: list[FrozenTrial], x: int) -> dict[str,
 
 
 def _wrapped(text: str, width: int = 70) -> str:
-    from html import escape
     from textwrap import wrap
 
-    return "<br>".join(escape(line) for line in wrap(text, width))
+    return "<br>".join(_text(line) for line in wrap(text, width))
+
+
+def _text(text: str) -> str:
+    """Return a text that plotly shows as it is: it takes some tags of HTML for markup."""
+    return html.escape(plain(text))
 
 
 def write_figure(figure: Figure, path: Path) -> None:

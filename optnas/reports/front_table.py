@@ -16,6 +16,7 @@ from rich.text import Text
 
 from optnas.cost import COSTS as EXACT
 from optnas.reports.numbers import rounded, short
+from optnas.shown import plain
 from optnas.trials.record import ARCHITECTURE, COSTS
 
 __all__ = ["FrontTable", "architecture_of", "objective_names"]
@@ -36,7 +37,7 @@ def objective_names(study: optuna.Study) -> list[str]:
 def architecture_of(trial: FrozenTrial) -> str:
     """Return a trial's architecture for people, with rounded numbers; its parameters if it has none."""
     text = ARCHITECTURE.of(trial) or ", ".join(f"{name}={value}" for name, value in trial.params.items())
-    return rounded(text)
+    return plain(rounded(text))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,8 @@ class _Column:
         """The name, on two lines if it has dots: so more columns fit."""
         dots = [i + 1 for i, letter in enumerate(self.name) if letter == "."]
         split = min(dots, key=lambda i: max(i, len(self.name) - i), default=0)
-        return f"{self.name[:split]}\n{self.name[split:]}" if split else self.name
+        name = plain(self.name)
+        return f"{name[:split]}\n{name[split:]}" if split else name
 
     @property
     def cells(self) -> list[str]:
@@ -64,7 +66,7 @@ class _Column:
             return "–"
         if self.kind == "measure":
             return short(value)
-        text = f"{value:.4g}" if isinstance(value, float) else rounded(str(value))
+        text = f"{value:.4g}" if isinstance(value, float) else plain(rounded(str(value)))
         return text if self.kind == "text" or len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
     @property
@@ -155,7 +157,7 @@ class FrontTable:
             what = "one more differs" if left_out == 1 else f"{left_out} more differ"
             lines.append(f"{what}: --csv and optnas show TRIAL have all, a wider terminal has more")
         if equal and self.trials:
-            told = ", ".join(f"{column.name}={column.said(column.values[0])}" for column in equal)
+            told = ", ".join(f"{plain(column.name)}={column.said(column.values[0])}" for column in equal)
             lines.append(f"{'the same in all' if len(texts) > 1 else 'with'}: {told}")
         if len(set(texts)) == 1:
             lines.append(f"architecture: {texts[0]}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -28,7 +30,7 @@ from optnas.trials.record import (
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["as_csv", "as_frame", "as_record"]
+__all__ = ["as_csv", "as_frame", "as_json", "as_record"]
 
 _SOMETIMES: tuple[Attribute[Any], ...] = (
     REASON,
@@ -57,6 +59,20 @@ def as_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
         "metrics": METRICS.get(trial, {}),
         **{known.name: known.of(trial) for known in _SOMETIMES if known.of(trial) is not None},
     }
+
+
+def as_json(record: Any) -> str:
+    """Return a record, or a list of them, as JSON, which has no infinite numbers: they become null."""
+    # Of the control characters, the one that JSON does not escape by itself.
+    return json.dumps(_finite(record), indent=2).replace("\x7f", "\\u007f") + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_csv(study: optuna.Study, trials: list[FrozenTrial]) -> str:

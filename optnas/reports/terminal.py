@@ -14,7 +14,7 @@ from rich.text import Text
 
 from optnas.reports.front_table import FrontTable, architecture_of, objective_names
 from optnas.reports.numbers import exact, rounded, share, short
-from optnas.shown import duration
+from optnas.shown import duration, one_line, plain
 from optnas.trials.lineage import promoted_by, promotes
 from optnas.trials.progress import Progress, front, sampler_share, worst_useful
 from optnas.trials.record import (
@@ -49,10 +49,10 @@ def live_view(
     bar.add_column(max_width=36)
     bar.add_row(
         ProgressBar(progress.total, min(progress.finished, progress.total)),
-        f"[bold]{progress.finished}[/]/{progress.total} trials",
-        f"[green]{progress.complete} complete[/]",
-        f"[yellow]{progress.pruned} pruned[/]",
-        f"[{'red' if progress.failed else 'dim'}]{progress.failed} failed[/]",
+        Text.assemble((f"{progress.finished}", "bold"), f"/{progress.total} trials"),
+        Text(f"{progress.complete} complete", style="green"),
+        Text(f"{progress.pruned} pruned", style="yellow"),
+        Text(f"{progress.failed} failed", style="red" if progress.failed else "dim"),
         f"{progress.running} running",
     )
     facts = Text.assemble(
@@ -61,7 +61,7 @@ def live_view(
         (share(progress.hypervolume), "bold"),
         "" if progress.sampler_share is None else f"   sampler {progress.sampler_share:.0%}",
     )
-    parts: list[RenderableType] = [Text(title, style="bold cyan"), bar, facts]
+    parts: list[RenderableType] = [Text(plain(title), style="bold cyan"), bar, facts]
     if progress.last_failure is not None:
         parts.append(_failure_view(*progress.last_failure))
     if progress.front:
@@ -71,7 +71,7 @@ def live_view(
 
 def _failure_view(trial: FrozenTrial, reason: str, times: int) -> Text:
     often = "" if times == 1 else f" {times} times"
-    said = f"failed{often}, last trial {trial.number}: {reason}   (optnas show {trial.number})"
+    said = f"failed{often}, last trial {trial.number}: {one_line(reason)}   (optnas show {trial.number})"
     return Text(said, style="red", overflow="fold")
 
 
@@ -94,7 +94,7 @@ def _study_view(study: optuna.Study) -> Iterator[RenderableType]:
     ]
     best, spent = front(study, trials), sampler_share(trials)
     took = [] if spent is None else [f"sampler {spent:.0%} of the time"]
-    yield Text(study.study_name, style="bold")
+    yield Text(plain(study.study_name), style="bold")
     yield Text("  " + "   ".join(counts))
     yield Text(
         "  "
@@ -116,7 +116,7 @@ def _best_values(study: optuna.Study, trials: list[FrozenTrial]) -> Table:
         of_front = (
             f"best {short(best)}" if len(trials) == 1 else f"best {short(best)}, front to {short(other)}"
         )
-        table.add_row(f"  {name} {'↑' if upwards else '↓'}", of_front, use)
+        table.add_row(f"  {plain(name)} {'↑' if upwards else '↓'}", of_front, use)
     return table
 
 
@@ -137,13 +137,14 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
 
-    def row(what: str, value: Any) -> None:
-        table.add_row(what, Text(str(value)))
+    def row(what: str, *lines: Any) -> None:
+        table.add_row(plain(what), Text("\n".join(plain(str(line)) for line in lines)))
 
     row("trial", f"{trial.number} of {study.study_name}")
-    row("state", trial.state.name.lower() + ("" if (reason := REASON.of(trial)) is None else f": {reason}"))
+    reason = REASON.of(trial)
+    row("state", *(trial.state.name.lower() + ("" if reason is None else f": {reason}")).split("\n"))
     if (where := TRACEBACK.of(trial)) is not None:
-        row("traceback", where)
+        row("traceback", *where.split("\n"))
     if (twin := TWIN.of(trial)) is not None:
         row("values of", f"trial {twin}, the same candidate")
     if (paused := promotes(trial)) is not None:
@@ -155,18 +156,13 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
             row(name, exact(value))
     row("architecture", architecture_of(trial))
     if trial.params:
-        row(
-            "parameters", "\n".join(f"{name} = {rounded(str(value))}" for name, value in trial.params.items())
-        )
+        row("parameters", *(f"{name} = {rounded(str(value))}" for name, value in trial.params.items()))
     if (ignored := IGNORED.of(trial)) is not None:
-        row(
-            "ignored",
-            "\n".join(f"{name} = {value}, enqueued and not asked for" for name, value in ignored.items()),
-        )
+        row("ignored", *(f"{name} = {value}, enqueued and not asked for" for name, value in ignored.items()))
     for kind in (COSTS, METRICS):
         if (found := kind.of(trial)) is not None:
             sure = MEASUREMENTS.get(trial, {}) if kind is COSTS else {}
-            row(kind.name, "\n".join(_figure(name, value, sure.get(name)) for name, value in found.items()))
+            row(kind.name, *(_figure(name, value, sure.get(name)) for name, value in found.items()))
     for name, violation in trial.constraints.items():
         row("constraint", f"{name}: " + ("kept" if violation <= 0 else f"broken by {violation:.3g}"))
     for rung, values in rungs_of(trial).items():

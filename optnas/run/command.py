@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +22,9 @@ from optnas.run.limits import Callbacks, Limits
 from optnas.run.local import run_here, run_processes
 from optnas.run.options import RunOptions
 from optnas.run.resources import default_threads, default_workers
+from optnas.shown import masked_url, note
 from optnas.storages.database import rescuing
-from optnas.storages.opening import NoStorage, default_artifacts, masked, open_storage
+from optnas.storages.opening import NoStorage, default_artifacts, open_storage
 from optnas.storages.presence import study_is_there
 from optnas.study import Study
 from optnas.study_record import check_unchanged
@@ -80,7 +80,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
     opened = study.open(storage)
     enqueue(opened, wanted)
     limits, callbacks = Limits(until, options.patience), Callbacks(opened, options.callbacks)
-    title = f"{study.name} · {masked(url)} · {workers} {'worker' if workers == 1 else 'workers'}"
+    title = f"{study.name} · {masked_url(url)} · {workers} {'worker' if workers == 1 else 'workers'}"
     with rescuing(opened), study_is_there(opened), Display(opened, options.trials, title, console) as display:
         if workers == 1:
             run_here(
@@ -130,7 +130,7 @@ def _tell_why_stopped(
     if sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False)) < total:
         reason = "a callback called study.stop()" if callbacks.stopped else limits.reached(opened)
         if reason is not None:
-            console.print(f"Stopped: {reason}.", highlight=False, soft_wrap=True)
+            console.print(f"Stopped: {reason}.", soft_wrap=True)
 
 
 def _resources(study: Study, options: RunOptions) -> tuple[int, int, list[int]]:
@@ -151,7 +151,7 @@ def _tell_guesses(check: Callable[[], None]) -> None:
         check()
     for each in told:
         if issubclass(each.category, DataWarning):
-            print(f"note: {each.message}", file=sys.stderr)
+            note(f"note: {each.message}")
         else:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
@@ -182,7 +182,6 @@ def _having_all(
         )
     console.print(
         f"Study {study.name!r} has {count} trials already: give --trials {count + trials} to go on.",
-        highlight=False,
         soft_wrap=True,
     )
     if best := front(found):

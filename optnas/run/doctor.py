@@ -6,7 +6,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from optnas.errors import UserError
-from optnas.storages.opening import NoStorage, masked, open_storage
+from optnas.shown import masked_url
+from optnas.storages.opening import NoStorage, open_storage
 
 __all__ = ["examine"]
 
@@ -55,7 +56,11 @@ def _storage(url: str) -> tuple[str, str, bool]:
         storage = open_storage(url, reading=True)
         studies = len(storage.get_all_studies())
     except NoStorage:
-        return ("storage", f"{masked(url)}: not there yet, the first run makes it", True)
+        return ("storage", f"{masked_url(url)}: not there yet, the first run makes it", True)
     except UserError as error:
         return ("storage", str(error), False)
-    return ("storage", f"{masked(url)}: reachable, {studies} {'study' if studies == 1 else 'studies'}", True)
+    return (
+        "storage",
+        f"{masked_url(url)}: reachable, {studies} {'study' if studies == 1 else 'studies'}",
+        True,
+    )

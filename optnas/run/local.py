@@ -23,6 +23,7 @@ from optnas.run.gpus import gpu_of
 from optnas.run.limits import Limits
 from optnas.run.process import FAILED, LOST
 from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
+from optnas.shown import note
 from optnas.storages.waiting import NOTICE
 from optnas.study import Study
 from optnas.train import training_environment, use_threads
@@ -167,7 +168,7 @@ class _Process:
         for line in self._notices():
             if now - self._told.get(line, -_REPEATED_SECONDS) >= _REPEATED_SECONDS:
                 self._told[line] = now
-                print(line, file=sys.stderr, flush=True)
+                note(line)
         return self._popen.poll()
 
     def _notices(self) -> list[str]:

@@ -6,7 +6,8 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError, nearest
-from optnas.storages.opening import masked, open_storage
+from optnas.shown import masked_url
+from optnas.storages.opening import open_storage
 
 __all__ = ["all_studies", "find_study", "find_trial"]
 
@@ -20,7 +21,7 @@ def all_studies(url: str) -> list[optuna.Study]:
     storage = open_storage(url, reading=True)
     names = optuna.get_all_study_names(storage)
     if not names:
-        raise UserError(f"the storage {masked(url)} has no study yet: optnas run FILE makes one")
+        raise UserError(f"the storage {masked_url(url)} has no study yet: optnas run FILE makes one")
     return [optuna.load_study(study_name=name, storage=storage) for name in names]
 
 
@@ -35,7 +36,7 @@ def find_study(url: str, reference: str | None) -> optuna.Study:
         if len(studies) > 1:
             counts = {name: len(study.get_trials(deepcopy=False)) for name, study in studies.items()}
             has = ", ".join(f"{name} ({count} trial{'s' * (count != 1)})" for name, count in counts.items())
-            raise UserError(f"the storage {masked(url)} has several studies; name one of: {has}")
+            raise UserError(f"the storage {masked_url(url)} has several studies; name one of: {has}")
         return next(iter(studies.values()))
     if reference not in studies and ".py" in reference:
         from optnas.run.files import load_study, output_to_stderr
@@ -43,7 +44,7 @@ def find_study(url: str, reference: str | None) -> optuna.Study:
         with output_to_stderr():  # standard output may be JSON
             reference = load_study(reference).name
     if reference not in studies:
-        raise UserError(f"no study {reference!r} in {masked(url)}: {nearest(reference, studies)}")
+        raise UserError(f"no study {reference!r} in {masked_url(url)}: {nearest(reference, studies)}")
     return studies[reference]
 
 

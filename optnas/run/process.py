@@ -24,6 +24,7 @@ def main() -> int:
     from optnas.run.files import load_study
     from optnas.run.limits import Limits
     from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
+    from optnas.shown import note
     from optnas.storages.opening import NoStorage, open_storage
     from optnas.train import use_threads
 
@@ -50,10 +51,10 @@ def main() -> int:
 
             work(study, opened, task["total"], should_continue=goes_on)
     except (StorageError, NoStorage) as error:
-        print(error, file=sys.stderr)
+        note(str(error))
         return LOST
     except (EveryTrialFailed, UserError) as error:
-        print(error, file=sys.stderr)
+        note(str(error))
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -56,11 +56,10 @@ class Study(_study.Study):
             UserError: If an argument or the study is wrong, before a trial is written.
             EveryTrialFailed: If every trial fails for the same reason.
         """
-        from rich.console import Console
-
         from optnas.run.command import search
         from optnas.run.files import is_loading, source_of
         from optnas.run.options import RunOptions
+        from optnas.shown import console
 
         if is_loading():
             raise UserError(
@@ -76,7 +75,7 @@ class Study(_study.Study):
             enqueue=tuple(enqueue),
             callbacks=tuple(callbacks),
         )
-        self._opened = search(self, source_of(self) if workers > 1 else None, storage, options, Console())
+        self._opened = search(self, source_of(self) if workers > 1 else None, storage, options, console())
         return self._opened
 
     def open(self, storage: BaseStorage | str) -> optuna.Study:

@@ -16,12 +16,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from optnas.errors import StorageError, UserError
+from optnas.shown import hidden, masked_url
 from optnas.storages.database import Database
 from optnas.storages.journal import GuardedJournal, Journal
 from optnas.storages.read_only import read_only
 from optnas.storages.waiting import Guard
 
-__all__ = ["DEFAULT_STORAGE", "NoStorage", "default_artifacts", "masked", "open_storage", "sqlite_file"]
+__all__ = ["DEFAULT_STORAGE", "NoStorage", "default_artifacts", "open_storage", "sqlite_file"]
 
 DEFAULT_STORAGE = "sqlite:///optnas.db"
 
@@ -57,9 +58,10 @@ def open_storage(url: str, *, create: bool = True, reading: bool = False) -> Bas
         return GuardedJournal(journal, journal.guard)
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number
         raise UserError(
-            f"storage {url!r} is not a URL: write e.g. {DEFAULT_STORAGE}, or the path of a journal .log"
+            f"storage {masked_url(url)!r} is not a URL: write e.g. {DEFAULT_STORAGE}, or the path of a"
+            " journal .log"
         ) from None
     path = sqlite_file(parsed)
     try:
@@ -67,22 +69,20 @@ def open_storage(url: str, *, create: bool = True, reading: bool = False) -> Bas
             return _on_server(url, parsed)
         _check_file(path, create and not reading)
         if reading:
-            return Guard(masked(url))(_read, url, parsed, path)
-        return Guard(masked(url))(_sqlite, url, parsed, path)
+            return Guard(masked_url(url))(_read, url, parsed, path)
+        return Guard(masked_url(url))(_sqlite, url, parsed, path)
     except (SQLAlchemyError, StorageError, ImportError, OSError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error, StorageError) else error
         reason = str(cause).strip().split("\n")[0]
         if isinstance(cause, ModuleNotFoundError) and cause.name == "psycopg":
             reason += ": pip install 'psycopg[binary]'"
-        for secret in {parsed.password, os.fspath(url)} - {None, ""}:
-            reason = reason.replace(str(secret), "***")
-        raise UserError(f"storage {masked(url)} cannot be reached: {reason}") from None
+        raise UserError(f"storage {masked_url(url)} cannot be reached: {hidden(reason, url)}") from None
 
 
 def _sqlite(url: str, parsed: URL, path: Path) -> RDBStorage:
     # Optuna creates its tables one by one: two processes must not do so at once.
     with FileLock(f"{path}.lock"):
-        storage = Database(url, masked(url), path, engine_kwargs=_engine(parsed))
+        storage = Database(url, masked_url(url), path, engine_kwargs=_engine(parsed))
         event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()  # closes connections made before the listener
     return storage
@@ -94,8 +94,8 @@ def _read(url: str, parsed: URL, path: Path) -> RDBStorage:
             # Its reader may write later on, as the dashboard does.
             with contextlib.suppress(SQLAlchemyError, StorageInternalError, OSError):
                 engine = _engine(parsed)
-                return Database(url, masked(url), path, engine_kwargs=engine, skip_table_creation=True)
-        return read_only(url, masked(url), path, _BUSY_SECONDS)
+                return Database(url, masked_url(url), path, engine_kwargs=engine, skip_table_creation=True)
+        return read_only(url, masked_url(url), path, _BUSY_SECONDS)
     except (SQLAlchemyError, StorageInternalError) as error:
         if "no such table" in f"{error} {error.__cause__}":
             raise NoStorage(f"no study is stored in {path}: run one first, or give --storage") from None
@@ -106,25 +106,17 @@ def _on_server(url: str, parsed: URL) -> RDBStorage:
     """Open a server's database; try again if another process is creating the same tables."""
     for pause in (0.5, 1.0, 2.0):
         try:
-            return Database(url, masked(url), None, engine_kwargs=_engine(parsed))
+            return Database(url, masked_url(url), None, engine_kwargs=_engine(parsed))
         except (IntegrityError, ProgrammingError):
             time.sleep(pause)
-    return Database(url, masked(url), None, engine_kwargs=_engine(parsed))
-
-
-def masked(url: str) -> str:
-    """Return ``url`` without its password."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return url
+    return Database(url, masked_url(url), None, engine_kwargs=_engine(parsed))
 
 
 def sqlite_file(url: str | URL) -> Path | None:
     """Return the file of an SQLite URL; ``None`` for any other URL and for a database in memory."""
     try:
         url = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return None
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from optuna.storages import BaseStorage
 
 from optnas.errors import StorageError
-from optnas.shown import duration
+from optnas.shown import duration, note
 from optnas.storages.passing import is_of_storage, passing, reason_of
 from optnas.trials.optuna_internals import backend_of
 
@@ -47,7 +46,7 @@ class StorageAway(StorageError):
 
 def notice(message: str) -> None:
     """Say something of the storage on standard error; the run that started this process passes it on."""
-    print(f"{NOTICE}{message}", file=sys.stderr, flush=True)
+    note(f"{NOTICE}{message}")
 
 
 def now() -> float:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from optnas.reports.numbers import short
-from optnas.shown import duration
+from optnas.shown import duration, plain
 
 __all__ = ["model_card", "over_seeds"]
+
+# What is markup within a line of Markdown or of a table; underscores within words are not.
+_MARKUP = re.compile(r"[`*<|]|~(?=~)|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)|\\(?=[^\w\s])")
 
 _CARD = """\
 # {title}
@@ -18,9 +22,9 @@ A network for {task} of the data set *{data}*: {origin}.
 
 ## Architecture
 
-```
+{fence}
 {architecture}
-```
+{fence}
 
 {costs}
 
@@ -68,39 +72,47 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
     settings.pop("ops", None)
     if not settings["crop"]:
         settings.pop("padding")
+    architecture = plain(record["architecture"])
     return _CARD.format(
-        title=folder.name,
-        task=record["task"],
-        data=record["settings"]["data"],
+        title=_text(folder.name),
+        task=_text(record["task"]),
+        data=_text(record["settings"]["data"]),
         origin=f"found by neural architecture search with optnas, in trial {trial} of the study"
-        f" *{record['study']}*"
+        f" *{_text(record['study'])}*"
         if trial is not None
-        else f"an architecture of one's own, trained for the study *{record['study']}* of optnas",
-        architecture=record["architecture"],
-        costs=_table(("cost of one sample", "value"), [(n, f"{v:,}") for n, v in record["costs"].items()]),
+        else f"an architecture of one's own, trained for the study *{_text(record['study'])}* of optnas",
+        architecture=architecture,
+        # Longer than any that stands in it.
+        fence="`" * max(3, 1 + max(map(len, re.findall("`+", architecture)), default=0)),
+        costs=_table(
+            ("cost of one sample", "value"), [(_text(n), f"{v:,}") for n, v in record["costs"].items()]
+        ),
         samples=", ".join(f"{count:,} samples for {part}" for part, count in record["samples"].items()) + ".",
         shape=shape,
         normalized=""
         if figures is None
         else ", and are brought to mean 0 and deviation 1 by figures of the training part",
-        training=", ".join(f"{name} {_said(value)}" for name, value in settings.items() if value) + ".",
+        training=", ".join(f"{name} {_text(_said(value))}" for name, value in settings.items() if value)
+        + ".",
         trainings=_table(
             ("seed", "best epoch", "ended after", "time"),
             [
-                (t["seed"], t["epoch"], f"{len(t['curve'])} ({t['ended']})", duration(t["seconds"]))
+                (t["seed"], t["epoch"], f"{len(t['curve'])} ({_text(t['ended'])})", duration(t["seconds"]))
                 for t in record["trainings"]
             ],
         ),
-        score=f"`{record['settings']['score']}`",
+        score=_code(record["settings"]["score"]),
         seed=record["weights_of_seed"],
         spread=_spread(record),
-        metrics=_table(("metric", "validation", "test"), over_seeds(record)),
+        metrics=_table(
+            ("metric", "validation", "test"), [(_text(n), *row) for n, *row in over_seeds(record)]
+        ),
         folder=str(folder),
         dimensions=", ".join(map(str, shape)),
         dtype=f"torch.{record['input']['dtype']}",
         inputs="as the data prepares them" if figures is None else "not normalised: the model does that",
         own_ops="".join(
-            f"Import `{op['module']}` before, which defines the op `{name}`. "
+            f"Import {_code(op['module'])} before, which defines the op {_code(name)}. "
             for name, op in record["own_ops"].items()
         ),
     )
@@ -119,6 +131,16 @@ def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         (name, _mean(record["validation"][name]), _mean(record["test"].get(name)))
         for name in record["validation"]
     ]
+
+
+def _text(text: Any) -> str:
+    """Return a text that Markdown shows as it is."""
+    return _MARKUP.sub(r"\\\g<0>", plain(str(text)))
+
+
+def _code(text: Any) -> str:
+    """Return a text as a code span, in which a backtick would end it."""
+    return "`" + plain(str(text)).replace("`", "'") + "`"
 
 
 def _said(value: Any) -> str:

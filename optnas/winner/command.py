@@ -12,9 +12,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from optnas.candidate import Candidate
 from optnas.errors import UserError, nearest
@@ -220,14 +220,14 @@ def _train(job: _Job, seeds: list[int], console: Console) -> None:
     if record is not None:
         now = {**job.plan.settings, "seeds": seeds}
         check_settings({**record["settings"], "seeds": record["seeds"]}, now, job.folder)
-        console.print(f"{job.folder} is trained already.", highlight=False)
+        console.print(f"{job.folder} is trained already.")
     else:
         with _display(job, seeds, console) as watch:
             histories = [train_seed(job.plan, seed, checkpoint_of(job.folder, seed), watch) for seed in seeds]
         # The test part is used only now.
         tests = [metrics_on_test_part(job.plan, history) for history in histories]
         record = write(job.folder, Trained(job.study, job.trial, job.plan, histories, tests))
-        console.print(f"Wrote {job.folder}; load it by optnas.load({str(job.folder)!r}).", highlight=False)
+        console.print(f"Wrote {job.folder}; load it by optnas.load({str(job.folder)!r}).")
     console.print(_results(record))
 
 
@@ -235,7 +235,7 @@ def _train(job: _Job, seeds: list[int], console: Console) -> None:
 def _display(job: _Job, seeds: list[int], console: Console) -> Iterator[Any]:
     """Show a progress bar per seed, with the last and best scores; yield the callback that updates it."""
     epochs, score = job.plan.training.epochs, job.plan.score.name
-    console.print(f"[bold cyan]{job.folder.name}[/] · {escape(score)} on validation", highlight=False)
+    console.print(Text.assemble((job.folder.name, "bold cyan"), f" · {score} on validation"))
     progress = Progress(
         TextColumn("seed {task.description}"),
         BarColumn(bar_width=36),
@@ -262,7 +262,7 @@ def _display(job: _Job, seeds: list[int], console: Console) -> Iterator[Any]:
         yield watch
     for seed, reason in ended.items():
         if reason not in (None, "all epochs"):
-            console.print(f"seed {seed} ended early: {reason}", highlight=False, markup=False)
+            console.print(f"seed {seed} ended early: {reason}")
 
 
 def _told(plan: Plan, history: TrainingHistory) -> str:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from optnas import UserError
-from optnas.storages.opening import default_artifacts, masked, open_storage
+from optnas.storages.opening import default_artifacts, open_storage
 from tests.files import finish, quick_study, start
 
 
@@ -69,10 +69,6 @@ def test_a_storage_that_is_only_read_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run one first"):
         open_storage(f"sqlite:///{tmp_path}/none.db", create=False)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_password_is_masked() -> None:
-    assert masked("mysql://me:s3cret@host/db") == "mysql://me:***@host/db"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,172 @@
+"""Texts of strangers on a terminal: they steer nothing, are no markup, and hold no password."""
+
+from __future__ import annotations
+
+import ast
+import io
+import unicodedata
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+from rich.table import Table
+
+import optnas
+from optnas.shown import console, hidden, masked, masked_url, note, one_line, plain
+
+MOVES_THE_CURSOR = "\x1b[2J\x1b]0;title\x07\x9b1A\r\b\x7f"
+TURNS_THE_DIRECTION = "\u202e\u2066\u061c\u200f"
+
+
+def printed(*what: object, width: int = 80) -> str:
+    file = io.StringIO()
+    console(file=file, width=width, force_terminal=True, color_system=None).print(*what)
+    return file.getvalue()
+
+
+@given(st.text(st.characters()))
+def test_what_is_plain_has_no_control_characters_and_as_many_characters(text: str) -> None:
+    for lines in (False, True):
+        seen = plain(text, lines=lines)
+        assert len(seen) == len(text)
+        kinds = {unicodedata.category(each) for each in seen if not (lines and each in "\n\t")}
+        assert not kinds & {"Cc", "Cs", "Zl", "Zp"}
+        assert not any("\u202a" <= each <= "\u202e" or "\u2066" <= each <= "\u2069" for each in seen)
+        seen.encode()
+
+
+@pytest.mark.parametrize(
+    "text", ["digits", "grün – 3 × 4", "été naïf", "数字", "👩\u200d🔬", "a[0] [x] :smile: 12:30"]
+)
+def test_plain_texts_stay_as_they_are(text: str) -> None:
+    assert plain(text) == masked(text) == one_line(text) == text
+    assert printed(text) == f"{text}\n"
+
+
+def test_a_console_shows_markup_as_text_and_no_escape_sequences() -> None:
+    table = Table(box=None)
+    table.add_column("[bold]x[/]")
+    table.add_row("[/data/train]" + MOVES_THE_CURSOR)
+    for what in (table, "[/data/train]" + MOVES_THE_CURSOR + TURNS_THE_DIRECTION):
+        seen = printed(what)
+        assert "[/data/train]␛[2J␛]0;title" in seen
+        assert seen.replace("\n", "").isprintable()
+
+
+def test_rows_keep_their_width_whatever_stands_in_them() -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("x", no_wrap=True)
+    table.add_row("\x1b" * 100)
+    assert printed(table, width=20).splitlines()[-1] == "␛" * 19 + "…"
+
+
+S3CRET = [
+    "postgresql+psycopg://me:s3cret@host/d",
+    "postgresql://:s3cret@host/d",
+    "postgresql://me:s3cret",  # the host was forgotten
+    "postgresql://me:s3cret/d",
+    "postgresql://me:s3cret@",
+    "postgresql:/me:s3cret@host/d",
+    "postgresql//me:s3cret@host/d",
+    "postgresql ://me:s3cret@host/d",
+    "postgresql://me:a@s3cret@host/d?x=a@b",
+    "postgresql://me:a/s3cret@host/d",
+    "postgresql://me:a?s3cret@host/d",
+    "postgresql://me%3As3cret%40host/d",
+    "postgresql%3A%2F%2Fme%3As3cret%40host%2Fd",
+    "postgresql%253A%252F%252Fme%253As3cret%2540host%252Fd",
+    "postgresql://host/d?password=s3cret",
+    "postgresql://host/d?sslmode=x&sslpassword=s3cret",
+    "postgresql://host/d?passfile=/home/s3cret",
+    "postgresql://host/d?p%61ssword=s3cret",
+    "postgresql://me:a@host/d?p%61ssword=s3cret",
+    "mysql+pymysql://host/d?passwd=s3cret",
+    "redis://host/0?PASSWORD=s3cret",
+    "host=h user=me password=s3cret",
+    "host=h user=me password='a s3cret'",
+    "s3://key:s3cret@bucket",
+    "sqlite:///a.db?password=s3cret",
+]
+
+
+@pytest.mark.parametrize("url", S3CRET)
+def test_a_password_is_masked_in_a_url_and_in_a_text(url: str) -> None:
+    for seen in (masked_url(url), masked(f"cannot reach {url}, really"), printed(f"at {url}", width=20)):
+        assert "s3cret" not in seen
+        assert "***" in seen
+    assert masked(masked_url(url)) == masked_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["me:s3cret@host/d", "postgresql:me:s3cret@host", "postgresql://me:a s3cret@host/d"]
+)
+def test_a_password_is_masked_in_what_is_hardly_a_url(url: str) -> None:
+    assert "s3cret" not in masked_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///optnas.db",
+        "sqlite:////data/a:b@c.db",
+        "sqlite:///C:\\data\\a.db",
+        "a:b@c/journal.log",
+        "http://[::1]:8080/",
+        "http://127.0.0.1:8080/",
+        "postgresql://me@host:5432/d?host=/tmp",
+        "postgresql://a:5432,b:5433/d",
+        "grpc://localhost:13000",
+        "redis://localhost:6379/0",
+    ],
+)
+def test_a_url_without_password_stays(url: str) -> None:
+    assert masked_url(url) == masked(url) == url
+
+
+def test_the_rest_of_a_url_stays() -> None:
+    assert masked_url("mysql://me:s3cret@host:1/db?a=b") == "mysql://me:***@host:1/db?a=b"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://me:s3@cret@host/d", "could not resolve host 'cret@host'"),
+        ("postgresql://me:a%3Acret@host/d", "invalid port 'cret@host'"),
+        ("postgresql://me:cret", "invalid literal for int() with base 10: 'cret'"),
+        ("postgresql://host/d?password=cret", "wrong password cret"),
+        ("postgresql://me:c%72et@host/d", "wrong password 'cret' (c%72et)"),
+    ],
+)
+def test_a_driver_s_message_has_no_part_of_the_password(url: str, message: str) -> None:
+    seen = hidden(message, url)
+    assert "cret" not in seen
+    assert "c%72et" not in seen
+    assert hidden("no host 'host' for me", url) == "no host 'host' for me"
+
+
+def test_a_note_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    note(f"note: a\n\n  b  c {MOVES_THE_CURSOR} a://b:s3cret@d")
+    told = capsys.readouterr().err
+    assert told.startswith("note: a b  c ␛[2J")
+    assert told.endswith(" a://b:***@d\n")
+    assert told.count("\n") == 1
+
+
+def test_nothing_else_makes_a_console_or_prints() -> None:
+    """What is printed past ``optnas.shown`` would be a stranger's text as it is."""
+    root = Path(optnas.__file__).parent
+    found = [
+        f"{path.relative_to(root)}:{call.lineno}"
+        for path in sorted(root.rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text()))
+        if path.name != "shown.py" and isinstance(call, ast.Call) and _prints(call.func)
+    ]
+    assert not found
+
+
+def _prints(function: ast.expr) -> bool:
+    name = ast.unparse(function)
+    streams = ("sys.stdout.write", "sys.stderr.write", "sys.__stdout__.write", "sys.__stderr__.write")
+    ends = name.rsplit(".", 1)[-1]
+    return name in ("print", *streams) or ends in ("Console", "echo", "secho", "rprint", "from_markup")

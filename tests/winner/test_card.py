@@ -1,0 +1,61 @@
+"""The model card shows the texts of studies as they are."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from optnas.winner.card import model_card
+
+RECORD: dict[str, Any] = {
+    "study": "my_study-2",
+    "trial": 3,
+    "task": "classification",
+    "architecture": "seq(conv(4), head)",
+    "own_ops": {},
+    "costs": {"flops": 10},
+    "input": {"shape": [1, 8, 8], "dtype": "float32", "normalized_by": None},
+    "samples": {"train": 10},
+    "settings": {
+        "architecture": "seq(conv(4), head)",
+        "data": "digits",
+        "score": "accuracy",
+        "crop": 0,
+        "padding": 1,
+        "optimizer": "adam",
+    },
+    "seeds": [0],
+    "weights_of_seed": 0,
+    "trainings": [{"seed": 0, "epoch": 1, "curve": [1], "ended": "all epochs", "seconds": 1.0}],
+    "validation": {"accuracy": {"mean": 0.5, "deviation": None}},
+    "test": {},
+}
+
+
+def test_plain_names_stand_in_a_card_as_they_are() -> None:
+    card = model_card(RECORD, Path("runs/my_study-3"))
+    for told in (
+        "# my_study-3\n",
+        "in trial 3 of the study *my_study-2*.",
+        "data set *digits*:",
+        "\n```\nseq(",
+    ):
+        assert told in card
+    assert "\\" not in card
+
+
+def test_a_name_that_is_markup_is_shown_and_does_nothing() -> None:
+    record = copy.deepcopy(RECORD)
+    name = "*x* <img src=x onerror=alert(1)> [a](javascript:b) | &lt; \x1b[2J\n# y"
+    record["study"] = record["settings"]["data"] = record["settings"]["optimizer"] = name
+    record["architecture"] = 'seq(own(text="```\n<script>"))'
+    record["settings"]["score"] = "acc` <b>"
+    record["costs"] = record["validation"] = {}
+    card = model_card(record, Path("runs/<b>"))
+    assert "\x1b" not in card
+    shown = "\\*x\\* \\<img src=x onerror=alert(1)> [a\\](javascript:b) \\| \\&lt; ␛[2J␊# y"
+    assert card.count(shown) == 3
+    assert '\n````\nseq(own(text="```␊<script>"))\n````\n' in card
+    assert "`acc' <b>`" in card
+    assert "# \\<b>" in card
