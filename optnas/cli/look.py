@@ -104,7 +104,8 @@ def dashboard(
     storage: StorageOption = DEFAULT_STORAGE,
     port: Annotated[int, typer.Option(help="Where to listen.")] = 8080,
     host: Annotated[
-        str, typer.Option(help="The dashboard asks nobody who they are: keep it local.")
+        str,
+        typer.Option(help="Where to listen, and the name that is answered to. Nobody is asked who they are."),
     ] = "127.0.0.1",
 ) -> None:
     """Explore the storage in optuna-dashboard, in a browser.
