@@ -28,7 +28,7 @@ from optnas.pruners import ParetoPromotionPruner, promote
 from optnas.space import OpError, SpaceError
 from optnas.space.own_ops import changed_ops, own_ops
 from optnas.study_record import check_takes, refused_by_optuna_explained
-from optnas.train import Diverged, default_device, fit
+from optnas.train import Diverged, default_device, fit, stopping
 from optnas.train.device import forked_random
 from optnas.train.device_share import Place, place_on
 from optnas.train.micro_batches import OutOfMemory, in_pieces
@@ -345,7 +345,7 @@ class TrialRun:
         torch.manual_seed(self.candidate.seed)
         module = self._build()
         state = self._before.state(self._device)
-        if state is not None:
+        if state is not None and not state.batches and state.epoch in self.candidate.training.reported:
             self._report(state.epoch, state.metrics)  # its worker may have died before it could
         return fit(
             module,
@@ -389,7 +389,8 @@ class TrialRun:
 
     def _keep(self, state: State) -> None:
         # A training step of someone's own has a state of its own: it begins anew.
-        if state.optimizer is not None and state.epoch < self.candidate.training.epochs:
+        ends = state.epoch == self.candidate.training.epochs and not stopping.asked()
+        if state.optimizer is not None and not ends:
             self._before.keep(state, self._spent())
 
     def _infeasible(self, error: SpaceError) -> TrialPruned:

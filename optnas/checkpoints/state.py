@@ -1,4 +1,4 @@
-"""The state of a training after an epoch, and its storage in files.
+"""The state of a training between two steps, and its storage in files.
 
 A file is complete or not there. Tensors are in the safetensors format and everything else is JSON in that
 file's header, so that reading a file executes nothing.
@@ -42,9 +42,12 @@ class State:
         optimizer: The optimiser's state dict; ``None`` for a task with a training step of its own, whose
             state is not known here: such a training cannot be resumed.
         generators: The states of random generators: of the samples' order and augmentation (``order``), and
-            PyTorch's own on the CPU and the device, which layers such as dropout draw from.
-        metrics: The metrics on the validation part.
+            PyTorch's own on the CPU and the device, which layers such as dropout draw from; in the middle of
+            an epoch also those that the rest of it is made from.
+        metrics: The metrics on the validation part, when they were measured last.
         losses: The mean loss of each epoch so far, on the training part.
+        batches: The number of batches done of the next epoch.
+        lost: The sum of their losses, a scalar; ``None`` between two epochs.
     """
 
     epoch: int
@@ -54,6 +57,8 @@ class State:
     generators: dict[str, Tensor]
     metrics: dict[str, float]
     losses: list[float]
+    batches: int = 0
+    lost: Tensor | None = None
 
     @classmethod
     def of(
@@ -66,7 +71,7 @@ class State:
         metrics: dict[str, float],
         losses: list[float],
     ) -> State:
-        """Return the current state of a training; ``order`` is the generator of the samples' order."""
+        """Return the state of a training after an epoch; ``order`` is the generator of the samples' order."""
         generators = {"order": order.get_state(), "cpu": torch.get_rng_state()}
         if (device := _cuda_device(module)) is not None:
             generators["cuda"] = torch.cuda.get_rng_state(device)

@@ -86,7 +86,7 @@ def check_store(store: ArtifactStore) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """The state of a trial's training after an epoch, and the seconds of training until then."""
+    """The state of a trial's training, and the seconds of training until then."""
 
     state: State
     seconds: float
@@ -133,7 +133,7 @@ class Checkpoints:
         whole = [(identity, checkpoint) for identity, checkpoint in found if checkpoint is not None]
         if not whole:
             return None
-        identity, last = max(whole, key=lambda each: each[1].state.epoch)
+        identity, last = max(whole, key=lambda each: (each[1].state.epoch, each[1].state.batches))
         self._ids.sort(key=lambda each: each == identity)
         return last
 

@@ -20,6 +20,7 @@ from optnas.run.claims import Claims, NoTrial
 from optnas.run.liveness import Heartbeat
 from optnas.storages.presence import study_is_there
 from optnas.study import Study
+from optnas.train import stopping
 from optnas.trials.enqueued import was_refused
 from optnas.trials.failure import kind_of
 from optnas.trials.optuna_internals import storage_of
@@ -139,22 +140,25 @@ def _is_impossible(trial: FrozenTrial) -> bool:
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP raise ``KeyboardInterrupt``, as Ctrl-C does, while inside the context.
+    """Make Ctrl-C, SIGTERM and SIGHUP raise ``KeyboardInterrupt`` while inside the context.
 
-    Only the first one: a closed session sends both. ``nohup`` stays in force.
+    In a training that comes after the current step and a checkpoint. Only the first signal counts: a closed
+    session sends two. ``nohup`` stays in force.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    stops = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    stops = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {stop: signal.getsignal(stop) for stop in stops}
     handled = [stop for stop in stops if before[stop] != signal.SIG_IGN]
 
     def interrupt(*_: Any) -> None:
         for stop in handled:
             signal.signal(stop, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        if not stopping.training():
+            raise KeyboardInterrupt
+        stopping.stop_soon()
 
     for stop in handled:
         signal.signal(stop, interrupt)

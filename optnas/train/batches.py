@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -15,11 +16,13 @@ from optnas.train.checks import check_augmentation, check_mixable, dense_targets
 from optnas.train.memory_format import channels_last
 from optnas.train.training import Training
 
-__all__ = ["batch_sizes", "block_bytes", "in_order", "shuffled"]
+__all__ = ["Shuffled", "batch_sizes", "block_bytes", "in_order"]
 
 # Size of a block of inputs in float32, which is then cut into batches: a small data set's epoch is one
 # block, and a large data set's epoch is never in memory at once.
 _BLOCK_BYTES = 64 * 2**20
+
+_BEGUN = ("epoch", "block", "block_cpu")
 
 
 def batch_sizes(samples: int, size: int) -> list[int]:
@@ -28,27 +31,78 @@ def batch_sizes(samples: int, size: int) -> list[int]:
     return [size] * whole + [rest] * (rest > 1)
 
 
-def shuffled(
-    parts: Splits,
-    sizes: list[int],
-    training: Training,
-    generator: torch.Generator,
-    most_bytes: int = _BLOCK_BYTES,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield an epoch's batches of inputs and targets, in an order drawn from ``generator``.
+class Shuffled:
+    """An epoch's batches of inputs and targets, in an order drawn from a generator.
 
-    Samples of up to ``most_bytes`` are shuffled, prepared and augmented at once; the batches are slices of
-    them.
+    Samples of up to ``most_bytes``, a block, are shuffled, prepared and augmented at once; the batches are
+    slices of them.
+
+    Args:
+        parts: The data.
+        sizes: The sizes of the batches.
+        training: The training settings.
+        generator: Generator of the order and of augmentation.
+        most_bytes: The most bytes of a block.
 
     Raises:
         UserError: If the data cannot be augmented as ``training`` says.
     """
-    check_augmentation(parts, training)
-    order = torch.randperm(len(parts.train), generator=generator)[: sum(sizes)]
-    size = sizes[0]
-    for x, y in parts.train.blocks(_block(parts.train, size, most_bytes), order):
-        x, y = _augmented(x, y, parts, training, generator)
-        yield from zip(torch.split(channels_last(x), size), torch.split(y, size), strict=True)
+
+    def __init__(
+        self,
+        parts: Splits,
+        sizes: list[int],
+        training: Training,
+        generator: torch.Generator,
+        most_bytes: int = _BLOCK_BYTES,
+    ) -> None:
+        check_augmentation(parts, training)
+        self._parts, self._sizes, self._training, self._generator = parts, sizes, training, generator
+        self._block = _block(parts.train, sizes[0], most_bytes)
+        self._begun = dict.fromkeys(_BEGUN, generator.get_state())
+        self._skipped = 0
+
+    @property
+    def generators(self) -> dict[str, Tensor]:
+        """States of random generators from which :meth:`resume` makes the rest of this epoch.
+
+        ``epoch`` and ``block`` are the generator's at the beginning of the epoch and of the current block;
+        ``block_cpu`` is PyTorch's own on the CPU, which a data set of one's own may draw from.
+        """
+        return {name: self._begun[name] for name in _BEGUN}
+
+    def resume(self, generators: Mapping[str, Tensor], batches: int) -> None:
+        """Begin after the first ``batches`` batches; both generators are as they were then.
+
+        Only what is left of the epoch is read. (Random transforms of a data set that background processes
+        read are not those that an undisturbed epoch would have drawn.)
+        """
+        self._begun, self._skipped = {name: generators[name] for name in _BEGUN}, batches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        generator, size = self._generator, self._sizes[0]
+        skipped, inside = divmod(self._skipped * size, self._block)
+        if self._skipped == len(self._sizes):
+            return
+        now, now_cpu = generator.get_state(), torch.get_rng_state()
+        generator.set_state(self._begun["epoch"])
+        order = torch.randperm(len(self._parts.train), generator=generator)[: sum(self._sizes)]
+        if inside:
+            generator.set_state(self._begun["block"])
+            torch.set_rng_state(self._begun["block_cpu"])
+        elif skipped:
+            generator.set_state(now)
+        blocks = self._parts.train.blocks(self._block, order[skipped * self._block :])
+        while True:
+            self._begun |= {"block": generator.get_state(), "block_cpu": torch.get_rng_state()}
+            if (block := next(blocks, None)) is None:
+                return
+            x, y = _augmented(*block, self._parts, self._training, generator)
+            if inside:
+                torch.set_rng_state(now_cpu)
+            pairs = zip(torch.split(channels_last(x), size), torch.split(y, size), strict=True)
+            yield from islice(pairs, inside // size, None)
+            inside = 0
 
 
 def in_order(part: Part, size: int, prepare: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:

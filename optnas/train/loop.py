@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +14,9 @@ from torch import Tensor, nn
 from optnas.checkpoints.state import State
 from optnas.data import Part, Splits
 from optnas.errors import UserError
+from optnas.train import stopping
 from optnas.train.average import Average
-from optnas.train.batches import batch_sizes, in_order, shuffled
+from optnas.train.batches import Shuffled, batch_sizes, in_order
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
 from optnas.train.graph import CudaRecorder, GraphedStep, reason_not_to_record
@@ -70,8 +73,8 @@ def fit(
         seed: Seed of the order of the samples and of augmentation; the weights of ``module`` need their own.
         report: Called at the training's rungs.
         state: The state to resume from, as ``keep`` got it in a training with the same arguments.
-        keep: Called with the state that a training can resume from, at the rungs (before ``report``) and
-            after the last epoch; may raise to stop the training.
+        keep: Called with the state that a training can resume from, at the rungs (before ``report``), after
+            the last epoch, and where :mod:`optnas.train.stopping` stops it; may raise to stop the training.
         pieces: The number of micro-batches that a batch is split into, in training and in evaluation, to
             save memory; a task with a training step of its own always trains on whole batches.
         eager: Called with the reason, in words, if the steps of a training on CUDA should be a CUDA graph
@@ -81,6 +84,7 @@ def fit(
         Diverged: If the loss is not finite at the end of an epoch.
         Hopeless: If nothing is learned until rung number ``training.hopeless_after``, or a later one; only
             with ``report``.
+        KeyboardInterrupt: If it was stopped by :func:`optnas.train.stopping.stop_soon`.
         UserError: If there is only one sample, or the data cannot be augmented as ``training`` says.
     """
     parts = task.data.on(device)
@@ -112,54 +116,146 @@ def _fit(
     pieces: int,
     eager: Callable[[str], None],
 ) -> dict[str, float]:
-    sizes = batch_sizes(len(parts.train), training.batch_size)
-    weights = FlatWeights(module)
-    average = Average(weights, training.ema)
-    optimizer = None
-    step = task.own_step(module, training)
-    if step is None:
-        optimizer = make_optimizer(
-            training.optimizer,
-            weights.parameters,
-            lr=training.lr,
-            weight_decay=training.weight_decay,
-            momentum=training.momentum,
-        )
-        step = _usual_step(module, weights, optimizer, task, training, pieces)
-    step = _recorded(step, sizes, parts, training, state, pieces, eager, own_step=optimizer is None)
-    generator = torch.Generator().manual_seed(seed)
+    run = _Run(module, task, training, parts, seed, state, pieces, eager)
     rungs = training.reported
-    epochs, metrics = (0, {}) if state is None else (state.epoch, state.metrics)
-    done, total = len(sizes) * epochs, len(sizes) * training.epochs
-    losses: list[float] = []
-    if state is not None:
-        losses += state.losses
-        state.restore(module, optimizer, generator)
-        average.restore(done, state.trained)
-    for epoch in range(epochs + 1, training.epochs + 1):
-        module.train()
-        lost = torch.zeros((), device=parts.train.y.device)
-        for batch_x, batch_y in shuffled(parts, sizes, training, generator):
-            rate = learning_rate(training.schedule, training.warm_up, done / total)
-            lost += step(batch_x, batch_y, rate)
-            average.update()
-            done += 1
+
+    def check() -> None:
+        if report is not None and 0 < training.hopeless_after <= rungs.index(run.epoch) + 1:
+            check_hope(task, run.losses, run.metrics)
+
+    # A training that cannot be resumed has no reason to wait for the end of a step.
+    resumable = keep is not None and run.optimizer is not None
+    with stopping.at_steps(partial(run.keep, keep)) if resumable else contextlib.nullcontext():
+        if run.between_epochs and run.epoch in rungs:
+            check()  # its worker may have been stopped before it could
+        while run.epoch < training.epochs:
+            run.train_epoch()
+            evaluated = run.epoch + 1 in rungs or run.epoch + 1 == training.epochs
+            run.end_epoch(evaluated)
+            if evaluated:
+                run.keep(keep)
+            if report is not None and run.epoch in rungs:
+                with stopping.at_once():
+                    report(run.epoch, run.metrics)
+                check()
+    run.average.apply()
+    return run.metrics
+
+
+class _Run:
+    """A training under way.
+
+    Attributes:
+        optimizer: The optimiser; ``None`` for a task with a training step of its own.
+        average: The average of the weights, which is evaluated.
+        epoch: The number of epochs done.
+        metrics: The validation metrics, when they were measured last.
+        losses: The mean loss of each epoch.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        task: Task,
+        training: Training,
+        parts: Splits,
+        seed: int,
+        state: State | None,
+        pieces: int,
+        eager: Callable[[str], None],
+    ) -> None:
+        self._module, self._task, self._training, self._parts = module, task, training, parts
+        self._pieces = pieces
+        self._sizes = batch_sizes(len(parts.train), training.batch_size)
+        weights = FlatWeights(module)
+        self.average = Average(weights, training.ema)
+        self.optimizer = None
+        step = task.own_step(module, training)
+        if step is None:
+            self.optimizer = make_optimizer(
+                training.optimizer,
+                weights.parameters,
+                lr=training.lr,
+                weight_decay=training.weight_decay,
+                momentum=training.momentum,
+            )
+            step = _usual_step(module, weights, self.optimizer, task, training, pieces)
+        own_step = self.optimizer is None
+        self._step = _recorded(step, self._sizes, parts, training, state, pieces, eager, own_step=own_step)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._begin_epoch()
+        self.epoch = 0
+        self.metrics: dict[str, float] = {}
+        self.losses: list[float] = []
+        if state is not None:
+            self._restore(state)
+
+    def _begin_epoch(self) -> None:
+        self._batches, self._lost = 0, torch.zeros((), device=self._parts.train.y.device)
+        self._shuffled = Shuffled(self._parts, self._sizes, self._training, self._generator)
+
+    def _restore(self, state: State) -> None:
+        self.epoch, self.metrics, self.losses = state.epoch, state.metrics, list(state.losses)
+        state.restore(self._module, self.optimizer, self._generator)
+        self._begin_epoch()
+        if state.lost is not None:
+            self._batches = state.batches
+            self._lost += state.lost.to(self._lost.device)
+            self._shuffled.resume(state.generators, state.batches)
+        self.average.restore(len(self._sizes) * self.epoch + self._batches, state.trained)
+
+    @property
+    def between_epochs(self) -> bool:
+        """Whether no batch of the next epoch is done."""
+        return not self._batches
+
+    def train_epoch(self) -> None:
+        """Train on the batches that are left of the next epoch."""
+        training, sizes = self._training, len(self._sizes)
+        self._module.train()
+        for inputs, targets in self._shuffled:
+            progress = (self.epoch * sizes + self._batches) / (training.epochs * sizes)
+            rate = learning_rate(training.schedule, training.warm_up, progress)
+            self._lost += self._step(inputs, targets, rate)
+            self.average.update()
+            self._batches += 1
+            stopping.check()
+
+    def end_epoch(self, evaluated: bool) -> None:
+        """Count the epoch as done, after an evaluation if it is to be ``evaluated``.
+
+        Raises:
+            Diverged: If its loss is not finite.
+        """
         # Once per epoch, as the GPU has to wait whenever Python reads a number back.
-        mean_loss = lost.item() / len(sizes)
+        mean_loss = self._lost.item() / len(self._sizes)
         if not math.isfinite(mean_loss):
-            raise Diverged(f"the loss became {mean_loss} in epoch {epoch}")
-        losses.append(mean_loss)
-        if epoch in rungs or epoch == training.epochs:
-            with average.applied() as trained:
-                metrics = evaluate(module, task, parts.validation, parts.prepare, pieces)
-                if keep is not None:
-                    keep(State.of(epoch, module, trained, optimizer, generator, metrics, losses))
-            if report is not None and epoch in rungs:
-                report(epoch, metrics)
-                if 0 < training.hopeless_after <= rungs.index(epoch) + 1:
-                    check_hope(task, losses, metrics)
-    average.apply()
-    return metrics
+            raise Diverged(f"the loss became {mean_loss} in epoch {self.epoch + 1}")
+        metrics = self._evaluate() if evaluated else self.metrics
+        self.epoch, self.metrics = self.epoch + 1, metrics
+        self.losses.append(mean_loss)
+        self._begin_epoch()
+
+    def _evaluate(self) -> dict[str, float]:
+        with self.average.applied():
+            return evaluate(
+                self._module, self._task, self._parts.validation, self._parts.prepare, self._pieces
+            )
+
+    def keep(self, keep: Callable[[State], None] | None) -> None:
+        """Call ``keep``, if there is one, with the current state."""
+        if keep is None:
+            return
+        with self.average.applied() as trained:
+            state = State.of(
+                self.epoch, self._module, trained, self.optimizer, self._generator, self.metrics, self.losses
+            )
+            if self._batches:
+                generators = {**state.generators, **self._shuffled.generators}
+                state = dataclasses.replace(
+                    state, batches=self._batches, lost=self._lost, generators=generators
+                )
+            keep(state)
 
 
 def _recorded(
@@ -176,7 +272,8 @@ def _recorded(
     """Return ``step`` as a CUDA graph, recorded at its first full batch; as it is if that cannot be."""
     if not (parts.train.y.is_cuda and training.cuda_graph):
         return step
-    full_batches = sizes.count(sizes[0]) * (training.epochs - (0 if state is None else state.epoch))
+    epochs, batches = (0, 0) if state is None else (state.epoch, state.batches)
+    full_batches = sizes.count(sizes[0]) * (training.epochs - epochs) - batches
     reason = reason_not_to_record(parts.train, full_batches, pieces, own_step=own_step)
     if reason is None:
         return GraphedStep(step, sizes[0], CudaRecorder(), eager)
@@ -233,5 +330,8 @@ def evaluate(
     module.eval()
     with torch.inference_mode():
         size = max(1, evaluated_at_once(split.y.device.type, split.shape) // pieces)
-        outputs = [module(x) for x in in_order(split, size, prepare)]
+        outputs = []
+        for x in in_order(split, size, prepare):
+            outputs.append(module(x))
+            stopping.check()
         return task.measure(torch.cat(outputs), split.y)

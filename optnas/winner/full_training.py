@@ -166,7 +166,11 @@ def train_seed(
 
     def keep(state: State) -> None:
         nonlocal history, written
-        history = history.after(plan, state, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        if state.batches:  # it is being stopped in the middle of an epoch
+            _write(plan, dataclasses.replace(history, seconds=seconds), state, checkpoint)
+            return
+        history = history.after(plan, state, seconds)
         watch(history)
         if history.ended is not None:
             raise _StopTraining

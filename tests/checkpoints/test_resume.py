@@ -16,6 +16,8 @@ from optnas import Study, Training, choose, data, maximize, minimize, ops, prune
 from optnas.checkpoints.store import Checkpoints
 from optnas.measure.rounds import Round
 from optnas.tasks import Task
+from optnas.train import stopping
+from optnas.train.batches import batch_sizes
 from optnas.trials.rungs import rungs_of
 from tests.faults import Bucket, Killed, full_disk
 
@@ -118,6 +120,49 @@ def test_seconds_count_what_a_dead_worker_had_spent(monkeypatch: pytest.MonkeyPa
     trial = gone_on(interrupted, opened)
     assert 1000 < trial.user_attrs["metrics"]["seconds"] < 2000
     assert 1000 < rungs_of(trial)[3][1] < trial.values[1]
+
+
+@pytest.mark.parametrize("stops", [[1], [4, 1, 3], [11], ["measure"]], ids=str)
+def test_a_trial_that_is_stopped_in_an_epoch_goes_on_with_the_next_step(
+    stops: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = 2
+    rates: list[int] = []
+
+    class Stopped(type(tasks.classification(data.digits()))):
+        at: object = None
+
+        def loss(self, output: torch.Tensor, target: torch.Tensor, **rest: float) -> torch.Tensor:
+            rates.append(len(output))
+            if len(rates) == self.at:
+                stopping.stop_soon()
+            return super().loss(output, target, **rest)
+
+        def measure(self, output: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
+            if self.at == "measure" and len(rates) == 4 * batches:
+                stopping.stop_soon()
+            return super().measure(output, target)
+
+    (undisturbed,) = searched(study())
+    interrupted = study(artifacts=Bucket(), task=Stopped(data.digits()))
+    sizes = batch_sizes(len(interrupted.task.data.splits.train), 512)
+    batches = len(sizes)
+    opened = interrupted.open(optuna.storages.InMemoryStorage())
+    opened.ask()
+    told, seen = reports(monkeypatch), 0
+    for at in stops:
+        Stopped.at = at if at == "measure" else seen + at
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.objective(optuna.Trial(opened, 0))
+        seen = len(rates)
+    Stopped.at = None
+    trial = gone_on(interrupted, opened)
+    assert trial.values == undisturbed.values
+    assert rungs_of(trial) == rungs_of(undisturbed)
+    assert told == [1, 2, 3]
+    assert rates == 4 * sizes, "no step is repeated"
+    assert trial.user_attrs["resumed"] == seen // batches
+    assert not interrupted.store.held
 
 
 def test_a_finished_trial_leaves_nothing_however_it_ends(tmp_path: Path) -> None:

@@ -51,21 +51,22 @@ def test_a_run_that_is_killed_between_rungs_goes_on_from_the_last(
 
     run_here(file)
 
-    assert_gone_on(tmp_path, undisturbed)
+    assert_gone_on(tmp_path, undisturbed, lost=BETWEEN_RUNGS - 2 * STEPS - 1)
 
 
-def test_a_trial_that_ctrl_c_put_back_goes_on_from_the_last_rung(
-    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_trial_that_a_signal_put_back_goes_on_with_the_next_step(
+    by: str, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    file = watched_study(tmp_path, at=BETWEEN_RUNGS, by="SIGINT")
+    file = watched_study(tmp_path, at=BETWEEN_RUNGS, by=by)
     with pytest.raises(KeyboardInterrupt):
         run_here(file)
     assert [trial.state for trial in trials(tmp_path)] == [TrialState.WAITING]
 
     run_here(file)
 
-    assert_gone_on(tmp_path, undisturbed)
+    assert_gone_on(tmp_path, undisturbed, lost=0)
 
 
 def run_here(file: Path, artifacts: str | None = None) -> None:
@@ -73,9 +74,8 @@ def run_here(file: Path, artifacts: str | None = None) -> None:
     run_command(str(file), "sqlite:///optnas.db", options, Console(quiet=True))
 
 
-def assert_gone_on(folder: Path, undisturbed: Path) -> None:
-    lost = BETWEEN_RUNGS - 2 * STEPS - 1
-    assert steps(folder) == EPOCHS * STEPS + lost, "no finished rung is repeated"
+def assert_gone_on(folder: Path, undisturbed: Path, lost: int) -> None:
+    assert steps(folder) == EPOCHS * STEPS + lost, "no more is repeated"
     (found,), (expected,) = trials(folder), trials(undisturbed)
     assert found.state == TrialState.COMPLETE
     assert found.params == expected.params

@@ -20,7 +20,7 @@ def epoch(
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     sizes = batches.batch_sizes(len(held.splits.train), 32)
     generator = torch.Generator().manual_seed(seed)
-    return list(batches.shuffled(held.splits, sizes, Training(**training), generator, most_bytes))
+    return list(batches.Shuffled(held.splits, sizes, Training(**training), generator, most_bytes))
 
 
 def test_an_epoch_in_many_blocks_is_the_epoch_in_one(noise: data.Data) -> None:

@@ -79,7 +79,7 @@ def own(inputs: str, targets: str) -> Own:
 def epoch(task: Own, change: dict[str, object]) -> tuple[Tensor, Tensor]:
     """Return the inputs and targets of an epoch."""
     splits, generator = task.data.splits, torch.Generator().manual_seed(1)
-    pairs = list(batches.shuffled(splits, [20, 20, 20], Training(**change), generator, most_bytes=20_000))
+    pairs = list(batches.Shuffled(splits, [20, 20, 20], Training(**change), generator, most_bytes=20_000))
     return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
 
 

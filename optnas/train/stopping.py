@@ -1,0 +1,115 @@
+"""Stopping a training at its next step, so that a checkpoint of the middle of an epoch can be written.
+
+A signal arrives anywhere in a step, where weights, optimiser and random numbers do not belong together. So
+its handler calls :func:`stop_soon`, and the training loop raises ``KeyboardInterrupt`` itself, after the step
+and once the checkpoint is written.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["asked", "at_once", "at_steps", "check", "stop_soon", "training"]
+
+# A step or a checkpoint that takes longer is interrupted: whoever sent the signal will not wait for ever
+# (Slurm's and Kubernetes' default is 30 seconds, Docker's 10).
+_LONGEST_SECONDS = 6.0
+
+
+class _Stopped(KeyboardInterrupt):
+    """Ends a training between two steps."""
+
+
+class _Thread(threading.local):
+    """What this thread trains: signal handlers run in the main thread and mean its own training."""
+
+    waits = False
+    asked = False
+
+
+_here = _Thread()
+
+
+def training() -> bool:
+    """Return whether this thread is in a training that :func:`stop_soon` stops."""
+    return _here.waits
+
+
+def asked() -> bool:
+    """Return whether this thread's training is being stopped, until its end."""
+    return _here.asked
+
+
+def stop_soon() -> None:
+    """Make this thread's training raise ``KeyboardInterrupt`` after its current step and a checkpoint.
+
+    For signal handlers. A step that takes more than six seconds is interrupted where it is.
+    """
+    _here.asked = True
+    if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, _LONGEST_SECONDS)
+
+
+@contextmanager
+def at_steps(keep: Callable[[], None]) -> Iterator[None]:
+    """Let :func:`stop_soon` take effect at the next :func:`check` inside this context.
+
+    Args:
+        keep: Writes the checkpoint; called if the training is stopped at a check.
+
+    Raises:
+        KeyboardInterrupt: If it was asked for, however the training ended.
+    """
+    _here.waits, _here.asked = True, False
+    try:
+        try:
+            yield
+            check()
+        finally:
+            _here.waits = False
+    except _Stopped:
+        keep()
+        raise
+    except Exception as error:
+        if _here.asked:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        if _here.asked and hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        _here.asked = False
+
+
+def check() -> None:
+    """Stop the training of this thread here if that was asked for.
+
+    Raises:
+        KeyboardInterrupt: If it was.
+    """
+    if _here.waits and _here.asked:
+        raise _Stopped
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Let signals interrupt a training anywhere inside this context: its checkpoint has just been written.
+
+    Raises:
+        KeyboardInterrupt: If :func:`stop_soon` was called before.
+    """
+    waited, _here.waits = _here.waits, False
+    if waited and _here.asked:
+        raise KeyboardInterrupt
+    try:
+        yield
+    finally:
+        _here.waits = waited
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
