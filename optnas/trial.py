@@ -31,6 +31,7 @@ from optnas.study_record import check_takes, refused_by_optuna_explained
 from optnas.train import Diverged, default_device, fit, stopping
 from optnas.train.device import forked_random
 from optnas.train.device_share import Place, place_on
+from optnas.train.loop import WrongState
 from optnas.train.micro_batches import OutOfMemory, in_pieces
 from optnas.train.nothing_learned import Hopeless
 from optnas.trial_failure import in_words, mistake_of, users_traceback
@@ -347,18 +348,22 @@ class TrialRun:
         state = self._before.state(self._device)
         if state is not None and not state.batches and state.epoch in self.candidate.training.reported:
             self._report(state.epoch, state.metrics)  # its worker may have died before it could
-        return fit(
-            module,
-            self._study.task,
-            self.candidate.training,
-            device=self._device,
-            seed=self.candidate.seed,
-            report=self._report,
-            state=state,
-            keep=self._keep,
-            pieces=pieces,
-            eager=partial(EAGER.put, self._trial),
-        )
+        try:
+            return fit(
+                module,
+                self._study.task,
+                self.candidate.training,
+                device=self._device,
+                seed=self.candidate.seed,
+                report=self._report,
+                state=state,
+                keep=self._keep,
+                pieces=pieces,
+                eager=partial(EAGER.put, self._trial),
+            )
+        except WrongState:
+            self._before.discard_checkpoint()
+            return self._fit(pieces)
 
     def _build(self) -> nn.Module:
         assert self._study.shape is not None

@@ -26,7 +26,7 @@ class Resumption:
     """Earlier work on a trial, by workers that stopped or died, or in the paused trial that it resumes.
 
     An error of the store never fails the trial. Without a store that can be written, it trains without
-    checkpoints; if they cannot be read, it starts anew. Its record says why (``checkpoint``).
+    checkpoints; if they cannot be read or are damaged, it starts anew. Its record says why (``checkpoint``).
 
     Args:
         trial: The running trial.
@@ -72,6 +72,9 @@ class Resumption:
         except StoreError as error:
             CHECKPOINT.put(self._trial, f"could not be read, trained anew: {error}")
             return None
+        if self._checkpoints.damage is not None:
+            went_on = "trained anew" if last is None else "went on from the one before"
+            CHECKPOINT.put(self._trial, f"{went_on}: {self._checkpoints.damage}")
         if last is None or ("cuda" in last.state.generators) != (device.type == "cuda"):
             return None
         if first:
@@ -81,10 +84,14 @@ class Resumption:
 
     def discard(self) -> None:
         """Begin anew: what was trained was another network, or was trained in another way."""
-        self.remove()
-        self._checkpoints = None
+        self.discard_checkpoint()
         self.steps.clear()
         self.costs, self.paused, self.begun = {}, None, False
+
+    def discard_checkpoint(self) -> None:
+        """Train anew, as the checkpoint is none of this training."""
+        self.remove()
+        self._checkpoints, self.seconds = None, 0.0
         CHECKPOINT.put(self._trial, "was of another network or training, trained anew")
 
     def keep(self, state: State, seconds: float) -> None:

@@ -1,13 +1,15 @@
 """The state of a training between two steps, and its storage in files.
 
 A file is complete or not there. Tensors are in the safetensors format and everything else is JSON in that
-file's header, so that reading a file executes nothing.
+file's header, so that reading a file executes nothing. The header also has a checksum of all the rest: what
+is damaged is not trained on.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
@@ -27,6 +28,9 @@ __all__ = ["State", "pack", "read_tensors", "replace_file", "unpack", "write_ten
 _TENSOR = "tensor:"
 # A safetensors file begins with the length of its JSON header, as an integer of this many bytes.
 _LENGTH = 8
+# The checksum in the header is that of the file with zeros in its place. Other text in the header cannot look
+# like this: it is in JSON strings, where quotes are escaped.
+_SUM, _ZEROS = b'"sha256":"', b"0" * 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +65,25 @@ class State:
     lost: Tensor | None = None
 
     @classmethod
+    def read(cls, stored: Any) -> State:
+        """Return the state whose fields ``stored`` are, as :func:`unpack` returns them.
+
+        Raises:
+            ValueError: If they are of another version, or none.
+        """
+        try:
+            state = cls(**stored)
+            numbers = (state.epoch, state.batches, *state.metrics.values(), *state.losses)
+            tensors = (*state.module.values(), *state.trained, *state.generators.values())
+        except (TypeError, AttributeError):
+            raise ValueError("it holds no state of a training") from None
+        if not all(isinstance(each, int | float) for each in numbers) or not all(
+            isinstance(each, Tensor) for each in tensors
+        ):
+            raise ValueError("it holds no state of a training")
+        return state
+
+    @classmethod
     def of(
         cls,
         epoch: int,
@@ -85,6 +108,7 @@ class State:
 
         Raises:
             ValueError: If there is no optimiser.
+            Exception: If it is of another network; the training is partly changed then.
         """
         if self.optimizer is None or optimizer is None:
             raise ValueError("a training with a step of its own cannot be resumed")
@@ -107,7 +131,10 @@ def pack(content: Mapping[str, Any]) -> bytes:
     """Serialise dictionaries and lists of tensors, numbers, strings and ``None`` as one safetensors file."""
     tensors: dict[str, Tensor] = {}
     rest = json.dumps(_set_apart(content, "", tensors))
-    return save(tensors, {"json": rest})
+    packed = save(tensors, {"json": rest, "sha256": _ZEROS.decode()})
+    start = packed.index(_SUM + _ZEROS) + len(_SUM)
+    digest = hashlib.sha256(packed).hexdigest().encode()
+    return b"".join((packed[:start], digest, packed[start + len(digest) :]))
 
 
 def unpack(packed: bytes, name: str) -> dict[str, Any]:
@@ -117,13 +144,27 @@ def unpack(packed: bytes, name: str) -> dict[str, Any]:
         UserError: If ``packed`` is no such file, or damaged; the message calls it ``name``.
     """
     try:
-        header = json.loads(packed[_LENGTH : _LENGTH + int.from_bytes(packed[:_LENGTH], "little")])
-        content = _put_back(json.loads(header["__metadata__"]["json"]), load(packed))
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        length = _LENGTH + int.from_bytes(packed[:_LENGTH], "little")
+        metadata = json.loads(packed[_LENGTH:length])["__metadata__"]
+        if metadata.keys() != {"json"}:  # as an earlier optnas wrote it, without a checksum
+            _check_sum(packed, length)
+        content = _put_back(json.loads(metadata["json"]), load(packed))
+    except Exception as error:  # whatever a parser says to bytes of any kind
         raise UserError(f"{name} is damaged, or no checkpoint ({error}): remove it to begin anew") from None
     if not isinstance(content, dict):
         raise UserError(f"{name} is no checkpoint: remove it to begin anew")
     return content
+
+
+def _check_sum(packed: bytes, length: int) -> None:
+    """Raise if the checksum in the header, which ends after ``length`` bytes, is wrong or not there."""
+    start = packed.index(_SUM, 0, length) + len(_SUM)
+    end = start + len(_ZEROS)
+    view, digest = memoryview(packed), hashlib.sha256()
+    for part in (view[:start], _ZEROS, view[end:]):
+        digest.update(part)
+    if view[start:end] != digest.hexdigest().encode():
+        raise ValueError("its checksum is wrong")
 
 
 def write_tensors(path: Path, content: Mapping[str, Any]) -> None:

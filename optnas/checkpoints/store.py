@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import io
 import uuid
 from pathlib import Path
@@ -95,16 +96,21 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one training in an artifact store, which keeps the last one.
 
-    There are two artifacts: a new checkpoint is written to the free one, and only when it is complete is
-    the other removed. So a worker may die at any moment.
+    There are two artifacts: a new checkpoint is written to the free one, and only when it has been read back
+    is the other removed. So a worker may die at any moment.
 
     Args:
         store: The artifact store.
         name: The name of this training's checkpoints, unique in the store.
+
+    Attributes:
+        damage: What is wrong with a checkpoint that :meth:`last` passed over, in words; ``None`` if none was.
     """
 
     def __init__(self, store: ArtifactStore, name: str) -> None:
+        self.damage: str | None = None
         self._store = store
+        self._name = name
         self._ids = [f"optnas-{name}-{i}.safetensors" for i in range(2)]
 
     def keep(self, state: State, seconds: float) -> None:
@@ -113,10 +119,13 @@ class Checkpoints:
         Raises:
             StoreError: If it cannot be written, as on a full disk; the one before is kept then.
         """
-        content = pack({"state": vars(state), "seconds": seconds})
+        content = pack({"name": self._name, "state": vars(state), "seconds": seconds})
         free, taken = self._ids
         try:
             self._store.write(free, io.BytesIO(content))
+            with self._store.open_reader(free) as reader:
+                if reader.read() != content:
+                    raise OSError(errno.EIO, "the store holds something else than was written")
         except Exception as error:
             self._remove(free)
             raise StoreError(_in_words(error)) from error
@@ -124,11 +133,12 @@ class Checkpoints:
         self._remove(taken)
 
     def last(self) -> Checkpoint | None:
-        """Return the last complete checkpoint; ``None`` if there is none.
+        """Return the last undamaged checkpoint; ``None`` if there is none.
 
         Raises:
             StoreError: If the store cannot be read.
         """
+        self.damage = None
         found = [(identity, self._read(identity)) for identity in self._ids]
         whole = [(identity, checkpoint) for identity, checkpoint in found if checkpoint is not None]
         if not whole:
@@ -152,9 +162,12 @@ class Checkpoints:
             raise StoreError(_in_words(error)) from error
         try:
             content = unpack(packed, identity)
-            return Checkpoint(State(**content["state"]), float(content["seconds"]))
-        except (UserError, KeyError, TypeError, ValueError):
-            # It was being written when its worker died, or another version wrote it.
+            if content.get("name", self._name) != self._name:
+                raise UserError(f"{identity} is of another training")
+            return Checkpoint(State.read(content["state"]), float(content["seconds"]))
+        except (UserError, KeyError, TypeError, ValueError) as error:
+            # It was being written when its worker died, something damaged it, or another version wrote it.
+            self.damage = str(error).removesuffix(": remove it to begin anew")
             return None
 
     def _remove(self, identity: str) -> None:

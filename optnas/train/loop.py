@@ -31,7 +31,7 @@ from optnas.train.task import Step, Task
 from optnas.train.training import Training
 from optnas.train.weights import FlatWeights
 
-__all__ = ["Diverged", "Report", "evaluate", "evaluated_at_once", "fit"]
+__all__ = ["Diverged", "Report", "WrongState", "evaluate", "evaluated_at_once", "fit"]
 
 Report = Callable[[int, dict[str, float]], None]
 """Callback: called with the number of epochs done and the validation metrics; may raise to stop training."""
@@ -45,6 +45,10 @@ _MOST_EVALUATED_NUMBERS = 2**22
 
 class Diverged(ArithmeticError):
     """Error raised when the loss is no longer a finite number."""
+
+
+class WrongState(ValueError):
+    """Error raised when a training cannot be resumed from a state as it is another one's."""
 
 
 def fit(
@@ -84,6 +88,7 @@ def fit(
         Diverged: If the loss is not finite at the end of an epoch.
         Hopeless: If nothing is learned until rung number ``training.hopeless_after``, or a later one; only
             with ``report``.
+        WrongState: If ``state`` is of another network or training.
         KeyboardInterrupt: If it was stopped by :func:`optnas.train.stopping.stop_soon`.
         UserError: If there is only one sample, or the data cannot be augmented as ``training`` says.
     """
@@ -188,7 +193,12 @@ class _Run:
         self.metrics: dict[str, float] = {}
         self.losses: list[float] = []
         if state is not None:
-            self._restore(state)
+            try:
+                self._restore(state)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # PyTorch says in many ways that shapes and names differ
+                raise WrongState("the state is of another network or training") from error
 
     def _begin_epoch(self) -> None:
         self._batches, self._lost = 0, torch.zeros((), device=self._parts.train.y.device)

@@ -20,7 +20,7 @@ from optnas.space import Node
 from optnas.space.own_ops import own_ops
 from optnas.tasks import Task
 from optnas.train.device import default_device, forked_random
-from optnas.train.loop import Diverged, evaluate, fit
+from optnas.train.loop import Diverged, WrongState, evaluate, fit
 from optnas.train.training import Training
 
 __all__ = [
@@ -187,6 +187,8 @@ def train_seed(
             if not history.best:
                 raise UserError(f"{error}: try a smaller --set lr=…, or --set clip=1") from None
             history = dataclasses.replace(history, ended=str(error))
+        except WrongState:
+            raise UserError(f"{checkpoint} is of another network: remove it to begin anew") from None
         except torch.OutOfMemoryError:
             raise UserError(f"out of memory on {device}: try a smaller --set batch_size=…") from None
     if not history.best:
@@ -215,12 +217,16 @@ def _resumed(plan: Plan, seed: int, checkpoint: Path) -> tuple[TrainingHistory, 
     if not checkpoint.exists():
         return TrainingHistory(seed), None
     content = read_tensors(checkpoint)
-    check_settings(content["settings"], plan.settings, checkpoint.parent.parent)
-    state = content["state"]
     try:
-        return TrainingHistory(**content["history"]), None if state is None else State(**state)
-    except TypeError:
+        settings, state = content["settings"], content["state"]
+        history = TrainingHistory(**content["history"])
+        state = None if state is None else State.read(state)
+    except (TypeError, KeyError, ValueError):
         raise UserError(f"{checkpoint} is of another version: remove it to begin anew") from None
+    check_settings(settings, plan.settings, checkpoint.parent.parent)
+    if history.seed != seed:
+        raise UserError(f"{checkpoint} is of seed {history.seed}: remove it to begin anew")
+    return history, state
 
 
 def _write(plan: Plan, history: TrainingHistory, state: State | None, checkpoint: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import Study, Training, choose, data, maximize, minimize, ops, pruners, tasks
+from optnas.checkpoints.state import pack, unpack
 from optnas.checkpoints.store import Checkpoints
 from optnas.measure.rounds import Round
 from optnas.tasks import Task
@@ -213,6 +214,52 @@ def test_a_store_that_cannot_be_read_costs_what_it_held_and_no_more(monkeypatch:
         name: values for name, values in before.items() if name.startswith("rung:")
     }
     assert trial.user_attrs["checkpoint"] == "could not be kept: ConnectionError: no route to host"
+
+
+@pytest.mark.parametrize("earlier", [True, False], ids=["with one before", "the only one"])
+def test_a_trial_is_not_trained_on_from_a_damaged_checkpoint_and_its_record_says_so(
+    earlier: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (undisturbed,) = searched(study())
+    bucket = Bucket()
+    interrupted = study(artifacts=bucket)
+    opened = killed(interrupted, monkeypatch, 1)
+    former = dict(bucket.held)
+
+    def dies(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("optnas.trial.report", dies)
+        with pytest.raises(Killed):
+            interrupted.objective(optuna.Trial(opened, 0))
+    (name,) = bucket.held.keys() - former.keys()
+    content = bytearray(bucket.held[name])
+    content[-1] ^= 1
+    bucket.held[name] = bytes(content)
+    if earlier:  # who died as it was to be removed
+        bucket.held |= former
+    trial = gone_on(interrupted, opened)
+    assert trial.values == undisturbed.values
+    how = "went on from the one before" if earlier else "trained anew"
+    assert trial.user_attrs["checkpoint"].startswith(f"{how}: {name} is damaged")
+    assert not interrupted.store.held
+
+
+def test_the_checkpoint_of_another_network_is_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    (undisturbed,) = searched(study())
+    bucket = Bucket()
+    interrupted = study(artifacts=bucket)
+    opened = killed(interrupted, monkeypatch, 2)
+    (name,) = bucket.held
+    content = unpack(bucket.held[name], name)
+    del content["name"]  # as an earlier optnas wrote it
+    content["state"]["module"]["0.weight"] = torch.zeros(7)
+    bucket.held[name] = pack(content)
+    trial = gone_on(interrupted, opened)
+    assert trial.values == undisturbed.values
+    assert trial.user_attrs["checkpoint"] == "was of another network or training, trained anew"
+    assert not interrupted.store.held
 
 
 def test_on_another_kind_of_device_a_trial_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:

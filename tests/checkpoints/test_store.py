@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from optuna.artifacts import FileSystemArtifactStore
 
 from optnas import UserError
@@ -87,13 +90,97 @@ def test_who_dies_before_the_former_one_is_removed_leaves_both_and_the_last_coun
     assert epoch_of(Checkpoints(bucket, "a")) == 9
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
-def test_a_damaged_checkpoint_is_none(share: float) -> None:
+def damaged(content: bytes, how: str, at: float, bits: int) -> bytes:
+    """Return ``content`` changed, cut, overwritten or lengthened at a share of its length."""
+    where = min(int(at * len(content)), len(content) - 1)
+    changed = bytearray(content)
+    if how == "flipped":
+        changed[where] ^= bits
+    elif how == "cut":
+        del changed[where:]
+    elif how == "zeros":
+        changed[where : where + 4096] = bytes(len(changed[where : where + 4096]))
+    else:
+        changed[where:where] = bytes([bits]) * bits
+    return bytes(changed)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    how=st.sampled_from(["flipped", "cut", "zeros", "longer"]), at=st.floats(0, 1), bits=st.integers(1, 255)
+)
+def test_a_damaged_checkpoint_is_none_and_the_one_before_counts(how: str, at: float, bits: int) -> None:
     bucket = Bucket()
-    Checkpoints(bucket, "a").keep(after(1), 1.0)
+    checkpoints = Checkpoints(bucket, "a")
+    checkpoints.keep(after(1), 1.0)
+    former = dict(bucket.held)
+    checkpoints.keep(after(3), 1.0)
     ((name, content),) = bucket.held.items()
-    bucket.held[name] = content[: int(share * len(content))]
-    assert epoch_of(Checkpoints(bucket, "a")) is None
+    broken = damaged(content, how, at, bits)
+    if broken == content:
+        return
+    bucket.held[name] = broken
+    again = Checkpoints(bucket, "a")
+    assert again.last() is None
+    assert again.damage is not None
+    assert again.damage.startswith(f"{name} is ")
+    bucket.held |= former
+    assert epoch_of(again) == 1
+    assert again.damage is not None
+    again.keep(after(3), 1.0)
+    assert epoch_of(Checkpoints(bucket, "a")) == 3
+    assert len(bucket.held) == 1
+
+
+def test_the_checkpoint_of_another_training_is_none() -> None:
+    bucket = Bucket()
+    for name in ("a", "b"):
+        Checkpoints(bucket, name).keep(after(3), 1.0)
+    (a, b) = bucket.held
+    bucket.held[a], bucket.held[b] = bucket.held[b], bucket.held[a]
+    again = Checkpoints(bucket, "a")
+    assert again.last() is None
+    assert again.damage == f"{a} is of another training"
+
+
+(STORED,) = (Path(__file__).parent.parent / "stored" / "checkpoints").iterdir()
+
+
+def test_the_checkpoint_of_an_earlier_optnas_has_no_checksum_and_is_read() -> None:
+    bucket = Bucket()
+    bucket.held[STORED.name] = STORED.read_bytes()
+    assert b"sha256" not in bucket.held[STORED.name]
+    assert Checkpoints(bucket, STORED.name.split("-")[1]).last() is not None
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    how=st.sampled_from(["flipped", "cut", "zeros", "longer"]), at=st.floats(0, 1), bits=st.integers(1, 255)
+)
+def test_the_damage_of_a_file_without_a_checksum_is_never_an_error(how: str, at: float, bits: int) -> None:
+    bucket = Bucket()
+    content = STORED.read_bytes()
+    header = int.from_bytes(content[:8], "little") / len(content)
+    bucket.held[STORED.name] = damaged(content, how, at * header, bits)
+    Checkpoints(bucket, STORED.name.split("-")[1]).last()
+
+
+def test_what_the_store_did_not_keep_as_it_was_leaves_the_one_before() -> None:
+    class Lossy(Bucket):
+        loses = False
+
+        def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+            super().write(artifact_id, content_body)
+            if self.loses:
+                self.held[artifact_id] = damaged(self.held[artifact_id], "flipped", 0.7, 4)
+
+    bucket = Lossy()
+    checkpoints = Checkpoints(bucket, "a")
+    checkpoints.keep(after(1), 1.0)
+    bucket.loses = True
+    with pytest.raises(StoreError, match="something else than was written"):
+        checkpoints.keep(after(3), 1.0)
+    assert epoch_of(Checkpoints(bucket, "a")) == 1
 
 
 def test_a_store_that_fails_says_why_and_holds_what_it_held() -> None:
