@@ -9,13 +9,18 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["open_image", "pixels_of"]
+__all__ = ["is_deep", "open_image", "pixels_of"]
 
 Array = np.ndarray[Any, Any]
 
 # Grey of 16 bits in any byte order, of 32 bits, and of floating-point numbers.
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 _GREY = ("1", "L", "LA", "La")
+
+
+def is_deep(image: Image) -> bool:
+    """Return whether an image is grey of more than 8 bits."""
+    return image.mode in _DEEP
 
 
 def open_image(path: str) -> Image:

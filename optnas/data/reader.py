@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -12,7 +11,8 @@ import torch
 from torch import Tensor
 
 from optnas.data.layout import Layout, network_axes
-from optnas.data.pictures import open_image, pixels_of
+from optnas.data.loaders import file_of, with_our_loader
+from optnas.data.pictures import pixels_of
 from optnas.errors import UserError
 
 __all__ = ["Reader"]
@@ -50,7 +50,7 @@ class Reader:
         layout: Layout = "auto",
     ) -> None:
         self.name = name
-        self._dataset = _with_our_loader(name, dataset)
+        self._dataset = with_our_loader(dataset)
         self._size = size
         self._channels = channels
         self._layout = layout
@@ -195,10 +195,7 @@ class Reader:
 
     def _where(self, index: int) -> str:
         """Return the name of a sample: its file if the data set keeps a list of files, else its index."""
-        files = getattr(self._dataset, "samples", None)
-        if isinstance(files, list) and len(files) == len(self) and isinstance(files[index], tuple):
-            return str(files[index][0])
-        return f"sample {index}"
+        return file_of(self._dataset, index) or f"sample {index}"
 
     def _are_labels(self, labels: Any) -> bool:
         """Return whether ``labels`` agrees with the labels of the first and the last sample."""
@@ -224,43 +221,6 @@ class Reader:
             if all(_same(layout[i], self._input(i)) for i in (0, len(self) - 1)):
                 return layout
         return None
-
-
-def _with_our_loader(name: str, dataset: Any) -> Any:
-    """Return a data set of image files that reads them by :func:`open_image`.
-
-    torchvision's loader clips 16 bits to 8, ignores the orientation, and shows what is transparent. A
-    data set that has a loader or transforms of its user's own is returned as it is.
-
-    Raises:
-        UserError: If its transforms would get images that torchvision's loader has clipped.
-    """
-    loader = getattr(dataset, "loader", None)
-    transformed = any(getattr(dataset, name, None) is not None for name in ("transform", "transforms"))
-    if getattr(loader, "__module__", None) != "torchvision.datasets.folder":
-        return dataset
-    if transformed:
-        _refuse_clipped(name, dataset)
-        return dataset
-    copied = copy.copy(dataset)
-    copied.loader = open_image
-    return copied
-
-
-def _refuse_clipped(name: str, dataset: Any) -> None:
-    from PIL import Image
-
-    path = dataset.samples[0][0]
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-    except (OSError, ValueError):
-        return  # reading it says so
-    if mode.startswith(("I", "F")):
-        raise UserError(
-            f"data {name!r}: {path} has more than 8 bits, which torchvision's loader makes white: leave the"
-            " transforms to optnas, or open the folder with loader=PIL.Image.open"
-        )
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

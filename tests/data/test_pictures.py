@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import pickle
 import shutil
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,6 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from optnas import UserError, data
-from optnas.data._torchvision import torchvision
 from optnas.errors import DataWarning
 from tests.data.images import Pairs, folder_of_images
 
@@ -218,31 +215,6 @@ def test_what_is_no_image_beside_images_is_passed_over(tmp_path: Path) -> None:
     (root / "red" / "more.GIF").write_bytes(saved(Image.new("RGB", (8, 8), "red"), "GIF"))
     splits = data.image_folder(root).splits
     assert sum(len(part) for part in (splits.train, splits.validation, splits.test)) == 21
-
-
-@pytest.mark.parametrize("memory", [1e9, 0])
-def test_a_folder_opened_by_torchvision_keeps_sixteen_bits_too(memory: float, tmp_path: Path) -> None:
-    image = picture("I;16")
-    root = folder(tmp_path, {"x.png": saved(image, "PNG")})
-    opened = torchvision().datasets.ImageFolder(str(root))
-    before = opened.loader
-    [(x, _)] = data.dataset(opened, memory=memory, readers=1).splits.train.blocks(1, torch.arange(1))
-    assert torch.equal(x[0, 0], torch.from_numpy(np.asarray(image).astype(np.int32)))
-    assert opened.loader is before
-    pickle.dumps(opened)
-
-
-def test_transforms_behind_a_loader_that_clips_are_refused(tmp_path: Path) -> None:
-    root = folder(tmp_path, {"x.png": saved(picture("I;16"), "PNG")})
-    made = partial(torchvision().datasets.ImageFolder, str(root), transform=_as_array)
-    with pytest.raises(UserError, match="torchvision's loader makes white"):
-        data.dataset(made()).splits  # noqa: B018
-    kept = data.dataset(made(loader=Image.open)).splits.train
-    assert max(float(x.max()) for x, _ in kept.blocks(1)) > 255
-
-
-def _as_array(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.convert("I"), dtype=np.float32)[None]
 
 
 def test_a_size_for_what_is_no_image_of_pillow_is_refused() -> None:
