@@ -79,6 +79,8 @@ class Declaration:
     ) -> None:
         if not isinstance(name, str) or not name.strip():
             raise UserError(f"Study(name={name!r}): give it a name")
+        if "\0" in name or name.encode(errors="replace").decode() != name:
+            raise UserError(f"Study(name={name!r}): it has characters that no storage can hold")
         if not isinstance(space, Node):
             raise UserError(f"study {name!r}: the space must be an op's node, such as ops.seq(…)")
         if (task is None) == (evaluate is None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,4 +34,4 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def searched(path: str | Path) -> str:
     """Return in which folder a relative path was searched, to be put behind it; nothing for others."""
-    return "" if Path(path).expanduser().is_absolute() else f" (in the folder {Path.cwd()})"
+    return "" if os.path.isabs(os.path.expanduser(path)) else f" (in the folder {Path.cwd()})"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+import traceback
+import warnings
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
@@ -12,7 +14,18 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-__all__ = ["console", "duration", "hidden", "masked", "masked_url", "note", "one_line", "plain", "write"]
+__all__ = [
+    "console",
+    "duration",
+    "hidden",
+    "masked",
+    "masked_url",
+    "note",
+    "one_line",
+    "plain",
+    "show_python_s_own_plainly",
+    "write",
+]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # One character for each, so that what is styled stays where it is.
@@ -43,15 +56,13 @@ _SECRET = (
     r"(?:pass(?:word|wd|phrase|code|file)|pwd|secret|(?:api|access)[_-]?key"
     r"|(?:access|auth|session)[_-]?token)"
 )
-_QUERY = re.compile(rf"(?i)((?:^|[?&;,\s'\"({{])[\w.-]*{_SECRET}=)('[^']*'|\"[^\"]*\"|[^&;,\s'\")}}]+)")
+_QUERY = re.compile(rf"(?i)((?<![\w.-])[\w.-]*{_SECRET}=)('[^']*'|\"[^\"]*\"|[^&;,\s'\")}}]+)")
 # Up to the last @ of the word: a password may hold any character, and a host has none of them.
 _USERINFO = re.compile(r"((?:\w:/{1,9}|\w//|://)[^\s:/@\[]{0,99}:)\S{1,999}(@)")
 # As SQLAlchemy takes it, where the host is missing: a port that is no number.
 _NO_HOST = re.compile(r"(\w://[^\s:/@\[]{0,99}:)(?!\d*(?:[\s/?,;.'\")]|$)|\*\*\*@)[^\s/?'\"]+()")
 # The whole of what was given as a URL.
-_LOOSE_USERINFO = re.compile(
-    r"^([\w+.-]+:/+[^:/@]*:|(?![\w+.-]+:/)(?:[\w+.-]+(?://|:))?[^:/@]*:).*(@)", re.DOTALL
-)
+_LOOSE_USERINFO = re.compile(r"^((?:[^:@]*:/+)?[^:@]*:(?!/)).*(@)", re.DOTALL)
 
 
 def plain(text: str, *, lines: bool = False) -> str:
@@ -101,8 +112,8 @@ def _decoded(text: str) -> str:
 def masked_url(url: str) -> str:
     """Return what was given as a storage's URL, perhaps mistyped, on one line and without its password.
 
-    >>> masked_url("postgresql:me:s3cret@host/studies")
-    'postgresql:me:***@host/studies'
+    >>> masked_url("postgresql:/me:s3cret@host/studies")
+    'postgresql:/me:***@host/studies'
     """
     if _is_file(url):
         return plain(url if "?" not in url else masked(url))
@@ -180,6 +191,19 @@ def console(*, stderr: bool = False, **options: Any) -> Console:
 def note(message: str) -> None:
     """Print a message as one line on standard error."""
     print(one_line(message), file=sys.stderr, flush=True)
+
+
+def show_python_s_own_plainly() -> None:
+    """Let Python's warnings and the traceback that ends a program pass :func:`plain` and :func:`masked`."""
+    format_warning = warnings.formatwarning
+
+    def warned(*args: Any, **kwargs: Any) -> str:
+        return plain(masked(format_warning(*args, **kwargs)), lines=True)
+
+    def ended(*error: Any) -> None:
+        sys.stderr.write(plain(masked("".join(traceback.format_exception(*error))), lines=True))
+
+    warnings.formatwarning, sys.excepthook = warned, ended
 
 
 def write(data: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import io
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -87,6 +89,9 @@ S3CRET = [
     "host=h user=me password='a s3cret'",
     "s3://key:s3cret@bucket",
     "sqlite:///a.db?password=s3cret",
+    repr("a\tpassword=s3cret"),
+    "grpc://host/d?x=password=s3cret",
+    "study.py:9password=s3cret",
 ]
 
 
@@ -94,12 +99,23 @@ S3CRET = [
 def test_a_password_is_masked_in_a_url_and_in_a_text(url: str) -> None:
     for seen in (masked_url(url), masked(f"cannot reach {url}, really"), printed(f"at {url}", width=20)):
         assert "s3cret" not in seen
-        assert "***" in seen
+        assert "***" in seen.replace("\n", "")
     assert masked(masked_url(url)) == masked_url(url)
 
 
 @pytest.mark.parametrize(
-    "url", ["me:s3cret@host/d", "postgresql:me:s3cret@host", "postgresql://me:a s3cret@host/d"]
+    "url",
+    [
+        "me:s3cret@host/d",
+        "postgresql:me:s3cret@host",
+        "postgresql://me:a s3cret@host/d",
+        " /:s3cret@host/d",
+        "////:s3cret@host/d",
+        "\x1b/me:a/s3cret@",
+        "nosuch\x1b/me:s3cret@[::1]:1",
+        "grpc::s3cret@127.0.0.1:1/d",
+        "postgresql://me:/s3cret@host",
+    ],
 )
 def test_a_password_is_masked_in_what_is_hardly_a_url(url: str) -> None:
     assert "s3cret" not in masked_url(url)
@@ -151,6 +167,17 @@ def test_a_note_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert told.startswith("note: a b  c ␛[2J")
     assert told.endswith(" a://b:***@d\n")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("way", ["warnings.warn(text)", "raise RuntimeError(text)"])
+def test_a_warning_and_a_last_traceback_are_shown_plainly(way: str) -> None:
+    script = (
+        "import warnings\nfrom optnas.shown import show_python_s_own_plainly\nshow_python_s_own_plainly()\n"
+        f"text = 'at \\x1b[2J postgresql://me:s3cret@host'\n{way}\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stderr
+    assert "at ␛[2J postgresql://me:***@host" in told
+    assert "s3cret" not in told
 
 
 def test_nothing_else_makes_a_console_or_prints() -> None:

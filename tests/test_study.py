@@ -34,6 +34,8 @@ def storage() -> optuna.storages.BaseStorage:
     ("change", "said"),
     [
         ({"name": " "}, "give it a name"),
+        ({"name": "\ud800"}, "it has characters that no storage can hold"),
+        ({"name": "a\0"}, "it has characters that no storage can hold"),
         ({"space": "conv"}, "the space must be an op's node"),
         ({"evaluate": None}, "give either a task or evaluate="),
         ({"evaluate": 3}, "evaluate= takes a function"),

@@ -4,6 +4,7 @@
 from optnas.cli import data, search, look, winner, machine  # isort: skip
 from optnas.cli.app import app
 from optnas.cli.encoding import write_in_any_encoding
+from optnas.shown import show_python_s_own_plainly
 
 __all__ = ["app", "data", "look", "machine", "main", "search", "winner"]
 
@@ -11,4 +12,5 @@ __all__ = ["app", "data", "look", "machine", "main", "search", "winner"]
 def main() -> None:
     """Run the command line."""
     write_in_any_encoding()
+    show_python_s_own_plainly()
     app()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -123,7 +124,7 @@ def _open(name: str, root: str | Path, parts: tuple[str, ...], download: bool, g
     """Open one part of a torchvision data set; ``None`` for the test part of a data set without parts."""
     kind = _kind(name)
     takes = _takes(kind)
-    given = {"root": str(Path(root).expanduser()), **given}
+    given = {"root": os.path.expanduser(root), **given}
     if "download" in takes:
         given["download"] = download
     ways: list[dict[str, Any]] = [{}]

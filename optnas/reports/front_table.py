@@ -31,7 +31,11 @@ _BINS = 4
 
 def objective_names(study: optuna.Study) -> list[str]:
     """Return the names of the study's objectives."""
-    return study.metric_names or [f"value {i}" for i in range(len(study.directions))]
+    names, count = study.metric_names, len(study.directions)
+    # Another program may have written any others.
+    if isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names):
+        return names
+    return [f"value {i}" for i in range(count)]
 
 
 def architecture_of(trial: FrozenTrial) -> str:

@@ -285,7 +285,9 @@ def checked_name(name: str | None) -> str | None:
     Raises:
         SpaceError: If it is anything else.
     """
-    if name is not None and not (isinstance(name, str) and name.strip() == name and name):
+    if name is not None and not (
+        isinstance(name, str) and name.strip() == name and name and name.isprintable()
+    ):
         raise SpaceError(f"name={name!r}: a name is a word that people read, e.g. 'width'")
     return name
 

@@ -45,6 +45,10 @@ from optnas.winner.full_training import (
 __all__ = ["TrainOptions", "train_command"]
 
 
+# More are a slip of the keyboard.
+_MOST_SEEDS = 10_000
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
     """The options of ``optnas train``.
@@ -89,6 +93,8 @@ def train_command(
     for what, number in (("seeds", wanted.seeds), ("patience", wanted.patience), ("threads", threads)):
         if number is not None and number < 1:
             raise UserError(f"--{what} {number}: it must be at least 1")
+    if wanted.seeds > _MOST_SEEDS:
+        raise UserError(f"--seeds {wanted.seeds}: it must be at most {_MOST_SEEDS:,}")
     study = load_study(file)
     if study.task is None:
         raise UserError(f"study {study.name!r} evaluates by a function of its own: there is no task to train")

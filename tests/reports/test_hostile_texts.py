@@ -107,11 +107,12 @@ def test_an_error_of_the_user_s_code_is_shown_as_it_is(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    word = text if text.isprintable() else "width"
     Path("study.py").write_text(
         "from optnas import Study, choose, maximize, ops\n"
         "def evaluate(candidate, report):\n"
         f"    raise RuntimeError({text!r})\n"
-        f"study = Study(name={'x' + text!r}, space=ops.seq(ops.conv(choose(1, 2, name={text!r}))),\n"
+        f"study = Study(name={'x' + text!r}, space=ops.seq(ops.conv(choose(1, 2, name={word!r}))),\n"
         f"    evaluate=evaluate, objectives=[maximize('score')], sampler='random')\n"
     )
     for command in (["run", "study.py", "--trials", 2, "--workers", 1], ["status"], ["show", 0]):

@@ -59,6 +59,13 @@ def test_a_study_s_view_counts_every_state_and_says_its_best(study: optuna.Study
         assert told in text
 
 
+@pytest.mark.parametrize("names", [["accuracy"], ["accuracy", 2], {"accuracy": 1}, "ab", 3])
+def test_malformed_names_of_objectives_are_left_out(study: optuna.Study, names: object) -> None:
+    study._storage.set_study_system_attr(study._study_id, "study:metric_names", names)
+    for what in (studies_view([study]), trial_view(study, study.trials[0]), FrontTable(study, front(study))):
+        assert "value 1" in "\n".join(printed(what))
+
+
 def test_a_trial_s_view_says_why_it_ended(study: optuna.Study) -> None:
     text = "\n".join(printed(trial_view(study, study.trials[3])))
     assert "pruned: not among the best at rung 1" in text

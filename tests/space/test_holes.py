@@ -64,6 +64,8 @@ def test_labels_that_clash_are_told_apart_by_number() -> None:
         (lambda: choose(float("inf"), 1), "finite"),
         (lambda: choose(1, 2, name=""), "a name is a word"),
         (lambda: choose(1, 2, name=3), "a name is a word"),
+        (lambda: choose(1, 2, name="a\x1b[2J"), "a name is a word"),
+        (lambda: choose(1, 2, name="\ud800"), "a name is a word"),
         (lambda: integer(3, 1), r"integer\(3, 1\)"),
         (lambda: integer(1, 2.5), "whole numbers"),
         (lambda: integer(True, 2), "whole numbers"),

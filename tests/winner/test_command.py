@@ -222,6 +222,7 @@ def test_a_regression_s_network_answers_in_the_unit_of_the_targets() -> None:
         ),
         (["small.py", "--trial", 0, "--set", "lr=__import__('os')"], "give a number"),
         (["small.py", "--trial", 0, "--seeds", 0], "--seeds 0: it must be at least 1"),
+        (["small.py", "--trial", 0, "--seeds", 10**40], "it must be at most 10,000"),
         (["small.py", "--trial", 0, "--patience", 0], "--patience 0"),
         (["small.py", "--trial", 0, "--out", "full"], "full holds thesis.txt"),
         (["small.py", "--trial", 0, "--out", "small.py"], "the folder small.py cannot be made"),
