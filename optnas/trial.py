@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import cached_property, partial
+from functools import cached_property
 
 import torch
 from optuna import TrialPruned
@@ -24,9 +24,9 @@ from optnas.checkpoints.state import State
 from optnas.declaration import Declaration
 from optnas.errors import StorageError
 from optnas.objectives import as_numbers, require
-from optnas.pruners import ParetoPromotionPruner, promote
+from optnas.pruners import promote
 from optnas.space import OpError, SpaceError
-from optnas.space.own_ops import changed_ops, own_ops
+from optnas.space.own_ops import own_ops
 from optnas.study_record import check_takes, refused_by_optuna_explained
 from optnas.train import Diverged, default_device, fit, stopping
 from optnas.train.device import forked_random
@@ -35,9 +35,11 @@ from optnas.train.loop import WrongState
 from optnas.train.micro_batches import OutOfMemory, in_pieces
 from optnas.train.nothing_learned import Hopeless
 from optnas.trial_failure import in_words, mistake_of, users_traceback
-from optnas.trial_measuring import measured_costs, rejected_by_noise
+from optnas.trial_measuring import measured_costs
+from optnas.trial_reports import Paused, Reports
+from optnas.trial_twin import finished_twin
 from optnas.trials.enqueued import record_ignored
-from optnas.trials.optuna_internals import cached_trials, fix_params, fixed_params
+from optnas.trials.optuna_internals import fix_params, fixed_params
 from optnas.trials.record import (
     ARCHITECTURE,
     BUILDABLE,
@@ -55,7 +57,6 @@ from optnas.trials.record import (
     TRACEBACK,
     TWIN,
 )
-from optnas.trials.rungs import report, should_prune
 from optnas.trials.turns import turn
 from optnas.trials.volume import settle_axes
 
@@ -88,7 +89,7 @@ def _run(study: Declaration, trial: Trial) -> list[float]:
         this.suggest()
         settle_axes(trial.study)
         this.stay_paused()
-        twin = this.finished_twin()
+        twin = None if this.begun else finished_twin(study, trial, this.candidate.key)
         if twin is not None:
             return this.values_of(twin)
         this.count_costs()
@@ -99,13 +100,6 @@ def _run(study: Declaration, trial: Trial) -> list[float]:
         this.evaluate()
         this.record_late_constraints()
         return this.values(this.metrics)
-
-
-class Paused(TrialPruned):
-    """The trial waits at a rung to be promoted."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(f"paused at rung {step}: not among the best so far")
 
 
 class TrialRun:
@@ -123,6 +117,12 @@ class TrialRun:
         self._study = study
         self._trial = trial
         self._before = Resumption(trial, study.store)
+        self._reports = Reports(trial, self._before.steps)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the candidate was trained before, in this trial or in the paused one that it resumes."""
+        return self._before.begun
 
     @contextmanager
     def reason_recorded(self) -> Iterator[None]:
@@ -190,22 +190,6 @@ class TrialRun:
         """
         if self._before.paused is not None:
             raise Paused(self._before.paused)
-
-    def finished_twin(self) -> FrozenTrial | None:
-        """Return the trial that trained the same candidate, the one that completed before all others."""
-        if self._before.begun:
-            return None
-        twins = [
-            other
-            for other in cached_trials(self._trial.study)
-            if KEY.of(other) == self.candidate.key
-            and other.state in (TrialState.COMPLETE, TrialState.PRUNED)
-            and TWIN.of(other) is None
-            and not rejected_by_noise(self._study, other)
-            and not changed_ops(OPS.of(other), self._study.own_ops)
-        ]
-        # Of a candidate that was promoted there are several.
-        return min(twins, key=lambda twin: (twin.state != TrialState.COMPLETE, -twin.number), default=None)
 
     def values_of(self, twin: FrozenTrial) -> list[float]:
         """Record and return what the twin found: no candidate is trained twice.
@@ -277,9 +261,12 @@ class TrialRun:
             Diverged: If the training's loss is no longer finite.
             Hopeless: If nothing is learned.
         """
-        found = self._evaluated_by_user() if self._study.evaluate is not None else self._trained()
-        found = {"seconds": round(self._spent(), 4), **found}
-        METRICS.put(self._trial, found)
+        found = self._before.metrics
+        if found is None:
+            found = self._evaluated_by_user() if self._study.evaluate is not None else self._trained()
+            found = {"seconds": round(self._spent(), 4), **found}
+            self._reports.write()
+            METRICS.put(self._trial, found)
         self.metrics = {**self.candidate.costs, **found}
 
     def record_late_constraints(self) -> None:
@@ -346,6 +333,7 @@ class TrialRun:
         torch.manual_seed(self.candidate.seed)
         module = self._build()
         state = self._before.state(self._device)
+        self._reports.resume(self._before.late)
         if state is not None and not state.batches and state.epoch in self.candidate.training.reported:
             self._report(state.epoch, state.metrics)  # its worker may have died before it could
         try:
@@ -359,7 +347,7 @@ class TrialRun:
                 state=state,
                 keep=self._keep,
                 pieces=pieces,
-                eager=partial(EAGER.put, self._trial),
+                eager=self._note_eager,
             )
         except WrongState:
             self._before.discard_checkpoint()
@@ -382,21 +370,22 @@ class TrialRun:
         return self._before.seconds + time.perf_counter() - self._started - self._place.waited
 
     def _report(self, step: int, metrics: Mapping[str, float]) -> None:
-        if step in self._before.steps:  # an evaluation that cannot be resumed passes it again
-            return
-        self._before.steps.add(step)
-        found = {**self.candidate.costs, "seconds": self._spent(), **as_numbers(metrics)}
-        report(self._trial, step, self.values(found))
-        if should_prune(self._trial):
-            if isinstance(self._trial.study.pruner, ParetoPromotionPruner):
-                raise Paused(step)
-            raise TrialPruned(f"not among the best at rung {step}")
+        def values() -> list[float]:
+            found = {**self.candidate.costs, "seconds": self._spent(), **as_numbers(metrics)}
+            return self.values(found)
+
+        self._reports.add(step, values)
 
     def _keep(self, state: State) -> None:
         # A training step of someone's own has a state of its own: it begins anew.
         ends = state.epoch == self.candidate.training.epochs and not stopping.asked()
         if state.optimizer is not None and not ends:
-            self._before.keep(state, self._spent())
+            with self._reports.unless_away():
+                self._before.keep(state, self._spent(), self._reports.late)
+
+    def _note_eager(self, reason: str) -> None:
+        with self._reports.unless_away():
+            EAGER.put(self._trial, reason)
 
     def _infeasible(self, error: SpaceError) -> TrialPruned:
         # Rather than failed: samplers learn from that to look elsewhere.

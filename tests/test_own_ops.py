@@ -126,7 +126,7 @@ def test_a_trial_that_was_begun_with_the_earlier_op_begins_anew(monkeypatch: pyt
         this = study(1.0)
         opened = this.open(optuna.storages.InMemoryStorage())
         with monkeypatch.context() as patch:
-            patch.setattr("optnas.trial.report", deadly)
+            patch.setattr("optnas.trial_reports.report", deadly)
             with pytest.raises(Killed):
                 this.objective(opened.ask())
         return opened

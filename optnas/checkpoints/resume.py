@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import optuna
@@ -12,7 +13,7 @@ from optuna.trial import FrozenTrial, Trial
 from optnas.checkpoints.state import State
 from optnas.trials.lineage import lineage, paused_at
 from optnas.trials.optuna_internals import frozen
-from optnas.trials.record import CHECKPOINT, CHECKPOINT_NAME, COSTS, KEY, RESUMED
+from optnas.trials.record import CHECKPOINT, CHECKPOINT_NAME, COSTS, KEY, METRICS, RESUMED, TWIN
 from optnas.trials.rungs import rungs_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class Resumption:
         paused: The step at which a worker paused the trial and died before ending it; ``None`` if none did.
         key: The key of the candidate that was trained; ``None`` if that is not recorded.
         begun: Whether it was trained before.
+        metrics: What the evaluation returned, if its worker died as it ended; else ``None``.
         seconds: Seconds of training before the checkpoint that :meth:`state` returned first.
+        late: Reports that could not be written before that checkpoint: the objectives' values by step.
     """
 
     def __init__(self, trial: Trial, store: ArtifactStore | None) -> None:
@@ -49,7 +52,9 @@ class Resumption:
         self.costs = next((costs for each in line if (costs := COSTS.of(each)) is not None), {})
         self.paused = paused_at(line[0])
         self.key = next((key for each in line if (key := KEY.of(each)) is not None), None)
+        self.metrics = METRICS.of(line[0]) if TWIN.of(line[0]) is None else None
         self.seconds = 0.0
+        self.late: Mapping[int, list[float]] = {}
         self.begun = len(line) > 1 or bool(self.steps)
         self._trial = trial
         self._store = store
@@ -78,7 +83,7 @@ class Resumption:
         if last is None or ("cuda" in last.state.generators) != (device.type == "cuda"):
             return None
         if first:
-            self.seconds = last.seconds
+            self.seconds, self.late = last.seconds, last.late
             RESUMED.put(self._trial, last.state.epoch)
         return last.state
 
@@ -86,16 +91,22 @@ class Resumption:
         """Begin anew: what was trained was another network, or was trained in another way."""
         self.discard_checkpoint()
         self.steps.clear()
-        self.costs, self.paused, self.begun = {}, None, False
+        self.costs, self.paused, self.metrics, self.begun = {}, None, None, False
 
     def discard_checkpoint(self) -> None:
         """Train anew, as the checkpoint is none of this training."""
         self.remove()
-        self._checkpoints, self.seconds = None, 0.0
+        self._checkpoints, self.seconds, self.late = None, 0.0, {}
         CHECKPOINT.put(self._trial, "was of another network or training, trained anew")
 
-    def keep(self, state: State, seconds: float) -> None:
-        """Write a checkpoint after that many seconds of training, if there is a store that can be written."""
+    def keep(self, state: State, seconds: float, late: Mapping[int, list[float]]) -> None:
+        """Write a checkpoint, if there is a store that can be written.
+
+        Args:
+            state: The state of the training.
+            seconds: Seconds of training until then.
+            late: Reports that are still to be written: the objectives' values by step.
+        """
         from optnas.checkpoints.store import Checkpoints, StoreError
 
         if self._store is None:
@@ -106,10 +117,10 @@ class Resumption:
             CHECKPOINT_NAME.put(self._trial, name)
             self._checkpoints = Checkpoints(self._store, name)
         try:
-            self._checkpoints.keep(state, seconds)
+            self._checkpoints.keep(state, seconds, late)
         except StoreError as error:
-            self._store = None
             CHECKPOINT.put(self._trial, f"could not be kept: {error}")
+            self._store = None
 
     def remove(self) -> None:
         """Remove the checkpoints of this trial, as no trial will resume from them."""

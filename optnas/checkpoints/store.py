@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import io
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -87,10 +88,17 @@ def check_store(store: ArtifactStore) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """The state of a trial's training, and the seconds of training until then."""
+    """The state of a trial's training.
+
+    Attributes:
+        state: The state.
+        seconds: Seconds of training until then.
+        late: Reports that could not be written until then: the objectives' values by step.
+    """
 
     state: State
     seconds: float
+    late: dict[int, list[float]] = dataclasses.field(default_factory=dict)
 
 
 class Checkpoints:
@@ -113,13 +121,13 @@ class Checkpoints:
         self._name = name
         self._ids = [f"optnas-{name}-{i}.safetensors" for i in range(2)]
 
-    def keep(self, state: State, seconds: float) -> None:
-        """Write a checkpoint, then remove the one before.
+    def keep(self, state: State, seconds: float, late: Mapping[int, list[float]] | None = None) -> None:
+        """Write a checkpoint (:class:`Checkpoint` says of what), then remove the one before.
 
         Raises:
             StoreError: If it cannot be written, as on a full disk; the one before is kept then.
         """
-        content = pack({"name": self._name, "state": vars(state), "seconds": seconds})
+        content = pack({"name": self._name, "state": vars(state), "seconds": seconds, "late": late or {}})
         free, taken = self._ids
         try:
             self._store.write(free, io.BytesIO(content))
@@ -164,8 +172,9 @@ class Checkpoints:
             content = unpack(packed, identity)
             if content.get("name", self._name) != self._name:
                 raise UserError(f"{identity} is of another training")
-            return Checkpoint(State.read(content["state"]), float(content["seconds"]))
-        except (UserError, KeyError, TypeError, ValueError) as error:
+            late = {int(step): values for step, values in content.get("late", {}).items()}
+            return Checkpoint(State.read(content["state"]), float(content["seconds"]), late)
+        except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
             # It was being written when its worker died, something damaged it, or another version wrote it.
             self.damage = str(error).removesuffix(": remove it to begin anew")
             return None

@@ -55,7 +55,7 @@ def killed(study: Study, monkeypatch: pytest.MonkeyPatch, at: int, *, told: bool
 
     opened = study.open(optuna.storages.InMemoryStorage())
     with monkeypatch.context() as patch:
-        patch.setattr("optnas.trial.report", deadly)
+        patch.setattr("optnas.trial_reports.report", deadly)
         with pytest.raises(Killed):
             study.objective(opened.ask())
     return opened
@@ -76,7 +76,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         told.append(step)
         report(trial, step, values)
 
-    monkeypatch.setattr("optnas.trial.report", telling)
+    monkeypatch.setattr("optnas.trial_reports.report", telling)
     return told
 
 
@@ -230,7 +230,7 @@ def test_a_trial_is_not_trained_on_from_a_damaged_checkpoint_and_its_record_says
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("optnas.trial.report", dies)
+        patch.setattr("optnas.trial_reports.report", dies)
         with pytest.raises(Killed):
             interrupted.objective(optuna.Trial(opened, 0))
     (name,) = bucket.held.keys() - former.keys()
@@ -283,7 +283,9 @@ def test_a_trial_that_was_paused_as_its_worker_died_stays_paused(monkeypatch: py
     opened = interrupted.open(optuna.storages.InMemoryStorage())
     trial = opened.ask()
     with monkeypatch.context() as patch:
-        patch.setattr("optnas.trial.Paused", Killed)  # where the pruner has decided and nothing is told
+        patch.setattr(
+            "optnas.trial_reports.Paused", Killed
+        )  # where the pruner has decided and nothing is told
         with pytest.raises(Killed):
             interrupted.objective(trial)
     seen = reports(monkeypatch)
@@ -352,7 +354,7 @@ def test_a_training_that_runs_out_of_memory_goes_on_in_pieces_from_its_last_rung
         told.append(step)
         report(trial, step, values)
 
-    monkeypatch.setattr("optnas.trial.report", fills)
+    monkeypatch.setattr("optnas.trial_reports.report", fills)
     (trial,) = searched(searching)
     assert trial.state == TrialState.COMPLETE
     assert trial.user_attrs["pieces"] == 2

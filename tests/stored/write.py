@@ -92,7 +92,7 @@ def _interrupt(folder: Path) -> None:
         if step == 2:
             raise Killed
 
-    with contextlib.suppress(Killed), mock.patch("optnas.trial.report", deadly):
+    with contextlib.suppress(Killed), mock.patch("optnas.trial_reports.report", deadly):
         study.objective(opened.ask())
 
 
