@@ -1,4 +1,4 @@
-"""The commands that look at a storage: status, pareto, show, dashboard."""
+"""The commands that look at a storage, or serve it: status, pareto, show, dashboard, storage-proxy."""
 
 from __future__ import annotations
 
@@ -119,3 +119,24 @@ def dashboard(
     from optnas.run.dashboard import serve
 
     serve(storage, host, port, announce=lambda url: out.print(f"Listening on {url} (Ctrl-C ends it)"))
+
+
+@app.command()
+def storage_proxy(
+    storage: StorageOption = DEFAULT_STORAGE,
+    port: Annotated[int, typer.Option(help="Where to listen.")] = 13000,
+    host: Annotated[
+        str, typer.Option(help="It asks nobody who they are, and encrypts nothing: keep it in your network.")
+    ] = "127.0.0.1",
+) -> None:
+    """Serve a database over gRPC, for more workers than it has connections, or who cannot reach it.
+
+    Workers then use --storage grpc://host:port. It is Optuna's own proxy, and holds the studies' locks.
+
+    [dim]Examples:[/]
+
+      optnas storage-proxy --storage postgresql://user:password@localhost/database --host 0.0.0.0
+    """
+    from optnas.run.storage_proxy import serve
+
+    serve(storage, host, port, announce=lambda url: out.print(f"Serving {url} (Ctrl-C ends it)"))

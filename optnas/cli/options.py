@@ -9,6 +9,7 @@ import typer
 __all__ = [
     "ArtifactsOption",
     "StorageOption",
+    "StoragePatienceOption",
     "StudyArgument",
     "StudyOption",
     "ThreadsOption",
@@ -22,7 +23,17 @@ StorageOption = Annotated[
         "--storage",
         "-s",
         envvar="OPTNAS_STORAGE",
-        help="Where studies are kept: any Optuna storage URL, or a journal's .log file.",
+        help="Where studies are kept: the URL of a database (sqlite, postgresql, mysql), redis:// or grpc://,"
+        " or a journal's .log file.",
+    ),
+]
+StoragePatienceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        envvar="OPTNAS_STORAGE_PATIENCE",
+        help="Wait so long for a storage that is away, such as 90s or 1h. By default 10m, but 5s for a server"
+        " that does not answer at the beginning.",
     ),
 ]
 WorkersOption = Annotated[

@@ -12,6 +12,7 @@ from optnas.cli.app import INTERRUPTED, RUN_ERROR, app, out, say
 from optnas.cli.options import (
     ArtifactsOption,
     StorageOption,
+    StoragePatienceOption,
     ThreadsOption,
     WorkersOption,
     WorkersPerGpuOption,
@@ -82,6 +83,7 @@ def run(
     ] = None,
     artifacts: ArtifactsOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
+    storage_patience: StoragePatienceOption = None,
 ) -> None:
     """Search: run trials until the study has as many as asked for.
 
@@ -108,7 +110,15 @@ def run(
 
     try:
         options = RunOptions(
-            trials, workers, workers_per_gpu, threads, artifacts, timeout, patience, tuple(enqueue or ())
+            trials=trials,
+            workers=workers,
+            workers_per_gpu=workers_per_gpu,
+            threads=threads,
+            artifacts=artifacts,
+            timeout=timeout,
+            patience=patience,
+            enqueue=tuple(enqueue or ()),
+            storage_patience=storage_patience,
         )
         run_command(study, storage, options, out)
     except (EveryTrialFailed, StorageError) as error:

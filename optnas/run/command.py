@@ -63,8 +63,9 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
         KeyboardInterrupt: If the run was stopped.
     """
     until = None if options.timeout is None else time.time() + float(options.timeout)
+    patience = None if options.storage_patience is None else float(options.storage_patience)
     wanted = [params_of(study, each) for each in options.enqueue]
-    done = _having_all(study, url, options.trials, wanted, console)
+    done = _having_all(study, url, options.trials, wanted, console, patience)
     if done is not None:
         return done
     _tell_guesses(lambda: _check(study))
@@ -75,7 +76,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
             " give workers=1"
         )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = open_storage(url)
+    storage = open_storage(url, patience=patience)
     artifacts = _keep_checkpoints(study, url, options.artifacts)
     opened = study.open(storage)
     enqueue(opened, wanted)
@@ -108,6 +109,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
                 gpus=gpus,
                 artifacts=artifacts,
                 limits=limits,
+                storage_patience=patience,
             )
             callbacks.call()
     _tell_why_stopped(opened, options.trials, limits, callbacks, console)
@@ -157,7 +159,12 @@ def _tell_guesses(check: Callable[[], None]) -> None:
 
 
 def _having_all(
-    study: Study, url: str, trials: int, wanted: Sequence[Mapping[str, Any]], console: Console
+    study: Study,
+    url: str,
+    trials: int,
+    wanted: Sequence[Mapping[str, Any]],
+    console: Console,
+    patience: float | None,
 ) -> optuna.Study | None:
     """Return the study if it has its ``trials`` trials already, after saying so and showing its front.
 
@@ -167,7 +174,8 @@ def _having_all(
         UserError: If there are trials to enqueue, for which no room is left.
     """
     try:
-        found = optuna.load_study(study_name=study.name, storage=open_storage(url, reading=True))
+        storage = open_storage(url, reading=True, patience=patience)
+        found = optuna.load_study(study_name=study.name, storage=storage)
     except (NoStorage, KeyError):
         return None
     states = [trial.state for trial in found.get_trials(deepcopy=False)]

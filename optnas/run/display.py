@@ -7,12 +7,15 @@ from contextlib import suppress
 
 import optuna
 from optuna.trial import TrialState
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
 from optnas.errors import StorageError
 from optnas.reports.terminal import live_view
 from optnas.shown import duration
+from optnas.storages.waiting import StorageAway, impatient
+from optnas.trials.optuna_internals import storage_of
 from optnas.trials.progress import Progress
 from optnas.trials.record import REASON
 
@@ -44,11 +47,20 @@ class Display:
         """Redraw the display, if the time between refreshes has passed."""
         if time.monotonic() >= self._next:
             if self._console.is_terminal:
-                self._shown = self._view()
+                shown = self._latest_view()
                 # A terminal that was closed under nohup or disown ends the display, not the search.
                 with suppress(OSError):
-                    self._live.update(self._shown, refresh=True)
+                    self._live.update(shown, refresh=True)
             self._next = time.monotonic() + _REFRESH_SECONDS
+
+    def _latest_view(self) -> RenderableType:
+        """Return the view, while the storage is away what was last seen and that this waits for it."""
+        try:
+            with impatient(storage_of(self._study)):
+                self._shown = self._view()
+        except StorageAway as error:
+            return Group(self._shown or self._title, Text(f"Waiting: {error}", style="yellow"))
+        return self._shown
 
     def _view(self) -> RenderableType:
         progress = Progress.of(self._study, self._total, since=self._since, finished_before=self._before)

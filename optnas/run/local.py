@@ -24,7 +24,7 @@ from optnas.run.limits import Limits
 from optnas.run.process import FAILED, LOST
 from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
 from optnas.shown import note
-from optnas.storages.waiting import NOTICE
+from optnas.storages.waiting import NOTICE, PATIENCE_SECONDS
 from optnas.study import Study
 from optnas.train import training_environment, use_threads
 
@@ -86,6 +86,7 @@ def run_processes(
     gpus: Sequence[int] = (),
     artifacts: str | None = None,
     limits: Limits = Limits(),  # noqa: B008 - it is immutable
+    storage_patience: float | None = None,
 ) -> None:
     """Run trials in ``workers`` processes, and call ``tick`` regularly.
 
@@ -101,6 +102,7 @@ def run_processes(
         gpus: Indices of the GPUs to spread them over; none on the CPU.
         artifacts: Where they keep checkpoints; by default as the study says.
         limits: When they start no further trial.
+        storage_patience: Seconds that they wait for the storage while it is away; by default ten minutes.
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason, or a worker ends with an error.
@@ -109,7 +111,9 @@ def run_processes(
         KeyboardInterrupt: On Ctrl-C or SIGTERM, once every worker has put its trial back.
     """
     task = {"file": file, "storage": url, "total": total, "threads": threads, "artifacts": artifacts}
-    task |= {"limits": dataclasses.asdict(limits)}
+    # It was reached just now: a worker waits for it from the beginning.
+    patience = PATIENCE_SECONDS if storage_patience is None else storage_patience
+    task |= {"limits": dataclasses.asdict(limits), "storage_patience": patience}
     running: list[_Process] = []
     deaths = 0
     try:

@@ -35,9 +35,11 @@ class RunOptions:
         patience: Number of trials after which to stop if none of them has changed the front.
         enqueue: Architectures or parameters to run first (:func:`optnas.run.baselines.params_of`).
         callbacks: Called with the study and each finished trial, as ``study.optimize`` does.
+        storage_patience: Seconds to wait for the storage while it is away, or a text such as ``"10m"``. By
+            default ten minutes, but a few seconds for a server that does not answer at the beginning.
 
     Raises:
-        UserError: If a number is less than 1, or ``timeout`` is no time span.
+        UserError: If a number is less than 1, or ``timeout`` or ``storage_patience`` no time span.
     """
 
     trials: int = 100
@@ -49,18 +51,21 @@ class RunOptions:
     patience: int | None = None
     enqueue: Sequence[str | Mapping[str, Any] | Node] = ()
     callbacks: Sequence[Callback] = ()
+    storage_patience: float | str | None = None
 
     def __post_init__(self) -> None:
         for what in ("trials", "workers", "threads", "patience"):
             number = getattr(self, what)
             if number is not None and number < 1:
                 raise UserError(f"--{what} {number}: it must be at least 1")
-        if self.timeout is not None:
-            object.__setattr__(self, "timeout", seconds_of(self.timeout))
+        for what in ("timeout", "storage_patience"):
+            span = getattr(self, what)
+            if span is not None:
+                object.__setattr__(self, what, seconds_of(span, f"--{what.replace('_', '-')}"))
 
 
-def seconds_of(span: float | str) -> float:
-    """Return a time span in seconds.
+def seconds_of(span: float | str, option: str = "--timeout") -> float:
+    """Return a time span in seconds, which an option of the command line gives.
 
     >>> seconds_of("1h30m"), seconds_of("90"), seconds_of("45s")
     (5400.0, 90.0, 45.0)
@@ -78,5 +83,5 @@ def seconds_of(span: float | str) -> float:
     except ValueError:
         seconds = 0.0
     if seconds <= 0:
-        raise UserError(f"--timeout {span}: give a time such as 90s, 30m or 1h30m")
+        raise UserError(f"{option} {span}: give a time such as 90s, 30m or 1h30m")
     return float(seconds)

@@ -39,7 +39,7 @@ def main() -> int:
             study = load_study(task["file"])
             study.artifacts = study.artifacts if task["artifacts"] is None else task["artifacts"]
             # The run that started this process has made both: what is missing now was deleted.
-            storage = open_storage(task["storage"], create=False)
+            storage = open_storage(task["storage"], create=False, patience=task["storage_patience"])
             if study.name not in optuna.get_all_study_names(storage):
                 raise StorageError(f"study {study.name!r} was deleted from the storage while it ran")
             opened = study.open(storage)

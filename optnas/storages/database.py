@@ -16,9 +16,9 @@ from optuna.trial import FrozenTrial
 from optnas.errors import StorageError
 from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard
-from optnas.trials.optuna_internals import backend_of, create_once, storage_of
+from optnas.trials.optuna_internals import CachedStorage, backend_of, create_once, storage_of
 
-__all__ = ["Database", "rescuing"]
+__all__ = ["CachedDatabase", "Database", "rescuing"]
 
 
 @guarded
@@ -67,6 +67,23 @@ class Database(Guarded, RDBStorage):
     def _remember(self, file: Path) -> None:
         if file not in self._files and (found := _identity(file)) is not None:
             self._files = {**self._files, file: found}  # other threads may be looking at it
+
+
+@guarded
+class CachedDatabase(Guarded, CachedStorage):
+    """A database behind Optuna's cache.
+
+    Guarded as a whole: a thread that waits for the database does not hold the cache's lock meanwhile.
+    """
+
+    def __init__(self, database: Database) -> None:
+        CachedStorage.__init__(self, database)
+        self.database = database
+        self.guard, self.fences, self.unfenced = database.guard, database.fences, database.unfenced
+
+    def after_operation(self) -> None:
+        """See :class:`Guarded`."""
+        self.database.after_operation()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -49,11 +49,12 @@ class Journal(BaseJournalBackend):
 
     Args:
         path: The file; it is created if it is missing.
+        patience: Seconds to wait while it cannot be used; by default ten minutes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float | None = None) -> None:
         self.path = path
-        self.guard = Guard(str(path), self._check)
+        self.guard = Guard(str(path), self._check, patience)
         self._lock = JournalFileSymlinkLock(os.fspath(path))
         self._told: set[int] = set()
         # Where each record begins, and the number of the line that it is in.

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from optnas.errors import StorageError, UserError
 from optnas.shown import hidden, masked_url
-from optnas.storages.database import Database
+from optnas.storages.database import CachedDatabase, Database
 from optnas.storages.journal import GuardedJournal, Journal
+from optnas.storages.passing import reason_of
 from optnas.storages.read_only import read_only
+from optnas.storages.servers import is_without_tables, on_server, with_driver
 from optnas.storages.waiting import Guard
+
+if TYPE_CHECKING:
+    from optnas.storages.proxy import Proxy
 
 __all__ = ["DEFAULT_STORAGE", "NoStorage", "default_artifacts", "open_storage", "sqlite_file"]
 
@@ -34,19 +39,28 @@ class NoStorage(UserError):
 # How long SQLite itself waits for others to finish writing, which takes milliseconds. Ctrl-C has no effect
 # meanwhile; a guard waits on.
 _BUSY_SECONDS = 2
-_CONNECT_SECONDS = 10
+# A server that nobody has reached yet may be a mistyped one.
+_FIRST_CONTACT_SECONDS = 5.0
+_KINDS = (
+    "sqlite:///file.db, postgresql://user:password@host/database, mysql://user:password@host/database,"
+    " a journal's path that ends in .log, redis://host:6379/0, or grpc://host:13000 (optnas storage-proxy)"
+)
 
 
-def open_storage(url: str, *, create: bool = True, reading: bool = False) -> BaseStorage:
-    """Return the Optuna storage at ``url``.
+def open_storage(
+    url: str, *, create: bool = True, reading: bool = False, patience: float | None = None
+) -> BaseStorage:
+    """Return the Optuna storage at ``url``, each operation of which waits while the storage is away.
 
-    SQLite is opened for several processes at once: write-ahead log, and a busy timeout. A path that
-    ends in ``.log`` is Optuna's journal file; every other URL is an SQLAlchemy one.
+    SQLite is opened for several processes at once: write-ahead log, and a busy timeout.
 
     Args:
-        url: Such as ``sqlite:///optnas.db`` or ``postgresql+psycopg://user:password@host/database``.
+        url: A database of SQLite, PostgreSQL, MySQL or MariaDB, a journal's ``.log`` file or one in Redis, or
+            Optuna's gRPC proxy.
         create: Whether to create a missing SQLite or journal file.
         reading: Whether it is only read: nothing is created, and it need not be writable.
+        patience: Seconds to wait for the storage while it is away. By default ten minutes, but a few seconds
+            for a server that was not reached before.
 
     Raises:
         NoStorage: If it does not exist and ``create`` is false or ``reading`` true.
@@ -54,7 +68,7 @@ def open_storage(url: str, *, create: bool = True, reading: bool = False) -> Bas
     """
     if url.endswith(".log") and "://" not in url:
         _check_file(Path(url), create and not reading)
-        journal = Journal(Path(url))
+        journal = Journal(Path(url), patience)
         return GuardedJournal(journal, journal.guard)
     try:
         parsed = make_url(url)
@@ -63,53 +77,94 @@ def open_storage(url: str, *, create: bool = True, reading: bool = False) -> Bas
             f"storage {masked_url(url)!r} is not a URL: write e.g. {DEFAULT_STORAGE}, or the path of a"
             " journal .log"
         ) from None
-    path = sqlite_file(parsed)
+    contact = _FIRST_CONTACT_SECONDS if patience is None else None
+    first = Guard(masked_url(url), patience=patience, contact=contact)
     try:
-        if path is None:
-            return _on_server(url, parsed)
-        _check_file(path, create and not reading)
-        if reading:
-            return Guard(masked_url(url))(_read, url, parsed, path)
-        return Guard(masked_url(url))(_sqlite, url, parsed, path)
-    except (SQLAlchemyError, StorageError, ImportError, OSError, RuntimeError) as error:
+        storage = _opened(url, parsed, first, create=create, reading=reading)
+    except (SQLAlchemyError, StorageInternalError, StorageError, ImportError, OSError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error, StorageError) else error
-        reason = str(cause).strip().split("\n")[0]
-        if isinstance(cause, ModuleNotFoundError) and cause.name == "psycopg":
-            reason += ": pip install 'psycopg[binary]'"
+        reason = reason_of(cause or error) or str(cause or error)
         raise UserError(f"storage {masked_url(url)} cannot be reached: {hidden(reason, url)}") from None
+    first.contact = None
+    storage.guard.patience = first.patience
+    return CachedDatabase(storage) if isinstance(storage, Database) else storage
 
 
-def _sqlite(url: str, parsed: URL, path: Path) -> RDBStorage:
+def _opened(
+    url: str, parsed: URL, first: Guard, *, create: bool, reading: bool
+) -> Database | GuardedJournal | Proxy:
+    match parsed.get_backend_name():
+        case "sqlite":
+            path = sqlite_file(parsed)
+            if path is None:
+                raise UserError(
+                    "a database in memory ends with this process, and workers cannot share it: give a file,"
+                    f" such as {DEFAULT_STORAGE}"
+                )
+            _check_file(path, create and not reading)
+            return first(_read if reading else _sqlite, url, path)
+        case "postgresql" | "postgres" | "mysql" | "mariadb":
+            try:
+                return first(on_server, with_driver(parsed), masked_url(url), reading=reading)
+            except StorageError as error:
+                if reading and error.__cause__ is not None and is_without_tables(error.__cause__):
+                    raise NoStorage(f"no study is stored in {masked_url(url)} yet: run one first") from None
+                raise
+        case "redis" | "rediss":
+            return first(_redis, url, reading, first)
+        case "grpc":
+            return first(_proxy, parsed, first)
+    raise UserError(f"storage {masked_url(url)}: there is no {parsed.drivername}; give {_KINDS}")
+
+
+def _redis(url: str, reading: bool, guard: Guard) -> GuardedJournal:
+    _need("redis", "redis")
+    from optnas.storages.redis_journal import RedisJournal
+
+    journal = RedisJournal(url)
+    if reading and not journal.is_there():
+        raise NoStorage(f"no study is stored in {masked_url(url)} yet: run one first")
+    return GuardedJournal(journal, guard)
+
+
+def _proxy(url: URL, guard: Guard) -> Proxy:
+    _need("grpc", "grpc")
+    from optnas.storages.proxy import Proxy
+
+    if not url.host or not url.port:
+        raise UserError(f"storage {guard.name}: write grpc://host:port, as optnas storage-proxy says it")
+    proxy = Proxy(url.host, url.port, guard)
+    with contextlib.suppress(KeyError):
+        proxy.get_study_id_from_name("")
+    return proxy
+
+
+def _need(module: str, extra: str) -> None:
+    if find_spec(module) is None:
+        raise UserError(f"{extra}:// needs a package that is not installed: pip install 'optnas[{extra}]'")
+
+
+def _sqlite(url: str, path: Path) -> Database:
     # Optuna creates its tables one by one: two processes must not do so at once.
     with FileLock(f"{path}.lock"):
-        storage = Database(url, masked_url(url), path, engine_kwargs=_engine(parsed))
+        storage = Database(url, masked_url(url), path, engine_kwargs=_engine())
         event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()  # closes connections made before the listener
     return storage
 
 
-def _read(url: str, parsed: URL, path: Path) -> RDBStorage:
+def _read(url: str, path: Path) -> Database:
     try:
         if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
             # Its reader may write later on, as the dashboard does.
             with contextlib.suppress(SQLAlchemyError, StorageInternalError, OSError):
-                engine = _engine(parsed)
+                engine = _engine()
                 return Database(url, masked_url(url), path, engine_kwargs=engine, skip_table_creation=True)
         return read_only(url, masked_url(url), path, _BUSY_SECONDS)
     except (SQLAlchemyError, StorageInternalError) as error:
         if "no such table" in f"{error} {error.__cause__}":
             raise NoStorage(f"no study is stored in {path}: run one first, or give --storage") from None
         raise
-
-
-def _on_server(url: str, parsed: URL) -> RDBStorage:
-    """Open a server's database; try again if another process is creating the same tables."""
-    for pause in (0.5, 1.0, 2.0):
-        try:
-            return Database(url, masked_url(url), None, engine_kwargs=_engine(parsed))
-        except (IntegrityError, ProgrammingError):
-            time.sleep(pause)
-    return Database(url, masked_url(url), None, engine_kwargs=_engine(parsed))
 
 
 def sqlite_file(url: str | URL) -> Path | None:
@@ -139,14 +194,8 @@ def _check_file(path: Path, create: bool) -> None:
         raise UserError(f"the folder {path.parent} for the storage {path.name} does not exist: make it first")
 
 
-def _engine(url: URL) -> dict[str, Any]:
-    match url.get_backend_name():
-        case "sqlite":
-            return {"connect_args": {"timeout": _BUSY_SECONDS}}
-        case "postgresql" | "mysql":
-            # The pool notices if the server was restarted in between.
-            return {"pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_SECONDS}}
-    return {}
+def _engine() -> dict[str, Any]:
+    return {"connect_args": {"timeout": _BUSY_SECONDS}}
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

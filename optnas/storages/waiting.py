@@ -13,11 +13,12 @@ from optuna.storages import BaseStorage
 
 from optnas.errors import StorageError
 from optnas.shown import duration, note
-from optnas.storages.passing import is_of_storage, passing, reason_of
+from optnas.storages.passing import UNREACHABLE, is_of_storage, passing, reason_of
 from optnas.trials.optuna_internals import backend_of
 
 __all__ = [
     "NOTICE",
+    "PATIENCE_SECONDS",
     "Guard",
     "StorageAway",
     "guard_of",
@@ -31,7 +32,9 @@ __all__ = [
 NOTICE = "optnas: "
 """Beginning of the lines that a process says of its storage on standard error."""
 
-_PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 600.0
+"""How long an operation waits for the storage unless it is told otherwise."""
+
 _IMPATIENT_SECONDS = 2.0
 _QUIET_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
@@ -74,6 +77,7 @@ class Guard:
         name: The storage, as it is named in messages.
         check: Called before every operation; raises ``StorageError`` if the storage is gone.
         patience: Seconds to wait for it; by default ten minutes.
+        contact: Seconds to wait for a server that does not answer at all; by default as for anything else.
 
     Attributes:
         last_outage: When the last attempt of any thread that failed so ended, as :func:`now` counts; 0.0 if
@@ -81,15 +85,21 @@ class Guard:
     """
 
     def __init__(
-        self, name: str, check: Callable[[], None] = lambda: None, patience: float | None = None
+        self,
+        name: str,
+        check: Callable[[], None] = lambda: None,
+        patience: float | None = None,
+        contact: float | None = None,
     ) -> None:
         self.name = name
         self.check = check
-        self.patience = _PATIENCE_SECONDS if patience is None else patience
+        self.patience = PATIENCE_SECONDS if patience is None else patience
+        self.contact = contact
         self.last_outage = 0.0
         self._local = _Local()
-        # What each thread that waits waits for, and since when.
-        self._waiting: dict[int, tuple[str, float]] = {}
+        # What each thread that waits waits for.
+        self._waiting: dict[int, str] = {}
+        self._away_since: float | None = None
         self._back = threading.Condition()
 
     @property
@@ -105,10 +115,10 @@ class Guard:
     @property
     def waits_for(self) -> str | None:
         """One line that says what the threads of this process wait for; ``None`` if none waits."""
-        waiting = list(self._waiting.values())
-        if not waiting:
-            return None
-        why, since = min(waiting, key=lambda each: each[1])
+        return self._away(next(iter(list(self._waiting.values())))) if self._waiting else None
+
+    def _away(self, why: str) -> str:
+        since = now() if self._away_since is None else self._away_since
         return f"the storage {self.name} is {why} since {duration(now() - since)}"
 
     def __call__(
@@ -144,11 +154,13 @@ class Guard:
                     if why is None:
                         raise self._refused(error) from error
                     self.last_outage = now()
-                    self._waiting[threading.get_ident()] = why, started
+                    self._away_since = self._away_since or started
+                    self._waiting[threading.get_ident()] = why
                     told = self._wait(error, why, self.last_outage - started, pause, told)
                     pause = min(2 * pause, _LONGEST_PAUSE)
                     self._local.retries = True
                 else:
+                    self._away_since = None
                     if told:
                         notice(f"the storage {self.name} can be used again")
                     return result
@@ -178,11 +190,10 @@ class Guard:
         """
         if self._local.impatient:
             if waited >= _IMPATIENT_SECONDS:
-                raise StorageAway(f"the storage {self.name} is {why}") from error
-        elif waited >= self.patience:
+                raise StorageAway(self._away(why)) from error
+        elif waited >= (self.patience if self.contact is None or why != UNREACHABLE else self.contact):
             raise StorageError(
-                f"the storage {self.name} is {why} since {duration(waited)}; what was finished before"
-                " is kept: run the same command again to go on"
+                f"{self._away(why)}; what was finished before is kept: run the same command again to go on"
             ) from error
         elif waited >= _QUIET_SECONDS and not told:
             told = True

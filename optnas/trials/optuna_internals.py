@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models
@@ -25,6 +26,7 @@ __all__ = [
     "OPERATIONS",
     "TRIAL_WRITES",
     "ArtifactStore",
+    "CachedStorage",
     "StudyView",
     "backend_of",
     "cache_trials",
@@ -39,6 +41,9 @@ __all__ = [
     "identity",
     "latest",
     "new_trial",
+    "serve_storage",
+    "set_channel",
+    "set_redis_client",
     "set_system_attr",
     "set_user_attr",
     "storage_of",
@@ -69,6 +74,21 @@ TRIAL_WRITES = (
     "_set_trial_param",
 )
 """Those that write to one trial, whose id comes first."""
+
+
+class CachedStorage(_CachedStorage):
+    """Optuna's cache of finished trials in front of an ``RDBStorage``.
+
+    Unlike Optuna's, it knows trials that another process created, as a proxy's clients do before a restart.
+    """
+
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
+        if trial_id in self._trial_id_to_study_id_and_number:
+            super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
+        else:
+            self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -135,6 +155,30 @@ def create_once(storage: RDBStorage, study_id: int, template: FrozenTrial | None
         trial.number, trial._trial_id = int(created.number), int(created.trial_id)
         trial.datetime_start = created.datetime_start
         return trial
+
+
+def set_redis_client(journal: Any, client: Any) -> None:
+    """Let a ``JournalRedisBackend`` use another client of the Redis server."""
+    journal._redis = client
+
+
+def set_channel(proxy: Any, channel: Any) -> None:
+    """Let a ``GrpcStorageProxy`` use another channel to its server."""
+    from optuna.storages._grpc.auto_generated.api_pb2_grpc import StorageServiceStub
+    from optuna.storages._grpc.client import GrpcClientCache
+
+    proxy._channel = channel
+    proxy._stub = StorageServiceStub(channel)  # type: ignore[no-untyped-call]
+    proxy._cache = GrpcClientCache(proxy._stub)
+
+
+def serve_storage(storage: BaseStorage, server: Any) -> None:
+    """Let a ``grpc.Server`` answer for a storage as ``run_grpc_proxy_server`` does."""
+    from optuna.storages._grpc.auto_generated.api_pb2_grpc import add_StorageServiceServicer_to_server
+    from optuna.storages._grpc.servicer import OptunaStorageProxyService
+
+    answers = OptunaStorageProxyService(storage)
+    add_StorageServiceServicer_to_server(answers, server)  # type: ignore[no-untyped-call]
 
 
 def new_trial(study: Study, template: FrozenTrial) -> int:

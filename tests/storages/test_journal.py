@@ -95,7 +95,7 @@ def test_what_does_not_fit_on_the_disk_leaves_no_part_of_a_line(
 ) -> None:
     storage = open_storage(str(JOURNAL))
     study = optuna.load_study(study_name="quick", storage=storage)
-    monkeypatch.setattr("optnas.storages.waiting._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("optnas.storages.waiting.PATIENCE_SECONDS", 0.0)
     with full_disk(len(content) + 20), pytest.raises(Exception, match=r"as large as files may become|full"):
         optuna.load_study(study_name="quick", storage=open_storage(str(JOURNAL))).set_user_attr("a", "b" * 99)
     assert JOURNAL.read_bytes() == content

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
-import getpass
-import os
-import shutil
-import socket
-import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +11,12 @@ from sqlalchemy import text
 from optnas import UserError
 from optnas.storages.opening import default_artifacts, open_storage
 from tests.files import finish, quick_study, start
+from tests.servers import serving
 
 
 def test_sqlite_is_opened_for_several_processes(tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path}/a.db")
-    with storage.engine.connect() as connection:
+    with storage.database.engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 2_000
 
@@ -43,13 +40,24 @@ def test_an_unreachable_database_is_told_without_its_password() -> None:
     ("url", "said"),
     [
         ("nonsense", "is not a URL"),
-        ("nosuchdatabase://x", "cannot be reached"),
+        ("nosuchdatabase://x", "there is no nosuchdatabase; give sqlite:///file.db, postgresql"),
+        ("oracle://me:s3cret@host/db", r"oracle://me:\*\*\*@host/db: there is no oracle"),
+        ("sqlite:///:memory:", "a database in memory ends with this process"),
+        ("sqlite://", "a database in memory ends with this process"),
+        ("redis://:s3cret@127.0.0.1:1/0", r"redis://:\*\*\*@127.0.0.1:1/0 cannot be reached: .*refused"),
+        ("grpc://localhost", "write grpc://host:port"),
+        ("grpc://127.0.0.1:1", "cannot be reached: UNAVAILABLE"),
+        ("mysql://me:s3cret@127.0.0.1:1/none", "cannot be reached: .*Can't connect"),
+        ("postgresql://me:s3cret@127.0.0.1:1/none", "cannot be reached: .*refused"),
         ("sqlite:///no/such/folder/a.db", "does not exist: make it first"),
     ],
 )
-def test_a_url_that_is_wrong_says_so(url: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_url_that_is_wrong_says_so(url: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optnas.storages.opening._FIRST_CONTACT_SECONDS", 0.1)
+    with pytest.raises(UserError, match=said) as error:
         open_storage(url)
+    assert "s3cret" not in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -71,34 +79,30 @@ def test_a_storage_that_is_only_read_is_not_made(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("url", ["redis://host", "grpc://host:1", "mysql://host/db", "postgresql://host/db"])
+def test_a_missing_driver_is_told_with_the_command(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in ("opening", "servers"):
+        monkeypatch.setattr(f"optnas.storages.{file}.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'optnas\[(redis|grpc|mysql|postgres)\]'"):
+        open_storage(url)
+
+
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server of our own."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = shutil.which("initdb") or (str(binaries[-1]) if binaries else None)
-    if binaries:
-        found = str(binaries[-1])
-    if found is None:
-        pytest.skip("PostgreSQL's initdb is not installed")
-    home = Path(found).parent
-    folder = tmp_path_factory.mktemp("postgres")
-    # PostgreSQL refuses to run as root.
-    root = getpass.getuser() == "root"
-    user = ["runuser", "-u", "postgres", "--"] if root else []
-    if root:
-        for above in (folder, *folder.parents[:3]):  # a folder more where tests run side by side
-            os.chmod(above, 0o755)
-        shutil.chown(folder, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = folder / "data"
-    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run([*user, home / "initdb", "-D", data, "-A", "trust", "-U", "optnas"], **quiet)
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    subprocess.run([*user, home / "pg_ctl", "-D", data, "-w", "-o", options, "start"], **quiet)
-    yield f"postgresql+psycopg://optnas@127.0.0.1:{port}/postgres"
-    subprocess.run([*user, home / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **quiet)
+def postgres() -> Iterator[str]:
+    with serving("postgresql") as server:
+        yield server.url
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("postgres", "nosuch"), ("optnas@", "nobody@")],
+)
+def test_what_is_wrong_for_good_is_told_at_once(postgres: str, wrong: str, said: str) -> None:
+    began = time.monotonic()
+    url = postgres.replace(f"/{wrong}", f"/{said}") if wrong == "postgres" else postgres.replace(wrong, said)
+    with pytest.raises(UserError, match="does not exist"):
+        open_storage(url, patience=600)
+    assert time.monotonic() - began < 60
 
 
 def test_two_runs_at_once_on_postgresql_end_with_the_total(postgres: str, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_run_goes_on_when_it_passes(
 def test_what_does_not_pass_ends_the_run_in_words_and_keeps_what_was_finished(
     kind: str, url: str, said: str, run_with: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.0)
     result = run_with(kind, url, lambda trouble: None)
     assert result.exit_code == 1, result.output
     assert "Traceback" not in result.output
