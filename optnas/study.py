@@ -148,8 +148,13 @@ class Study(Declaration):
     def check_fits(self) -> None:
         """Raise ``UserError`` if none of many random architectures can be built for the data.
 
-        If none of those keeps the constraints, say so on standard error.
+        If none of those keeps the constraints, or none with an op of the user's own can be built, say so on
+        standard error.
         """
+        self._check_any_fits()
+        self._tell_unbuildable_ops()
+
+    def _check_any_fits(self) -> None:
         reasons, broken, built = Counter[str](), Counter[str](), 0
         for _, costs in self._sampled_costs():
             if isinstance(costs, OpError):
@@ -175,6 +180,25 @@ class Study(Declaration):
             return
         for reason, _ in reasons.most_common(1):
             raise UserError(f"study {self.name!r}: no architecture of its space fits the data: {reason}")
+
+    def _tell_unbuildable_ops(self) -> None:
+        """Say on standard error which of the user's own ops are in no random architecture that can be built.
+
+        A sampler that knows the costs before a trial never chooses them, so that no trial would tell it.
+        """
+        missing, reasons = set(self.own_ops), dict[str, str]()
+        for architecture, costs in self._sampled_costs() if missing else ():
+            inside = missing & own_ops(architecture).keys()
+            if isinstance(costs, SpaceError):
+                reasons = {**dict.fromkeys(inside, str(costs)), **reasons}
+            else:
+                missing -= inside
+            if not missing:
+                return
+        for reason in sorted({reasons[name] for name in missing & reasons.keys()}):
+            names = sorted(name for name in missing if reasons.get(name) == reason)
+            what = ("the op " if len(names) == 1 else "the ops ") + " and ".join(map(repr, names))
+            note(f"note: no random architecture with {what} can be built: {reason}")
 
     def _tell_changed_ops(self, study: optuna.Study) -> None:
         """Say on standard error which of the user's own ops changed since the study was last run."""

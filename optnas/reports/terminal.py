@@ -64,6 +64,8 @@ def live_view(
     parts: list[RenderableType] = [Text(plain(title), style="bold cyan"), bar, facts]
     if progress.last_failure is not None:
         parts.append(_failure_view(*progress.last_failure))
+    if progress.last_infeasible is not None:
+        parts.append(_infeasible_view(progress.pruned, *progress.last_infeasible))
     if progress.front:
         parts.append(FrontTable(study, progress.front, most_rows, notes=most_rows is None))
     return Group(*parts)
@@ -73,6 +75,11 @@ def _failure_view(trial: FrozenTrial, reason: str, times: int) -> Text:
     often = "" if times == 1 else f" {times} times"
     said = f"failed{often}, last trial {trial.number}: {one_line(reason)}   (optnas show {trial.number})"
     return Text(said, style="red", overflow="fold")
+
+
+def _infeasible_view(pruned: int, trial: FrozenTrial, reason: str, kinds: list[str]) -> Text:
+    head = f"{pruned} pruned: {', '.join(kinds)}, last trial {trial.number}"
+    return Text(f"{head}: {reason}   (optnas show {trial.number})", style="yellow", overflow="fold")
 
 
 def studies_view(studies: list[optuna.Study]) -> RenderableType:

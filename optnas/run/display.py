@@ -22,7 +22,7 @@ from optnas.trials.record import REASON
 __all__ = ["Display"]
 
 # Rows of the display beside those of the Pareto front.
-_OTHER_ROWS = 7
+_OTHER_ROWS = 9
 _REFRESH_SECONDS = 0.5
 
 

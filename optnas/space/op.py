@@ -276,7 +276,8 @@ def _located(what: Literal["build", "cost"], node: Node, site: Site) -> Any:
         where = f"{node} cannot be built on an input of shape {site.shape}"
         if not node.op.builtin and _is_mistake(error):
             raise OpError(f"{where}: {type(error).__name__}: {reason}{place_of(error)}") from error
-        raise BuildError(f"{where}: {reason}") from error
+        place = "" if node.op.builtin else place_of(error)
+        raise BuildError(f"{where}: {reason}{place}") from error
 
 
 def _is_mistake(error: Exception) -> bool:

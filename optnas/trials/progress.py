@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas import pareto
 from optnas.trials.directions import signs_of
-from optnas.trials.failure import last_failure
+from optnas.trials.failure import last_failure, last_infeasible
 from optnas.trials.record import is_feasible, suggest_seconds
 from optnas.trials.region import Region
 from optnas.trials.volume import hypervolume
@@ -40,6 +40,7 @@ class Progress:
             does (:func:`optnas.trials.volume.hypervolume`).
         sampler_share: The share of the trials' time that the sampler took; ``None`` if unknown.
         last_failure: The last failed trial, why it failed and how many did so; ``None`` if none failed.
+        last_infeasible: A pruned trial that cannot be built or breaks a limit, why, and how many do.
     """
 
     complete: int
@@ -53,6 +54,7 @@ class Progress:
     hypervolume: float | None
     sampler_share: float | None
     last_failure: tuple[FrozenTrial, str, int] | None
+    last_infeasible: tuple[FrozenTrial, str, list[str]] | None
 
     @property
     def finished(self) -> int:
@@ -84,6 +86,7 @@ class Progress:
             hypervolume=hypervolume(study, trials),
             sampler_share=sampler_share(trials),
             last_failure=last_failure(trials),
+            last_infeasible=last_infeasible(trials),
         )
 
 

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from optnas.run.files import load_study
+from optnas.trials.failure import last_infeasible
 from tests.files import assert_refused, call
 
 FAILING = """
@@ -170,3 +172,67 @@ def test_constraints_that_nothing_keeps_are_said_before_the_first_trial(
     load_study("limited.py").check_fits()
     told = capsys.readouterr().err
     assert (said in told) if said else not told
+
+
+GATE = """
+from torch import nn
+from optnas import Study, Training, choose, data, maximize, minimize, op, ops, tasks
+
+@op
+class Gate(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.gate = nn.Linear(channels, channels{wrong})
+
+    def forward(self, x):
+        return x * {called}(x)
+
+study = Study(name="gated", sampler="{sampler}", training=Training(epochs=1, batch_size=64),
+    space=ops.seq(ops.linear(4), choose(ops.relu(), ops.gelu(), ops.tanh(), Gate(4), name="act"), ops.head()),
+    task=tasks.classification(data.sklearn("wine")), objectives=[maximize("accuracy"), minimize("flops")])
+"""
+
+
+@pytest.mark.parametrize(("wrong", "called"), [(" + 1", "self.gate"), ("", "self.gat")])
+def test_an_op_that_no_sampler_would_choose_as_it_is_never_built_is_told_before_the_first_trial(
+    wrong: str, called: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gated.py").write_text(GATE.format(wrong=wrong, called=called, sampler="ehvi"))
+    load_study("gated.py").check_fits()
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("note: no random architecture with the op 'Gate' can be built: Gate(4) cannot be")
+    assert told.endswith("(gated.py:12)")
+
+
+def test_an_op_that_is_built_is_not_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "gated.py").write_text(GATE.format(wrong="", called="self.gate", sampler="ehvi"))
+    load_study("gated.py").check_fits()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_end_of_a_run_says_why_trials_are_infeasible_and_how_often(tmp_path: Path) -> None:
+    (tmp_path / "gated.py").write_text(GATE.format(wrong=" + 1", called="self.gate", sampler="random"))
+    result = call("run", "gated.py", "--trials", 12, "--workers", 1)
+    assert result.exit_code == 0, result.output
+    infeasible = [t for t in map(trial, range(12)) if "Gate(4) cannot" in t.get("reason", "")]
+    said = " ".join(result.output.split())
+    assert infeasible
+    number = infeasible[-1]["number"]
+    assert f"pruned: {len(infeasible)} cannot be built, last trial {number}: " in said
+    assert f"(gated.py:12) (optnas show {number})" in said
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
+
+
+def test_trials_that_break_a_limit_are_told_by_kind() -> None:
+    def pruned(reason: str, **constraints: float) -> FrozenTrial:
+        made = create_trial(state=TrialState.PRUNED, user_attrs={"reason": reason})
+        for name, violation in constraints.items():
+            made.set_constraint(name, violation)
+        return made
+
+    unbuilt = pruned("Gate(4) cannot be built", buildable=1.0)
+    limited = pruned("breaks 'params <= 9'", **{"params <= 9": 3.0, "flops <= 9": 0.0})
+    stopped = pruned("not among the best at rung 3", **{"params <= 9": -3.0})
+    told = last_infeasible([unbuilt, limited, limited, stopped])
+    assert told == (unbuilt, "Gate(4) cannot be built", ["2 break a constraint", "1 cannot be built"])
+    assert last_infeasible([stopped]) is None
