@@ -98,7 +98,7 @@ def run(
 
       optnas run study.py --timeout 2h --patience 100
 
-      optnas run study.py --enqueue "seq(conv(16), relu, maxpool(2), head)"
+      optnas run study.py --enqueue "seq(seq(conv(16), norm, relu), maxpool(2), head)"
 
       optnas run study.py -n 1000 --workers-per-gpu auto
 

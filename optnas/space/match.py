@@ -8,6 +8,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution
 
+from optnas.space.difference import Difference, Position, most_similar, shortened
 from optnas.space.errors import SpaceError
 from optnas.space.holes import Choose, Hole, Repeat
 from optnas.space.names import ROOT, Names, Place, parts
@@ -22,12 +23,16 @@ _MOST_STEPS = 1_000_000
 def params(space: Node, architecture: Node, *, most_steps: int = _MOST_STEPS) -> dict[str, Any]:
     if not isinstance(architecture, Node) or architecture.open:
         raise SpaceError(f"{architecture} is not an architecture: it has holes of its own")
+    matcher = _Matcher(most_steps)
     try:
-        found = _Matcher(most_steps).match(space, architecture)
+        found = matcher.match(space, architecture)
     except RecursionError:
         raise SpaceError("this architecture is too large to recognise") from None
     if found is None:
-        raise SpaceError(f"{architecture} is not an architecture of this space")
+        raise SpaceError(
+            f"{shortened(str(architecture))} is not an architecture of this space: {matcher.difference}."
+            f" One of it is {shortened(most_similar(space, architecture))}"
+        )
     return found
 
 
@@ -38,14 +43,15 @@ class _Matcher:
         self.most_steps = most_steps
         self.steps = 0
         self.names = Names()
+        self.difference = Difference()
 
     def match(self, space: Node, architecture: Node) -> dict[str, Any] | None:
-        for bound in self._sequence([(space, ROOT)], (architecture,), {}):
+        for bound in self._sequence([(space, ROOT)], (architecture,), {}, Position()):
             return bound
         return None
 
     def _sequence(
-        self, patterns: list[tuple[Any, Place]], values: tuple[Any, ...], bound: dict[str, Any]
+        self, patterns: list[tuple[Any, Place]], values: tuple[Any, ...], bound: dict[str, Any], at: Position
     ) -> Iterator[dict[str, Any]]:
         """Yield each extension of ``bound`` with which the patterns together match all the values."""
         self.steps += 1
@@ -55,10 +61,13 @@ class _Matcher:
         settled = 0
         while settled < min(len(patterns), len(values)) and patterns[settled][0] == values[settled]:
             settled += 1
+        at = at.after(*values[:settled])
         patterns, values = patterns[settled:], values[settled:]
         # Checking the counts first avoids trying numbers of copies that can never match.
         spans = [_span(pattern) for pattern, _ in patterns]
-        if not sum(low for low, _ in spans) <= len(values) <= sum(high for _, high in spans):
+        fewest, most = sum(low for low, _ in spans), sum(high for _, high in spans)
+        if not fewest <= len(values) <= most:
+            self.difference.count(at, len(values) < fewest)
             return
         if not patterns:
             yield bound
@@ -69,14 +78,18 @@ class _Matcher:
                 pattern, place, bound, range(pattern.low, pattern.high + 1)
             ):
                 copies = [(pattern.copy(i), place.copy(pattern, i)) for i in range(count)]
-                yield from self._sequence(copies + rest, values, extended)
+                yield from self._sequence(copies + rest, values, extended, at)
         elif isinstance(pattern, Choose):
             for label, extended in self._bindings(pattern, place, bound, pattern.labels):
                 option = (pattern.by_label[label], place.option(pattern, label))
-                yield from self._sequence([option, *rest], values, extended)
+                yield from self._sequence([option, *rest], values, extended, at)
         else:
-            for extended in self._one(pattern, place, values[0], bound):
-                yield from self._sequence(rest, values[1:], extended)
+            fits = False
+            for extended in self._one(pattern, place, values[0], bound, at):
+                fits = True
+                yield from self._sequence(rest, values[1:], extended, at.after(values[0]))
+            if not fits:
+                self.difference.stands(at, values[0], pattern)
 
     def _bindings(
         self, hole: Hole, place: Place, bound: dict[str, Any], candidates: Any
@@ -92,7 +105,9 @@ class _Matcher:
         for candidate in candidates:
             yield candidate, {**bound, name: candidate}
 
-    def _one(self, pattern: Any, place: Place, value: Any, bound: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _one(
+        self, pattern: Any, place: Place, value: Any, bound: dict[str, Any], at: Position
+    ) -> Iterator[dict[str, Any]]:
         """Yield each extension of ``bound`` with which ``pattern`` matches the single ``value``."""
         if isinstance(pattern, Node):
             if not isinstance(value, Node) or pattern.op.name != value.op.name:
@@ -102,12 +117,13 @@ class _Matcher:
             inside = list(parts(pattern, place))
             split = len(pattern.args)
             contents = tuple(content for _, content in value.args)
-            for extended in self._sequence(inside[:split], contents, bound):
-                yield from self._sequence(inside[split:], value.children, extended)
+            first = Position(at.before + 1, value)
+            for extended in self._sequence(inside[:split], contents, bound, first):
+                yield from self._sequence(inside[split:], value.children, extended, first.after(*contents))
         elif isinstance(pattern, tuple):
             if isinstance(value, tuple):
                 items = [(item, place.below(str(i))) for i, item in enumerate(pattern)]
-                yield from self._sequence(items, value, bound)
+                yield from self._sequence(items, value, bound, Position(at.before + 1, at.within))
         elif isinstance(pattern, Hole):
             name = self.names.add(pattern, place)
             if name in bound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import sys
@@ -14,6 +15,9 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import Study, UserError, integer, maximize, minimize, ops
+from optnas.cli import search
+from optnas.run.baselines import params_of
+from optnas.run.files import load_study
 from optnas.run.limits import Limits
 from optnas.run.options import seconds_of
 from optnas.storages.opening import open_storage
@@ -206,3 +210,16 @@ def test_a_limit_says_which_one_it_is() -> None:
     assert Limits().reached(study) is None
     assert Limits(until=time.time() + 100).reached(study) is None
     assert "time is up" in (Limits(until=time.time() - 1).reached(study) or "")
+
+
+def test_the_baselines_that_readme_and_help_show_are_of_the_studies_they_stand_by() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    shown = re.findall(r'--enqueue "(.*?)"', readme + str(search.run.__doc__))
+    block = re.search(r"```python\n(from optnas import Study.*?)```", readme, re.DOTALL)
+    assert len(shown) == 2
+    assert block is not None
+    Path("readme.py").write_text(block[1])
+    assert call("init", "started.py").exit_code == 0
+    for file in ("readme.py", "started.py"):
+        for text in shown:
+            assert params_of(load_study(file), text)["layer0.width"] == 16

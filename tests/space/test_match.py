@@ -41,7 +41,7 @@ def test_an_architecture_of_another_space_is_recognised_or_refused(
     try:
         params = space.params(architecture)
     except SpaceError as error:
-        assert str(error).endswith("is not an architecture of this space")  # noqa: PT017
+        assert "is not an architecture of this space: " in str(error)  # noqa: PT017
     else:
         assert space.close(params) == architecture
 
@@ -74,6 +74,39 @@ def test_what_is_not_in_the_space_is_refused(text: str) -> None:
     space = ops.seq(ops.conv(choose(8, 16)), repeat(ops.norm, 1, 2))
     with pytest.raises(SpaceError, match="is not an architecture of this space"):
         space.params(parse(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seq(conv(12), norm, relu)", "12 in conv(12) stands where the space has 8 or 16."),
+        ("seq(conv(8), relu, norm, relu)", "relu stands where the space has norm."),
+        ("seq(conv(8))", "seq(…) has too few parts."),
+        ("seq(conv(8), norm, norm, norm, gelu)", "seq(…) has too many parts."),
+        ("seq(conv(8), norm, tanh)", "tanh stands where the space has relu or swish(…)."),
+        (
+            "seq(conv(8), norm, swish(beta=9))",
+            "9.0 in swish(beta=9.0) stands where the space has real(0.5, 2.0).",
+        ),
+        ("conv(8)", "conv(8) stands where the space has seq(…)."),
+    ],
+)
+def test_what_differs_first_is_said_and_an_architecture_of_the_space_shown(text: str, said: str) -> None:
+    act = choose(ops.relu, ops.swish(beta=real(0.5, 2.0)))
+    space = ops.seq(ops.conv(choose(8, 16)), repeat(ops.norm, 1, 2), act)
+    with pytest.raises(SpaceError) as caught:
+        space.params(parse(text))
+    of_space, _, shown = str(caught.value).partition(" One of it is ")
+    assert of_space.endswith(f" is not an architecture of this space: {said}")
+    assert space.params(parse(shown))
+
+
+def test_a_long_architecture_is_shortened_to_the_line() -> None:
+    space = ops.seq(repeat(ops.conv(choose(8, 16)), 1, 80, name="layer"), ops.head())
+    with pytest.raises(SpaceError) as caught:
+        space.params(parse(f"seq({'conv(8), ' * 60}conv(12), head)"))
+    assert "12 in conv(12) stands where the space has 8 or 16" in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 def test_a_space_is_not_an_architecture() -> None:
