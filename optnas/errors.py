@@ -7,14 +7,18 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["DataWarning", "StorageError", "UserError", "nearest", "searched"]
+__all__ = ["DataWarning", "Note", "StorageError", "UserError", "nearest", "searched"]
 
 
 class UserError(ValueError):
     """An error that the user can fix. The command line prints it as one line and exits with status 2."""
 
 
-class DataWarning(UserWarning):
+class Note(UserWarning):
+    """A warning to the user. The command line prints it as one line that begins with "note:"."""
+
+
+class DataWarning(Note):
     """A guess about data that may be wrong, and how to overrule it."""
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from optnas.errors import UserError
+from optnas.run.notes import warnings_as_notes
 from optnas.shown import console, one_line
 
 __all__ = ["INTERRUPTED", "RUN_ERROR", "app", "err", "out", "say"]
@@ -36,7 +37,8 @@ class _Commands(TyperGroup):
         from optnas.space.errors import SpaceError
 
         try:
-            return super().invoke(ctx)
+            with warnings_as_notes():
+                return super().invoke(ctx)
         except _UsageError as error:
             raise _shown(error) from None
         except (UserError, SpaceError) as error:

@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 from optnas.cost.cost import Cost
 from optnas.cost.flop_formulas import PRODUCT_FUNCTIONS, formulas, is_uncounted_product
 from optnas.cost.layer_counter import counting_layers
+from optnas.errors import Note
 from optnas.space.errors import UncountableError
 from optnas.space.op import Shape
 from optnas.space.source import place_of
@@ -126,6 +127,7 @@ def counted(module: nn.Module, shape: Shape, *, tokens: bool = False, called: st
     for name in sorted(count.uncounted):
         warnings.warn(
             f"{called}: what {name} multiplies is unknown and counts as 0 FLOPs; give @op(cost=…)",
+            Note,
             stacklevel=2,
         )
     return Cost(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -12,7 +11,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from optnas.checkpoints.store import check_store
-from optnas.errors import DataWarning, UserError
+from optnas.errors import UserError
 from optnas.reports.front_table import FrontTable
 from optnas.run.baselines import enqueue, params_of, without_known
 from optnas.run.display import Display
@@ -20,9 +19,10 @@ from optnas.run.files import load_study
 from optnas.run.gpus import fitting_workers, gpus_of
 from optnas.run.limits import Callbacks, Limits
 from optnas.run.local import run_here, run_processes
+from optnas.run.notes import warnings_as_notes
 from optnas.run.options import RunOptions
 from optnas.run.resources import default_threads, default_workers
-from optnas.shown import masked_url, note
+from optnas.shown import masked_url
 from optnas.storages.database import rescuing
 from optnas.storages.opening import NoStorage, default_artifacts, open_storage
 from optnas.storages.presence import study_is_there
@@ -68,7 +68,8 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
     done = _having_all(study, url, options.trials, wanted, console, patience)
     if done is not None:
         return done
-    _tell_guesses(lambda: _check(study))
+    with warnings_as_notes():
+        _check(study)
     workers, threads, gpus = _resources(study, options)
     if workers > 1 and file is None:
         raise UserError(
@@ -144,18 +145,6 @@ def _resources(study: Study, options: RunOptions) -> tuple[int, int, list[int]]:
         workers = len(gpus) * _on_each_gpu(study, gpus, workers, per_gpu)
     workers = min(workers or default_workers(study), options.trials)
     return workers, options.threads or default_threads(study, workers), gpus
-
-
-def _tell_guesses(check: Callable[[], None]) -> None:
-    """Print what a check guesses about the data on standard error; worker processes do not say it again."""
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", DataWarning)
-        check()
-    for each in told:
-        if issubclass(each.category, DataWarning):
-            note(f"note: {each.message}")
-        else:
-            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def _having_all(

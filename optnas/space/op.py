@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from optnas.errors import Note
 from optnas.space.errors import BuildError, OpError, SpaceError
 from optnas.space.holes import Hole, Repeat, checked_name, outcomes
 from optnas.space.memo import forget, remembered
@@ -363,5 +364,7 @@ def _registered(name: str, module: str | None = None, digest: str | None = None)
         raise SpaceError(f"no op is called {name!r} here: import {of} first")
     found = _registry[name]
     if digest not in (None, found.digest):
-        warnings.warn(f"the op {name!r} is not the one that was pickled: its source differs", stacklevel=2)
+        warnings.warn(
+            f"the op {name!r} is not the one that was pickled: its source differs", Note, stacklevel=2
+        )
     return found

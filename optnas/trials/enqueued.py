@@ -8,6 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optnas.errors import Note
 from optnas.trials.record import ARCHITECTURE, ENQUEUED, IGNORED
 
 __all__ = ["record_ignored", "was_refused"]
@@ -19,7 +20,9 @@ def record_ignored(trial: Trial, enqueued: Mapping[str, Any], used: Mapping[str,
     if ignored:
         IGNORED.put(trial, ignored)
         told = ", ".join(f"{name} = {value!r}" for name, value in ignored.items())
-        warnings.warn(f"trial {trial.number} was enqueued with {told} and has no use for it", stacklevel=2)
+        warnings.warn(
+            f"trial {trial.number} was enqueued with {told} and has no use for it", Note, stacklevel=2
+        )
 
 
 def was_refused(trial: FrozenTrial) -> bool:

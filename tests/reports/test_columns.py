@@ -12,6 +12,7 @@ import pandas
 import pytest
 
 from optnas import data, tasks
+from optnas.run.files import load_study
 from tests.files import assert_refused, call
 
 ROWS = 100
@@ -106,3 +107,37 @@ def test_a_run_tells_its_guesses_once_on_standard_error(houses: Path) -> None:
     assert done.stderr.count("note: data 'houses.csv': column 'area': '?' (5 times) taken as missing") == 1
     assert "DataWarning" not in done.stderr
     assert "taken as missing" not in done.stdout
+    trained = subprocess.run(
+        [sys.executable, "-m", "optnas.cli", "train", "study.py", "--trial", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stderr.count("note: data 'houses.csv': column 'area': '?' (5 times) taken as missing") == 1
+    assert all(line.startswith("note: ") for line in trained.stderr.splitlines())
+
+
+def test_every_command_tells_a_note_once_as_a_line_and_other_warnings_as_python_does(houses: Path) -> None:
+    Path("study.py").write_text(
+        "import warnings\n"
+        "from optnas import *\n"
+        "from optnas import data, ops, tasks\n"
+        "table = data.csv('houses.csv', 'price', drop=['name'])\n"
+        "warnings.warn(f'mine, {len(table.with_targets(\"values\").splits.train)}')\n"
+        "len(data.csv('houses.csv', 'price', drop=['name']).with_targets('values').splits.train)\n"
+        "study = Study(name='houses', space=ops.head(), task=tasks.regression(table),\n"
+        "    objectives=[minimize('rmse')])\n"
+    )
+    study = load_study("study.py")
+    study.open("sqlite:///optnas.db")
+    told = subprocess.run(
+        [sys.executable, "-m", "optnas.cli", "pareto", "study.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert told.stderr.count("'?' (5 times) taken as missing") == 1
+    assert "study.py:5: UserWarning: mine, " in told.stderr
+    assert "DataWarning" not in told.stderr
