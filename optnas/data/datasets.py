@@ -47,12 +47,12 @@ def dataset(
 ) -> Data:
     """Make a data set for classification from a ``torch.utils.data.Dataset``.
 
-    Its samples are pairs of an input (a PIL image, an array or a tensor) and a class. PIL images become
-    grey or RGB, turned as their EXIF orientation says, and laid on white where they are transparent; grey
-    ones of 16 bits keep them. A data set that fits in memory is read once and lives on the device, images
-    as bytes; a larger one is read anew for every epoch by background processes. Either way a network's
-    inputs have channels or features of mean 0 and variance 1 by the statistics of the training part (of
-    4,096 of its samples, if it is streamed).
+    Its samples are pairs of an input (a PIL image, an array or a tensor) and a class. PIL images become grey
+    or RGB, turned as their EXIF orientation says, and laid on white where they are transparent; grey ones of
+    16 bits keep them, and those of 8 beside them are scaled to 16. A data set that fits in memory is read
+    once and lives on the device, images as bytes; a larger one is read anew for every epoch by background
+    processes. Either way a network's inputs have channels or features of mean 0 and variance 1 by the
+    statistics of the training part (of 4,096 of its samples, if it is streamed).
 
     Args:
         train: The samples, or a function that returns them, called on first use.
@@ -116,16 +116,17 @@ def _load(
     validation, samples, seed = split
     opened = train() if callable(train) else train
     source = open_(opened)
+    held_out = test() if callable(test) else test
+    official = None if isinstance(held_out, float | int) else open_(held_out)
+    source.bring_to_one_depth(official)
     y, outputs = _labelled(name, opened, source, classes, labels)
     used = subset(name, y, samples, seed)
-    held_out = test() if callable(test) else test
     share = held_out if isinstance(held_out, float | int) else 0.0
     chosen = [
         (source, used[part], y[used[part]])
         for part in three_parts(name, len(used), validation, share, seed, y[used])
     ]
-    if not isinstance(held_out, float | int):
-        official = open_(held_out)
+    if official is not None:
         official.check_like(source)
         labelled = labels_in_range(name, official.labels, outputs)
         chosen[2] = (official, np.arange(len(official)), labelled)

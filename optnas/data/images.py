@@ -32,7 +32,8 @@ def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: An
 
     Args:
         root: Folder of ``<class>/<anything>.png``, or of other formats that Pillow reads. Images become
-            RGB of 8 bits, but for grey ones of more bits, which keep their range. They are turned as
+            RGB of 8 bits, but for grey ones of more bits, which keep their range; where some have 16
+            bits, those of 8 are scaled to 16, and all become RGB if any is coloured. They are turned as
             their EXIF orientation says; what is transparent is laid on white; of an animation the first
             frame counts.
         test: Folder of the official test part; or, without one, the share of the samples held out

@@ -13,7 +13,7 @@ from optnas.data.pictures import is_deep, open_image
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["file_of", "with_our_loader"]
+__all__ = ["file_of", "pictures_of", "with_our_loader"]
 
 # Wrappers that hand on the samples of what they hold as they are.
 _PLAIN = (Subset, ConcatDataset)
@@ -108,3 +108,17 @@ def file_of(dataset: Any, index: int) -> str | None:
     if isinstance(files, list) and len(files) == len(dataset) and isinstance(files[index], tuple):
         return str(files[index][0])
     return None
+
+
+def pictures_of(dataset: Any) -> list[str] | None:
+    """Return the files of a data set whose samples are as :func:`open_image` reads them; else ``None``."""
+    if type(dataset) is Subset:
+        files = pictures_of(dataset.dataset)
+        return None if files is None else [files[index] for index in dataset.indices]
+    if type(dataset) is ConcatDataset:
+        parts = [pictures_of(part) for part in dataset.datasets]
+        return None if None in parts else [file for part in parts for file in part or ()]
+    files = getattr(dataset, "samples", None)
+    if getattr(dataset, "loader", None) is not open_image or not isinstance(files, list):
+        return None
+    return [str(each[0]) for each in files]

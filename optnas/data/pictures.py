@@ -9,18 +9,21 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["is_deep", "open_image", "pixels_of"]
+__all__ = ["DEEP", "GREY", "is_deep", "open_image", "pixels_of"]
 
 Array = np.ndarray[Any, Any]
 
 # Grey of 16 bits in any byte order, of 32 bits, and of floating-point numbers.
-_DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
-_GREY = ("1", "L", "LA", "La")
+DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+GREY = ("1", "L", "LA", "La")
+
+# 255 becomes 65,535.
+_TO_SIXTEEN_BITS = 257
 
 
 def is_deep(image: Image) -> bool:
     """Return whether an image is grey of more than 8 bits."""
-    return image.mode in _DEEP
+    return image.mode in DEEP
 
 
 def open_image(path: str) -> Image:
@@ -35,12 +38,14 @@ def open_image(path: str) -> Image:
     try:
         with open(path, "rb") as file, Image.open(file) as image:
             flat = _flat(image)
-            return flat if flat.mode in _DEEP else flat.convert("RGB")
+            return flat if flat.mode in DEEP else flat.convert("RGB")
     except UnidentifiedImageError:  # whose message has Python's name of the open file
         raise OSError("it is no image, or its beginning is damaged") from None
 
 
-def pixels_of(image: Image, size: tuple[int, int] | None, channels: int | None) -> Array:
+def pixels_of(
+    image: Image, size: tuple[int, int] | None, channels: int | None, *, scaled: bool = False
+) -> Array:
     """Return the pixels of an image, shape (channels, height, width).
 
     They are of uint8, or of int32 or float32 for an image of more than 8 bits, whose range is kept.
@@ -50,11 +55,12 @@ def pixels_of(image: Image, size: tuple[int, int] | None, channels: int | None) 
             is laid on white.
         size: Height and width to crop and scale it to, or ``None``.
         channels: 1 for grey, 3 for colour, or ``None`` to keep its own.
+        scaled: Whether to scale 8 bits to 16.
     """
     from PIL import Image, ImageOps
 
     image = _flat(image)
-    deep = image.mode in _DEEP
+    deep = image.mode in DEEP
     if channels is not None and not deep:
         image = image.convert("L" if channels == 1 else "RGB")
     whole = image.mode != "F"
@@ -65,6 +71,8 @@ def pixels_of(image: Image, size: tuple[int, int] | None, channels: int | None) 
     pixels = np.asarray(image)
     if deep and whole:
         pixels = np.rint(pixels).astype(np.int32)
+    elif scaled and not deep:
+        pixels = pixels.astype(np.int32) * _TO_SIXTEEN_BITS
     if pixels.ndim == 2:
         return np.repeat(pixels[None], channels if channels and deep else 1, axis=0)
     return pixels.transpose(2, 0, 1)
@@ -75,13 +83,13 @@ def _flat(image: Image) -> Image:
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image)
-    if image.mode in _DEEP:
+    if image.mode in DEEP:
         key = image.info.get("transparency")  # the value of transparent pixels, of a PNG of 16 bits
         if key is None:
             return image
         pixels = np.asarray(image).astype(np.int32)
         return Image.fromarray(np.where(pixels == key, 2**16 - 1, pixels).astype(np.int32))
-    mode = "L" if image.mode in _GREY else "RGB"
+    mode = "L" if image.mode in GREY else "RGB"
     if not image.has_transparency_data:
         return image if image.mode == mode else image.convert(mode)
     if image.mode == "La":

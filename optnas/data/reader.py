@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optnas.data.depths import Depths, depths_of
 from optnas.data.layout import Layout, network_axes
-from optnas.data.loaders import file_of, with_our_loader
+from optnas.data.loaders import file_of, pictures_of, with_our_loader
 from optnas.data.pictures import pixels_of
 from optnas.errors import UserError
 
@@ -53,6 +54,7 @@ class Reader:
         self._dataset = with_our_loader(dataset)
         self._size = size
         self._channels = channels
+        self._scaled = False
         self._layout = layout
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise UserError(f"data {name!r}: give a data set with a length and samples by number")
@@ -61,6 +63,24 @@ class Reader:
 
     def __len__(self) -> int:
         return len(self._dataset)
+
+    def bring_to_one_depth(self, test: Reader | None) -> None:
+        """Read pictures of 8 bits as of 16 if there are such, here or in the ``test`` part; tell it.
+
+        Call it before anything is read.
+        """
+        readers = [self] if test is None else [self, test]
+        depths = Depths()
+        for reader in readers:
+            files = pictures_of(reader._dataset)
+            found = None if files is None else depths_of(files)
+            if found is None:
+                return
+            depths = depths.with_those(found)
+        if depths.mixed:
+            depths.tell(self.name)
+            for reader in readers:
+                reader._scaled, reader._channels = True, reader._channels or depths.channels
 
     @cached_property
     def first(self) -> Tensor:
@@ -173,7 +193,7 @@ class Reader:
     def _pixels(self, image: Any, index: int) -> Tensor:
         """Return an image of Pillow as a tensor (channels, height, width)."""
         try:
-            pixels = pixels_of(image, self._size, self._channels)
+            pixels = pixels_of(image, self._size, self._channels, scaled=self._scaled)
         except Exception as error:  # Pillow raises many kinds for what is damaged
             raise self._unreadable(index, error) from error
         return torch.from_numpy(np.array(pixels, order="C"))

@@ -184,12 +184,42 @@ def test_images_of_eight_bits_of_any_mode_lie_in_one_folder(size: int | None, tm
         assert max(min(np.abs(x.numpy() - pixels).max() for pixels in expected) for x in every) <= 1
 
 
-@pytest.mark.parametrize("first", ["L", "I;16"])
-def test_eight_and_sixteen_bits_in_one_folder_are_told(first: str, tmp_path: Path) -> None:
-    other = "I;16" if first == "L" else "L"
-    root = folder(tmp_path, {"0.png": saved(picture(first), "PNG")})
-    (root / "b" / "odd.png").write_bytes(saved(picture(other), "PNG"))
-    with pytest.raises(UserError, match=r"b/odd.png is .* all must be of one type") as refused:
+@pytest.mark.parametrize("size", [None, 4])
+@pytest.mark.parametrize("modes", [["L", "I;16"], ["I;16", "L", "RGB"], ["P", "I;16"], ["LA", "I;16", "1"]])
+def test_eight_and_sixteen_bits_in_one_folder_are_read_together_and_told(
+    modes: list[str], size: int | None, tmp_path: Path
+) -> None:
+    contents = {f"{place}.png": saved(picture(mode), "PNG") for place, mode in enumerate(modes)}
+    contents |= {"jpeg.jpg": saved(picture("RGB"), "JPEG")} if "RGB" in modes else {}
+    root = folder(tmp_path, contents)
+    what = rf"12 of {12 * len(contents)} pictures have 16 bits, such as .*{modes.index('I;16')}.png"
+    with pytest.warns(DataWarning, match=what):
+        splits = data.image_folder(root, size=size).splits
+    every = torch.cat([part.x for part in (splits.train, splits.validation, splits.test)])
+    colour = not {*modes} <= {"1", "L", "LA", "I;16"}
+    assert every.dtype == torch.int32
+    assert every.shape == (12 * len(contents), 3 if colour else 1, *((5, 6) if size is None else (4, 4)))
+    if size is None:
+        expected = [shown(Image.open(root / "a" / f"0-{name}")) for name in contents]
+        expected = [x if len(x) == 1 else x * 257 for x in expected]
+        closest = [min(np.abs(x.numpy() - pixels).max() for pixels in expected) for x in every]
+        assert max(closest) <= 257
+
+
+def test_a_test_part_of_another_depth_is_brought_to_the_same(tmp_path: Path) -> None:
+    train = folder(tmp_path / "train", {"0.png": saved(picture("RGB"), "PNG")})
+    test = folder(tmp_path / "test", {"0.png": saved(picture("I;16"), "PNG")})
+    with pytest.warns(DataWarning, match="12 of 24 pictures have 16 bits"):
+        splits = data.image_folder(train, test).splits
+    assert splits.train.x.dtype == splits.test.x.dtype == torch.int32
+    assert splits.train.x.max() > 255
+    assert splits.train.x.shape[1] == splits.test.x.shape[1] == 3
+
+
+def test_eight_bits_and_floating_point_numbers_in_one_folder_are_refused(tmp_path: Path) -> None:
+    root = folder(tmp_path, {"0.tif": saved(picture("L"), "TIFF")})
+    (root / "b" / "odd.tif").write_bytes(saved(picture("F"), "TIFF"))
+    with pytest.raises(UserError, match=r"b/odd.tif is .* all must be of one type") as refused:
         data.image_folder(root).splits  # noqa: B018
     assert "\n" not in str(refused.value)
 
