@@ -37,7 +37,11 @@ def pareto(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with everything recorded.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the front into this file: .html, .svg, .png or .pdf.")
+        Path | None,
+        typer.Option(
+            help="Draw the front into this file: .html, or .svg, .png or .pdf, which need"
+            " pip install 'optnas\\[pictures]'."
+        ),
     ] = None,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,7 @@ def write_figure(figure: Figure, path: Path) -> None:
     try:
         figure.write_image(path)
     except (ValueError, RuntimeError, ImportError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(
-            f"{path}: pictures need kaleido and Chrome (pip install kaleido), .html does not: {reason}"
-        ) from None
+        if importlib.util.find_spec("kaleido") is None:
+            raise UserError(f"{path}: pictures need pip install 'optnas[pictures]'; .html does not") from None
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: kaleido draws pictures with Chrome, .html needs none: {reason}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import os
 import sys
@@ -16,7 +17,7 @@ from optnas.errors import UserError
 from optnas.space import SpaceError
 from optnas.study import Study
 
-__all__ = ["is_loading", "load_study", "output_to_stderr", "source_of"]
+__all__ = ["is_loading", "load_study", "output_to_stderr", "runs_when_loaded", "source_of"]
 
 _loading: list[Path] = []
 
@@ -62,6 +63,25 @@ def source_of(study: Study) -> str | None:
                 if value is study:
                     return f"{file}:{name}"
     return None
+
+
+def runs_when_loaded(reference: str) -> bool:
+    """Return whether what is being called at the moment is called wherever a study file is loaded.
+
+    That is so if a line of the file itself led here which is not under ``if __name__ == "__main__":``.
+    """
+    path = _split(reference)[0]
+    lines = [
+        line
+        for frame, line in traceback.walk_stack(None)
+        if frame.f_code.co_name == "<module>" and frame.f_code.co_filename == str(path)
+    ]
+    return bool(lines) and not any(
+        isinstance(part, ast.If)
+        and "__name__" in ast.unparse(part.test)
+        and part.lineno <= lines[-1] <= (part.end_lineno or part.lineno)
+        for part in ast.parse(path.read_bytes()).body
+    )
 
 
 def _split(reference: str) -> tuple[Path, str]:

@@ -57,11 +57,12 @@ class Study(_study.Study):
             EveryTrialFailed: If every trial fails for the same reason.
         """
         from optnas.run.command import search
-        from optnas.run.files import is_loading, source_of
+        from optnas.run.files import is_loading, runs_when_loaded, source_of
         from optnas.run.options import RunOptions
         from optnas.shown import console
 
-        if is_loading():
+        source = source_of(self) if workers > 1 else None
+        if is_loading() or (source is not None and runs_when_loaded(source)):
             raise UserError(
                 "study.run would run again wherever this file is loaded: put it under"
                 ' if __name__ == "__main__":'
@@ -75,7 +76,7 @@ class Study(_study.Study):
             enqueue=tuple(enqueue),
             callbacks=tuple(callbacks),
         )
-        self._opened = search(self, source_of(self) if workers > 1 else None, storage, options, console())
+        self._opened = search(self, source, storage, options, console())
         return self._opened
 
     def open(self, storage: BaseStorage | str) -> optuna.Study:

@@ -205,6 +205,28 @@ def test_a_file_that_runs_itself_wherever_it_is_loaded_is_told() -> None:
     assert len(runpy.run_path("quick.py")["study"].front()) > 0
 
 
+@pytest.mark.parametrize("calls", ["study.run(trials=2, workers=2)", "def main():\n    {}\nmain()"])
+@pytest.mark.parametrize("guarded", [False, True])
+def test_workers_of_a_script_that_would_run_itself_in_each_are_refused_before_anything_is_written(
+    calls: str, guarded: bool
+) -> None:
+    lines = calls.format("study.run(trials=2, workers=2)").splitlines()
+    if guarded:
+        lines[-1] = f'if __name__ == "__main__":\n    {lines[-1]}'
+    Path("quick.py").write_text("\n".join([Path("quick.py").read_text(), *lines]))
+    done = subprocess.run(
+        [sys.executable, "quick.py"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == (0 if guarded else 1), done.stderr
+    assert ("UserError: study.run would run again wherever this file is loaded" in done.stderr) != guarded
+    assert Path("optnas.db").exists() == guarded
+
+
 def test_a_limit_says_which_one_it_is() -> None:
     study = optuna.create_study()
     assert Limits().reached(study) is None
