@@ -24,7 +24,7 @@ from optnas.space import SpaceError, ops_by_name
 from optnas.space.own_ops import own_ops
 from optnas.space.parse import parse_tree
 from optnas.tasks import Task
-from optnas.winner.card import model_card
+from optnas.winner.card import model_card, over_seeds
 from optnas.winner.full_training import Plan, TrainingHistory
 
 __all__ = ["Trained", "check_folder", "checkpoint_of", "finished", "load", "write"]
@@ -255,8 +255,8 @@ def finished(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        record["settings"], record["seeds"]
-    except (OSError, ValueError, KeyError, TypeError):
+        dict(**record["settings"]), list(record["seeds"]), over_seeds(record)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise UserError(f"{path} is not of optnas train: give another folder by --out") from None
     return dict(record)
 
