@@ -209,6 +209,8 @@ class Study(Declaration):
                 for trial in study.get_trials(deepcopy=False)
                 if trial.state.is_finished()
             )
+            if not made:
+                continue
             note(
                 f"note: the op {name!r} changed since study {self.name!r} was last run:"
                 f" {made} {'trial was' if made == 1 else 'trials were'} made with an earlier one."

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from optnas import Study, Training, UserError, choose, data, load, maximize, minimize, op, ops, pruners, tasks
+from optnas.run.files import load_study
+from optnas.storages.opening import open_storage
 from tests.faults import Bucket, Killed
 from tests.files import assert_refused, call
 
@@ -62,6 +64,13 @@ def test_what_the_earlier_op_reached_is_not_lent_to_the_corrected_one_and_that_i
     assert any(twin is not None for twin in twins[:6])
     assert any(twin is not None for twin in twins[6:])
     assert all(twin is None or twin >= 6 for twin in twins[6:])
+
+
+def test_a_changed_op_of_which_there_is_no_trial_is_not_told(capfd: pytest.CaptureFixture[str]) -> None:
+    for text in (FILE, CORRECTED):
+        Path("bent.py").write_text(text)
+        load_study("bent.py").open(open_storage("sqlite:///optnas.db"))
+    assert "changed" not in capfd.readouterr().err
 
 
 def test_a_comment_in_an_op_is_no_change(capfd: pytest.CaptureFixture[str]) -> None:
