@@ -131,7 +131,7 @@ def test_a_file_that_does_not_run_is_one_line(text: str, said: str) -> None:
             "--workers or --workers-per-gpu, not both",
         ),
         (["run", "quick.py:other"], "no study called 'other'"),
-        (["run", "quick.py", "--storage", "postgresql+psycopg://me:s3cret@127.0.0.1:1/x"], "me:***@"),
+        (["status", "--storage", "postgresql+psycopg://me:s3cret@127.0.0.1:1/x"], "me:***@"),
         (["run", "quick.py", "--storage", "sqlite:////no/such/folder/x.db"], "does not exist"),
         (["status"], "no study is stored in optnas.db"),
         (["pareto", "--storage", "sqlite:///none.db"], "no study is stored"),
@@ -146,6 +146,15 @@ def test_a_command_that_cannot_be_is_one_line(tmp_path: Path, arguments: list[st
     assert_refused(result, said)
     assert "s3cret" not in result.output
     assert not Path("optnas.db").exists()
+
+
+def test_a_run_whose_storage_cannot_be_reached_has_a_status_of_its_own(tmp_path: Path) -> None:
+    result = call("run", quick_study(tmp_path), "--storage", "postgresql+psycopg://me:s3cret@127.0.0.1:1/x")
+    assert result.exit_code == 3
+    assert result.output.startswith(
+        "error: storage postgresql+psycopg://me:***@127.0.0.1:1/x cannot be reached"
+    )
+    assert len(result.output.splitlines()) == 1
 
 
 def test_a_space_that_changed_under_its_name_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -336,7 +345,7 @@ def test_the_dashboard_serves_the_study_with_its_objective_names(searched: Path)
 
 
 @pytest.mark.parametrize(
-    "command", ["init", "run", "status", "pareto", "show", "train", "dashboard", "doctor"]
+    "command", ["init", "run", "launch", "status", "pareto", "show", "train", "dashboard", "doctor"]
 )
 def test_every_command_explains_itself_by_examples(command: str) -> None:
     result = call(command, "--help")

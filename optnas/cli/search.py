@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from optnas.cli.app import INTERRUPTED, RUN_ERROR, app, out, say
+from optnas.cli.app import INTERRUPTED, RUN_ERROR, STORAGE_ERROR, app, out, say
 from optnas.cli.options import (
     ArtifactsOption,
     StorageOption,
@@ -121,9 +121,12 @@ def run(
             storage_patience=storage_patience,
         )
         run_command(study, storage, options, out)
-    except (EveryTrialFailed, StorageError) as error:
+    except EveryTrialFailed as error:
         say(error)
         raise typer.Exit(RUN_ERROR) from None
+    except StorageError as error:
+        say(error)
+        raise typer.Exit(STORAGE_ERROR) from None
     except KeyboardInterrupt:
         out.print("Stopped. Run the same command to go on.")
         raise typer.Exit(INTERRUPTED) from None

@@ -64,7 +64,8 @@ def open_storage(
 
     Raises:
         NoStorage: If it does not exist and ``create`` is false or ``reading`` true.
-        UserError: If the storage cannot be reached; the password is masked in the message.
+        StorageError: If the storage cannot be reached; the password is masked in the message.
+        UserError: If ``url`` is none, or its folder does not exist.
     """
     if url.endswith(".log") and "://" not in url:
         _check_file(Path(url), create and not reading)
@@ -84,7 +85,7 @@ def open_storage(
     except (SQLAlchemyError, StorageInternalError, StorageError, ImportError, OSError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error, StorageError) else error
         reason = reason_of(cause or error) or str(cause or error)
-        raise UserError(f"storage {masked_url(url)} cannot be reached: {hidden(reason, url)}") from None
+        raise StorageError(f"storage {masked_url(url)} cannot be reached: {hidden(reason, url)}") from None
     first.contact = None
     storage.guard.patience = first.patience
     return CachedDatabase(storage) if isinstance(storage, Database) else storage

@@ -70,7 +70,7 @@ def test_a_storage_that_goes_away_ends_the_run_within_a_trial(
     (tmp_path / "stored").mkdir()
     file = harmful(tmp_path, harm)
     result = call("run", file, "--trials", 60, "--workers", workers, "--storage", url)
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == 3, result.output
     last = result.output.strip().splitlines()[-1]
     assert last.startswith("error: ")
     assert said in last
@@ -97,6 +97,6 @@ def test_a_worker_does_not_make_a_deleted_storage_anew(tmp_path: Path) -> None:
     (tmp_path / "stored").mkdir()
     file = harmful(tmp_path, "shutil.rmtree('stored'); os.kill(os.getpid(), 9)")
     result = call("run", file, "--trials", 60, "--workers", 2, "--storage", SQLITE)
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert not Path("stored/optnas.db").exists()
     shutil.rmtree("stored", ignore_errors=True)

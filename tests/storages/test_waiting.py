@@ -107,7 +107,7 @@ def test_what_does_not_pass_ends_the_run_in_words_and_keeps_what_was_finished(
 ) -> None:
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.0)
     result = run_with(kind, url, lambda trouble: None)
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == 3, result.output
     assert "Traceback" not in result.output
     last = result.output.strip().splitlines()[-1]
     assert re.search(said, last)
