@@ -73,6 +73,10 @@ def op(
     name (``outputs``). Trees among the arguments are built for the input's shape and passed as
     modules, except to a composite op.
 
+    Results of an op are used again only for the same source, including that of the user's own code and the
+    constants it depends on. What it reads from a file, weights that it takes from outside and what objects
+    of other packages hold do not count: give such an op another name when they change.
+
     Args:
         wrapped: The class or function.
         name: Name of the op in texts; by default the name of ``wrapped``.
