@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from optnas.data.data import Data, Part, Split, Splits
-from optnas.data.labels import checked_labels, labels_in_range
+from optnas.data.labels import checked_labels, class_names, labels_in_range, labels_of, numbered
 from optnas.data.layout import Layout
 from optnas.data.normalize import Normalize, Normalized, block_size
 from optnas.data.reader import Reader
@@ -28,6 +29,9 @@ _STREAMED_FIGURES = 4096
 
 Indices = np.ndarray[Any, Any]
 
+Chosen = tuple[Reader, Indices, Indices]
+"""A part of a data set: its reader, the indices of its samples there, and their labels."""
+
 
 def dataset(
     train: Any,
@@ -40,19 +44,20 @@ def dataset(
     channels: int | None = None,
     layout: Layout = "auto",
     classes: int | None = None,
-    labels: Sequence[int] | None = None,
+    labels: Sequence[int | str] | None = None,
     memory: float = MEMORY,
     readers: int = 2,
     name: str = "dataset",
 ) -> Data:
     """Make a data set for classification from a ``torch.utils.data.Dataset``.
 
-    Its samples are pairs of an input (a PIL image, an array or a tensor) and a class. PIL images become grey
-    or RGB, turned as their EXIF orientation says, and laid on white where they are transparent; grey ones of
-    16 bits keep them, and those of 8 beside them are scaled to 16. A data set that fits in memory is read
-    once and lives on the device, images as bytes; a larger one is read anew for every epoch by background
-    processes. Either way a network's inputs have channels or features of mean 0 and variance 1 by the
-    statistics of the training part (of 4,096 of its samples, if it is streamed).
+    Its samples are pairs of an input (a PIL image, an array or a tensor) and a class (a whole number from 0
+    on, a text or a boolean; texts are numbered in alphabetical order). PIL images become grey or RGB, turned
+    as their EXIF orientation says, and laid on white where they are transparent; grey ones of 16 bits keep
+    them, and those of 8 beside them are scaled to 16. A data set that fits in memory is read once and lives
+    on the device, images as bytes; a larger one is read anew for every epoch by background processes. Either
+    way a network's inputs have channels or features of mean 0 and variance 1 by the statistics of the
+    training part (of 4,096 of its samples, if it is streamed).
 
     Args:
         train: The samples, or a function that returns them, called on first use.
@@ -108,7 +113,7 @@ def _load(
     test: Any,
     open_: Callable[[Any], Reader],
     classes: int | None,
-    labels: Sequence[int] | None,
+    labels: Sequence[int | str] | None,
     split: tuple[float, int | None, int],
     memory: float,
     readers: int,
@@ -119,7 +124,7 @@ def _load(
     held_out = test() if callable(test) else test
     official = None if isinstance(held_out, float | int) else open_(held_out)
     source.bring_to_one_depth(official)
-    y, outputs = _labelled(name, opened, source, classes, labels)
+    y, outputs, names = _labelled(name, opened, source, classes, labels)
     used = subset(name, y, samples, seed)
     share = held_out if isinstance(held_out, float | int) else 0.0
     chosen = [
@@ -128,48 +133,59 @@ def _load(
     ]
     if official is not None:
         official.check_like(source)
-        labelled = labels_in_range(name, official.labels, outputs)
+        labelled = labels_in_range(name, numbered(name, official.labels, names), outputs)
         chosen[2] = (official, np.arange(len(official)), labelled)
     return _splits(chosen, outputs, memory, readers)
 
 
 def _labelled(
-    name: str, opened: Any, source: Reader, classes: int | None, labels: Sequence[int] | None
-) -> tuple[Indices, int]:
-    """Return the class of each sample, and the number of classes."""
-    names = getattr(opened, "classes", None)
-    known = classes or (len(names) if isinstance(names, list | tuple) else None)
-    y = checked_labels(name, source.labels if labels is None else labels, known)
+    name: str, opened: Any, source: Reader, classes: int | None, labels: Sequence[int | str] | None
+) -> tuple[Indices, int, Indices | None]:
+    """Return the class of each sample, the number of classes, and their names if the labels are such."""
+    given = source.labels if labels is None else labels_of(name, labels)
+    named = class_names(given)
+    listed = getattr(opened, "classes", None)
+    known = classes or (len(listed) if isinstance(listed, list | tuple) else None)
+    y = checked_labels(name, numbered(name, given, named), known)
     if len(y) != len(source):
         raise UserError(f"data {name!r}: {len(y)} labels do not fit {len(source)} samples: give one each")
-    return y, known or int(y.max()) + 1
+    return y, known or int(y.max()) + 1, named
 
 
-def _splits(
-    chosen: Sequence[tuple[Reader, Indices, Indices]], outputs: int, memory: float, readers: int
-) -> Splits:
-    """Return the three parts, each from a reader, the indices of its samples there, and their labels."""
-    reader = chosen[0][0]
-    size = reader.first.numel() * min(reader.first.element_size(), 4)  # stored in float32 at most
-    streamed = sum(len(indices) for _, indices, _ in chosen) * size > memory
+def _splits(chosen: Sequence[Chosen], outputs: int, memory: float, readers: int) -> Splits:
+    """Return the three parts, held in memory if they fit, else streamed."""
+    first = chosen[0][0].first
+    size = first.numel() * min(first.element_size(), 4)  # stored in float32 at most
+    if sum(len(indices) for _, indices, _ in chosen) * size > memory:
+        return _streamed(chosen, outputs, readers)
+    return _held(chosen, outputs)
 
-    def part(reader: Reader, indices: Indices, labels: Indices) -> Part:
-        y = torch.from_numpy(labels)
-        if streamed:
-            return Streamed(reader, torch.from_numpy(indices), y, readers)
-        return Split(reader.read(indices), y)
 
-    train, valid, tested = (part(*of) for of in chosen)
-    seen = min(len(train), _STREAMED_FIGURES) if streamed else len(train)
-    blocks = train.blocks(block_size(train.shape), torch.arange(seen))
-    figures = Normalize.by((x.numpy() for x, _ in blocks), reader.axes)
-    if streamed or reader.first.dtype != torch.float64:
+def _streamed(chosen: Sequence[Chosen], outputs: int, readers: int) -> Splits:
+    parts = [
+        Streamed(reader, torch.from_numpy(indices), torch.from_numpy(labels), readers)
+        for reader, indices, labels in chosen
+    ]
+    figures = _figures(parts[0], chosen[0][0], min(len(parts[0]), _STREAMED_FIGURES))
+    train, valid, tested = (dataclasses.replace(part, figures=figures) for part in parts)
+    return Splits(train, valid, tested, outputs, figures)
+
+
+def _held(chosen: Sequence[Chosen], outputs: int) -> Splits:
+    parts = [Split(reader.read(indices), torch.from_numpy(labels)) for reader, indices, labels in chosen]
+    figures = _figures(parts[0], chosen[0][0], len(parts[0]))
+    for part, (reader, indices, _) in zip(parts, chosen, strict=True):
+        size = block_size(part.shape)
+        for (x, _), of in zip(part.blocks(size), torch.split(torch.from_numpy(indices), size), strict=True):
+            reader.refuse_far(x, of.tolist(), figures)
+    train, valid, tested = parts
+    if train.x.element_size() <= 4:
         return Splits(train, valid, tested, outputs, figures)
-    train, valid, tested = (_prepared(part, figures) for part in (train, valid, tested))
+    train, valid, tested = (Split(figures(part.x), part.y) for part in parts)
     return Splits(train, valid, tested, outputs, Normalized(figures))
 
 
-def _prepared(part: Part, figures: Normalize) -> Split:
-    """Return ``part``, normalised, in float32."""
-    x, y = next(part.blocks(len(part)))
-    return Split(figures(x), y)
+def _figures(train: Part, reader: Reader, seen: int) -> Normalize:
+    """Return the normalisation by the first ``seen`` samples of the training part."""
+    blocks = train.blocks(block_size(train.shape), torch.arange(seen))
+    return Normalize.by((x.numpy() for x, _ in blocks), reader.axes)

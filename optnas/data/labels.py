@@ -6,11 +6,48 @@ from typing import Any
 
 import numpy as np
 
+from optnas.data.numbers import as_array
 from optnas.errors import UserError
 
-__all__ = ["checked_labels", "labels_in_range"]
+__all__ = ["checked_labels", "class_names", "labels_in_range", "labels_of", "numbered"]
 
 Labels = np.ndarray[Any, Any]
+
+
+def labels_of(name: str, y: Any) -> Labels:
+    """Return labels as an array of what they are.
+
+    Raises:
+        UserError: If some are texts and some are not, or they are masked or not of one shape.
+    """
+    try:
+        return as_array(y)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"data {name!r}: labels must be whole numbers, texts or booleans: {error}") from None
+
+
+def class_names(labels: Labels) -> Labels | None:
+    """Return the names of classes, sorted, if labels are texts or booleans; ``None`` if they are numbers."""
+    texts = labels.ndim == 1 and labels.dtype.kind in "UO" and all(isinstance(label, str) for label in labels)
+    return np.unique(labels) if texts or labels.dtype.kind == "b" else None
+
+
+def numbered(name: str, labels: Labels, names: Labels | None) -> Labels:
+    """Return the place of each label among the ``names`` of classes; without names the labels unchanged.
+
+    Raises:
+        UserError: If a label is none of the names.
+    """
+    if names is None:
+        return labels
+    places = {given: place for place, given in enumerate(names.tolist())}
+    for sample, label in enumerate(labels.tolist()):
+        if label not in places:
+            raise UserError(
+                f"data {name!r}: the test part's sample {sample} has the label {label!r}, which no sample for"
+                " training has"
+            )
+    return np.array([places[label] for label in labels.tolist()])
 
 
 def labels_in_range(name: str, y: Any, classes: int | None = None) -> Labels:
@@ -25,10 +62,17 @@ def labels_in_range(name: str, y: Any, classes: int | None = None) -> Labels:
         UserError: If a label is no whole number or out of range, or there are no samples.
     """
     labels = np.asarray(y)
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.number) or not _whole(labels):
+    if labels.ndim != 1 or labels.dtype.kind not in "iuf":
         raise UserError(
             f"data {name!r}: labels must be whole numbers from 0 on, one for each sample,"
             f" not {labels.dtype} of shape {labels.shape}"
+        )
+    whole = (labels == np.floor(labels)) & (np.abs(labels) < 2**53)
+    if not whole.all():
+        sample = int(whole.argmin())
+        raise UserError(
+            f"data {name!r}: labels must be whole numbers from 0 on, and sample {sample} has"
+            f" {labels[sample]}; values are for data.tensors and tasks.regression"
         )
     labels = labels.astype(np.int64)
     if not len(labels):
@@ -62,7 +106,3 @@ def checked_labels(name: str, y: Any, classes: int | None = None) -> Labels:
     if len(present) < 2:
         raise UserError(f"data {name!r}: every sample is of class {present[0]}; there is nothing to learn")
     return labels
-
-
-def _whole(labels: Labels) -> bool:
-    return np.issubdtype(labels.dtype, np.integer) or bool((labels == np.floor(labels)).all())

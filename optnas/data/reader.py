@@ -9,21 +9,25 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import IterableDataset
 
 from optnas.data.depths import Depths, depths_of
+from optnas.data.labels import labels_of
 from optnas.data.layout import Layout, network_axes
 from optnas.data.loaders import file_of, pictures_of, with_our_loader
+from optnas.data.normalize import Normalize
+from optnas.data.numbers import Array, as_array, as_numbers, refuse_far, refuse_unfit
 from optnas.data.pictures import pixels_of
 from optnas.errors import UserError
 
 __all__ = ["Reader"]
 
-# Types with few operations in PyTorch, or none in NumPy, and what holds the same numbers.
+# Types with few operations in PyTorch, and what holds the same numbers.
 _COMPUTED = {
     torch.uint16: torch.int32,
     torch.uint32: torch.int64,
-    torch.uint64: torch.float64,
-    torch.bfloat16: torch.float32,
+    torch.uint64: torch.int64,
+    torch.bool: torch.uint8,
 }
 
 
@@ -56,13 +60,10 @@ class Reader:
         self._channels = channels
         self._scaled = False
         self._layout = layout
-        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-            raise UserError(f"data {name!r}: give a data set with a length and samples by number")
-        if not len(dataset):
-            raise UserError(f"data {name!r}: there are no samples")
+        self._length = _length(name, dataset)
 
     def __len__(self) -> int:
-        return len(self._dataset)
+        return self._length
 
     def bring_to_one_depth(self, test: Reader | None) -> None:
         """Read pictures of 8 bits as of 16 if there are such, here or in the ``test`` part; tell it.
@@ -100,14 +101,29 @@ class Reader:
         return network_axes(self.name, (len(self), *self._given(first, 0).shape), self._layout)
 
     @cached_property
-    def labels(self) -> np.ndarray[Any, Any]:
+    def labels(self) -> Array:
         """The label of each sample, from a torchvision data set's list of labels if it has one."""
         if self._is_torchvision and getattr(self._dataset, "target_transform", None) is None:
             for kept in ("targets", "labels"):
                 labels = getattr(self._dataset, kept, None)
                 if labels is not None and len(labels) == len(self) and self._are_labels(labels):
                     return np.asarray(labels)
-        return np.asarray([self._item(index)[1] for index in range(len(self))])
+        return labels_of(self.name, [self._label(index) for index in range(len(self))])
+
+    def _label(self, index: int) -> Any:
+        """Return a label as a number, a boolean or a text of Python."""
+        label = self._item(index)[1]
+        try:
+            found = as_array(label)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"data {self.name!r}: the label of {self.where(index)}: {error}") from None
+        if found.shape or found.dtype.kind not in "biufU":
+            what = f"of shape {found.shape}" if found.shape else _a(label)
+            raise UserError(
+                f"data {self.name!r}: the label of {self.where(index)} is {what}; give each sample one whole"
+                " number from 0 on, one text, or one boolean"
+            )
+        return found.item()
 
     def check_like(self, other: Reader) -> None:
         """Raise if the samples of this reader, the test part's, differ from ``other`` in shape or type.
@@ -122,8 +138,11 @@ class Reader:
                 f" the others {_describe(other.first)}"
             )
 
-    def read(self, indices: Sequence[int] | np.ndarray[Any, Any]) -> Tensor:
+    def read(self, indices: Sequence[int] | Array, reading: Tensor | None = None) -> Tensor:
         """Read the inputs of the samples ``indices``, shape (samples, …).
+
+        Args:
+            reading: Is set to the index of the sample that is being read.
 
         Raises:
             UserError: If a sample cannot be read, differs from the first in shape or type, or holds a
@@ -133,19 +152,34 @@ class Reader:
             return self._held[torch.as_tensor(indices)]
         block = torch.empty(len(indices), *self.first.shape, dtype=self.first.dtype)
         for place, index in enumerate(indices):
+            if reading is not None:
+                reading.fill_(int(index))
             block[place] = self._like_the_first(int(index))
         return block
+
+    def refuse_far(self, x: Tensor, indices: Sequence[int], figures: Normalize) -> None:
+        """Raise if an input is too large once it is normalised by ``figures``.
+
+        Args:
+            x: The inputs of the samples ``indices``, as :meth:`read` returns them.
+
+        Raises:
+            UserError: Names the sample.
+        """
+        if x.element_size() > 2:  # no number of 16 bits is
+            refuse_far(self.name, figures(x), lambda place: self.where(indices[place]))
 
     def _like_the_first(self, index: int) -> Tensor:
         found, first = self._input(index), self.first
         if found.is_floating_point() and first.is_floating_point():
-            found = found.to(first.dtype)
+            cast = found.to(first.dtype)
+            found = cast if torch.equal(cast.to(found.dtype), found) else found
         if found.shape != first.shape or found.dtype != first.dtype:
             fix = "give size= (and channels=) to bring images to one shape"
             if found.dtype != first.dtype:
                 fix = "convert either, as all must be of one type"
             raise UserError(
-                f"data {self.name!r}: {self._where(index)} is {_describe(found)}, but {self._where(0)} is"
+                f"data {self.name!r}: {self.where(index)} is {_describe(found)}, but {self.where(0)} is"
                 f" {_describe(first)}: {fix}"
             )
         return found
@@ -158,62 +192,55 @@ class Reader:
 
     def _given(self, found: Any, index: int) -> Tensor:
         """Return an input as a tensor whose axes are ordered as they came."""
-        if not (isinstance(found, Tensor) or hasattr(found, "__array__") or hasattr(found, "convert")):
-            raise UserError(
-                f"data {self.name!r}: {self._where(index)} is a {type(found).__name__}, no image or tensor"
-            )
-        tensor = self._pixels(found, index) if hasattr(found, "convert") else self._tensor(found, index)
-        if not tensor.isfinite().all():
-            raise UserError(
-                f"data {self.name!r}: {self._where(index)} holds a value that is not a finite number"
-            )
-        return tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
-
-    def _tensor(self, found: Any, index: int) -> Tensor:
-        """Return an array or a tensor on the CPU, in a type that PyTorch and NumPy compute with."""
-        if self._size or self._channels:
-            raise UserError(
-                f"data {self.name!r}: size= and channels= are for Pillow's images, and {self._where(index)}"
-                f" is a {type(found).__name__}: bring it to its size in the data set itself"
-            )
-        if not isinstance(found, Tensor):
-            array = np.asarray(found)
-            if array.dtype.kind not in "buif":
-                raise UserError(
-                    f"data {self.name!r}: {self._where(index)} is of {array.dtype}, not of numbers"
-                )
-            # PyTorch takes neither another machine's byte order nor negative strides.
-            tensor = torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
+        if hasattr(found, "convert"):
+            array = self._pixels(found, index)
+        elif isinstance(found, Tensor) or hasattr(found, "__array__"):
+            array = self._numbers(found, index)
         else:
-            tensor = found.detach().cpu()
-        if tensor.is_complex():
-            raise UserError(f"data {self.name!r}: {self._where(index)} is of complex numbers")
+            raise UserError(f"data {self.name!r}: {self.where(index)} is {_a(found)}, no image or tensor")
+        if not (array.ndim and array.size):
+            raise UserError(
+                f"data {self.name!r}: {self.where(index)} is of shape {array.shape}; give at least one number"
+                " in a shape such as (features,) or (channels, height, width)"
+            )
+        refuse_unfit(self.name, array[None], lambda _: self.where(index))
+        tensor = torch.from_numpy(np.array(array, order="C"))  # PyTorch takes no negative strides
         return tensor.to(_COMPUTED.get(tensor.dtype, tensor.dtype))
 
-    def _pixels(self, image: Any, index: int) -> Tensor:
-        """Return an image of Pillow as a tensor (channels, height, width)."""
+    def _numbers(self, found: Any, index: int) -> Array:
+        if self._size or self._channels:
+            raise UserError(
+                f"data {self.name!r}: size= and channels= are for Pillow's images, and {self.where(index)}"
+                f" is {_a(found)}: bring it to its size in the data set itself"
+            )
         try:
-            pixels = pixels_of(image, self._size, self._channels, scaled=self._scaled)
+            return as_numbers(found)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self._unreadable(index, error) from error
+
+    def _pixels(self, image: Any, index: int) -> Array:
+        """Return the pixels of an image of Pillow, shape (channels, height, width)."""
+        try:
+            return pixels_of(image, self._size, self._channels, scaled=self._scaled)
         except Exception as error:  # Pillow raises many kinds for what is damaged
             raise self._unreadable(index, error) from error
-        return torch.from_numpy(np.array(pixels, order="C"))
 
     def _item(self, index: int) -> Any:
         try:
             item = self._dataset[index]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._unreadable(index, error) from error
         if not isinstance(item, tuple | list) or len(item) != 2:
-            raise UserError(
-                f"data {self.name!r}: {self._where(index)} must be a pair of an input and a label"
-            )
+            raise UserError(f"data {self.name!r}: {self.where(index)} must be a pair of an input and a label")
         return item
 
-    def _unreadable(self, index: int, error: Exception) -> UserError:
+    def _unreadable(self, index: int, error: BaseException) -> UserError:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        return UserError(f"data {self.name!r}: {self._where(index)} cannot be read: {reason}")
+        if isinstance(error, SystemExit):
+            reason = f"the data set ends the program there (SystemExit: {reason})"
+        return UserError(f"data {self.name!r}: {self.where(index)} cannot be read: {reason}")
 
-    def _where(self, index: int) -> str:
+    def where(self, index: int) -> str:
         """Return the name of a sample: its file if the data set keeps a list of files, else its index."""
         return file_of(self._dataset, index) or f"sample {index}"
 
@@ -241,6 +268,36 @@ class Reader:
             if all(_same(layout[i], self._input(i)) for i in (0, len(self) - 1)):
                 return layout
         return None
+
+
+def _length(name: str, dataset: Any) -> int:
+    """Return the number of samples.
+
+    Raises:
+        UserError: If there are none, or it is no data set whose samples have numbers.
+    """
+    by_number = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+    if not by_number or isinstance(dataset, IterableDataset):
+        raise UserError(
+            f"data {name!r}: give a data set with a length and samples by number (__len__ and __getitem__),"
+            f" not {_a(dataset)}; what is only iterated over can be given as a list, if it fits in memory:"
+            " data.dataset(list(…))"
+        )
+    try:
+        length = len(dataset)
+    except Exception as error:
+        raise UserError(
+            f"data {name!r}: the length of the data set cannot be known: {error}; __len__ must return the"
+            " number of samples, a whole number"
+        ) from error
+    if not length:
+        raise UserError(f"data {name!r}: there are no samples")
+    return length
+
+
+def _a(value: Any) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from optnas.data.arrays import MOST, Kind, as_inputs, as_targets, classes_in
+from optnas.data.arrays import Kind, as_inputs, as_targets, classes_in
 from optnas.data.data import Data, Splits
 from optnas.data.layout import Layout, network_axes
 from optnas.data.normalize import normalized
+from optnas.data.numbers import refuse_far
 from optnas.data.split import splits_of, three_parts
-from optnas.errors import UserError
 
 __all__ = ["digits", "tensors"]
 
@@ -87,10 +87,6 @@ def _standardised(
     targets = as_targets(name, y, len(inputs), kind)
     parts = three_parts(name, len(inputs), validation, test, seed, classes_in(targets))
     stored, prepare = normalized(inputs, parts[0], axes)
-    if stored.is_floating_point() and (stored.abs() > MOST).any():
-        sample = int((stored.abs() > MOST).flatten(1).any(dim=1).int().argmax())
-        raise UserError(
-            f"data {name!r}: sample {sample} is too far from all that the training part has; mend it, or"
-            " leave it out"
-        )
+    if stored.is_floating_point():
+        refuse_far(name, stored, "sample {}".format)
     return splits_of(stored, targets, parts, prepare)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from optnas.data.arrays import MOST, Array, Kind, classes_in
+from optnas.data.arrays import Kind, classes_in
 from optnas.data.column import Column, Reading, quoted
 from optnas.data.columns import understand
 from optnas.data.data import Splits
+from optnas.data.numbers import MOST, Array
 from optnas.data.split import splits_of, three_parts
 from optnas.data.target_column import Target, target_of, without_target
 from optnas.errors import UserError, nearest

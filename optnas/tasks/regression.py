@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss, l1_loss, mse_loss
 
 from optnas.data import Data
-from optnas.data.arrays import MOST
+from optnas.data.numbers import MOST
 from optnas.errors import UserError, nearest
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.task import Task

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -97,7 +103,17 @@ FLOATS = PIXELS.astype(np.float32)
         (PIXELS, LABELS * 2, {}, "no sample is of class 1"),
         (PIXELS, LABELS + 0.5, {}, "labels must be whole numbers"),
         (PIXELS, np.where(LABELS == 1, np.nan, LABELS), {}, "labels must be whole numbers"),
-        (PIXELS, LABELS.astype(str), {}, "labels must be whole numbers"),
+        (PIXELS, LABELS + 1e300, {}, "labels must be whole numbers from 0 on, and sample 0 has 1e+300"),
+        (PIXELS, [*LABELS[:99], "3"], {}, "some are texts and some are not"),
+        (
+            PIXELS,
+            [*LABELS[:99], None],
+            {},
+            "the label of sample 99 is a NoneType; give each sample one",
+        ),
+        (PIXELS, [*LABELS[:99], [1, 2]], {}, "the label of sample 99 is of shape (2,); give each sample one"),
+        (PIXELS, LABELS.astype(str), {"test": Pairs(PIXELS, LABELS)}, "sample 0 has the label 0, which no"),
+        (PIXELS, LABELS, {"labels": [0, "1"] * 50}, "some are texts and some are not"),
         (PIXELS, with_one(LABELS, 0, 4), {}, "each is to have every class, and 1 of"),
         (PIXELS, LABELS * 0, {}, "there is nothing to learn"),
         (PIXELS[:1], LABELS[:1], {}, "there is nothing to learn"),
@@ -142,10 +158,94 @@ def test_an_option_out_of_its_range_is_refused_where_it_is_written(
     assert said in str(error.value)
 
 
-def test_what_has_no_samples_by_number_is_refused() -> None:
-    class Stream(IterableDataset):
-        def __iter__(self) -> object:
-            return iter([])
+class Stream(IterableDataset):
+    def __iter__(self) -> object:
+        return iter([(PIXELS[0], 0)])
 
-    with pytest.raises(UserError, match="a length and samples by number"):
-        look_at(data.dataset(Stream()))
+
+class LongStream(Stream):
+    def __len__(self) -> int:
+        return 100
+
+
+@pytest.mark.parametrize("given", [Stream(), LongStream(), iter([]), None])
+def test_what_has_no_samples_by_number_is_refused_with_what_to_do(given: object) -> None:
+    with pytest.raises(UserError, match=r"a length and samples by number .* data.dataset\(list\(…\)\)"):
+        look_at(data.dataset(given))
+
+
+@pytest.mark.parametrize("length", [100.0, -1, None, "many"])
+def test_a_length_that_is_none_is_told(length: object) -> None:
+    class Long(Pairs):
+        def __len__(self) -> int:
+            return length
+
+    with pytest.raises(UserError, match="the number of samples, a whole number"):
+        look_at(data.dataset(Long(PIXELS, LABELS)))
+
+
+@pytest.mark.parametrize("memory", [1e9, 0])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda y: np.array(["a", "b", "c", "d"])[y],
+        lambda y: ["dcba"[label] for label in y],
+        lambda y: y > 1,
+        lambda y: [torch.tensor(label > 1) for label in y],
+        lambda y: [torch.tensor(float(label), requires_grad=True) for label in y],
+        lambda y: y.astype(np.uint64),
+    ],
+    ids=["texts", "texts in other order", "booleans", "tensors of booleans", "of a graph", "uint64"],
+)
+def test_labels_are_taken_as_those_of_tensors_are(made: Callable[[object], object], memory: float) -> None:
+    y = made(LABELS)
+    plain = y if isinstance(y, np.ndarray) or isinstance(y[0], str) else torch.stack(y)
+    expected = data.tensors(PIXELS, plain, targets="classes").splits
+    for held in (
+        data.dataset(Pairs(PIXELS, y), memory=memory, readers=0),
+        data.dataset(Pairs(PIXELS, LABELS), labels=plain, memory=memory, readers=0),
+        data.dataset(Pairs(PIXELS, y), Pairs(PIXELS[:30], y[:30]), memory=memory, readers=0),
+    ):
+        for part in (held.splits.train, held.splits.validation, held.splits.test):
+            given, those = labelled(part), dict[bytes, int]()
+            for other in (expected.train, expected.validation, expected.test):
+                those |= labelled(other)
+            assert given.items() <= those.items()
+
+
+def labelled(part: data.Part) -> dict[bytes, int]:
+    """Return the label of each input."""
+    blocks = [(x, y) for block in part.blocks(99) for x, y in zip(*block, strict=True)]
+    return {x.numpy().tobytes(): int(y) for x, y in blocks}
+
+
+class Ends(Pairs):
+    """Its process ends at sample 57, by ``how``."""
+
+    def __init__(self, how: Callable[[], object]) -> None:
+        super().__init__(PIXELS, LABELS)
+        self.how = how
+
+    def __getitem__(self, index: int) -> tuple[object, object]:
+        if index == 57:
+            self.how()
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("readers", [0, 1, 2])
+def test_a_data_set_that_ends_the_program_is_told_with_its_sample(readers: int) -> None:
+    for options in ({}, {"labels": LABELS, "memory": 0}):
+        with pytest.raises(
+            UserError, match=r"^data 'dataset': sample 57 .* program there \(SystemExit: bye\)"
+        ):
+            look_at(data.dataset(Ends(partial(sys.exit, "bye")), readers=readers, **options))
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+@pytest.mark.parametrize("how", [partial(os._exit, 3), lambda: os.kill(os.getpid(), signal.SIGKILL)])
+def test_a_reader_that_dies_is_told_with_the_sample_that_it_was_reading(
+    how: Callable[[], object], readers: int
+) -> None:
+    with pytest.raises(UserError, match="a process that reads ahead has ended at sample 57") as refused:
+        look_at(data.dataset(Ends(how), labels=LABELS, memory=0, readers=readers))
+    assert "\n" not in str(refused.value)
