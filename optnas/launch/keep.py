@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from optnas.launch.worker import end_with_parent
+from optnas.shown import note, write
 
 __all__ = ["DETACH", "DONE", "Keeper", "Task", "main", "start_detached"]
 
@@ -161,7 +162,7 @@ class _Worker:
 
 
 def _say(line: str) -> None:
-    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}", file=sys.stderr, flush=True)
+    note(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
 
 
 def _gpus() -> list[str]:
@@ -196,7 +197,7 @@ def start_detached(task: Task) -> int:
 def main() -> int:
     task = Task(**json.load(sys.stdin))
     if DETACH in sys.argv[1:]:
-        print(start_detached(task), flush=True)
+        write(f"{start_detached(task)}\n")
         return DONE
     if task.ends_with_parent:
         end_with_parent()
