@@ -12,6 +12,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from chaos_machines import Machine, Namespace, inner_pid
@@ -118,6 +119,8 @@ class Faults:
         self._workers = workers
         self._records = records
         self._timers: list[tuple[float, Callable[[], None]]] = []
+        self._starter = ThreadPoolExecutor(1)
+        self._starts: list[Future[None]] = []
         self._stopped: dict[tuple[str, int], float] = {}
         self._kills: dict[int, int] = {}
         self._plan = self._planned()
@@ -149,10 +152,13 @@ class Faults:
     @property
     def over(self) -> bool:
         """Whether nothing is under way that is to end by itself."""
-        return not self._timers
+        return not self._timers and all(start.done() for start in self._starts)
 
     def tick(self) -> None:
         """End what is to end now, and inflict what is due."""
+        for start in self._starts:
+            if start.done():
+                start.result()  # raises what went wrong
         now = time.monotonic()
         for timer in [each for each in self._timers if each[0] <= now]:
             self._timers.remove(timer)
@@ -168,6 +174,7 @@ class Faults:
         for _, end in self._timers:
             end()
         self._timers.clear()
+        self._starter.shutdown()
 
     # Victims
 
@@ -287,7 +294,8 @@ class Faults:
             self._server.wait_ready()
             outage.until = time.monotonic()
 
-        self._after(seconds, again)
+        # Beside all else: a server that recovers from a crash takes seconds.
+        self._after(seconds, lambda: self._starts.append(self._starter.submit(again)))
         return True
 
     def _fill(self, seconds: float) -> bool:
