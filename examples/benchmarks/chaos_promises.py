@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -136,6 +137,7 @@ def _recorded(trial: FrozenTrial) -> Iterator[tuple[str, list[float], list[float
 
 
 def _one_author(evidence: Evidence) -> Promise:
+    story = _Story(evidence)
     by_stamp = {attempt.stamp: attempt for attempt in evidence.attempts}
     ends = {(attempt.trial, attempt.end) for attempt in evidence.attempts}
     compared, broken = 0, []
@@ -152,7 +154,10 @@ def _one_author(evidence: Evidence) -> Promise:
         claim = WORKER.get(trial, {})
         if attempt is None or attempt.trial != trial.number or attempt.end != "complete":
             broken.append(f"trial {trial.number} has the result of no evaluation of it")
-        elif claim.get("pid") != attempt.pid:
+        elif claim.get("pid") != attempt.pid and not (
+            # Whoever took it over found the result, and did not evaluate it again.
+            attempt is story.attempts[trial.number][-1] and story.explains(attempt)
+        ):
             broken.append(
                 f"trial {trial.number} has the result of {attempt.label}, process {attempt.pid},"
                 f" and the claim of process {claim.get('pid')}"
@@ -161,45 +166,49 @@ def _one_author(evidence: Evidence) -> Promise:
 
 
 def _repeats(evidence: Evidence) -> Promise:
-    attempts: dict[int, list[Attempt]] = collections.defaultdict(list)
-    process: dict[tuple[str, int], list[float]] = collections.defaultdict(list)
-    for attempt in sorted(evidence.attempts, key=lambda each: each.begun):
-        attempts[attempt.trial].append(attempt)
-        process[attempt.label, attempt.pid].append(attempt.begun)
-    struck = collections.defaultdict(list)
-    for each in evidence.struck:
-        struck[each.label].append(each)
+    story = _Story(evidence)
     repeats, broken = 0, []
-    for trial, tries in attempts.items():
+    for trial, tries in story.attempts.items():
         for first, again in itertools.pairwise(tries):
             repeats += 1
-            later = [begun for begun in process[first.label, first.pid] if begun > first.begun]
-            left = min(later, default=float("inf"))
-            if not any(_explains(each, first, again, left) for each in struck[first.label]):
+            if not story.explains(first, again.begun):
                 broken.append(
                     f"trial {trial}: {first.label} began it at {first.begun:.1f} ({first.end or 'no end'}),"
                     f" {again.label} at {again.begun:.1f}"
                 )
-    counted = f"{len(evidence.attempts)} evaluations of {len(attempts)} trials, {repeats} retried"
+    counted = f"{len(evidence.attempts)} evaluations of {len(story.attempts)} trials, {repeats} retried"
     return Promise("nothing is evaluated twice but what a fault interrupted", counted, broken)
 
 
-def _explains(struck: Struck, first: Attempt, again: Attempt, left: float) -> bool:
-    """Return whether a fault is why a trial was evaluated again.
+class _Story:
+    """Which attempts there were at each trial, in their order, and which faults met them."""
 
-    Args:
-        struck: A fault that met the first attempt's worker.
-        first: An attempt.
-        again: The next attempt at the same trial.
-        left: When the first one's process began its next trial, if it ever did.
-    """
-    if struck.pid not in (None, first.pid) or not first.begun - 0.5 <= struck.at < left:
+    def __init__(self, evidence: Evidence) -> None:
+        self.attempts: dict[int, list[Attempt]] = collections.defaultdict(list)
+        self._begun: dict[tuple[str, int], list[float]] = collections.defaultdict(list)
+        self._struck: dict[str, list[Struck]] = collections.defaultdict(list)
+        for attempt in sorted(evidence.attempts, key=lambda each: each.begun):
+            self.attempts[attempt.trial].append(attempt)
+            self._begun[attempt.label, attempt.pid].append(attempt.begun)
+        for each in evidence.struck:
+            self._struck[each.label].append(each)
+
+    def explains(self, attempt: Attempt, taken: float = math.inf) -> bool:
+        """Return whether a fault met the process of ``attempt`` at it, before others took it over.
+
+        Args:
+            attempt: An attempt.
+            taken: When the next attempt at the trial began.
+        """
+        later = [begun for begun in self._begun[attempt.label, attempt.pid] if begun > attempt.begun]
+        left = min(later, default=math.inf)  # when the process began another trial
+        for struck in self._struck[attempt.label]:
+            if struck.pid in (None, attempt.pid) and attempt.begun - 0.5 <= struck.at < left:
+                # Of these nobody can know before the lease ends that it does not go on.
+                patient = struck.kind.startswith(("SIGSTOP", "cable"))
+                if taken >= struck.at + (LEASE_SECONDS - 1.5 * BEAT_SECONDS if patient else 0):
+                    return True
         return False
-    patient = struck.kind.startswith(
-        ("SIGSTOP", "cable")
-    )  # nobody knows that it is dead before its lease ends
-    earliest = struck.at + (LEASE_SECONDS - 1.5 * BEAT_SECONDS if patient else 0)
-    return again.begun >= earliest
 
 
 def _exits(evidence: Evidence) -> Promise:

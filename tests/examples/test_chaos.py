@@ -108,6 +108,16 @@ def test_a_result_of_a_worker_that_had_lost_the_trial_is_seen(run: Run) -> None:
     assert run.broken() == ["a result is of the worker that had the claim"]
 
 
+def test_a_result_that_its_worker_could_not_hand_in_may_be_handed_in_by_another(run: Run) -> None:
+    run.trial["user_attrs"]["metrics"]["stamp"] = 1.0
+    run.killed.ended, run.killed.end = 11.9, "complete"
+    assert run.broken() == ["a result is of the worker that had the claim"]  # it was evaluated again
+    run.again.trial, run.again.params = 1, {}
+    assert run.broken() == []
+    run.fault.at = 9.0  # and nothing struck it at that trial
+    assert run.broken() == ["a result is of the worker that had the claim"]
+
+
 def test_an_evaluation_that_no_fault_explains_is_seen(run: Run) -> None:
     promise = ["nothing is evaluated twice but what a fault interrupted"]
     run.fault.pid = 99  # another process
