@@ -56,6 +56,7 @@ from optnas.trials.record import (
     RUN,
     TRACEBACK,
     TWIN,
+    constraints_of,
 )
 from optnas.trials.turns import turn
 from optnas.trials.volume import settle_axes
@@ -202,7 +203,7 @@ class TrialRun:
             found = attribute.of(twin)
             if found is not None:
                 attribute.put(self._trial, found)
-        for name, violation in twin.constraints.items():
+        for name, violation in constraints_of(twin).items():
             self._constrain(name, violation)
         if twin.state == TrialState.PRUNED:
             raise TrialPruned(f"the same as trial {twin.number}: {REASON.get(twin, 'pruned')}")

@@ -18,7 +18,7 @@ from optnas.measure.rounds import NOISY, Round, is_noisy, least, measure_rounds,
 from optnas.objectives import Constraint
 from optnas.train.device import forked_random
 from optnas.trials.optuna_internals import cached_trials
-from optnas.trials.record import MEASUREMENTS
+from optnas.trials.record import MEASUREMENTS, constraints_of
 
 __all__ = ["measured_costs", "rejected_by_noise"]
 
@@ -83,7 +83,7 @@ def rejected_by_noise(study: Declaration, trial: FrozenTrial) -> bool:
     """Return whether a trial was pruned by a limit on a noisy figure, which may have been too high."""
     if trial.state != TrialState.PRUNED:
         return False
-    return any(trial.constraints.get(limit.name, 0.0) > 0 for limit in _noisy_limits(study))
+    return any(constraints_of(trial).get(limit.name, 0.0) > 0 for limit in _noisy_limits(study))
 
 
 def _noisy_limits(study: Declaration) -> list[Constraint]:

@@ -13,7 +13,7 @@ from optnas.ops.containers import seq
 from optnas.ops.linear import flatten, head
 from optnas.ops.shapes import sides
 from optnas.space import Node, SpaceError, Spelling, ops_by_name, register_spelling
-from optnas.space.parse import parse_tree
+from optnas.space.parse import MOST_OPS, parse_tree
 from optnas.space.values import text_of
 
 __all__ = ["read", "write"]
@@ -43,6 +43,7 @@ _OTHERWISE = {
 _DENSE = ("fc", "dense")
 _WIDE = ("conv", "sepconv")
 _POOLS = ("maxpool", "avgpool")
+_MOST_DIGITS = 9
 # How they are written.
 _SHORT = {"norm": "bn", "layernorm": "ln", "global_avgpool": "gap"}
 
@@ -98,6 +99,8 @@ def read(text: str) -> Node:
         SpaceError: If a layer is unknown; the message says which.
     """
     layers = _layers(text)
+    if len(layers) > MOST_OPS:
+        raise SpaceError(f"the list has {len(layers):,} layers; {MOST_OPS:,} are the most")
     if len(layers) > 1 and layers[-1].lower() in ("softmax", "softmax()"):
         layers.pop()
     nodes: list[Node] = []
@@ -115,7 +118,7 @@ def _read_layer(layer: str) -> list[Node]:
     name, window, width, args = _known(match["name"]), match["window"], match["width"], match["args"]
     arguments = args[1:-1].strip() if args else ""
     if width:
-        arguments = f"{int(width[:9])}" + (f", {arguments}" if arguments else "")
+        arguments = f"{_size(width, layer)}" + (f", {arguments}" if arguments else "")
     if name in _DENSE and not window:
         return [flatten(), parse_tree(f"linear({arguments})") if arguments else head()]
     if window or width:
@@ -123,7 +126,7 @@ def _read_layer(layer: str) -> list[Node]:
             raise SpaceError(f"no layer is called {layer[:60]!r}: {nearest(name, _WINDOWED)}")
         name = _WINDOWED[name]
     if window:
-        down, across = (int(side[:9]) for side in window.split("x"))
+        down, across = (_size(side, layer) for side in window.split("x"))
         kernel = f"{down}" if down == across else f"({down}, {across})"
         if name in _POOLS:
             arguments = kernel + (f", {arguments}" if arguments else "")
@@ -137,6 +140,12 @@ def _read_layer(layer: str) -> list[Node]:
     elif name not in ops_by_name():
         name = _OTHERWISE.get(name, name)
     return [parse_tree(f"{name}({arguments})")]
+
+
+def _size(digits: str, layer: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise SpaceError(f"{layer[:60]!r}: {digits[:_MOST_DIGITS]}… is too large")
+    return int(digits)
 
 
 def _given(arguments: str) -> tuple[int, set[str | None]]:

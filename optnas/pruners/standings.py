@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pareto.ranking import Ranking
 from optnas.trials.directions import signs_of
 from optnas.trials.reader import Reader
+from optnas.trials.record import constraints_of
 
 __all__ = ["ONE_AT_A_TIME", "Standings"]
 
@@ -42,7 +43,7 @@ class Standings:
 
     def _take(self, rankings: _Rankings, trial: FrozenTrial) -> None:
         counts = self._choose(trial)
-        if trial.state == TrialState.FAIL or any(broken > 0 for broken in trial.constraints.values()):
+        if trial.state == TrialState.FAIL or any(broken > 0 for broken in constraints_of(trial).values()):
             counts = {}
         for rung, values in counts.items():
             if len(values) == len(rankings.signs):

@@ -31,6 +31,7 @@ from optnas.trials.record import (
     RUN,
     TRACEBACK,
     TWIN,
+    constraints_of,
 )
 from optnas.trials.rungs import rungs_of
 from optnas.trials.volume import hypervolume
@@ -170,7 +171,7 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
         if (found := kind.of(trial)) is not None:
             sure = MEASUREMENTS.get(trial, {}) if kind is COSTS else {}
             row(kind.name, *(_figure(name, value, sure.get(name)) for name, value in found.items()))
-    for name, violation in trial.constraints.items():
+    for name, violation in constraints_of(trial).items():
         row("constraint", f"{name}: " + ("kept" if violation <= 0 else f"broken by {violation:.3g}"))
     for rung, values in rungs_of(trial).items():
         told = ", ".join(f"{n} {short(v)}" for n, v in zip(objective_names(study), values, strict=False))

@@ -22,7 +22,7 @@ from optnas.trials.directions import signs_of
 from optnas.trials.lineage import promotes
 from optnas.trials.optuna_internals import cached_trials
 from optnas.trials.reader import Reader
-from optnas.trials.record import HOPELESS, training_seconds
+from optnas.trials.record import HOPELESS, constraints_of, training_seconds
 from optnas.trials.region import Region
 from optnas.trials.rungs import rungs_of
 
@@ -269,7 +269,7 @@ def observed(trial: FrozenTrial, domain: Domain, signs: NDArray[np.float64]) -> 
     rungs = {
         rung: np.array(found) * signs for rung, found in rungs_of(trial).items() if len(found) == len(signs)
     }
-    violation = sum(max(0.0, broken) for broken in trial.constraints.values())
+    violation = sum(max(0.0, broken) for broken in constraints_of(trial).values())
     ended = trial.datetime_complete or datetime.datetime.max
     params = _of_domain(trial, domain)
     return Observation(

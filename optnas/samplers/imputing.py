@@ -18,7 +18,7 @@ from optnas.samplers.extrapolation import extrapolated
 from optnas.trials.lineage import promotes
 from optnas.trials.optuna_internals import StudyView, completed_with, id_of, identity
 from optnas.trials.reader import Reader
-from optnas.trials.record import HOPELESS, TWIN
+from optnas.trials.record import HOPELESS, TWIN, constraints_of
 from optnas.trials.rungs import rungs_of
 
 __all__ = ["ImputingSampler"]
@@ -154,7 +154,7 @@ class _Ended:
         if HOPELESS.of(trial) and rungs:
             values, rungs = rungs[max(rungs)].tolist(), {}  # not a basis for extrapolating others
         shown = None
-        if any(violation > 0 for violation in trial.constraints.values()):
+        if any(violation > 0 for violation in constraints_of(trial).values()):
             rungs, values = {}, [math.nan] * self._objectives
         elif was_pruned:
             shown = trial

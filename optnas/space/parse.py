@@ -15,7 +15,7 @@ from optnas.space.spellings import spellings
 from optnas.space.stage import stage
 from optnas.space.values import tree_value
 
-__all__ = ["parse", "parse_tree"]
+__all__ = ["MOST_OPS", "parse", "parse_tree"]
 
 _HOLES: dict[str, Callable[..., Any]] = {
     "choose": choose,
@@ -29,6 +29,7 @@ _HOLES: dict[str, Callable[..., Any]] = {
 # Far beyond any architecture, and within the limits of Python's parser and of recursion.
 _LONGEST_TEXT = 1_000_000
 _DEEPEST_TREE = 60
+MOST_OPS = 10_000
 
 
 def parse(text: str) -> Node:
@@ -78,10 +79,15 @@ def parse_tree(text: str) -> Node:
 class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
+        self.read = 0
 
     def value(self, part: ast.expr, depth: int) -> Any:
         if depth > _DEEPEST_TREE:
             raise SpaceError(f"the tree is nested deeper than {_DEEPEST_TREE} levels")
+        if isinstance(part, ast.Call | ast.Name | ast.Attribute):
+            self.read += 1
+            if self.read > MOST_OPS:
+                raise SpaceError(f"the tree has more than {MOST_OPS:,} ops")
         match part:
             case ast.Constant(value=None | bool() | int() | float() | str() as constant):
                 return constant

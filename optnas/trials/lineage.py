@@ -18,8 +18,9 @@ def paused_at(trial: FrozenTrial) -> int | None:
 
 
 def promotes(trial: FrozenTrial) -> int | None:
-    """Return the number of the paused trial that ``trial`` resumes; ``None`` if it resumes none."""
-    return PROMOTES.of(trial)
+    """Return the number of the paused trial that ``trial`` resumes, an earlier one; ``None`` for none."""
+    number = PROMOTES.of(trial)
+    return number if number is None or number < trial.number else None
 
 
 def lineage(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:

@@ -207,6 +207,8 @@ def fix_params(trial: Trial, params: Mapping[str, Any]) -> None:
 
 def fixed_params(trial: Trial) -> dict[str, Any]:
     """Return the parameters fixed before the trial began, as ``study.enqueue_trial`` does."""
+    if not isinstance(trial._fixed_params, dict):
+        trial._fixed_params = {}  # damaged
     return dict(trial._fixed_params)
 
 

@@ -1,15 +1,32 @@
 """Attributes of trials and studies: the name and type of each one that optnas reads or writes.
 
-All but those of :class:`SystemAttribute` are user attributes, which dashboards show.
+All but those of :class:`SystemAttribute` are user attributes, which dashboards show. Databases are not
+trusted: each attribute says what it accepts (:mod:`optnas.trials.accepted`).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, Trial
 
+from optnas.trials.accepted import (
+    Accepts,
+    any_of,
+    claim,
+    damaged,
+    finite,
+    flag,
+    listed,
+    mapped,
+    number,
+    scalar,
+    text,
+    whole,
+)
 from optnas.trials.optuna_internals import set_system_attr, set_user_attr
 
 __all__ = [
@@ -48,6 +65,7 @@ __all__ = [
     "Attribute",
     "StudyAttribute",
     "SystemAttribute",
+    "constraints_of",
     "is_feasible",
     "suggest_seconds",
     "training_seconds",
@@ -59,12 +77,16 @@ _Value = TypeVar("_Value")
 class Attribute(Generic[_Value]):
     """User attribute of a trial.
 
+    A value of another kind than optnas writes is ignored, as a missing one is, and told once.
+
     Args:
         name: Its name in the storage.
+        accepts: Whether a value is of the right kind.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, accepts: Accepts) -> None:
         self.name = name
+        self._accepts = accepts
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -72,12 +94,15 @@ class Attribute(Generic[_Value]):
     def of(self, trial: FrozenTrial) -> _Value | None:
         """Return the attribute's value in a trial's record; ``None`` if it is missing."""
         value: _Value | None = self._stored(trial).get(self.name)
-        return value
+        if value is None or self._accepts(value):
+            return value
+        damaged(f"trial {trial.number}", self.name)
+        return None
 
     def get(self, trial: FrozenTrial, default: _Value) -> _Value:
         """Return the attribute's value in a trial's record, or ``default`` if it is missing."""
-        value: _Value = self._stored(trial).get(self.name, default)
-        return value
+        value = self.of(trial)
+        return default if value is None else value
 
     def put(self, trial: Trial, value: _Value | None) -> None:
         """Write the attribute to the record of a running trial."""
@@ -107,82 +132,108 @@ class SystemAttribute(Attribute[_Value]):
 class StudyAttribute(Generic[_Value]):
     """User attribute of a study.
 
+    A value of another kind than optnas writes is ignored, as a missing one is, and told once.
+
     Args:
         name: Its name in the storage.
+        accepts: Returns what accepts its value in a study of that many objectives.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, accepts: Callable[[int], Accepts]) -> None:
         self.name = name
+        self._accepts = accepts
 
     def of(self, study: optuna.Study) -> _Value | None:
         """Return the attribute's value; ``None`` if it is missing."""
         value: _Value | None = study.user_attrs.get(self.name)
-        return value
+        if value is None or self._accepts(len(study.directions))(value):
+            return value
+        damaged(f"study {study.study_name}", self.name)
+        return None
 
     def put(self, study: optuna.Study, value: _Value) -> None:
         """Write the attribute to the study's record."""
         study.set_user_attr(self.name, value)
 
 
-ARCHITECTURE = Attribute[str]("architecture")
+def _rounds(value: Any) -> bool:
+    return (
+        mapped(scalar, rounds=listed(finite), spread=any_of(finite))(value)
+        and {"rounds", "spread"} <= value.keys()
+    )
+
+
+def _region(count: int) -> Accepts:
+    ends = any_of(listed(any_of(finite), count), listed(any_of(finite), 0))
+    region = mapped(lambda _: False, limits=ends, chance=ends, ideal=ends)
+    return lambda value: region(value) and None not in value.values()
+
+
+def _texts(_: int) -> Accepts:
+    return mapped(text)
+
+
+ARCHITECTURE = Attribute[str]("architecture", text)
 """The architecture's text, which :func:`optnas.parse` reads."""
-KEY = Attribute[str]("key")
+KEY = Attribute[str]("key", text)
 """The candidate's digest: trials with equal keys train the same network in the same way."""
-OPS = Attribute[dict[str, str]]("ops")
+OPS = Attribute[dict[str, str]]("ops", mapped(text))
 """Digests of the source of the user's own ops in the architecture, by name; missing if there are none."""
-COSTS = Attribute[dict[str, float]]("costs")
+COSTS = Attribute[dict[str, float]]("costs", mapped(finite))
 """Costs known before training, by name: exact ones and measurements of the built network."""
-MEASUREMENTS = Attribute[dict[str, dict[str, Any]]]("measurements")
+MEASUREMENTS = Attribute[dict[str, dict[str, Any]]]("measurements", mapped(_rounds))
 """How noisy costs were measured, by name: the figures of the ``rounds``, and the ``spread`` of the least."""
-METRICS = Attribute[dict[str, float]]("metrics")
+METRICS = Attribute[dict[str, float]]("metrics", mapped(number))
 """Metrics returned by the evaluation, by name, and ``seconds``, its duration."""
-RUN = Attribute[dict[str, Any]]("run")
+RUN = Attribute[dict[str, Any]]("run", mapped(scalar, suggest_seconds=finite))
 """Conditions of the evaluation: ``device``, ``threads``, ``seed`` and ``suggest_seconds``."""
-REASON = Attribute[str]("reason")
+REASON = Attribute[str]("reason", text)
 """Why the trial did not complete, in words."""
-TRACEBACK = Attribute[str]("traceback")
+TRACEBACK = Attribute[str]("traceback", text)
 """The user's part of the traceback of the error that failed the trial."""
-TWIN = Attribute[int]("twin")
+TWIN = Attribute[int]("twin", whole)
 """The number of the trial with the same candidate whose values were copied; this one was not trained."""
-HOPELESS = Attribute[bool]("hopeless")
+HOPELESS = Attribute[bool]("hopeless", flag)
 """Whether the trial was stopped because it had learned nothing and would not have improved."""
-IGNORED = Attribute[dict[str, Any]]("ignored")
+IGNORED = Attribute[dict[str, Any]]("ignored", mapped(scalar))
 """Enqueued parameters that the candidate does not have, such as those of an option that was not chosen."""
-PAUSED = Attribute[int]("paused")
+PAUSED = Attribute[int]("paused", whole)
 """The step at which the trial was paused."""
-PROMOTES = Attribute[int]("promotes")
+PROMOTES = Attribute[int]("promotes", whole)
 """The number of the paused trial that this one resumes."""
-RESUMED = Attribute[int]("resumed")
+RESUMED = Attribute[int]("resumed", whole)
 """The epoch of the checkpoint that the training resumed from."""
-CHECKPOINT = Attribute[str]("checkpoint")
+CHECKPOINT = Attribute[str]("checkpoint", text)
 """Why checkpoints could not be written or read, in words."""
-PIECES = Attribute[int]("pieces")
+PIECES = Attribute[int]("pieces", whole)
 """Number of parts into which each batch was split because a whole one did not fit in memory."""
-EAGER = Attribute[str]("eager")
+EAGER = Attribute[str]("eager", text)
 """Why training steps on CUDA were not recorded as a graph, in words."""
-WORKER = Attribute[dict[str, Any]]("worker")
+WORKER = Attribute[dict[str, Any]]("worker", claim)
 """The worker that holds the trial, and since when (:mod:`optnas.run.liveness`)."""
 
-FROM = SystemAttribute[int]("optnas:from")
+FROM = SystemAttribute[int]("optnas:from", whole)
 """The step at which the trial that this one resumes was paused."""
-ENQUEUED = SystemAttribute[dict[str, Any]]("fixed_params")
+ENQUEUED = SystemAttribute[dict[str, Any]]("fixed_params", mapped(scalar))
 """Parameters that the trial was enqueued with, as ``study.enqueue_trial`` writes them."""
-CHECKPOINT_NAME = SystemAttribute[str]("optnas:checkpoint")
+CHECKPOINT_NAME = SystemAttribute[str]("optnas:checkpoint", text)
 """Name of the trial's checkpoints in the artifact store."""
 
-REGION = StudyAttribute[dict[str, Any]]("region")
+REGION = StudyAttribute[dict[str, Any]]("region", _region)
 """Region of interest among objective values (:class:`optnas.trials.region.Region`)."""
-AXES = StudyAttribute[list[list[float | None]]]("axes")
+AXES = StudyAttribute[list[list[float | None]]](
+    "axes", lambda count: listed(listed(any_of(finite), 2), count)
+)
 """The worst and the best value of each objective that hypervolume counts (:mod:`optnas.trials.volume`)."""
-SPACE = StudyAttribute[dict[str, str]]("space")
+SPACE = StudyAttribute[dict[str, str]]("space", _texts)
 """Every parameter's distribution as text, to detect that the study file has changed."""
-FORMULAS = StudyAttribute[dict[str, str]]("formulas")
+FORMULAS = StudyAttribute[dict[str, str]]("formulas", _texts)
 """The formula of each objective that has a name of its own, for the same purpose."""
-STUDY_OPS = StudyAttribute[dict[str, str]]("ops")
+STUDY_OPS = StudyAttribute[dict[str, str]]("ops", _texts)
 """Digests of the source of the user's own ops in the space when it was last run, by name."""
-TRAINING = StudyAttribute[dict[str, str]]("training")
+TRAINING = StudyAttribute[dict[str, str]]("training", _texts)
 """Every training setting that is searched or decides what is learned, as text, for the same purpose."""
-MEASURED_ON = StudyAttribute[str]("measured_on")
+MEASURED_ON = StudyAttribute[str]("measured_on", lambda _: text)
 """Hardware on which the study measures latency, energy or memory; no other is accepted."""
 
 BUILDABLE, FINITE, MEMORY = "buildable", "finite", "memory"
@@ -193,9 +244,22 @@ of memory.
 """
 
 
+def constraints_of(trial: FrozenTrial) -> dict[str, float]:
+    """Return by how much each constraint is violated, by name; damaged ones are ignored and told."""
+    try:
+        found = trial.constraints
+    except TypeError:
+        damaged(f"trial {trial.number}", "constraints")
+        return {}
+    for name in [name for name, violation in found.items() if not number(violation)]:
+        damaged(f"trial {trial.number}", f"constraints:{name}")
+        del found[name]
+    return found
+
+
 def is_feasible(trial: FrozenTrial) -> bool:
     """Return whether a trial keeps all constraints that were looked at."""
-    return all(violation <= 0 for violation in trial.constraints.values())
+    return all(violation <= 0 for violation in constraints_of(trial).values())
 
 
 def suggest_seconds(trial: FrozenTrial) -> float | None:
@@ -209,4 +273,4 @@ def training_seconds(trial: FrozenTrial) -> float | None:
     if trial.state != optuna.trial.TrialState.COMPLETE or TWIN.of(trial) is not None:
         return None
     seconds = METRICS.get(trial, {}).get("seconds")
-    return seconds if isinstance(seconds, int | float) and seconds > 0 else None
+    return seconds if seconds is not None and 0 < seconds < math.inf else None

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial
 
+from optnas.trials.accepted import damaged, listed, number
 from optnas.trials.optuna_internals import latest
 
 __all__ = ["PREFIX", "report", "rungs_of", "should_prune"]
 
 PREFIX = "rung:"
+_values = listed(number)
 
 
 def report(trial: Trial, step: int, values: Mapping[str, float] | Sequence[float]) -> None:
@@ -67,5 +69,9 @@ def rungs_of(trial: FrozenTrial) -> dict[int, list[float]]:
     found = {step: [value] for step, value in trial.intermediate_values.items()}
     for key, values in trial.user_attrs.items():
         if key.startswith(PREFIX):
-            found[int(key.removeprefix(PREFIX))] = values
+            step = key.removeprefix(PREFIX)
+            if step.isdecimal() and len(step) < 19 and _values(values):
+                found[int(step)] = values
+            else:
+                damaged(f"trial {trial.number}", key)
     return dict(sorted(found.items()))

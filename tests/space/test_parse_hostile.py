@@ -32,6 +32,21 @@ def read(text: str) -> Node | None:
     return tree
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"seq({', '.join(['relu'] * 100_000)})", "the tree has more than 10,000 ops"),
+        (" / ".join(["relu"] * 100_000), "the list has 100,000 layers; 10,000 are the most"),
+        ("conv3x3-" + "9" * 18, "999999999… is too large"),
+        ("conv3x" + "9" * 18, "999999999… is too large"),
+    ],
+    ids=["children", "layers", "width", "window"],
+)
+def test_what_no_network_can_be_is_refused_before_it_is_made(text: str, said: str) -> None:
+    with pytest.raises(SpaceError, match=said):
+        parse(text)
+
+
 HOSTILE = [
     "__import__('os').system('true')",
     "().__class__.__bases__[0].__subclasses__()",
