@@ -173,7 +173,7 @@ def test_who_lost_the_trial_neither_fails_it_nor_removes_its_checkpoint(tmp_path
 def test_a_storage_that_stays_away_ends_the_worker_and_keeps_the_checkpoint(
     away: Away, undisturbed: optuna.trial.FrozenTrial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
     searching = study({3: away.begin})
     search = opened(searching, tmp_path)
     trial = search.ask()
