@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +25,7 @@ from optnas.shown import masked_url
 from optnas.storages.database import rescuing
 from optnas.storages.opening import NoStorage, default_artifacts, open_storage
 from optnas.storages.presence import study_is_there
+from optnas.storages.waiting import now
 from optnas.study import Study
 from optnas.study_record import check_unchanged
 from optnas.train import default_device
@@ -62,7 +62,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
         EveryTrialFailed: If every trial fails for the same reason.
         KeyboardInterrupt: If the run was stopped.
     """
-    until = None if options.timeout is None else time.time() + float(options.timeout)
+    until = None if options.timeout is None else now() + float(options.timeout)
     patience = None if options.storage_patience is None else float(options.storage_patience)
     wanted = [params_of(study, each) for each in options.enqueue]
     done = _having_all(study, url, options.trials, wanted, console, patience)
@@ -107,6 +107,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
                 workers=workers,
                 threads=threads,
                 tick=tick,
+                progress=lambda: _finished(opened),
                 gpus=gpus,
                 artifacts=artifacts,
                 limits=limits,
@@ -130,10 +131,14 @@ def _keep_checkpoints(study: Study, url: str, wanted: str | None) -> str | None:
 def _tell_why_stopped(
     opened: optuna.Study, total: int, limits: Limits, callbacks: Callbacks, console: Console
 ) -> None:
-    if sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False)) < total:
+    if _finished(opened) < total:
         reason = "a callback called study.stop()" if callbacks.stopped else limits.reached(opened)
         if reason is not None:
             console.print(f"Stopped: {reason}.", soft_wrap=True)
+
+
+def _finished(opened: optuna.Study) -> int:
+    return sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False))
 
 
 def _resources(study: Study, options: RunOptions) -> tuple[int, int, list[int]]:

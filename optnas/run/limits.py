@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Sequence
 
 import optuna
 
 from optnas.run.options import Callback
+from optnas.storages.waiting import now
 from optnas.trials.optuna_internals import call_back
 from optnas.trials.progress import trials_since_front_moved
 
@@ -20,7 +20,7 @@ class Limits:
     """When no further trial is started, though the total is not reached. Running ones are finished.
 
     Attributes:
-        until: A time, by ``time.time()``; ``None`` for no limit.
+        until: A time, as :func:`~optnas.storages.waiting.now` counts; ``None`` for no limit.
         patience: Number of finished trials without a change of the front; ``None`` for no limit.
     """
 
@@ -29,7 +29,7 @@ class Limits:
 
     def reached(self, study: optuna.Study) -> str | None:
         """Return which limit is reached, in words; ``None`` if none is."""
-        if self.until is not None and time.time() >= self.until:
+        if self.until is not None and now() >= self.until:
             return "the time is up; run it again to go on"
         if self.patience is not None:
             still = trials_since_front_moved(study, study.get_trials(deepcopy=False))

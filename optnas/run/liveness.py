@@ -1,4 +1,8 @@
-"""Workers, their claims on trials, and whether a claim's worker is still alive."""
+"""Workers, their claims on trials, and whether a claim's worker is still alive.
+
+No clocks of two machines are compared. A worker renews its claims by a count of beats; whoever sees one
+unchanged for the time of a lease takes the trial over. So does Kubernetes' leader election.
+"""
 
 from __future__ import annotations
 
@@ -7,57 +11,53 @@ import dataclasses
 import os
 import socket
 import threading
-import time
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import psutil
 from optuna.trial import FrozenTrial
 
-from optnas.errors import StorageError
+from optnas.storages.waiting import now
+from optnas.trials.optuna_internals import id_of
 from optnas.trials.record import WORKER
 
-__all__ = ["Heartbeat", "Worker", "claim_on", "is_dead"]
+__all__ = ["BEAT_SECONDS", "LEASE_SECONDS", "Heartbeat", "Observer", "Worker", "claim_on", "process_is_gone"]
 
-# A worker on another machine cannot be inspected: it is taken for dead after this many missed beats.
-BEAT_SECONDS = 30.0
-_MISSED_BEATS = 5
+BEAT_SECONDS = 10.0
+LEASE_SECONDS = 60.0
+# Whoever did not look for so long, as it stood still or the storage was away, begins to observe anew:
+# others could not renew their claims then, either.
+_LONGEST_GAP = 3 * BEAT_SECONDS
 
 
 @dataclasses.dataclass(frozen=True)
 class Worker:
-    """A process that runs trials.
+    """Whoever runs trials, one at a time.
 
     Attributes:
-        host: The machine, and the process namespace on it.
+        worker: A UUID.
+        host: Name of its machine, for people: several machines may have the same.
+        machine: The boot of its machine and the process namespace there; processes of equal ones see
+            each other.
         pid: Its process id there.
-        born: When that process started, in seconds since the epoch: process ids are used again.
+        started: When that process started, in ticks since the boot: process ids are used again, and
+            the clock may be set.
     """
 
+    worker: str
     host: str
+    machine: str
     pid: int
-    born: float
+    started: float
 
     @classmethod
-    @cache
-    def here(cls, pid: int) -> Worker:
-        """Return the worker of this process, whose process id is ``pid``."""
-        return cls(_host(), pid, round(psutil.Process(pid).create_time(), 2))
-
-    def claim(self, attempt: int, rungs: int = 0) -> dict[str, Any]:
-        """Return this worker's claim, as a trial's record has it while the worker runs the trial.
-
-        Args:
-            attempt: Number of the attempt since the trial last reached another rung, from 1.
-            rungs: Number of rungs that the trial has reached.
-        """
-        seen = round(time.time(), 1)
-        return {**dataclasses.asdict(self), "attempt": attempt, "rungs": rungs, "seen": seen}
-
-    def owns(self, claim: Mapping[str, Any]) -> bool:
-        """Return whether ``claim`` was made by this worker."""
-        return all(claim.get(name) == value for name, value in dataclasses.asdict(self).items())
+    def here(cls) -> Worker:
+        """Return a new worker in this process."""
+        started = _start_of(os.getpid())
+        return cls(uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(), started or 0.0)
 
 
 def claim_on(trial: FrozenTrial) -> dict[str, Any] | None:
@@ -66,20 +66,46 @@ def claim_on(trial: FrozenTrial) -> dict[str, Any] | None:
     return claim if isinstance(claim, dict) and "pid" in claim else None
 
 
-def is_dead(claim: dict[str, Any]) -> bool:
-    """Return whether the worker that made ``claim`` is dead, or is taken for dead."""
-    if claim["host"] != _host():
-        return bool(time.time() - claim["seen"] > BEAT_SECONDS * _MISSED_BEATS)
+def process_is_gone(claim: Mapping[str, Any]) -> bool:
+    """Return whether the process that made ``claim`` ran on this machine and does not any more."""
+    if claim.get("machine") != _machine():
+        return False
     try:
-        process = psutil.Process(claim["pid"])
-        alive = process.status() != psutil.STATUS_ZOMBIE
-        return not alive or abs(process.create_time() - claim["born"]) > 1
-    except psutil.NoSuchProcess:
-        return True
+        return _start_of(claim["pid"]) != claim.get("started")
+    except PermissionError:
+        return False
+
+
+class Observer:
+    """Notes for how long this process has seen each claim unchanged."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[Mapping[str, Any], float]] = {}
+        self._looked = 0.0
+        self._lock = threading.Lock()
+
+    def look(self, trials: Iterable[FrozenTrial]) -> None:
+        """Note the claims on all running trials, as they were read just now."""
+        with self._lock:
+            at, before = now(), self._seen
+            if at - self._looked > _LONGEST_GAP:
+                before = {}
+            self._looked, self._seen = at, {}
+            for trial in trials:
+                claim = claim_on(trial)
+                if claim is not None:
+                    old = before.get(id_of(trial))
+                    self._seen[id_of(trial)] = old if old is not None and old[0] == claim else (claim, at)
+
+    def has_expired(self, trial: FrozenTrial) -> bool:
+        """Return whether the claim on ``trial`` was not renewed for the time of a lease."""
+        with self._lock:
+            seen = self._seen.get(id_of(trial))
+            return seen is not None and self._looked - seen[1] >= LEASE_SECONDS
 
 
 class Heartbeat:
-    """A thread that calls ``beat`` regularly while a worker runs, to renew its claim for other machines."""
+    """A thread that calls ``beat`` regularly while a worker runs, whatever becomes of single calls."""
 
     def __init__(self, beat: Callable[[], None]) -> None:
         self._beat = beat
@@ -96,15 +122,37 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
             # What is wrong with the storage is told by the thread that runs the trial.
-            with contextlib.suppress(StorageError, KeyError):
+            with contextlib.suppress(Exception):
                 self._beat()
 
 
 @cache
-def _host() -> str:
+def _machine() -> str:
     try:
-        # Containers of one machine may share its name but not its process ids.
-        namespace = os.readlink("/proc/self/ns/pid")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # Containers of one machine do not see each other's processes.
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
-        namespace = ""
-    return f"{socket.gethostname()} {namespace}".strip()
+        return f"{socket.gethostname()} {uuid.getnode():x}"
+
+
+def _start_of(pid: int) -> float | None:
+    """Return when a process of this machine started; ``None`` if there is none, or only its exit status.
+
+    Raises:
+        PermissionError: If it is hidden from this user.
+    """
+    if not psutil.LINUX:
+        try:
+            process = psutil.Process(pid)
+            return None if process.status() == psutil.STATUS_ZOMBIE else round(process.create_time(), 1)
+        except psutil.NoSuchProcess:
+            return None
+    try:
+        # Not psutil's create_time, which moves when the clock is set.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        if psutil.pid_exists(pid):
+            raise PermissionError(pid) from None
+        return None
+    return None if fields[0] in b"ZX" else float(fields[19])

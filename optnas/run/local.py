@@ -22,7 +22,8 @@ from optnas.errors import StorageError, UserError
 from optnas.run.gpus import gpu_of
 from optnas.run.limits import Limits
 from optnas.run.process import FAILED, LOST
-from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
+from optnas.run.signals import STOP_SECONDS, stop_on_signals
+from optnas.run.worker import EveryTrialFailed, work
 from optnas.shown import note
 from optnas.storages.waiting import NOTICE, PATIENCE_SECONDS
 from optnas.study import Study
@@ -31,9 +32,9 @@ from optnas.train import training_environment, use_threads
 __all__ = ["run_here", "run_processes"]
 
 _TICK_SECONDS = 0.25
-# More deaths without an error of the worker's own (killed, out of memory) end the run.
+# More deaths without an error of the worker's own (killed, out of memory) between two finished trials end
+# the run.
 _MOST_DEATHS_PER_WORKER = 5
-_STOP_SECONDS = 20
 _REPEATED_SECONDS = 60.0
 
 Tick = Callable[[], None]
@@ -59,9 +60,9 @@ def run_here(
     done = threading.Event()
 
     def ticking() -> None:
-        # What is wrong with the storage is told by the worker.
-        with contextlib.suppress(StorageError, KeyError):
-            while not done.wait(_TICK_SECONDS):
+        while not done.wait(_TICK_SECONDS):
+            # What is wrong with the storage is told by the worker.
+            with contextlib.suppress(StorageError, KeyError):
                 tick()
 
     clock = threading.Thread(target=ticking, daemon=True)
@@ -83,6 +84,7 @@ def run_processes(
     workers: int,
     threads: int,
     tick: Callable[[], bool | None],
+    progress: Callable[[], int],
     gpus: Sequence[int] = (),
     artifacts: str | None = None,
     limits: Limits = Limits(),  # noqa: B008 - it is immutable
@@ -99,6 +101,7 @@ def run_processes(
         workers: Number of processes.
         threads: Number of threads of each.
         tick: Called several times a second; if it returns ``False``, workers put their trials back and end.
+        progress: Returns how many trials are finished.
         gpus: Indices of the GPUs to spread them over; none on the CPU.
         artifacts: Where they keep checkpoints; by default as the study says.
         limits: When they start no further trial.
@@ -114,8 +117,9 @@ def run_processes(
     # It was reached just now: a worker waits for it from the beginning.
     patience = PATIENCE_SECONDS if storage_patience is None else storage_patience
     task |= {"limits": dataclasses.asdict(limits), "storage_patience": patience}
+    task["parent"] = os.getpid()
     running: list[_Process] = []
-    deaths = 0
+    deaths, finished = 0, 0
     try:
         with stop_on_signals():
             running = [_Process({**task, "gpu": gpu_of(i, gpus)}) for i in range(workers)]
@@ -133,7 +137,8 @@ def run_processes(
                     if status == FAILED:
                         raise EveryTrialFailed(process.message())
                     if status != 0:
-                        deaths += 1
+                        before, finished = finished, progress()
+                        deaths = deaths + 1 if finished == before else 1
                         if deaths > _MOST_DEATHS_PER_WORKER * workers:
                             raise UserError(f"workers keep dying, the last one with {process.message()}")
                         running.append(_Process(process.task))
@@ -207,8 +212,9 @@ class _Process:
 
 
 def _stop(processes: list[_Process]) -> None:
+    """Ask processes to stop, and kill those that do not in time."""
     for process in processes:
         process.ask_to_stop()
-    deadline = time.monotonic() + _STOP_SECONDS
+    deadline = time.monotonic() + STOP_SECONDS - 1
     for process in processes:
         process.wait(max(0.1, deadline - time.monotonic()))

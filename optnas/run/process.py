@@ -12,18 +12,23 @@ import warnings
 
 __all__ = ["main"]
 
-FAILED, LOST, INTERRUPTED = 1, 3, 130
+# None of them is the status of a crash, which says nothing about the study.
+FAILED, LOST, INTERRUPTED = 10, 11, 130
 
 
 def main() -> int:
     task = json.load(sys.stdin)
+    parent = task["parent"]
+    if os.getppid() != parent:  # it was killed before this one began
+        return INTERRUPTED
     import optuna
     import torch
 
     from optnas.errors import DataWarning, StorageError, UserError
     from optnas.run.files import load_study
     from optnas.run.limits import Limits
-    from optnas.run.worker import EveryTrialFailed, stop_on_signals, work
+    from optnas.run.signals import stop_on_signals
+    from optnas.run.worker import EveryTrialFailed, work
     from optnas.shown import note
     from optnas.storages.opening import NoStorage, open_storage
     from optnas.train import use_threads
@@ -33,7 +38,6 @@ def main() -> int:
     use_threads(task["threads"])
     if task["gpu"] is not None:
         torch.cuda.set_device(task["gpu"])
-    parent = os.getppid()
     try:
         with stop_on_signals():
             study = load_study(task["file"])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
 
 import optuna
 from optuna import TrialPruned
@@ -18,15 +15,16 @@ from optnas.checkpoints.resume import remove_checkpoint
 from optnas.errors import StorageError
 from optnas.run.claims import Claims, NoTrial
 from optnas.run.liveness import Heartbeat
+from optnas.storages.fence import LeaseLost, fenced
 from optnas.storages.presence import study_is_there
+from optnas.storages.waiting import impatient
 from optnas.study import Study
-from optnas.train import stopping
 from optnas.trials.enqueued import was_refused
 from optnas.trials.failure import kind_of
 from optnas.trials.optuna_internals import storage_of
 from optnas.trials.record import BUILDABLE, REASON
 
-__all__ = ["EveryTrialFailed", "stop_on_signals", "work"]
+__all__ = ["EveryTrialFailed", "work"]
 
 _POLL_SECONDS = 0.2
 
@@ -62,14 +60,8 @@ def work(
 
 def _work(study: Study, opened: optuna.Study, total: int, should_continue: Callable[[], bool]) -> None:
     claims = Claims(opened, total, lambda trial: remove_checkpoint(opened, trial, study.store))
-    current: list[int] = []
-
-    def beat() -> None:
-        for trial_id in current:
-            claims.renew(trial_id)
-
     try:
-        with Heartbeat(beat):
+        with Heartbeat(claims.beat):
             hopeful = False
             while should_continue():
                 claimed = claims.next()
@@ -78,13 +70,13 @@ def _work(study: Study, opened: optuna.Study, total: int, should_continue: Calla
                 if isinstance(claimed, NoTrial):
                     time.sleep(_POLL_SECONDS)
                     continue
-                current[:] = [claimed]
-                _run(study, opened, claimed)
-                current.clear()
-                hopeful = hopeful or _any_complete(opened)
+                # A trial that another worker took over, as this one stood still, is that one's.
+                with suppress(LeaseLost), fenced(storage_of(opened), claimed, claims.check):
+                    _run(study, opened, claimed)
+                    hopeful = hopeful or _any_complete(opened)
     except KeyboardInterrupt:
         # If they cannot be put back now, another worker takes them over.
-        with suppress(StorageError):
+        with suppress(StorageError), impatient(storage_of(opened)):
             claims.release()
         raise
 
@@ -100,6 +92,8 @@ def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
         state = TrialState.PRUNED
     except StorageError:
         raise
+    except UpdateFinishedTrialError:
+        pass  # see below
     except (Exception, SystemExit) as error:
         record = storage.get_trial(trial_id)
         if REASON.of(record) is None:  # before the objective began
@@ -136,34 +130,3 @@ def _any_complete(opened: optuna.Study) -> bool:
 
 def _is_impossible(trial: FrozenTrial) -> bool:
     return trial.constraints.get(BUILDABLE, 0.0) > 0
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[None]:
-    """Make Ctrl-C, SIGTERM and SIGHUP raise ``KeyboardInterrupt`` while inside the context.
-
-    In a training that comes after the current step and a checkpoint. Only the first signal counts: a closed
-    session sends two. ``nohup`` stays in force.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    stops = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {stop: signal.getsignal(stop) for stop in stops}
-    handled = [stop for stop in stops if before[stop] != signal.SIG_IGN]
-
-    def interrupt(*_: Any) -> None:
-        for stop in handled:
-            signal.signal(stop, signal.SIG_IGN)
-        if not stopping.training():
-            raise KeyboardInterrupt
-        stopping.stop_soon()
-
-    for stop in handled:
-        signal.signal(stop, interrupt)
-    try:
-        yield
-    finally:
-        for stop in handled:
-            signal.signal(stop, before[stop])

@@ -6,7 +6,6 @@ import re
 import runpy
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from optnas.run.files import load_study
 from optnas.run.limits import Limits
 from optnas.run.options import seconds_of
 from optnas.storages.opening import open_storage
+from optnas.storages.waiting import now
 from optnas.trials.progress import trials_since_front_moved
 from tests.files import REPOSITORY, assert_refused, call, quick_study
 
@@ -230,8 +230,8 @@ def test_workers_of_a_script_that_would_run_itself_in_each_are_refused_before_an
 def test_a_limit_says_which_one_it_is() -> None:
     study = optuna.create_study()
     assert Limits().reached(study) is None
-    assert Limits(until=time.time() + 100).reached(study) is None
-    assert "time is up" in (Limits(until=time.time() - 1).reached(study) or "")
+    assert Limits(until=now() + 100).reached(study) is None
+    assert "time is up" in (Limits(until=now() - 1).reached(study) or "")
 
 
 def test_the_baselines_that_readme_and_help_show_are_of_the_studies_they_stand_by() -> None:

@@ -1,0 +1,78 @@
+"""Signals stop a run once and soon, orphans run nothing, and a crash is no verdict on the study."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from optnas.run.process import INTERRUPTED
+from optnas.run.signals import STOP_SECONDS
+from tests.files import finish, quick_study, start
+from tests.run.test_budget import states, wait_for_trials
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("later", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_further_signals_do_not_interrupt_the_handing_back(
+    workers: int, later: signal.Signals, tmp_path: Path
+) -> None:
+    file = quick_study(tmp_path, seconds=0.2)
+    run = start("run", file, "--trials", 500, "--workers", workers, folder=tmp_path)
+    wait_for_trials(tmp_path, 2)
+    run.send_signal(signal.SIGTERM)
+    while run.poll() is None:
+        run.send_signal(later)
+        time.sleep(0.02)
+    output, _ = run.communicate()
+    assert run.returncode == 130, output
+    assert "Traceback" not in output
+    assert states(tmp_path).get("RUNNING", 0) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_who_does_not_stop_is_ended_and_its_trial_taken_over(workers: int, tmp_path: Path) -> None:
+    file = quick_study(tmp_path, seconds=0.0)
+    deaf = """
+    from pathlib import Path
+    if not Path("deaf").exists():
+        Path("deaf").touch()
+        for _ in range(2):
+            try:
+                time.sleep(1000)
+            except BaseException:
+                pass
+    time.sleep(0.1)"""
+    file.write_text(file.read_text().replace("    time.sleep(0.0)", deaf))
+    run = start("run", file, "--trials", 5, "--workers", workers, folder=tmp_path)
+    while not (tmp_path / "deaf").exists():
+        assert run.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=5 * STOP_SECONDS)
+    finish(start("run", file, "--trials", 5, "--workers", 1, folder=tmp_path))
+    assert states(tmp_path) == {"COMPLETE": 5}
+
+
+def test_a_worker_whose_run_was_killed_as_it_started_runs_nothing(tmp_path: Path) -> None:
+    task = {"parent": os.getppid(), "file": str(tmp_path / "no.py")}
+    command = [sys.executable, "-m", "optnas.run.process"]
+    ended = subprocess.run(command, input=json.dumps(task), text=True, capture_output=True)
+    assert ended.returncode == INTERRUPTED
+    assert not ended.stderr
+
+
+@pytest.mark.parametrize("how", ["os._exit(1)", "os.kill(os.getpid(), 9)", "os._exit(3)"])
+def test_a_worker_that_crashes_is_no_verdict_on_the_study(how: str, tmp_path: Path) -> None:
+    file = quick_study(tmp_path)
+    once = '    import os\n    if not os.path.exists("crashed"):\n        open("crashed", "w").close()\n'
+    file.write_text(file.read_text().replace("    time.sleep(0.0)", f"{once}        {how}"))
+    finish(start("run", file, "--trials", 6, "--workers", 2, folder=tmp_path))
+    assert states(tmp_path) == {"COMPLETE": 6}
