@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import os
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,14 @@ from typing import Any
 from optnas.data._torchvision import torchvision as _torchvision
 from optnas.data.data import Data
 from optnas.data.datasets import dataset
-from optnas.errors import DataWarning, UserError, nearest, searched
+from optnas.data.folder import ImageFolder
+from optnas.errors import UserError, nearest, searched
 
 __all__ = ["image_folder", "torchvision"]
 
 # torchvision's names for the parts, the preferred first.
 _TRAIN = ("trainval", "train", "train-standard")
 _TEST = ("test", "val")
-
-# Images that Pillow reads with a plug-in alone, or not at all.
-_UNREAD = frozenset(
-    [".avif", ".cr2", ".dng", ".exr", ".heic", ".heif", ".jxl", ".nef", ".psd", ".raw", ".svg"]
-)
 
 
 def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: Any) -> Data:
@@ -35,7 +31,7 @@ def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: An
             RGB of 8 bits, but for grey ones of more bits, which keep their range; where some have 16
             bits, those of 8 are scaled to 16, and all become RGB if any is coloured. They are turned as
             their EXIF orientation says; what is transparent is laid on white; of an animation the first
-            frame counts.
+            frame counts. Hidden files and folders are left out, and pictures that are passed over are told.
         test: Folder of the official test part; or, without one, the share of the samples held out
             for the winner.
         options: Options of :func:`dataset`, such as ``size=64``, which images of different sizes need.
@@ -48,39 +44,14 @@ def image_folder(root: str | Path, test: str | Path | float = 0.2, **options: An
         def open_() -> Any:
             if not Path(path).is_dir():
                 raise UserError(f"no such folder: {path}{searched(path)}")
-            try:
-                found = _torchvision().datasets.ImageFolder(str(path), is_valid_file=_is_image)
-                _tell_passed_over(Path(path))
-                return found
-            except OSError as error:
-                raise UserError(f"{path} is no folder of images, one folder a class: {error}") from None
+            if importlib.util.find_spec("PIL") is None:
+                raise UserError("Pillow is not installed: pip install pillow")
+            return ImageFolder(Path(path))
 
         return open_
 
     options = {"name": Path(root).name, **options}
     return dataset(folder(root), test if isinstance(test, float | int) else folder(test), **options)
-
-
-def _is_image(path: str) -> bool:
-    """Return whether a file has an ending that Pillow reads, and is not hidden."""
-    from PIL import Image
-
-    file = Path(path)
-    format_ = Image.registered_extensions().get(file.suffix.lower())
-    return format_ in Image.OPEN and not file.name.startswith(".")
-
-
-def _tell_passed_over(root: Path) -> None:
-    """Warn of images in formats that Pillow does not read."""
-    left = [file for file in root.rglob("*") if file.suffix.lower() in _UNREAD and not _is_image(str(file))]
-    if left:
-        what = "file is" if len(left) == 1 else "files are"
-        warnings.warn(
-            f"{root}: {len(left)} {what} passed over, such as {left[0].name}, as Pillow does not read"
-            f" {left[0].suffix}: convert them",
-            DataWarning,
-            stacklevel=2,
-        )
 
 
 def torchvision(

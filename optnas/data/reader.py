@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from optnas.data.depths import Depths, depths_of
+from optnas.data.folder import ImageFolder
 from optnas.data.labels import labels_of
 from optnas.data.layout import Layout, network_axes
 from optnas.data.loaders import file_of, pictures_of, with_our_loader
@@ -102,8 +103,8 @@ class Reader:
 
     @cached_property
     def labels(self) -> Array:
-        """The label of each sample, from a torchvision data set's list of labels if it has one."""
-        if self._is_torchvision and getattr(self._dataset, "target_transform", None) is None:
+        """The label of each sample, from the list that a known data set has of them."""
+        if self._is_known and getattr(self._dataset, "target_transform", None) is None:
             for kept in ("targets", "labels"):
                 labels = getattr(self._dataset, kept, None)
                 if labels is not None and len(labels) == len(self) and self._are_labels(labels):
@@ -250,13 +251,13 @@ class Reader:
         return all(np.array_equal(np.asarray(labels[i]), np.asarray(self._item(i)[1])) for i in ends)
 
     @property
-    def _is_torchvision(self) -> bool:
-        return type(self._dataset).__module__.startswith("torchvision.datasets.")
+    def _is_known(self) -> bool:
+        return type(self._dataset).__module__.startswith(("torchvision.datasets.", ImageFolder.__module__))
 
     @cached_property
     def _held(self) -> Tensor | None:
         """All inputs, if the data set holds them as one array, as MNIST and CIFAR do; else ``None``."""
-        if not self._is_torchvision or getattr(self._dataset, "transforms", None) is not None:
+        if not self._is_known or getattr(self._dataset, "transforms", None) is not None:
             return None
         array = getattr(self._dataset, "data", None)
         if not isinstance(array, np.ndarray | Tensor) or len(array) != len(self):
