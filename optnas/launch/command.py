@@ -16,7 +16,7 @@ from optnas.launch.registry import engine_class
 from optnas.launch.sharing import check_shared, shared_artifacts
 from optnas.run.display import Display
 from optnas.run.files import load_study
-from optnas.run.worker import stop_on_signals
+from optnas.run.signals import stop_on_signals
 from optnas.shown import masked_url, write
 from optnas.storages.opening import default_artifacts, open_storage
 from optnas.study import Study

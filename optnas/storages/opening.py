@@ -13,7 +13,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from optnas.errors import StorageError, UserError
 from optnas.shown import hidden, masked_url
@@ -148,7 +148,10 @@ def _need(module: str, extra: str) -> None:
 def _sqlite(url: str, path: Path) -> Database:
     # Optuna creates its tables one by one: two processes must not do so at once.
     with FileLock(f"{path}.lock"):
-        storage = Database(url, masked_url(url), path, engine_kwargs=_engine())
+        try:
+            storage = Database(url, masked_url(url), path, engine_kwargs=_engine())
+        except IntegrityError:  # who reads the new file, without the lock, has noted its version
+            storage = Database(url, masked_url(url), path, engine_kwargs=_engine())
         event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()  # closes connections made before the listener
     return storage
