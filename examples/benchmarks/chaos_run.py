@@ -18,6 +18,7 @@ from chaos_machines import Machine, machines
 from chaos_promises import Evidence, Promise, delays, judge
 from chaos_servers import Grpc, MariaDB, PostgreSQL, Redis, Server
 from chaos_workers import Records, Worker
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 
 from optnas.cli.search import run as run_command
@@ -135,7 +136,10 @@ def _workers(size: Size, hosts: list[Machine], server: Server, folder: Path) -> 
 
 def _trials(server: Server) -> list[FrozenTrial]:
     """Return the study's trials as bare Optuna reads them; none if there is no study."""
-    storage = server.read()
+    try:
+        storage = server.read()
+    except StorageInternalError:  # it has no tables
+        return []
     if "chaos" not in optuna.get_all_study_names(storage):
         return []
     return optuna.load_study(study_name="chaos", storage=storage).get_trials(deepcopy=False)
