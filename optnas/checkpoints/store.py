@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore, GCSArtifactStore
+from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 
+from optnas.checkpoints.buckets import EXTRAS, bucket_store
 from optnas.checkpoints.state import State, pack, unpack
 from optnas.errors import UserError
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from optnas.trials.optuna_internals import ArtifactStore
 
 __all__ = ["Checkpoint", "Checkpoints", "StoreError", "artifact_store", "check_store"]
-
-_BUCKETS = {"s3": (Boto3ArtifactStore, "boto3"), "gs": (GCSArtifactStore, "google-cloud-storage")}
 
 
 class StoreError(Exception):
@@ -41,7 +40,8 @@ def artifact_store(place: str | Path | ArtifactStore | None) -> ArtifactStore | 
     """Return the artifact store at ``place``, or ``None`` if ``place`` is ``None`` or ``"none"``.
 
     Args:
-        place: A store; or a folder, ``"s3://bucket"`` or ``"gs://bucket"``; or ``"none"`` or ``None``.
+        place: A store; or a folder, ``"s3://bucket/prefix"`` or ``"gs://bucket/prefix"``; or ``"none"`` or
+            ``None``.
 
     Raises:
         UserError: If it is none of these, or the package that a bucket needs is not installed.
@@ -55,14 +55,16 @@ def artifact_store(place: str | Path | ArtifactStore | None) -> ArtifactStore | 
     scheme, separator, bucket = str(place).partition("://")
     if not separator:
         return _Folder(place)
-    if scheme not in _BUCKETS or not bucket or "/" in bucket.rstrip("/"):
-        raise UserError(f"artifacts in {str(place)!r}: give a folder, s3://bucket, gs://bucket or none")
-    make, package = _BUCKETS[scheme]
+    if scheme not in EXTRAS or not bucket.partition("/")[0]:
+        raise UserError(
+            f"artifacts in {str(place)!r}: give a folder, s3://bucket/prefix, gs://bucket/prefix or none"
+        )
     try:
-        store: ArtifactStore = make(bucket.rstrip("/"))
-        return store
+        return bucket_store(scheme, bucket)
     except ImportError:
-        raise UserError(f"artifacts in {place}: that needs a package: pip install {package}") from None
+        raise UserError(
+            f"artifacts in {place}: that needs a package: pip install 'optnas[{EXTRAS[scheme]}]'"
+        ) from None
     except Exception as error:  # whatever a provider raises without credentials
         raise UserError(f"artifacts in {place}: {_in_words(error)}") from None
 

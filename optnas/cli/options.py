@@ -59,7 +59,8 @@ ArtifactsOption = Annotated[
         metavar="PLACE",
         envvar="OPTNAS_ARTIFACTS",
         help="Where running and paused trials keep checkpoints, for whoever goes on with them: a folder,"
-        " s3://bucket, gs://bucket or none. By default where the study says, or a folder beside the storage."
+        " s3://bucket/prefix, gs://bucket/prefix or none. By default where the study says, or a folder beside"
+        " the storage."
         " Several machines need one that all of them reach.",
     ),
 ]

@@ -16,7 +16,7 @@ from tests.launch.test_keep import states, until
 
 pytest.importorskip("submitit", reason="submitit is not installed")
 
-from optnas.launch.slurm import LocalSubmitit  # noqa: E402
+from optnas.launch.slurm import LocalSubmitit
 
 
 def task_of(controller: str) -> psutil.Process:
