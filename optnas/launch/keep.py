@@ -11,15 +11,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from optnas.launch.worker import end_with_parent
 from optnas.shown import note, write
 
-__all__ = ["DETACH", "DONE", "Keeper", "Task", "main", "start_detached"]
+__all__ = ["DETACH", "DONE", "Keeper", "Task", "interrupt_on_signals", "main", "start_detached"]
 
 DONE = 0
 DETACH = "--detach"
@@ -194,13 +196,15 @@ def start_detached(task: Task) -> int:
     return keeper.pid
 
 
-def main() -> int:
-    task = Task(**json.load(sys.stdin))
-    if DETACH in sys.argv[1:]:
-        write(f"{start_detached(task)}\n")
-        return DONE
-    if task.ends_with_parent:
-        end_with_parent()
+@contextmanager
+def interrupt_on_signals() -> Iterator[None]:
+    """Make the first SIGTERM, SIGINT or SIGHUP raise ``KeyboardInterrupt``, and ignore further ones.
+
+    Unlike a worker's own, it sets no time: whoever stops several workers waits for all of them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     stops = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
     def stop(*_: object) -> None:
@@ -208,14 +212,28 @@ def main() -> int:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for each in stops:
-        signal.signal(each, stop)
-    keeper = Keeper(task)
+    before = {each: signal.signal(each, stop) for each in stops}
     try:
-        status = keeper.run()
-    except KeyboardInterrupt:
-        keeper.stop()
-        status = _INTERRUPTED
+        yield
+    finally:
+        for each in stops:
+            signal.signal(each, before[each])
+
+
+def main() -> int:
+    task = Task(**json.load(sys.stdin))
+    if DETACH in sys.argv[1:]:
+        write(f"{start_detached(task)}\n")
+        return DONE
+    if task.ends_with_parent:
+        end_with_parent()
+    with interrupt_on_signals():
+        keeper = Keeper(task)
+        try:
+            status = keeper.run()
+        except KeyboardInterrupt:
+            keeper.stop()
+            status = _INTERRUPTED
     ends = {DONE: "all workers are done", _INTERRUPTED: "stopped; trials were handed back"}
     _say(ends.get(status, f"ended with status {status}"))
     return status
