@@ -19,7 +19,7 @@ import pytest
 
 __all__ = ["KINDS", "Server", "free_port", "serving"]
 
-_READY_SECONDS = 30
+_READY_SECONDS = 120
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ __all__: list[str] = []
 
 @app.command()
 def doctor(storage: StorageOption = DEFAULT_STORAGE) -> None:
-    """Tell what this machine has: versions, devices, threads, and whether the storage is reachable.
+    """Tell what this machine has: versions, devices, threads, and how well the storage serves workers.
 
     [dim]Examples:[/]
 

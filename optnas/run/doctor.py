@@ -6,6 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from optnas.errors import UserError
+from optnas.run.storage_check import check_storage
 from optnas.shown import masked_url
 from optnas.storages.opening import NoStorage, open_storage
 
@@ -26,7 +27,7 @@ def examine(url: str) -> list[tuple[str, str, bool]]:
             found.append((package, "not installed", False))
     found.append(("cores", str(cores()), True))
     found += _devices()
-    found.append(_storage(url))
+    found += _storage(url)
     return found
 
 
@@ -51,16 +52,16 @@ def _devices() -> list[tuple[str, str, bool]]:
     return devices
 
 
-def _storage(url: str) -> tuple[str, str, bool]:
+def _storage(url: str) -> list[tuple[str, str, bool]]:
     try:
-        storage = open_storage(url, reading=True)
-        studies = len(storage.get_all_studies())
+        studies = len(open_storage(url, reading=True).get_all_studies())
+        count = f"{studies} {'study' if studies == 1 else 'studies'}"
+        reached = ("storage", f"{masked_url(url)}: reachable, {count}", True)
+        try:
+            return [reached, *check_storage(open_storage(url, create=False))]
+        except (UserError, OSError) as error:  # it may be there to be read only
+            return [reached, ("a write", str(error), False)]
     except NoStorage:
-        return ("storage", f"{masked_url(url)}: not there yet, the first run makes it", True)
+        return [("storage", f"{masked_url(url)}: not there yet, the first run makes it", True)]
     except UserError as error:
-        return ("storage", str(error), False)
-    return (
-        "storage",
-        f"{masked_url(url)}: reachable, {studies} {'study' if studies == 1 else 'studies'}",
-        True,
-    )
+        return [("storage", str(error), False)]

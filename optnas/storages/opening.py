@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
 
 from optnas.errors import StorageError, UserError
 from optnas.shown import hidden, masked_url
@@ -146,15 +147,28 @@ def _need(module: str, extra: str) -> None:
 
 
 def _sqlite(url: str, path: Path) -> Database:
-    # Optuna creates its tables one by one: two processes must not do so at once.
-    with FileLock(f"{path}.lock"):
+    # Optuna creates its tables one by one: two processes must not do so at once. Where they are, nobody waits
+    # for who holds the lock of a study, which is the same one.
+    with contextlib.nullcontext() if _has_tables(path) else FileLock(f"{path}.lock"):
         try:
             storage = Database(url, masked_url(url), path, engine_kwargs=_engine())
-        except IntegrityError:  # who reads the new file, without the lock, has noted its version
+        except (IntegrityError, OperationalError):
+            # Who reads the new file, without the lock, has noted its version.
             storage = Database(url, masked_url(url), path, engine_kwargs=_engine())
         event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()  # closes connections made before the listener
     return storage
+
+
+def _has_tables(path: Path) -> bool:
+    """Return whether an SQLite file has all of Optuna's tables: the version is written last."""
+    if not path.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+        try:
+            return connection.execute("SELECT 1 FROM alembic_version").fetchone() is not None
+        except sqlite3.Error:
+            return False
 
 
 def _read(url: str, path: Path) -> Database:

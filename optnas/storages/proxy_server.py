@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +13,8 @@ from optuna.storages import BaseStorage
 
 from optnas.errors import StorageError, UserError
 from optnas.storages.database import CachedDatabase
-from optnas.storages.proxy import KEEPALIVE
+from optnas.storages.lock import study_lock
+from optnas.storages.proxy import HELD, KEEPALIVE, LOST, SERVICE
 from optnas.storages.waiting import StorageAway, impatient
 from optnas.trials.optuna_internals import serve_storage
 
@@ -47,6 +50,8 @@ def storage_server(storage: BaseStorage, host: str, port: int) -> grpc.Server:
         ],
     )
     serve_storage(storage, server)
+    hold = grpc.stream_stream_rpc_method_handler(_Locks(storage).hold)
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, {"Hold": hold})])
     try:
         server.add_insecure_port(f"{host}:{port}")
     except RuntimeError:
@@ -77,3 +82,30 @@ class _Impatient(grpc.ServerInterceptor):  # type: ignore[misc] # grpc has no ty
         return grpc.unary_unary_rpc_method_handler(
             answer, handler.request_deserializer, handler.response_serializer
         )
+
+
+class _Locks:
+    """Holds locks of studies for clients."""
+
+    def __init__(self, storage: BaseStorage) -> None:
+        self._storage = storage
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def hold(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        """Hold the lock of the study that the first request names, until the call ends.
+
+        It ends when the client says so, or does not answer for 20 seconds. Every further request is answered
+        by whether the lock is still held.
+        """
+        study = next(requests).decode()
+        # One at a time asks the database: each takes a connection.
+        with self._turns[study]:
+            if not context.is_active():
+                return
+            try:
+                with study_lock(self._storage, study) as lock:
+                    yield HELD
+                    for _ in requests:
+                        yield HELD if lock.held() else LOST
+            except StorageError as error:
+                context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
