@@ -61,7 +61,7 @@ class Size:
 
 SMALL = Size(
     trials=60, workers=((1,), (1,), (2,)), slowness=2, kills=4, trees=2, everything=1, stops=1, storms=1,
-    away=((4, False), (4, True)), cuts=(None, 10), full=(4,), limit=300,
+    away=((4, False), (4, True)), cuts=(None, 10), full=(4,), limit=420,
 )  # fmt: skip
 FULL = Size(
     trials=300, workers=((1, 1, 1), (1, 1, 1), (2,)), slowness=1, kills=88, trees=10, everything=2, stops=20,

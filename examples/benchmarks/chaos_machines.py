@@ -1,9 +1,9 @@
 """Machines for chaos.py: network, process, host name, boot and time namespaces of one Linux.
 
-A machine has a cable to the server's network that can be cut, process ids of its own, a boot id of its own,
-another uptime, and a system clock that may be wrong (libfaketime). All have the same host name, as virtual
-machines from one image do. Where namespaces cannot be made (it takes root and iproute2) there is one machine,
-this one, and no cable.
+A machine has a cable to the server's network that can be cut, process ids, a boot id and temporary files of
+its own, another uptime, and a system clock that may be wrong (libfaketime). All have the same host name, as
+virtual machines from one image do. Where namespaces cannot be made (it takes root and iproute2) there is one
+machine, this one, and no cable.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ class Namespace(Machine):
         self.uptime = 100_000 * (number + 1)
         self._space = f"{bridge}m{number}"
         self._cable = f"{bridge}c{number}"
+        self._temporary = folder / f"{name}.tmp"
+        self._temporary.mkdir()
         boot = folder / f"{name}.boot_id"
         boot.write_text(f"{uuid.uuid4()}\n")
         _ip("netns", "add", self._space)
@@ -113,6 +115,11 @@ class Namespace(Machine):
         if self._unshare.stdout.readline() != "up\n":
             raise OSError("namespaces cannot be made here")
         (self._init,) = psutil.Process(self._unshare.pid).children()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # Locks in a folder for temporary files hold on one machine alone.
+        return {**super().environment, "TMPDIR": str(self._temporary)}
 
     def command(self, arguments: list[str]) -> list[str]:
         inside = ("--net", "--pid", "--mount", "--uts", "--time")
