@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
@@ -150,6 +150,16 @@ def _is_file(url: str) -> bool:
 
 class _Console(Console):
     """Console that takes texts of strangers: what they hold is neither markup nor an instruction."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        found = super().size
+        # COLUMNS=0 says that the width is not known.
+        return ConsoleDimensions(found.width if found.width > 0 else 80, found.height or 25)
+
+    @size.setter
+    def size(self, size: tuple[int, int]) -> None:
+        self.width, self.height = size
 
     def render_str(self, text: str, **options: Any) -> Text:
         return _shown(super().render_str(text, **options))

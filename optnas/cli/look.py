@@ -58,21 +58,23 @@ def pareto(
     from optnas.reports import records
     from optnas.reports.front_table import FrontTable
     from optnas.run.lookup import find_study
-    from optnas.trials.progress import front
+    from optnas.trials.progress import equal_to, front
 
     found = find_study(storage, study)
-    best = front(found)
+    trials = found.get_trials(deepcopy=False)
+    best = front(found, trials)
+    equal = equal_to(best, trials)
     if plot is not None:
         from optnas.reports.figures import front_figure, write_figure
 
         write_figure(front_figure(found), plot)
         err.print(f"Wrote {plot}")
     if as_json:
-        write(records.as_json([records.as_record(found, trial) for trial in best]))
+        write(records.as_json(records.as_records(found, best, equal)))
     elif as_csv:
-        write(records.as_csv(found, best))
+        write(records.as_csv(found, best, equal=equal))
     elif best:
-        out.print(FrontTable(found, best))
+        out.print(FrontTable(found, best, equal=equal))
     else:
         out.print(f"Study {found.study_name!r} has no complete trial yet.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -99,6 +99,7 @@ class FrontTable:
         study: The study.
         trials: The trials of its front.
         most_rows: Number of trials to show at most; by default all.
+        equal: The numbers of further trials with the values of one of these, by its number: how many is told.
         notes: Whether to say below what is equal in all trials and how many columns found no room.
     """
 
@@ -106,6 +107,7 @@ class FrontTable:
     trials: list[FrozenTrial]
     most_rows: int | None = None
     notes: bool = True
+    equal: Mapping[int, Sequence[int]] = dataclasses.field(default_factory=dict)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         shown = self.trials if self.most_rows is None else self.trials[: max(1, self.most_rows)]
@@ -136,6 +138,11 @@ class FrontTable:
         ):
             arrow = "↓" if direction == optuna.study.StudyDirection.MINIMIZE else "↑"
             columns.append(_Column(f"{name} {arrow}", [trial.values[i] for trial in trials]))
+        counts = [len(self.equal.get(trial.number, ())) for trial in trials]
+        if any(counts):
+            columns.append(
+                _Column("others", [f"+{count} equal" if count else "" for count in counts], "param")
+            )
         return columns
 
     @property

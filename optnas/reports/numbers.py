@@ -8,6 +8,8 @@ import re
 __all__ = ["exact", "rounded", "share", "short"]
 
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+# From here on, and for infinity, powers of ten say more.
+_LARGEST = 1e16
 
 
 def short(value: float | None) -> str:
@@ -18,6 +20,8 @@ def short(value: float | None) -> str:
     """
     if value is None:
         return "–"
+    if not abs(value) < _LARGEST:
+        return f"{value:.4g}"
     for unit, letter in _UNITS:
         if abs(value) >= 10 * unit or (abs(value) >= unit and unit > 1e3):
             return f"{value / unit:.4g} {letter}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -30,8 +31,12 @@ from optnas.trials.record import (
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["as_csv", "as_frame", "as_json", "as_record"]
+__all__ = ["as_csv", "as_frame", "as_json", "as_record", "as_records"]
 
+Equal = Mapping[int, Sequence[int]]
+"""The numbers of further trials with a trial's values, by its number."""
+
+_NONE: Equal = {}
 _SOMETIMES: tuple[Attribute[Any], ...] = (
     REASON,
     TRACEBACK,
@@ -46,19 +51,31 @@ _SOMETIMES: tuple[Attribute[Any], ...] = (
 )
 
 
-def as_record(study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial as a dictionary that can be written as JSON."""
+def as_record(study: optuna.Study, trial: FrozenTrial, equal: Sequence[int] = ()) -> dict[str, Any]:
+    """Return a trial as a dictionary that can be written as JSON.
+
+    Args:
+        study: The study.
+        trial: The trial.
+        equal: The numbers of trials with equal values that it stands for.
+    """
     values = dict(zip(objective_names(study), trial.values or (), strict=False))
     return {
         "number": trial.number,
         "state": trial.state.name,
         "values": values,
+        **({"equal": [*equal]} if equal else {}),
         "architecture": ARCHITECTURE.of(trial),
         "params": trial.params,
         "costs": COSTS.get(trial, {}),
         "metrics": METRICS.get(trial, {}),
         **{known.name: known.of(trial) for known in _SOMETIMES if known.of(trial) is not None},
     }
+
+
+def as_records(study: optuna.Study, trials: list[FrozenTrial], equal: Equal = _NONE) -> list[dict[str, Any]]:
+    """Return trials as dictionaries, with what each is ``equal`` to."""
+    return [as_record(study, trial, equal.get(trial.number, ())) for trial in trials]
 
 
 def as_json(record: Any) -> str:
@@ -75,15 +92,18 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def as_csv(study: optuna.Study, trials: list[FrozenTrial]) -> str:
-    """Return trials as CSV: number, values, architecture, costs, parameters."""
-    frame = as_frame(study, trials, metrics=False)
+def as_csv(study: optuna.Study, trials: list[FrozenTrial], *, equal: Equal = _NONE) -> str:
+    """Return trials as CSV: number, values, architecture, costs, parameters; see :func:`as_frame`."""
+    frame = as_frame(study, trials, metrics=False, equal=equal)
     return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
-def as_frame(study: optuna.Study, trials: list[FrozenTrial], *, metrics: bool = True) -> pandas.DataFrame:
+def as_frame(
+    study: optuna.Study, trials: list[FrozenTrial], *, metrics: bool = True, equal: Equal = _NONE
+) -> pandas.DataFrame:
     """Return trials as a table: number, values, architecture, costs, metrics, parameters.
 
+    The numbers of trials that one is ``equal`` to, if there are any, are a column, separated by spaces.
     A parameter that has the name of another column is called ``params_…``, as in Optuna's own table.
     """
     import pandas
@@ -92,6 +112,8 @@ def as_frame(study: optuna.Study, trials: list[FrozenTrial], *, metrics: bool = 
     names = objective_names(study)
     columns: dict[str, list[Any]] = {"number": [record["number"] for record in records]}
     columns |= {name: [record["values"].get(name) for record in records] for name in names}
+    if equal:
+        columns["equal"] = [" ".join(map(str, equal.get(trial.number, ()))) for trial in trials]
     columns["architecture"] = [record["architecture"] for record in records]
     for kind in ("costs", "metrics") if metrics else ("costs",):
         for name in sorted({name for record in records for name in record[kind]} - columns.keys()):

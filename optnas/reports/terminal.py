@@ -68,7 +68,8 @@ def live_view(
     if progress.last_infeasible is not None:
         parts.append(_infeasible_view(progress.pruned, *progress.last_infeasible))
     if progress.front:
-        parts.append(FrontTable(study, progress.front, most_rows, notes=most_rows is None))
+        table = FrontTable(study, progress.front, most_rows, notes=most_rows is None, equal=progress.equal)
+        parts.append(table)
     return Group(*parts)
 
 

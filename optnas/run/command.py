@@ -30,7 +30,7 @@ from optnas.study import Study
 from optnas.study_record import check_unchanged
 from optnas.train import default_device
 from optnas.train.precision import choose_precision
-from optnas.trials.progress import front
+from optnas.trials.progress import equal_to, front
 
 __all__ = ["run_command", "search"]
 
@@ -187,7 +187,8 @@ def _having_all(
         soft_wrap=True,
     )
     if best := front(found):
-        console.print(FrontTable(found, best))
+        equal = equal_to(best, found.get_trials(deepcopy=False))
+        console.print(FrontTable(found, best, equal=equal))
     return found
 
 

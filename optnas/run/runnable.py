@@ -94,6 +94,9 @@ class Study(_study.Study):
     def front(self, storage: BaseStorage | str | None = None) -> pandas.DataFrame:
         """Return the front as a table, one row a trial: values, architecture, costs, metrics, parameters.
 
+        Of trials with equal values the first has a row, and the numbers of the others stand in its column
+        ``equal``, if there are any.
+
         Args:
             storage: The storage or its URL; by default the one that this study ran in or was opened from
                 last, else ``sqlite:///optnas.db``.
@@ -104,11 +107,13 @@ class Study(_study.Study):
         from optnas.reports.records import as_frame
         from optnas.run.lookup import find_study
         from optnas.storages.opening import DEFAULT_STORAGE
-        from optnas.trials.progress import front
+        from optnas.trials.progress import equal_to, front
 
         found = self._opened if storage is None else None
         if isinstance(storage, BaseStorage):
             found = optuna.load_study(study_name=self.name, storage=storage)
         elif found is None:
             found = find_study(storage or DEFAULT_STORAGE, self.name)
-        return as_frame(found, front(found))
+        trials = found.get_trials(deepcopy=False)
+        best = front(found, trials)
+        return as_frame(found, best, equal=equal_to(best, trials))

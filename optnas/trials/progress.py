@@ -19,7 +19,15 @@ from optnas.trials.record import is_feasible, suggest_seconds
 from optnas.trials.region import Region
 from optnas.trials.volume import hypervolume
 
-__all__ = ["Progress", "front", "front_of", "sampler_share", "trials_since_front_moved", "worst_useful"]
+__all__ = [
+    "Progress",
+    "equal_to",
+    "front",
+    "front_of",
+    "sampler_share",
+    "trials_since_front_moved",
+    "worst_useful",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Progress:
         rate: Finished trials per hour since this run began; 0 before the first.
         seconds_left: Time until ``total`` at that rate; ``None`` before there is a rate.
         front: The trials of the Pareto front, sorted by the first objective.
+        equal: The numbers of the trials that a trial of the front stands for (:func:`equal_to`).
         hypervolume: Hypervolume of the front as a share of what an ideal trial has, 0 to 1; it never falls.
             ``None`` until the first ten trials have told how large their values are, where nothing else
             does (:func:`optnas.trials.volume.hypervolume`).
@@ -51,6 +60,7 @@ class Progress:
     rate: float
     seconds_left: float | None
     front: list[FrozenTrial]
+    equal: dict[int, list[int]]
     hypervolume: float | None
     sampler_share: float | None
     last_failure: tuple[FrozenTrial, str, int] | None
@@ -73,6 +83,7 @@ class Progress:
         trials = study.get_trials(deepcopy=False)
         states = Counter(trial.state for trial in trials)
         finished = states[TrialState.COMPLETE] + states[TrialState.PRUNED] + states[TrialState.FAIL]
+        best = front(study, trials)
         done, seconds = finished - finished_before, time.monotonic() - since
         return cls(
             complete=states[TrialState.COMPLETE],
@@ -82,7 +93,8 @@ class Progress:
             total=total,
             rate=3600 * done / seconds if done > 0 and seconds > 0 else 0.0,
             seconds_left=(total - finished) * seconds / done if done > 0 else None,
-            front=front(study, trials),
+            front=best,
+            equal=equal_to(best, trials),
             hypervolume=hypervolume(study, trials),
             sampler_share=sampler_share(trials),
             last_failure=last_failure(trials),
@@ -104,7 +116,8 @@ def sampler_share(trials: list[FrozenTrial]) -> float | None:
 def front(study: optuna.Study, trials: list[FrozenTrial] | None = None) -> list[FrozenTrial]:
     """Return the feasible trials that no other dominates, sorted by the first objective, best first.
 
-    Of trials with equal values the first stands for all. With one objective this is the best trial.
+    Of trials with equal values the first stands for all (:func:`equal_to`). With one objective this is the
+    best trial.
     """
     return front_of(study, study.get_trials(deepcopy=False) if trials is None else trials)
 
@@ -122,6 +135,22 @@ def front_of(
     chosen = pareto.front(losses)
     _, first = np.unique(losses[chosen], axis=0, return_index=True)
     return [candidates[i] for i in chosen[first]]
+
+
+def equal_to(front: list[FrozenTrial], trials: list[FrozenTrial]) -> dict[int, list[int]]:
+    """Return the numbers of other feasible trials with the values of one of ``front``, by that one's number.
+
+    There is no entry for one that has no equal.
+    """
+    numbers: dict[tuple[float, ...], list[int]] = {tuple(trial.values): [] for trial in front}
+    for trial in _feasible(trials):
+        if (found := numbers.get(tuple(trial.values))) is not None:
+            found.append(trial.number)
+    others = {
+        trial.number: [each for each in numbers[tuple(trial.values)] if each != trial.number]
+        for trial in front
+    }
+    return {number: equal for number, equal in others.items() if equal}
 
 
 def _feasible(trials: list[FrozenTrial]) -> list[FrozenTrial]:
