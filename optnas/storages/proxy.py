@@ -22,7 +22,7 @@ KEEPALIVE = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
 ]
-"""Options of a channel: both ends notice within 20 seconds that the other is gone."""
+"""Options of a channel: both ends notice that the other is gone, a server after a minute as measured."""
 
 SERVICE = "optnas.Lock"
 """Name of the service that holds studies' locks, which Optuna's own proxy does not have."""
