@@ -11,6 +11,8 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.distributions import IntDistribution
+from optuna.trial import create_trial
 
 from optnas import Study, maximize, minimize, ops
 from optnas.cli import main
@@ -31,10 +33,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         study_name="equals", storage=f"sqlite:///{folder}/optnas.db", directions=["maximize", "minimize"]
     )
     study.set_metric_names(["score", "size"])
-    for values in VALUES:
-        trial = study.ask()
-        trial.suggest_int("width", 1, 9)
-        study.tell(trial, values)
+    for width, values in enumerate(VALUES):
+        distributions = {"width": IntDistribution(0, 9)}
+        study.add_trial(create_trial(values=values, params={"width": width}, distributions=distributions))
     return folder
 
 
