@@ -154,7 +154,9 @@ def _check_same(what: str, before: Mapping[str, str], now: Mapping[str, str]) ->
 
 def _check_architectures(declared: Declaration, trials: list[FrozenTrial]) -> None:
     """Raise ``UserError`` if the parameters of a trial stand for another architecture now."""
-    shown = [trial for trial in trials if ARCHITECTURE.of(trial) is not None]
+    # One that runs may be between two workers, each of which has written a part of its record.
+    finished = [trial for trial in trials if trial.state.is_finished()]
+    shown = [trial for trial in finished if ARCHITECTURE.of(trial) is not None]
     for trial in shown[:: len(shown) // _LOOKED_AT + 1]:
         before = ARCHITECTURE.get(trial, "")
         try:

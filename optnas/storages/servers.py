@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from importlib.util import find_spec
@@ -73,6 +74,8 @@ def on_server(url: URL, name: str, *, reading: bool) -> Database:
         reading: Whether it is only read: no tables are created.
     """
     options = {"engine_kwargs": _engine(url), "skip_table_creation": reading}
+    # Whoever waits for a server that is away tells it; the pool would log a traceback for each connection.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     # Optuna fills in braces.
     filled = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     for pause in (0.5, 1.0, 2.0):
@@ -100,7 +103,7 @@ def is_without_tables(error: BaseException) -> bool:
         or getattr(orig, "pgcode", None)
         or (getattr(orig, "args", ()) or (0,))[0]
     )
-    return code in ("42P01", 1146)
+    return code in ("42P01", "42S02", 1146)
 
 
 def _was_created(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 from optnas.storages import waiting
 from optnas.storages.database import Database
 from optnas.storages.journal import GuardedJournal
-from optnas.storages.opening import open_storage
+from optnas.storages.opening import NoStorage, open_storage
 from optnas.trials.optuna_internals import backend_of, storage_of
 from tests.files import call, quick_study
 from tests.servers import KINDS, Server, serving
@@ -30,6 +30,15 @@ from tests.servers import KINDS, Server, serving
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with serving(request.param) as started:
         yield started
+
+
+def test_a_new_database_has_no_study_yet(server: Server) -> None:
+    """The first of this file: whoever writes makes the tables."""
+    if server.url.startswith("grpc"):
+        assert not open_storage(server.url, reading=True).get_all_studies(), "its database made them"
+    else:
+        with pytest.raises(NoStorage, match="no study is stored"):
+            open_storage(server.url, reading=True)
 
 
 def during(trouble: Callable[[], None], end: Callable[[], None], study: optuna.Study) -> None:
