@@ -60,7 +60,7 @@ class Size:
 
 
 SMALL = Size(
-    trials=60, workers=((1,), (1,), (2,)), slowness=2, kills=4, trees=2, everything=1, stops=1, storms=1,
+    trials=60, workers=((1,), (1,), (2,)), slowness=1, kills=4, trees=2, everything=1, stops=1, storms=1,
     away=((4, False), (4, True)), cuts=(None, 10), full=(4,), limit=420,
 )  # fmt: skip
 FULL = Size(
@@ -130,13 +130,15 @@ class Faults:
         size = self.size
         faults: list[Callable[[], bool]] = [self._kill] * size.kills
         faults += [(self._kill_tree, self._kill_command)[i % 2] for i in range(size.trees)]
-        faults += [self._kill_everything] * size.everything + [self._storm] * size.storms
+        faults += [self._storm] * size.storms
         if self._server.restarts:
             faults += [lambda away=away: self._restart(*away) for away in size.away]
         if self._server.has_disk:
             faults += [lambda seconds=seconds: self._fill(seconds) for seconds in size.full]
         self._random.shuffle(faults)
         plan = [(0.05 + 0.8 * i / len(faults), fault) for i, fault in enumerate(faults)]
+        # Whoever is killed has observed nothing: the last of these comes well before the end.
+        plan += [(0.02 + 0.5 * i / size.everything, self._kill_everything) for i in range(size.everything)]
         # What takes longer than the lease comes early enough to be over before the study is.
         plan += [(0.04 + 0.6 * i / size.stops, self._stop) for i in range(size.stops)]
         if self._server.restarts and isinstance(self._machines[0], Namespace):
