@@ -8,7 +8,7 @@ import sqlite3
 import sys
 
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 __all__ = ["UNREACHABLE", "is_of_storage", "passing", "reason_of"]
@@ -133,6 +133,8 @@ def passing(error: BaseException) -> str | None:
     cause = _cause(error)
     if isinstance(cause, PoolTimeout):
         return _CROWDED
+    if isinstance(cause, PendingRollbackError):  # in a transaction whose connection was lost
+        return _LOST
     if isinstance(cause, DBAPIError):
         return _of_database(cause)
     if _is(cause, "redis", "RedisError"):

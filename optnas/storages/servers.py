@@ -83,7 +83,8 @@ def on_server(url: URL, name: str, *, reading: bool) -> Database:
             storage = Database(filled, name, None, **options)
             break
         except (DBAPIError, StorageInternalError) as error:
-            if reading or not _was_created(error):
+            # Optuna notes the version of the tables also where it only reads them.
+            if (reading and is_without_tables(error)) or not _was_created(error):
                 raise
             time.sleep(pause * random.uniform(0.5, 1.0))
     else:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from sqlalchemy.exc import PendingRollbackError
 from typer.testing import Result
 
 from optnas.storages import waiting
@@ -160,3 +161,17 @@ def test_who_is_impatient_does_without_a_storage_that_is_away(
     with waiting.impatient(storage):
         study.set_user_attr("a", 1)
     assert len(study.trials) == 1
+
+
+def test_what_was_lost_in_the_middle_of_a_transaction_is_done_again_as_a_whole() -> None:
+    attempts: list[int] = []
+
+    def operation() -> int:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise PendingRollbackError(
+                "Can't reconnect until invalid transaction is rolled back", code="8s2b"
+            )
+        return len(attempts)
+
+    assert waiting.Guard("a")(operation) == 2
