@@ -7,10 +7,10 @@ disks fill up. What dies is started again by the same command, as a user or an e
 is read by bare Optuna and compared with the function, with what the evaluations recorded themselves, and with
 what was inflicted: a table says which promises were kept. The exit status is 1 if one was broken.
 
-``--small`` runs its storages side by side in two minutes, ``--full`` one after the other. Machines of their
-own take root and iproute2, wrong clocks libfaketime (``apt-get install iproute2 faketime``); what could not
-be inflicted for the lack of them is said. ``--keep DIR`` leaves every log there, the faults with their times
-(``faults.jsonl``) and the evaluations (``records``).
+``--small`` runs its storages side by side in two minutes, ``--full`` one after the other, a quarter of an
+hour each on two cores. Machines of their own take root and iproute2, wrong clocks libfaketime (``apt-get
+install iproute2 faketime``); what could not be inflicted for the lack of them is said. ``--keep DIR`` leaves
+every log there, the faults with their times (``faults.jsonl``) and the evaluations (``records``).
 """
 
 from __future__ import annotations

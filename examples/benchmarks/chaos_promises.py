@@ -22,6 +22,7 @@ from optnas.trials.record import METRICS, REASON, TWIN, WORKER
 from optnas.trials.rungs import rungs_of
 
 _EXIT_SECONDS = 10.0
+_NOTICED_SECONDS = 2.0  # a machine with more processes than cores sees an end that much later
 _SHOWN = 5
 
 
@@ -230,7 +231,7 @@ def _stops(evidence: Evidence) -> Promise:
     for life in evidence.lives:
         if life.label in asked and life.label not in others and life.ended is not None:
             seconds.append(life.ended - asked[life.label])
-            if seconds[-1] > _EXIT_SECONDS:
+            if seconds[-1] > _EXIT_SECONDS + _NOTICED_SECONDS:
                 broken.append(f"{life.label} took {seconds[-1]:.1f} s to exit")
     counted = f"{len(seconds) - 1} commands, at most {max(seconds):.1f} s"
     return Promise(f"SIGTERM ends a command within {_EXIT_SECONDS:.0f} s", counted, broken)

@@ -140,7 +140,7 @@ def test_a_command_that_ends_without_being_struck_is_seen(run: Run) -> None:
 
 
 def test_a_slow_end_after_sigterm_is_seen(run: Run) -> None:
-    run.fault.kind, run.first.ended, run.again.begun = "SIGTERM to every command", 22.5, 23.0
+    run.fault.kind, run.first.ended, run.again.begun = "SIGTERM to every command", 24.5, 25.0
     assert run.broken() == ["SIGTERM ends a command within 10 s"]
 
 
