@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["WIDE", "Points", "decades", "in_decades", "is_wide", "scaled", "scaled_to"]
+__all__ = ["WIDE", "Points", "decades", "in_decades", "is_wide", "scaled", "scaled_to", "shares"]
 
 Points = NDArray[np.float64]
 """Array of shape (points, objectives)."""
@@ -19,7 +19,8 @@ def is_wide(values: NDArray[np.float64]) -> bool:
     """Return whether finite values of one sign span more than a factor of ten."""
     one_sign = bool((values > 0).all() or (values < 0).all())
     magnitude = np.abs(values)
-    return one_sign and bool(np.isfinite(values).all()) and bool(magnitude.max() > WIDE * magnitude.min())
+    with np.errstate(over="ignore"):  # nothing is beyond what overflows
+        return one_sign and bool(np.isfinite(values).all()) and bool(magnitude.max() > WIDE * magnitude.min())
 
 
 def decades(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -35,6 +36,12 @@ def in_decades(points: Points) -> Points:
     return np.stack([decades(column) if is_wide(column) else column for column in points.T], axis=1)
 
 
+def shares(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Return how far values are from ``low``, at 0, to ``high``, at 1; both finite."""
+    # Halves, as the difference of the largest numbers is infinite.
+    return np.asarray((values / 2 - low / 2) / (high / 2 - low / 2))
+
+
 def scaled(points: Points) -> Points:
     """Return the points in decades, with each objective scaled to [0, 1] over all of them.
 
@@ -44,7 +51,7 @@ def scaled(points: Points) -> Points:
     for column in in_decades(points).T:
         finite = column[np.isfinite(column)]
         low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
-        share = (column - low) / (high - low) if high > low else np.zeros_like(column)
+        share = shares(column, low, high) if high > low else np.zeros_like(column)
         columns.append(np.clip(np.nan_to_num(share, nan=1.0, posinf=1.0, neginf=0.0), 0.0, 1.0))
     return np.stack(columns, axis=1)
 

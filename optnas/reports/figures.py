@@ -118,12 +118,16 @@ def _draw_pair(figure: Figure, study: optuna.Study, complete: list[FrozenTrial],
 
 def _axis(study: optuna.Study, trials: list[FrozenTrial], index: int) -> dict[str, Any]:
     values = np.array([trial.values[index] for trial in trials])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {}
+    low, high = float(values.min()), float(values.max())
     smaller = study.directions[index] == StudyDirection.MINIMIZE
-    if values.min() == values.max():
-        around = abs(values[0]) / 2 or 0.5
-        return {"range": [values[0] - around, values[0] + around], "nticks": 4}
-    if smaller and values.min() > 0 and is_wide(values):
-        return {"type": "log", "dtick": 1 if values.max() > 100 * values.min() else "D2"}
+    if low == high:
+        around = abs(low) / 2 or 0.5
+        return {"range": [low - around, low + around], "nticks": 4}
+    if smaller and low > 0 and is_wide(values):
+        return {"type": "log", "dtick": 1 if high > 100 * low else "D2"}
     return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
@@ -11,7 +12,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import pareto
-from optnas.pareto.scale import decades, is_wide
+from optnas.pareto.scale import decades, is_wide, shares
 from optnas.trials.directions import signs_of
 from optnas.trials.optuna_internals import cached_trials, identity
 from optnas.trials.record import AXES, is_feasible
@@ -101,7 +102,7 @@ def _places(losses: pareto.Points, worst: float, best: float) -> pareto.Points:
     inside = np.clip(np.nan_to_num(losses, nan=worst), best, worst)
     if is_wide(ends):
         ends, inside = decades(ends), decades(inside)
-    return np.asarray((inside - ends[0]) / (ends[1] - ends[0]))
+    return shares(inside, ends[0], ends[1])
 
 
 def _kept(study: optuna.Study) -> list[Ends]:
@@ -145,6 +146,6 @@ def _first(complete: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 def _beyond(low: float, high: float) -> float:
     """Return a value to be minimised as far below ``low`` as ``high`` is above; 0 at least if both are."""
     if is_wide(np.array([low, high])):
-        return low * (low / high)
-    further = low - ((high - low) or abs(low) or 1.0)
+        return max(low * (low / high), -sys.float_info.max)
+    further = max(low - ((high - low) or abs(low) or 1.0), -sys.float_info.max)
     return max(further, 0.0) if low > 0 else further

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -77,3 +79,10 @@ def test_boxes_fill_what_is_left_undominated_without_overlap(values: NDArray[np.
     assert volume == pytest.approx(np.prod(reference + 1.0) - hypervolume(values, reference))
     for middle in (np.maximum(lower, -1.0) + upper) / 2:
         assert not (values <= middle).all(axis=1).any()
+
+
+def test_the_largest_numbers_are_scaled_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        points = scaled(np.array([[-1e308, 1.0], [0.0, 1e300], [1e308, 1e308], [np.inf, -np.inf]]))
+    assert points[:, 0] == pytest.approx([0.0, 0.5, 1.0, 1.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,17 @@ def test_values_that_are_not_positive_are_drawn_on_a_linear_axis() -> None:
     figure = front_figure(study)
     assert figure.layout.xaxis.type is None
     assert figure.layout.yaxis.type is None
+
+
+@pytest.mark.parametrize(
+    "values", [[(np.inf, -np.inf)] * 3, [(1e308, -1e308), (-1e308, 1e308)], [(1.0, 1e307), (0.5, 1e308)]]
+)
+def test_infinite_and_the_largest_values_are_drawn_without_a_warning(
+    values: list[tuple[float, float]], tmp_path: Path
+) -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for each in values:
+        study.add_trial(create_trial(values=each))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_figure(front_figure(study), tmp_path / "front.html")

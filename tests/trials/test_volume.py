@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from math import log10
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -178,3 +180,18 @@ def test_costs_of_one_s_own_that_fail_are_left_to_the_trial() -> None:
 
     study = stored(minimize("loss"), minimize("macs"), evaluate=evaluate, costs=costs)
     assert AXES.of(study) == [[None, None], [None, None]]
+
+
+@pytest.mark.parametrize("others", [1e308, float(np.finfo(float).max), 0.9, -0.9, float("inf")])
+def test_the_largest_numbers_have_a_hypervolume_without_a_warning(others: float) -> None:
+    study = optuna.create_study(study_name="huge", directions=["minimize"])
+    for value in (-1e308, *[others] * 9):
+        add(study, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = volume(study)
+        add(study, 0.0)
+        assert volume(study) == before  # of one objective it is the best trial's
+    assert before is not None
+    # The only finite value is the reference itself.
+    assert before == 0.0 if others == float("inf") else 0 < before <= 1
