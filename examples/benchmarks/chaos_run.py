@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -92,7 +91,7 @@ def run(storage: str, seed: int, number: int, size: Size, folder: Path, stopped:
         finally:
             faults.close()
             for worker in workers:
-                worker.send(worker.running(), signal.SIGKILL)  # none, but where it was given up
+                worker.close()
             write(faults.struck, folder / "faults.jsonl")
         left = _left(hosts)
         records.update()

@@ -69,6 +69,7 @@ class Worker:
         self._options = options
         self._environment = environment
         self._popen: subprocess.Popen[bytes] | None = None
+        self._lost: list[subprocess.Popen[bytes]] = []
 
     @property
     def life(self) -> Life:
@@ -132,7 +133,16 @@ class Worker:
 
     def give_up(self) -> None:
         """Leave the present process to itself, as its machine is lost."""
+        if self._popen is not None:
+            self._lost.append(self._popen)
         self._popen = None
+
+    def close(self) -> None:
+        """Kill what still runs, also on machines that are lost."""
+        self.send(self.running(), signal.SIGKILL)
+        for popen in self._lost:
+            popen.kill()
+            popen.wait()
 
 
 @dataclasses.dataclass
