@@ -22,7 +22,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from optnas.run.liveness import LEASE_SECONDS, Observer, Worker, claim_on, process_is_gone
+from optnas.run.liveness import LEASE_SECONDS, Observer, Worker, claim_on, is_gone
 from optnas.storages.fence import LeaseLost, unfenced
 from optnas.storages.lock import study_lock
 from optnas.storages.waiting import now
@@ -115,7 +115,7 @@ class Claims:
     def _is_dead(self, trial: FrozenTrial, claim: dict[str, Any]) -> bool:
         # Who looks for a trial runs none: one of its own was left when the storage failed.
         mine = claim.get("worker") == self.worker.worker
-        return mine or process_is_gone(claim) or self._observer.has_expired(trial)
+        return mine or is_gone(claim) or self._observer.has_expired(trial)
 
     def beat(self) -> None:
         """Renew the claim on the trial that runs, and look at those of others."""

@@ -24,13 +24,16 @@ from optnas.storages.waiting import now
 from optnas.trials.optuna_internals import id_of
 from optnas.trials.record import WORKER
 
-__all__ = ["BEAT_SECONDS", "LEASE_SECONDS", "Heartbeat", "Observer", "Worker", "claim_on", "process_is_gone"]
+__all__ = ["BEAT_SECONDS", "LEASE_SECONDS", "Heartbeat", "Observer", "Worker", "claim_on", "is_gone"]
 
 BEAT_SECONDS = 10.0
 LEASE_SECONDS = 60.0
 # Whoever did not look for so long, as it stood still or the storage was away, begins to observe anew:
 # others could not renew their claims then, either.
 _LONGEST_GAP = 3 * BEAT_SECONDS
+
+# The UUIDs of the workers of this process.
+_working: set[str] = set()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +60,13 @@ class Worker:
     def here(cls) -> Worker:
         """Return a new worker in this process."""
         started = _start_of(os.getpid())
-        return cls(uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(), started or 0.0)
+        worker = cls(uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(), started or 0.0)
+        _working.add(worker.worker)
+        return worker
+
+    def ends(self) -> None:
+        """Note that it runs no more trials, while its process may go on, as a notebook's does."""
+        _working.discard(self.worker)
 
 
 def claim_on(trial: FrozenTrial) -> dict[str, Any] | None:
@@ -66,10 +75,12 @@ def claim_on(trial: FrozenTrial) -> dict[str, Any] | None:
     return claim if isinstance(claim, dict) and "pid" in claim else None
 
 
-def process_is_gone(claim: Mapping[str, Any]) -> bool:
-    """Return whether the process that made ``claim`` ran on this machine and does not any more."""
+def is_gone(claim: Mapping[str, Any]) -> bool:
+    """Return whether the worker that made ``claim`` ran on this machine and does not any more."""
     if claim.get("machine") != _machine():
         return False
+    if claim["pid"] == os.getpid() and claim.get("worker") not in _working:
+        return True
     try:
         return _start_of(claim["pid"]) != claim.get("started")
     except PermissionError:

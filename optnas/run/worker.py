@@ -79,6 +79,8 @@ def _work(study: Study, opened: optuna.Study, total: int, should_continue: Calla
         with suppress(StorageError), impatient(storage_of(opened)):
             claims.release()
         raise
+    finally:
+        claims.worker.ends()
 
 
 def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:

@@ -19,7 +19,7 @@ from optnas.run import claims as claims_file
 from optnas.run import liveness
 from optnas.run.claims import Claims, NoTrial
 from optnas.run.files import load_study
-from optnas.run.liveness import BEAT_SECONDS, LEASE_SECONDS, Heartbeat, Worker, process_is_gone
+from optnas.run.liveness import BEAT_SECONDS, LEASE_SECONDS, Heartbeat, Worker, is_gone
 from optnas.run.worker import work
 from optnas.storages.fence import LeaseLost, fenced
 from optnas.storages.lock import Lock
@@ -188,13 +188,16 @@ def test_a_process_that_is_gone_is_seen_at_once_and_a_set_clock_kills_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     claim = vars(Worker.here())
-    assert not process_is_gone(claim)
-    assert process_is_gone({**claim, "started": claim["started"] - 1}), "its process id was used again"
-    assert not process_is_gone({**claim, "machine": "another boot", "pid": 2**22})
+    assert not is_gone(claim)
+    assert is_gone({**claim, "started": claim["started"] - 1}), "its process id was used again"
+    assert not is_gone({**claim, "machine": "another boot", "pid": 2**22})
+    left = Worker.here()
+    left.ends()
+    assert is_gone(vars(left)), "of a worker that ended, though its process goes on, as a notebook's does"
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert process_is_gone({**claim, "pid": child.pid}), "of a zombie only the exit status is left"
-    assert process_is_gone({**claim, "pid": child.pid})
+        assert is_gone({**claim, "pid": child.pid}), "of a zombie only the exit status is left"
+    assert is_gone({**claim, "pid": child.pid})
     monkeypatch.setattr("time.time", lambda: 0.0)
     monkeypatch.setattr("psutil.boot_time", lambda: 1e9)
     assert vars(Worker.here())["started"] == claim["started"]
@@ -205,7 +208,7 @@ def test_a_process_that_is_hidden_from_this_user_is_not_taken_for_dead(
 ) -> None:
     claim = {**vars(Worker.here()), "pid": 1}
     monkeypatch.setattr(Path, "read_bytes", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
-    assert not process_is_gone(claim)
+    assert not is_gone(claim)
 
 
 def test_machines_of_one_name_and_workers_of_one_process_are_told_apart(study: optuna.Study) -> None:
