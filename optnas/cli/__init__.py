@@ -8,6 +8,7 @@ from optnas.cli import data, search, launch, look, winner, machine  # isort: ski
 from optnas.cli.app import CRASHED, RUN_ERROR, app
 from optnas.cli.encoding import write_in_any_encoding
 from optnas.cli.lost_output import ends_output, lost_output
+from optnas.run.own_process import set_own
 from optnas.shown import show_python_s_own_plainly
 
 __all__ = ["app", "data", "launch", "look", "machine", "main", "search", "winner"]
@@ -15,6 +16,7 @@ __all__ = ["app", "data", "launch", "look", "machine", "main", "search", "winner
 
 def main() -> None:
     """Run the command line."""
+    set_own()
     write_in_any_encoding()
     show_python_s_own_plainly()
     for size in ("COLUMNS", "LINES"):

@@ -10,6 +10,8 @@ import os
 import sys
 import warnings
 
+from optnas.run.own_process import set_own
+
 __all__ = ["main"]
 
 # None of them is the status of a crash, which says nothing about the study.
@@ -17,6 +19,7 @@ FAILED, LOST, INTERRUPTED = 10, 11, 130
 
 
 def main() -> int:
+    set_own()
     task = json.load(sys.stdin)
     parent = task["parent"]
     if os.getppid() != parent:  # it was killed before this one began
