@@ -15,17 +15,22 @@ from rich.segment import Segment
 from rich.text import Text
 
 __all__ = [
+    "NOTICE",
     "console",
     "duration",
     "hidden",
     "masked",
     "masked_url",
     "note",
+    "notice",
     "one_line",
     "plain",
     "show_python_s_own_plainly",
     "write",
 ]
+
+NOTICE = "optnas: "
+"""Beginning of the lines of a worker that the run which started it passes on."""
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # One character for each, so that what is styled stays where it is.
@@ -201,6 +206,11 @@ def console(*, stderr: bool = False, **options: Any) -> Console:
 def note(message: str) -> None:
     """Print a message as one line on standard error."""
     print(one_line(message), file=sys.stderr, flush=True)
+
+
+def notice(message: str) -> None:
+    """Print a message on standard error that the run which started this process passes on."""
+    note(f"{NOTICE}{message}")
 
 
 def show_python_s_own_plainly() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import optuna
 import torch
 from optuna.trial import FrozenTrial, Trial
 
 from optnas.checkpoints.state import State
+from optnas.shown import notice
 from optnas.trials.lineage import lineage, paused_at
 from optnas.trials.optuna_internals import frozen
 from optnas.trials.record import CHECKPOINT, CHECKPOINT_NAME, COSTS, KEY, METRICS, RESUMED, TWIN
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from optnas.trials.optuna_internals import ArtifactStore
 
 __all__ = ["Resumption", "remove_checkpoint"]
+
+# The stores of which it was said that they cannot be written, by their ids.
+_told: WeakValueDictionary[int, ArtifactStore] = WeakValueDictionary()
 
 
 class Resumption:
@@ -120,12 +125,20 @@ class Resumption:
             self._checkpoints.keep(state, seconds, late)
         except StoreError as error:
             CHECKPOINT.put(self._trial, f"could not be kept: {error}")
+            _tell(self._store, error)
             self._store = None
 
     def remove(self) -> None:
         """Remove the checkpoints of this trial, as no trial will resume from them."""
         if self._checkpoints is not None:
             self._checkpoints.remove()
+
+
+def _tell(store: ArtifactStore, error: Exception) -> None:
+    """Say once of a store on standard error that it cannot be written."""
+    if _told.get(id(store)) is not store:
+        _told[id(store)] = store
+        notice(f"checkpoints cannot be kept: {error}; a trial that is stopped until then begins anew")
 
 
 def remove_checkpoint(study: optuna.Study, trial: FrozenTrial, store: ArtifactStore | None) -> None:

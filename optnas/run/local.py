@@ -24,8 +24,8 @@ from optnas.run.limits import Limits
 from optnas.run.process import FAILED, LOST
 from optnas.run.signals import STOP_SECONDS, stop_on_signals
 from optnas.run.worker import EveryTrialFailed, work
-from optnas.shown import note
-from optnas.storages.waiting import NOTICE, PATIENCE_SECONDS
+from optnas.shown import NOTICE, note
+from optnas.storages.waiting import PATIENCE_SECONDS
 from optnas.study import Study
 from optnas.train import training_environment, use_threads
 

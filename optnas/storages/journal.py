@@ -14,8 +14,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
 from optnas.errors import StorageError
+from optnas.shown import notice
 from optnas.storages.guarded import Guarded, guarded
-from optnas.storages.waiting import Guard, notice
+from optnas.storages.waiting import Guard
 
 __all__ = ["GuardedJournal", "Journal"]
 

@@ -16,11 +16,11 @@ from optuna.storages import BaseStorage
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from optnas.shown import notice
 from optnas.storages.database import Database
 from optnas.storages.journal import GuardedJournal, Journal
 from optnas.storages.proxy import Proxy
 from optnas.storages.servers import VANISHED_SECONDS
-from optnas.storages.waiting import notice
 from optnas.trials.optuna_internals import backend_of
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import Any
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import GrpcStorageProxy
 
+from optnas.shown import notice
 from optnas.storages.guarded import Guarded, guarded
-from optnas.storages.waiting import Guard, notice
+from optnas.storages.waiting import Guard
 from optnas.trials.optuna_internals import set_channel
 
 __all__ = ["HELD", "KEEPALIVE", "LOST", "SERVICE", "HeldLock", "Proxy"]

@@ -12,25 +12,20 @@ from typing import ParamSpec, TypeVar
 from optuna.storages import BaseStorage
 
 from optnas.errors import StorageError
-from optnas.shown import duration, note
+from optnas.shown import duration, notice
 from optnas.storages.passing import UNREACHABLE, is_of_storage, passing, reason_of
 from optnas.trials.optuna_internals import backend_of
 
 __all__ = [
-    "NOTICE",
     "PATIENCE_SECONDS",
     "Guard",
     "StorageAway",
     "guard_of",
     "impatient",
     "last_outage",
-    "notice",
     "now",
     "waiting_for",
 ]
-
-NOTICE = "optnas: "
-"""Beginning of the lines that a process says of its storage on standard error."""
 
 PATIENCE_SECONDS = 600.0
 """How long an operation waits for the storage unless it is told otherwise."""
@@ -45,11 +40,6 @@ _Result = TypeVar("_Result")
 
 class StorageAway(StorageError):
     """Error: the storage is away, and who asked would rather do without than wait (:func:`impatient`)."""
-
-
-def notice(message: str) -> None:
-    """Say something of the storage on standard error; the run that started this process passes it on."""
-    note(f"{NOTICE}{message}")
 
 
 def now() -> float:

@@ -190,10 +190,20 @@ def test_a_finished_trial_leaves_nothing_however_it_ends(tmp_path: Path) -> None
     assert not list(folder.iterdir())
 
 
-def test_a_full_disk_loses_no_trial(tmp_path: Path) -> None:
+def test_a_full_disk_loses_no_trial_and_is_told_once_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (undisturbed,) = searched(study())
-    with full_disk(2_000):
-        (trial,) = searched(study(artifacts=tmp_path / "artifacts"))
+    for _ in range(2):  # runs
+        capsys.readouterr()
+        with full_disk(2_000):
+            trial, *others = searched(study(artifacts=tmp_path / "artifacts"), 3)
+        assert len(others) == 2
+        notices = [line for line in capsys.readouterr().err.splitlines() if line.startswith("optnas: ")]
+        assert notices == [
+            "optnas: checkpoints cannot be kept: File too large;"
+            " a trial that is stopped until then begins anew"
+        ]
     assert trial.values == undisturbed.values
     assert trial.user_attrs["checkpoint"] == "could not be kept: File too large"
     assert not list((tmp_path / "artifacts").iterdir())
