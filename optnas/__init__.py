@@ -23,6 +23,12 @@ Where to look next:
 - :func:`load`: a network that ``optnas train`` trained, as a ``torch.nn.Module``.
 """
 
+from optnas.interrupts import end_quietly as _end_quietly
+
+_end_quietly()  # before the seconds that importing PyTorch takes
+
+# isort: split
+
 from importlib.metadata import version as _version
 
 from optnas import data, ops, pruners, samplers, spaces, tasks

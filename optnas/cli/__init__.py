@@ -8,6 +8,7 @@ from optnas.cli import data, search, launch, look, winner, machine  # isort: ski
 from optnas.cli.app import CRASHED, RUN_ERROR, app
 from optnas.cli.encoding import write_in_any_encoding
 from optnas.cli.lost_output import ends_output, lost_output
+from optnas.interrupts import end_quietly, raise_again
 from optnas.run.own_process import set_own
 from optnas.shown import show_python_s_own_plainly
 
@@ -22,6 +23,7 @@ def main() -> None:
     for size in ("COLUMNS", "LINES"):
         if os.environ.get(size) == "0":  # not known, as rich takes it for a terminal without any
             del os.environ[size]
+    raise_again()
     try:
         app()
     except Exception as error:
@@ -31,3 +33,5 @@ def main() -> None:
         # Of ours: not to be taken for a status with a meaning.
         sys.excepthook(*sys.exc_info())
         sys.exit(CRASHED)
+    finally:
+        end_quietly()

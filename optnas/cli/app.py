@@ -10,13 +10,14 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from optnas.errors import UserError
+from optnas.interrupts import INTERRUPTED
 from optnas.run.notes import warnings_as_notes
 from optnas.shown import console, one_line
 
 __all__ = ["CRASHED", "INTERRUPTED", "RUN_ERROR", "STORAGE_ERROR", "app", "err", "out", "say"]
 
 # Whoever restarts a worker goes by them: the same again is of use after the last three only.
-RUN_ERROR, USER_ERROR, STORAGE_ERROR, CRASHED, INTERRUPTED = 1, 2, 3, 70, 130
+RUN_ERROR, USER_ERROR, STORAGE_ERROR, CRASHED = 1, 2, 3, 70
 
 # Of click, which some versions of typer bring along.
 _UsageError: Any = typer.BadParameter.__base__

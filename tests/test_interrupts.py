@@ -1,0 +1,68 @@
+"""Ctrl-C while a command or a worker starts: it ends quietly, and a program that imports optnas does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.files import REPOSITORY, call
+
+# Ctrl-C in the middle of importing PyTorch.
+TORCH = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+SCRIPT = "import sys\nfrom optnas.cli import main\nsys.exit(main())\n"
+
+
+def interrupted(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with a torch that sends Ctrl-C while it is imported."""
+    (folder / "torch.py").write_text(TORCH)
+    (folder / "optnas").write_text(SCRIPT)
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{REPOSITORY}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-m", "optnas.cli", "run", "study.py"],
+        ["-W", "ignore", "-m", "optnas.cli", "status"],
+        ["optnas", "run", "study.py"],
+        ["-m", "optnas.run.process"],
+    ],
+)
+def test_ctrl_c_while_pytorch_is_imported_ends_a_command_quietly(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    ended = interrupted(tmp_path, *arguments)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_a_program_that_imports_optnas_has_its_own_ctrl_c(tmp_path: Path) -> None:
+    ended = interrupted(
+        tmp_path, "-c", "try:\n    import optnas\nexcept KeyboardInterrupt:\n    print('mine')"
+    )
+    assert (ended.returncode, ended.stdout) == (0, "mine\n")
+
+
+def test_ctrl_c_in_any_command_is_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("optnas.run.lookup.all_studies", interrupt)
+    monkeypatch.setattr("optnas.run.lookup.find_study", interrupt)
+    for command in ("status", "pareto"):
+        result = call(command)
+        assert (result.exit_code, result.output) == (130, "")
