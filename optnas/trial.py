@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from optuna import TrialPruned
@@ -27,6 +27,7 @@ from optnas.objectives import as_numbers, require
 from optnas.pruners import promote
 from optnas.space import OpError, SpaceError
 from optnas.space.own_ops import own_ops
+from optnas.storages.deferred import at_once, deciding, write_collected
 from optnas.study_record import check_takes, refused_by_optuna_explained
 from optnas.train import Diverged, default_device, fit, stopping
 from optnas.train.device import forked_random
@@ -39,7 +40,7 @@ from optnas.trial_measuring import measured_costs
 from optnas.trial_reports import Paused, Reports
 from optnas.trial_twin import finished_twin
 from optnas.trials.enqueued import record_ignored
-from optnas.trials.optuna_internals import fix_params, fixed_params
+from optnas.trials.optuna_internals import constrain, fix_params, fixed_params, frozen
 from optnas.trials.record import (
     ARCHITECTURE,
     BUILDABLE,
@@ -79,7 +80,7 @@ def run(study: Declaration, trial: Trial) -> list[float]:
     """
     check_takes(study, trial.study)
     # A user-defined evaluation may wait for other machines, and its randomness is its own.
-    with turn(trial) if study.task is not None else nullcontext():
+    with turn(trial) if study.task is not None else nullcontext(), deciding(trial):
         return _run(study, trial)
 
 
@@ -96,6 +97,7 @@ def _run(study: Declaration, trial: Trial) -> list[float]:
         this.count_costs()
         this.check_constraints()
         if study.measured:
+            write_collected(trial)  # others know of it meanwhile
             this.measure_costs()
             this.check_constraints()
         this.evaluate()
@@ -117,7 +119,7 @@ class TrialRun:
     def __init__(self, study: Declaration, trial: Trial) -> None:
         self._study = study
         self._trial = trial
-        self._before = Resumption(trial, study.store)
+        self._before = Resumption(trial, study.store, partial(write_collected, trial))
         self._reports = Reports(trial, self._before.steps)
 
     @property
@@ -141,7 +143,7 @@ class TrialRun:
             REASON.put(self._trial, str(ended))
             if isinstance(ended, Diverged):
                 # Infeasible, or samplers would believe what it promised at its rungs.
-                self._constrain(FINITE, 1.0)
+                constrain(self._trial, FINITE, 1.0)
             if isinstance(ended, Hopeless):
                 HOPELESS.put(self._trial, True)
             self._before.remove()
@@ -204,7 +206,7 @@ class TrialRun:
             if found is not None:
                 attribute.put(self._trial, found)
         for name, violation in constraints_of(twin).items():
-            self._constrain(name, violation)
+            constrain(self._trial, name, violation)
         if twin.state == TrialState.PRUNED:
             raise TrialPruned(f"the same as trial {twin.number}: {REASON.get(twin, 'pruned')}")
         return list(twin.values)
@@ -238,7 +240,7 @@ class TrialRun:
             if not costs.keys() >= set(needs):
                 continue
             violation = limit.violation(self.candidate if limit.needs is None else costs)
-            self._constrain(limit.name, violation)
+            constrain(self._trial, limit.name, violation)
             if violation > 0:
                 found = ", ".join(f"{name} = {costs[name]:,}" for name in sorted(limit.needs or ()))
                 broken.append(
@@ -273,9 +275,9 @@ class TrialRun:
     def record_late_constraints(self) -> None:
         """Record constraints on what only training could tell; the trial keeps its values."""
         for limit in self._study.constraints:
-            if limit.needs is not None and limit.name not in self._trial.constraints:
+            if limit.needs is not None and limit.name not in constraints_of(frozen(self._trial)):
                 require(self.metrics, limit.needs, repr(limit.name))
-                self._constrain(limit.name, limit.violation(self.metrics))
+                constrain(self._trial, limit.name, limit.violation(self.metrics))
 
     def values(self, metrics: Mapping[str, float]) -> list[float]:
         """Return the objectives' values.
@@ -297,11 +299,12 @@ class TrialRun:
 
     def _evaluated_by_user(self) -> dict[str, float]:
         assert self._study.evaluate is not None
-        self._begin(Place())
-        try:
-            return as_numbers(self._study.evaluate(self.candidate, self._report))
-        except SpaceError as error:
-            raise self._infeasible(error) from error
+        with at_once(self._trial):
+            self._begin(Place())
+            try:
+                return as_numbers(self._study.evaluate(self.candidate, self._report))
+            except SpaceError as error:
+                raise self._infeasible(error) from error
 
     def _trained(self) -> dict[str, float]:
         training, device = self.candidate.training, self._device
@@ -314,7 +317,7 @@ class TrialRun:
                 "suggest_seconds": self._suggest_seconds,
             },
         )
-        with place_on(device) as place:
+        with at_once(self._trial), place_on(device) as place:
             self._begin(place)
             try:
                 with forked_random():
@@ -323,7 +326,7 @@ class TrialRun:
                 raise self._infeasible(error) from error
             except OutOfMemory as error:
                 # Infeasible rather than failed: samplers learn from that to look elsewhere.
-                self._constrain(MEMORY, 1.0)
+                constrain(self._trial, MEMORY, 1.0)
                 raise TrialPruned(str(error)) from error
         if pieces > 1:
             PIECES.put(self._trial, pieces)
@@ -390,10 +393,5 @@ class TrialRun:
 
     def _infeasible(self, error: SpaceError) -> TrialPruned:
         # Rather than failed: samplers learn from that to look elsewhere.
-        self._constrain(BUILDABLE, 1.0)
+        constrain(self._trial, BUILDABLE, 1.0)
         return TrialPruned(str(error))
-
-    def _constrain(self, name: str, violation: float) -> None:
-        # A trial that is taken over from a worker that died has some of them already.
-        if name not in self._trial.constraints:
-            self._trial.set_constraint(name, violation)

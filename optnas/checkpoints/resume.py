@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -37,6 +37,7 @@ class Resumption:
     Args:
         trial: The running trial.
         store: The artifact store of checkpoints; ``None`` for none.
+        before_removal: Called before checkpoints are removed, to write what the training came to.
 
     Attributes:
         number: The number of the trial in which the training began; trials that resume it use its seed.
@@ -50,7 +51,9 @@ class Resumption:
         late: Reports that could not be written before that checkpoint: the objectives' values by step.
     """
 
-    def __init__(self, trial: Trial, store: ArtifactStore | None) -> None:
+    def __init__(
+        self, trial: Trial, store: ArtifactStore | None, before_removal: Callable[[], object] = lambda: None
+    ) -> None:
         line = lineage(trial.study, frozen(trial))
         self.number = line[-1].number
         self.steps = {step for each in line for step in rungs_of(each)}
@@ -63,6 +66,7 @@ class Resumption:
         self.begun = len(line) > 1 or bool(self.steps)
         self._trial = trial
         self._store = store
+        self._before_removal = before_removal
         self._asked = False
         self._checkpoints = _checkpoints(store, line)
 
@@ -131,6 +135,7 @@ class Resumption:
     def remove(self) -> None:
         """Remove the checkpoints of this trial, as no trial will resume from them."""
         if self._checkpoints is not None:
+            self._before_removal()
             self._checkpoints.remove()
 
 

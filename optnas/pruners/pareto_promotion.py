@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from optnas.pareto.ranking import Ranking
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.standings import ONE_AT_A_TIME
+from optnas.storages.deferred import write_collected
 from optnas.trials.lineage import lineage, paused_at, promotes
 from optnas.trials.optuna_internals import fix_params, fixed_params, frozen
 from optnas.trials.reader import Reader
@@ -160,10 +161,12 @@ def promote(trial: Trial) -> FrozenTrial | None:
             return None
         number = paused.number
         PROMOTES.put(trial, number)
+        write_collected(trial)
     trials = study.get_trials(deepcopy=False)
     claims = [other for other in trials if promotes(other) == number]
     if any(other.number != own.number and other.state != TrialState.FAIL for other in claims):
         PROMOTES.put(trial, None)
+        write_collected(trial)
         return None
     _fix(trial, trials[number])
     return trials[number]

@@ -63,6 +63,9 @@ class Claims:
         study: The study in its storage.
         total: Number of trials that the study is to have in the end, over all workers.
         on_abandoned: Called with a trial that will not be tried again, to remove its checkpoints.
+
+    Attributes:
+        created: The record of the trial that was claimed last if it is a new one; else ``None``.
     """
 
     def __init__(
@@ -78,12 +81,13 @@ class Claims:
         self._storage = storage_of(study)
         self._observer = Observer()
         self._lease: _Lease | None = None
+        self.created: FrozenTrial | None = None
         # The thread that runs the trial and the heart both renew.
         self._renewing = threading.RLock()
 
     def next(self) -> int | NoTrial:
         """Claim a trial and return its id, or the reason why there is none."""
-        self._lease = None
+        self._lease = self.created = None
         with study_lock(self._storage, self.study.study_name) as lock, unfenced(self._storage):
             trials = self.study.get_trials(deepcopy=False)
             # The sampler need not read these trials from the storage again.
@@ -216,7 +220,8 @@ class Claims:
         # Created and claimed in one transaction: a worker that dies leaves no trial without a claim.
         at, claim = now(), self._claim()
         template = create_trial(state=TrialState.RUNNING, user_attrs={WORKER.name: claim})
-        return self._claimed(new_trial(self.study, template), claim, at)
+        self.created = new_trial(self.study, template)
+        return self._claimed(id_of(self.created), claim, at)
 
 
 def _is_deadly(deaths: int, trial: FrozenTrial, trials: list[FrozenTrial]) -> bool:

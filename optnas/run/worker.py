@@ -8,20 +8,22 @@ from contextlib import suppress
 
 import optuna
 from optuna import TrialPruned
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
 
 from optnas.checkpoints.resume import remove_checkpoint
 from optnas.errors import StorageError
 from optnas.run.claims import Claims, NoTrial
 from optnas.run.liveness import Heartbeat
+from optnas.storages.deferred import defer, finish
 from optnas.storages.fence import LeaseLost, fenced
 from optnas.storages.presence import study_is_there
 from optnas.storages.waiting import impatient
 from optnas.study import Study
+from optnas.trial_failure import in_words
 from optnas.trials.enqueued import was_refused
 from optnas.trials.failure import kind_of
-from optnas.trials.optuna_internals import storage_of
+from optnas.trials.optuna_internals import before_trial, frozen, id_of, running_trial, storage_of
 from optnas.trials.record import BUILDABLE, REASON
 
 __all__ = ["EveryTrialFailed", "work"]
@@ -72,7 +74,7 @@ def _work(study: Study, opened: optuna.Study, total: int, should_continue: Calla
                     continue
                 # A trial that another worker took over, as this one stood still, is that one's.
                 with suppress(LeaseLost), fenced(storage_of(opened), claimed, claims.check):
-                    _run(study, opened, claimed)
+                    _run(study, opened, claims.created or storage_of(opened).get_trial(claimed))
                     hopeful = hopeful or _any_complete(opened)
     except KeyboardInterrupt:
         # If they cannot be put back now, another worker takes them over.
@@ -83,11 +85,12 @@ def _work(study: Study, opened: optuna.Study, total: int, should_continue: Calla
         claims.worker.ends()
 
 
-def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
-    storage = storage_of(opened)
+def _run(study: Study, opened: optuna.Study, record: FrozenTrial) -> None:
     state, values = TrialState.FAIL, None
+    trial = running_trial(opened, record)
+    defer(trial)
     try:
-        trial = Trial(opened, trial_id)
+        before_trial(trial)
         values = study.objective(trial)
         state = TrialState.COMPLETE
     except TrialPruned:
@@ -97,15 +100,17 @@ def _run(study: Study, opened: optuna.Study, trial_id: int) -> None:
     except UpdateFinishedTrialError:
         pass  # see below
     except (Exception, SystemExit) as error:
-        record = storage.get_trial(trial_id)
-        if REASON.of(record) is None:  # before the objective began
-            REASON.put_in(opened, record, f"{type(error).__name__}: {error}")
+        if REASON.of(frozen(trial)) is None:  # before the objective began
+            REASON.put(trial, f"{type(error).__name__}: {error}")
     try:
-        opened.tell(storage.get_trial_number_from_id(trial_id), values, state)
+        finish(trial, state, values)
     except (UpdateFinishedTrialError, ValueError):
         # Another worker took this one for dead and has finished the trial: its result counts.
-        if not storage.get_trial(trial_id).state.is_finished():
+        if not storage_of(opened).get_trial(id_of(trial)).state.is_finished():
             raise
+    except StorageInternalError as error:  # the database does not take what was collected
+        REASON.put(trial, in_words(error))
+        finish(trial, TrialState.FAIL, None)
 
 
 def _any_complete(opened: optuna.Study) -> bool:

@@ -16,7 +16,9 @@ from optuna.trial import FrozenTrial
 from optnas.errors import StorageError
 from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard
+from optnas.trials.optuna_batches import write_to_database
 from optnas.trials.optuna_internals import CachedStorage, backend_of, create_once, storage_of
+from optnas.trials.writes import Writes
 
 __all__ = ["CachedDatabase", "Database", "rescuing"]
 
@@ -50,6 +52,10 @@ class Database(Guarded, RDBStorage):
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         return create_once(self, study_id, template_trial)
 
+    def write_together(self, trial_id: int, writes: Writes) -> None:
+        """See :class:`Guarded`."""
+        write_to_database(self, trial_id, writes)
+
     def after_operation(self) -> None:
         """See :class:`Guarded`."""
         if self.path is not None:
@@ -77,9 +83,14 @@ class CachedDatabase(Guarded, CachedStorage):
     """
 
     def __init__(self, database: Database) -> None:
+        Guarded.__init__(self, database.guard)
         CachedStorage.__init__(self, database)
         self.database = database
-        self.guard, self.fences, self.unfenced = database.guard, database.fences, database.unfenced
+        self.fences, self.unfenced = database.fences, database.unfenced
+
+    def write_together(self, trial_id: int, writes: Writes) -> None:
+        """See :class:`Guarded`."""
+        self.database.write_together(trial_id, writes)
 
     def after_operation(self) -> None:
         """See :class:`Guarded`."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, TypeVar
 
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.storages.waiting import Guard
 from optnas.trials.optuna_internals import OPERATIONS, TRIAL_WRITES, id_of
+from optnas.trials.writes import Writes
 
 __all__ = ["Guarded", "guarded"]
 
@@ -24,6 +27,13 @@ class Unfenced(threading.local):
     here = False
 
 
+class AsRead(threading.local):
+    """The trials of studies that are not read again while a trial of this thread is decided."""
+
+    def __init__(self) -> None:
+        self.trials: dict[int, list[FrozenTrial]] = {}
+
+
 class Guarded:
     """What the operations of a guarded storage go by.
 
@@ -31,12 +41,21 @@ class Guarded:
         guard: Runs each operation.
         fences: For trials that are fenced: what is called before each write to them.
         unfenced: Whether this thread passes them.
+        as_read: What reading all trials of a study returns in this thread for now, by the study's id.
+        distributions: By the study's id, the distribution that the first trial has of each parameter.
     """
 
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
         self.fences: dict[int, Callable[[], None]] = {}
         self.unfenced = Unfenced()
+        self.as_read = AsRead()
+        self.distributions: dict[int, dict[str, BaseDistribution]] = {}
+
+    def write_together(self, trial_id: int, writes: Writes) -> None:
+        """Write to a trial in one transaction, or one record after the other where the storage has none."""
+        assert isinstance(self, BaseStorage)
+        writes.one_by_one(self, trial_id)
 
     def after_operation(self) -> None:
         """Called after each operation that succeeded."""
@@ -51,8 +70,24 @@ def guarded(storage: _Storage) -> _Storage:
     for name in OPERATIONS:
         method = getattr(storage, name, None)
         if method is not None:
+            if name == "get_all_trials":
+                method = _read_once(method)
             setattr(storage, name, _guarded(name, method))
     return storage
+
+
+def _read_once(method: Callable[..., list[FrozenTrial]]) -> Callable[..., list[FrozenTrial]]:
+    @functools.wraps(method)
+    def get_all_trials(
+        self: Any, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        trials = self.as_read.trials.get(study_id)
+        if trials is None:
+            return method(self, study_id, deepcopy, states)
+        shown = [trial for trial in trials if states is None or trial.state in states]
+        return copy.deepcopy(shown) if deepcopy else shown
+
+    return get_all_trials
 
 
 def _guarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,9 +155,14 @@ def _state_there(
     return True if same else None
 
 
+def _written_there(storage: BaseStorage, trial_id: int, writes: Writes) -> bool | None:
+    return None if writes.state is None else _state_there(storage, trial_id, writes.state, writes.values)
+
+
 _DONE_BEFORE: dict[str, Callable[..., Any]] = {
     "create_new_trial": _trial_id_there,
     "_create_new_trial": _trial_there,
     "set_trial_state_values": _state_there,
+    "write_together": _written_there,
 }
 """For operations that may not be done twice: returns what the attempt before did, ``None`` if nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from optnas.errors import StorageError
 from optnas.shown import notice
 from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard
+from optnas.trials.optuna_batches import Together
 
 __all__ = ["GuardedJournal", "Journal"]
 
@@ -27,7 +29,7 @@ _WRITING_SECONDS = 0.2
 
 
 @guarded
-class GuardedJournal(Guarded, JournalStorage):
+class GuardedJournal(Together, Guarded):
     """Optuna's ``JournalStorage``, each operation of which goes through a :class:`Guard`.
 
     Args:
@@ -38,6 +40,7 @@ class GuardedJournal(Guarded, JournalStorage):
     def __init__(self, backend: BaseJournalBackend, guard: Guard) -> None:
         Guarded.__init__(self, guard)
         self.backend = backend
+        self._together = threading.local()
         guard(JournalStorage.__init__, self, backend)
 
 

@@ -20,6 +20,12 @@ __all__ = ["RedisJournal"]
 
 _ANSWER_SECONDS = 10.0
 _RECORDS_AT_ONCE = 1000
+_APPEND = """
+redis.call('setnx', ':log_number', -1)
+for _, record in ipairs(ARGV) do
+    redis.call('set', string.format(':log:%d', redis.call('incr', ':log_number')), record)
+end
+"""
 
 
 class RedisJournal(JournalRedisBackend):
@@ -52,6 +58,10 @@ class RedisJournal(JournalRedisBackend):
     def is_there(self) -> bool:
         """Return whether a journal was begun."""
         return bool(self.client.exists(":log_number"))
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append records, as a whole or not at all."""
+        self.client.eval(_APPEND, 0, *map(json.dumps, logs))
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yield the records from number ``log_number_from`` on.

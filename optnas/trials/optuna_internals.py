@@ -1,22 +1,27 @@
 """Access to Optuna's private attributes, which no other file uses.
 
 Optuna has no public way to do what these functions do; a new release of it is checked against this file
-alone.
+alone, and against
+:mod:`optnas.trials.optuna_batches`.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution
+from optuna.pruners import _filter_study
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.study import Study
+from optuna.study._constrained_optimization import _CONSTRAINTS_KEY
+from optuna.study._tell import _check_values_are_feasible
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 if TYPE_CHECKING:
@@ -28,12 +33,16 @@ __all__ = [
     "ArtifactStore",
     "CachedStorage",
     "StudyView",
+    "after_trial",
     "backend_of",
+    "before_trial",
     "cache_trials",
     "cached_trials",
     "call_back",
     "completed_with",
+    "constrain",
     "create_once",
+    "final_values",
     "fix_params",
     "fixed_params",
     "frozen",
@@ -41,6 +50,8 @@ __all__ = [
     "identity",
     "latest",
     "new_trial",
+    "read_before",
+    "running_trial",
     "serve_storage",
     "set_channel",
     "set_redis_client",
@@ -62,8 +73,9 @@ OPERATIONS = (
     "_get_best_trial_id",
     "_get_trials",
     "_set_trial_param",
+    "write_together",
 )
-"""Names of the methods of Optuna's storages that it and its cache call, each one transaction."""
+"""Names of methods of storages, each one transaction: those that Optuna and its cache call, and optnas's."""
 
 TRIAL_WRITES = (
     "set_trial_intermediate_value",
@@ -72,6 +84,7 @@ TRIAL_WRITES = (
     "set_trial_system_attr",
     "set_trial_user_attr",
     "_set_trial_param",
+    "write_together",
 )
 """Those that write to one trial, whose id comes first."""
 
@@ -114,6 +127,11 @@ def cached_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
 def cache_trials(study: Study, trials: list[FrozenTrial]) -> None:
     """Set the trials that :func:`cached_trials` returns in this thread; they were read just now."""
     study._thread_local.cached_all_trials = trials
+
+
+def read_before(study: Study) -> list[FrozenTrial] | None:
+    """Return the trials that :func:`cached_trials` would return without reading them; else ``None``."""
+    return study._thread_local.cached_all_trials
 
 
 def call_back(
@@ -181,9 +199,66 @@ def serve_storage(storage: BaseStorage, server: Any) -> None:
     add_StorageServiceServicer_to_server(answers, server)  # type: ignore[no-untyped-call]
 
 
-def new_trial(study: Study, template: FrozenTrial) -> int:
-    """Create a trial with the template's state and attributes, and return its id."""
-    return study._storage.create_new_trial(study._study_id, template)
+def new_trial(study: Study, template: FrozenTrial) -> FrozenTrial:
+    """Create a trial with the template's state and attributes, and return its record."""
+    storage, study_id = study._storage, study._study_id
+    trial_id = storage.create_new_trial(study_id, template)
+    if isinstance(storage, _CachedStorage):
+        created = storage._studies[study_id].trials[storage._trial_id_to_study_id_and_number[trial_id][1]]
+    else:
+        created = storage.get_trial(trial_id)
+    return copy.deepcopy(created)
+
+
+def running_trial(study: Study, record: FrozenTrial) -> Trial:
+    """Return a running trial of a record that was read just now; :func:`before_trial` is to be called."""
+    trial = Trial.__new__(Trial)
+    trial.study, trial.storage, trial._trial_id = study, study._storage, record._trial_id
+    trial._cached_frozen_trial = record
+    trial.relative_search_space = trial._relative_params = None
+    trial._fixed_params = record.system_attrs.get("fixed_params", {})
+    return trial
+
+
+def before_trial(trial: Trial) -> None:
+    """Tell the sampler that a trial begins, as ``Trial`` does."""
+    record = trial._cached_frozen_trial
+    trial.study.sampler.before_trial(_filter_study(trial.study, record), record)
+
+
+def final_values(trial: Trial, state: TrialState, values: Sequence[float] | None) -> list[float] | None:
+    """Return the values to store of a trial that ends: of a pruned one, its last intermediate value.
+
+    Raises:
+        ValueError: If there are more or fewer values than objectives, or one is none.
+    """
+    study, record = trial.study, trial._cached_frozen_trial
+    if state == TrialState.PRUNED and record.last_step is not None:
+        last = [record.intermediate_values[record.last_step]]
+        values = last if _check_values_are_feasible(study, last) is None else None
+    elif values is not None and (wrong := _check_values_are_feasible(study, values)) is not None:
+        raise ValueError(wrong)
+    return None if values is None else [float(value) for value in values]
+
+
+def after_trial(trial: Trial, state: TrialState, values: Sequence[float] | None) -> None:
+    """Tell the sampler that a trial ends, as ``study.tell`` does."""
+    record = trial._get_latest_trial()
+    study = _filter_study(trial.study, record)
+    study.sampler.after_trial(study, record, state, values)
+
+
+def constrain(trial: Trial, name: str, violation: float) -> None:
+    """Set a constraint as ``trial.set_constraint`` does, but without reading the storage.
+
+    A trial that is taken over from a worker that died may have it already, and keeps that.
+    """
+    key = f"{_CONSTRAINTS_KEY}:{name}"
+    if key not in trial._cached_frozen_trial.system_attrs:
+        if math.isnan(violation):
+            raise ValueError(f"Attempted to set a constraint for {name!r}, but NaN is not allowed.")
+        trial.storage.set_trial_system_attr(trial._trial_id, key, float(violation))
+        trial._cached_frozen_trial.system_attrs[key] = float(violation)
 
 
 def set_user_attr(study: Study, trial: FrozenTrial, name: str, value: Any) -> None:
@@ -193,7 +268,8 @@ def set_user_attr(study: Study, trial: FrozenTrial, name: str, value: Any) -> No
 
 def set_system_attr(study: Study, trial: Trial | FrozenTrial, name: str, value: Any) -> None:
     """Write a system attribute of a running trial, which dashboards do not show."""
-    study._storage.set_trial_system_attr(trial._trial_id, name, value)
+    storage = trial.storage if isinstance(trial, Trial) else study._storage
+    storage.set_trial_system_attr(trial._trial_id, name, value)
 
 
 def fix_params(trial: Trial, params: Mapping[str, Any]) -> None:

@@ -1,0 +1,112 @@
+"""Several writes to a trial at once, by private attributes of Optuna's storages."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+from functools import cache
+from typing import Any
+
+from optuna.distributions import distribution_to_json
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.trial import TrialState
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from optnas.trials.writes import Writes
+
+__all__ = ["Together", "rows_of", "write_to_database"]
+
+
+def write_to_database(storage: RDBStorage, trial_id: int, writes: Writes) -> None:
+    """Write to a running trial in one transaction; what is there already is written over.
+
+    Raises:
+        UpdateFinishedTrialError: If the trial is finished.
+        ValueError: If it is to end, and does not run.
+    """
+    ends = writes.state is not None
+    with _create_scoped_session(storage.scoped_session) as session:
+        trial = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=ends)
+        storage.check_trial_is_updatable(trial_id, trial.state)  # type: ignore[arg-type]
+        if ends and trial.state != TrialState.RUNNING:
+            raise ValueError(f"Cannot tell a {trial.state.name} trial.")
+        for model, rows in rows_of(writes):
+            if rows:
+                written = [{"trial_id": trial_id, **row} for row in rows]
+                session.execute(_upsert(storage.engine.dialect.name, model, tuple(written[0])), written)
+        if writes.state is not None:
+            trial.state = writes.state
+            trial.datetime_complete = datetime.datetime.now()
+
+
+def rows_of(writes: Writes) -> list[tuple[Any, list[dict[str, Any]]]]:
+    """Return the rows to write, by the model of their table; what identifies one in a trial comes first."""
+    params = [
+        {"param_name": name, "param_value": value, "distribution_json": distribution_to_json(distribution)}
+        for name, (value, distribution) in writes.params.items()
+    ]
+    values: list[dict[str, Any]] = []
+    steps: list[dict[str, Any]] = []
+    kind: Any
+    for objective, number in enumerate(writes.values or ()):
+        value, kind = models.TrialValueModel.value_to_stored_repr(number)
+        values.append({"objective": objective, "value": value, "value_type": kind})
+    for step, number in writes.intermediate_values.items():
+        value, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(number)
+        steps.append({"step": step, "intermediate_value": value, "intermediate_value_type": kind})
+    return [
+        (models.TrialParamModel, params),
+        (models.TrialUserAttributeModel, _attributes(writes.user_attrs)),
+        (models.TrialSystemAttributeModel, _attributes(writes.system_attrs)),
+        (models.TrialIntermediateValueModel, steps),
+        (models.TrialValueModel, values),
+    ]
+
+
+def _attributes(attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": name, "value_json": json.dumps(value)} for name, value in attributes.items()]
+
+
+@cache
+def _upsert(dialect: str, model: Any, columns: tuple[str, ...]) -> Any:
+    """Return an insertion of rows that writes over one with the same first two columns."""
+    table, keys, others = model.__table__, columns[:2], columns[2:]
+    if dialect in ("mysql", "mariadb"):
+        into = mysql.insert(table)
+        return into.on_duplicate_key_update({name: into.inserted[name] for name in others})
+    insert: Any = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    replaced = {name: insert.excluded[name] for name in others}
+    return insert.on_conflict_do_update(index_elements=keys, set_=replaced)
+
+
+class Together(JournalStorage):
+    """Optuna's ``JournalStorage`` that can append the records of several operations at once."""
+
+    _together: threading.local
+
+    def write_together(self, trial_id: int, writes: Writes) -> None:
+        """Write to a trial by records that are appended as a whole."""
+        records: list[dict[str, Any]] = []
+        self._together.records = records
+        try:
+            writes.one_by_one(self, trial_id)
+        finally:
+            del self._together.records
+        with self._thread_lock:
+            self._backend.append_logs(records)
+            self._sync_with_backend()
+
+    def _write_log(self, op_code: int, extra_fields: dict[str, Any]) -> None:
+        records = getattr(self._together, "records", None)
+        if records is None:
+            super()._write_log(op_code, extra_fields)
+        else:
+            worker = self._replay_result.worker_id
+            records.append({"op_code": op_code, "worker_id": worker, **extra_fields})
+
+    def _sync_with_backend(self) -> None:
+        if not hasattr(self._together, "records"):
+            super()._sync_with_backend()
