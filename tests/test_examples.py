@@ -88,28 +88,6 @@ def test_the_throughput_benchmark_measures_every_loop(tmp_path: Path) -> None:
     assert all(figure["trials_per_hour"] > 0 for figure in figures.values())
 
 
-def test_the_overhead_benchmark_compares_with_bare_optuna(tmp_path: Path) -> None:
-    script = REPOSITORY / "examples" / "benchmarks" / "overhead.py"
-    options = [
-        "--sizes",
-        60,
-        70,
-        "--samplers",
-        "random",
-        "--blocks",
-        1,
-        "--trials",
-        2,
-        "--json",
-        "figures.json",
-    ]
-    output = python(script, *options, folder=tmp_path)
-    assert "Milliseconds a trial" in output
-    figures = json.loads((tmp_path / "figures.json").read_text())
-    assert [figure["trials"] for figure in figures] == [60, 70]
-    assert all(figure["optnas_ms"] > 0 and figure["bare_ms"] > 0 for figure in figures)
-
-
 def test_the_samplers_benchmark_searches_any_table(tmp_path: Path) -> None:
     """Ordered and unordered choices, a row that is missing, two objectives side by side and one."""
     (tmp_path / "table.csv").write_text(

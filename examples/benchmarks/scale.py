@@ -8,8 +8,8 @@ candidate among the finished, builds and costs the architecture, and keeps recor
 
 Each study is first filled to the number of trials. Then the two take turns, a window of some trials a worker
 each; the figures are medians over the windows, the ratio that of each two neighbouring ones. So others that
-use the machine change the ratio little. ``python examples/benchmarks/scale.py`` takes two minutes; with
-``--workers 1 4 16 32 --trials 500 5000 20000 --storage postgresql`` it takes half an hour.
+use the machine change the ratio little. More workers than cores wait for the cores as well, most of all while
+they start.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import contextlib
 import json
 import multiprocessing
 import shutil
+import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -198,18 +200,19 @@ class Workers:
         return statistics.fmean(pipe.recv() for pipe in self.pipes) * 1e3
 
     def end(self) -> None:
-        for pipe in self.pipes:
-            pipe.send(None)
         for process in self.processes:
+            process.terminate()
             process.join()
 
 
 def _serve(kind: str, url: str, number: int, sampler: str, milliseconds: float, pipe: Connection) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     objective = Objective(milliseconds)
     worker = CONTESTANTS[kind](url, sampler, number, objective)
-    while (trials := pipe.recv()) is not None:
+    while True:
+        trials = pipe.recv()
         objective.inside, started = 0.0, time.perf_counter()
         worker.run(trials)
         pipe.send((time.perf_counter() - started - objective.inside) / trials)
@@ -293,6 +296,7 @@ def main() -> None:
     parser.add_argument("--objective", type=float, default=20.0, metavar="MS", help="how long it sleeps")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the server is stopped
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     torch.set_num_threads(1)
 
