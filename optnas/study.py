@@ -186,15 +186,18 @@ class Study(Declaration):
 
         A sampler that knows the costs before a trial never chooses them, so that no trial would tell it.
         """
-        missing, reasons = set(self.own_ops), dict[str, str]()
+        missing, reasons, any_built = set(self.own_ops), dict[str, str](), False
         for architecture, costs in self._sampled_costs() if missing else ():
             inside = missing & own_ops(architecture).keys()
             if isinstance(costs, SpaceError):
                 reasons = {**dict.fromkeys(inside, str(costs)), **reasons}
             else:
                 missing -= inside
+                any_built = True
             if not missing:
                 return
+        if not any_built:  # which is told as an error
+            return
         for reason in sorted({reasons[name] for name in missing & reasons.keys()}):
             names = sorted(name for name in missing if reasons.get(name) == reason)
             what = ("the op " if len(names) == 1 else "the ops ") + " and ".join(map(repr, names))

@@ -209,13 +209,13 @@ def _quiet() -> Iterator[None]:
     os.environ["COLUMNS"] = "80"
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    patience, waiting._PATIENCE_SECONDS = waiting._PATIENCE_SECONDS, 0.5
+    patience, waiting.PATIENCE_SECONDS = waiting.PATIENCE_SECONDS, 0.5
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        waiting._PATIENCE_SECONDS = patience
+        waiting.PATIENCE_SECONDS = patience
 
 
 if __name__ == "__main__":

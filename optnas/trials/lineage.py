@@ -18,16 +18,20 @@ def paused_at(trial: FrozenTrial) -> int | None:
 
 
 def promotes(trial: FrozenTrial) -> int | None:
-    """Return the number of the paused trial that ``trial`` resumes, an earlier one; ``None`` for none."""
+    """Return the number of the paused trial that ``trial`` resumes, another one; ``None`` for none."""
     number = PROMOTES.of(trial)
-    return number if number is None or number < trial.number else None
+    return None if number == trial.number else number
 
 
 def lineage(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
     """Return ``trial``, the paused trial that it resumes, the one that this one resumed, and so on."""
     line = [trial]
     while (number := promotes(line[-1])) is not None:
-        line.append(study.get_trials(deepcopy=False)[number])
+        trials = study.get_trials(deepcopy=False)
+        # A damaged record may name a trial that is not there, or that resumes this one.
+        if number >= len(trials) or number in [each.number for each in line]:
+            break
+        line.append(trials[number])
     return line
 
 

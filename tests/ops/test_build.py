@@ -125,7 +125,9 @@ def test_a_bug_in_an_op_of_ones_own_is_told_in_one_line_with_its_cause() -> None
 
     with pytest.raises(BuildError, match=r"^broken_of_build_test cannot be built on .*\(3,\): .*first line"):
         ops.seq(ops.relu, ops.residual(broken_of_build_test)).build((3,))
-    with pytest.raises(BuildError, match=r"^unmade_of_build_test\(4\) .*: ZeroDivisionError$") as caught:
+    with pytest.raises(
+        BuildError, match=r"^unmade_of_build_test\(4\) .*: ZeroDivisionError \(test_build.py:\d+\)$"
+    ) as caught:
         ops.seq(ops.relu, unmade(4)).build((3,))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 

@@ -145,7 +145,8 @@ def test_a_study_runs_from_python_and_has_its_front_as_a_table() -> None:
     assert [trial.params["width"] for trial in opened.trials[:3]] == [40, 20, 30]
     assert seen == [("mine", trial.number, trial.values) for trial in opened.trials]
     table = study.front()
-    assert list(table.columns) == ["number", "score", "size", "architecture", "seconds", "width"]
+    columns = [name for name in table.columns if name != "equal"]  # where there are ties
+    assert columns == ["number", "score", "size", "architecture", "seconds", "width"]
     assert table["architecture"][0] == "seq(conv(40), relu)"
     assert table.equals(declared().front(STORAGE))
     assert table.equals(declared().front(open_storage(STORAGE)))

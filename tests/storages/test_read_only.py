@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -68,7 +69,7 @@ def left_in_log() -> None:
 
 
 def told(url: str) -> list[str]:
-    commands = [["status"], ["pareto"], ["pareto", "--json"], ["pareto", "--csv"], ["show", 1], ["doctor"]]
+    commands = [["status"], ["pareto"], ["pareto", "--json"], ["pareto", "--csv"], ["show", 1]]
     results = [call(*command, "--storage", url) for command in commands]
     assert [result.exit_code for result in results] == [0] * len(commands), [r.output for r in results]
     return [result.output for result in results]
@@ -85,6 +86,10 @@ def test_reading_commands_say_the_same_in_a_read_only_folder(
     files = sorted(path.name for path in Path("stored").iterdir())
     lock_away()
     assert told(url) == before
+    doctor = call("doctor", "--storage", url)
+    assert doctor.exit_code == 1
+    assert "reachable, 1 study" in doctor.output
+    assert re.search(r"✗ a write .*ead-?only", doctor.output)
     assert sorted(path.name for path in Path("stored").iterdir()) == files
 
 
@@ -104,7 +109,7 @@ def test_running_in_a_read_only_folder_is_refused_at_once(
     searched(url, tmp_path)
     lock_away()
     result = call("run", "quick.py", "--trials", 9, "--workers", 1, "--storage", url)
-    assert result.exit_code in (1, 2)
+    assert result.exit_code == 3
     assert "Traceback" not in result.output
     assert result.output.strip().splitlines()[-1].startswith("error: ")
     assert "ead-only" in result.output or "ermission" in result.output or "readonly" in result.output
