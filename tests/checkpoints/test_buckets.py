@@ -78,7 +78,18 @@ def test_a_server_that_is_away_for_a_moment_costs_no_checkpoint(s3: Server) -> N
 
 def test_another_machine_goes_on_from_what_was_kept(s3: Server, tmp_path: Path) -> None:
     file = watched_study(tmp_path, at=8, by="SIGKILL")
-    options = ["run", file, "--trials", 1, "--workers", 1, "--artifacts", f"s3://{s3.bucket}/x"]
+    options = [
+        "run",
+        file,
+        "--trials",
+        1,
+        "--workers",
+        1,
+        "--threads",
+        1,
+        "--artifacts",
+        f"s3://{s3.bucket}/x",
+    ]
     options += ["--storage", tmp_path / "j.log"]
     machines = [tmp_path / name for name in ("first", "second")]
     for machine in machines:
