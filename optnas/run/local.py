@@ -133,6 +133,7 @@ def run_processes(
                         continue
                     running.remove(process)
                     if status == LOST:
+                        progress()  # which says better what this process has seen of the storage
                         raise StorageError(process.message())
                     if status == FAILED:
                         raise EveryTrialFailed(process.message())

@@ -104,7 +104,7 @@ def _opened(
                     f" such as {DEFAULT_STORAGE}"
                 )
             _check_file(path, create and not reading)
-            return first(_read if reading else _sqlite, url, path)
+            return first(_read, url, path) if reading else first(_sqlite, url, path, create)
         case "postgresql" | "postgres" | "mysql" | "mariadb":
             try:
                 return first(on_server, with_driver(parsed), masked_url(url), reading=reading)
@@ -146,29 +146,38 @@ def _need(module: str, extra: str) -> None:
         raise UserError(f"{extra}:// needs a package that is not installed: pip install 'optnas[{extra}]'")
 
 
-def _sqlite(url: str, path: Path) -> Database:
+def _sqlite(url: str, path: Path, create: bool) -> Database:
+    mode = "rwc" if create else "rw"
+
+    def connect() -> sqlite3.Connection:
+        return _connected(path, mode)
+
     # Optuna creates its tables one by one: two processes must not do so at once. Where they are, nobody waits
     # for who holds the lock of a study, which is the same one.
     with contextlib.nullcontext() if _has_tables(path) else FileLock(f"{path}.lock"):
         try:
-            storage = Database(url, masked_url(url), path, engine_kwargs=_engine())
+            storage = Database(url, masked_url(url), path, engine_kwargs={"creator": connect})
         except (IntegrityError, OperationalError):
             # Who reads the new file, without the lock, has noted its version.
-            storage = Database(url, masked_url(url), path, engine_kwargs=_engine())
+            storage = Database(url, masked_url(url), path, engine_kwargs={"creator": connect})
         event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()  # closes connections made before the listener
+    mode = "rw"  # a file that was deleted is not made anew, with nothing in it
     return storage
+
+
+def _connected(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
 
 
 def _has_tables(path: Path) -> bool:
     """Return whether an SQLite file has all of Optuna's tables: the version is written last."""
-    if not path.exists():
-        return False
-    with contextlib.closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
-        try:
+    try:
+        with contextlib.closing(_connected(path, "rw")) as connection:
             return connection.execute("SELECT 1 FROM alembic_version").fetchone() is not None
-        except sqlite3.Error:
-            return False
+    except sqlite3.Error:
+        return False
 
 
 def _read(url: str, path: Path) -> Database:
