@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
-from optnas.errors import UserError
+from optnas.errors import StorageError, UserError
 from optnas.interrupts import INTERRUPTED
 from optnas.run.notes import warnings_as_notes
 from optnas.shown import console, one_line
@@ -62,6 +64,19 @@ class _Commands(TyperGroup):
 def _shown(error: Any) -> Any:
     error.message = one_line(error.message)
     return error
+
+
+@contextmanager
+def search_endings() -> Iterator[None]:
+    """End a search that its storage or a signal ended with one line and its status."""
+    try:
+        yield
+    except StorageError as error:
+        say(error)
+        raise typer.Exit(STORAGE_ERROR) from None
+    except KeyboardInterrupt:
+        out.print("Stopped. Run the same command to go on.")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def say(error: BaseException) -> None:

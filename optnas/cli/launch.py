@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.app import INTERRUPTED, STORAGE_ERROR, app, out, say
+from optnas.cli.app import app, out, search_endings
 from optnas.cli.options import ArtifactsOption, StorageOption
-from optnas.errors import StorageError
 from optnas.storages.opening import DEFAULT_STORAGE
 
 __all__: list[str] = []
@@ -89,11 +88,5 @@ def launch(
         tuple(env or ()),
     )  # fmt: skip
     placement = Placement(tuple(host or ()), image, python, settings_of(settings or ()), detach)
-    try:
+    with search_endings():
         launch_command(engine, job, placement, out, only_print=only_print)
-    except StorageError as error:
-        say(error)
-        raise typer.Exit(STORAGE_ERROR) from None
-    except KeyboardInterrupt:
-        out.print("Stopped. Run the same command to go on.")
-        raise typer.Exit(INTERRUPTED) from None

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from optnas.cli.app import INTERRUPTED, RUN_ERROR, STORAGE_ERROR, app, out, say
+from optnas.cli.app import RUN_ERROR, app, out, say, search_endings
 from optnas.cli.options import (
     ArtifactsOption,
     StorageOption,
@@ -17,7 +17,7 @@ from optnas.cli.options import (
     WorkersOption,
     WorkersPerGpuOption,
 )
-from optnas.errors import StorageError, UserError
+from optnas.errors import UserError
 from optnas.storages.opening import DEFAULT_STORAGE
 
 __all__: list[str] = []
@@ -108,25 +108,20 @@ def run(
     from optnas.run.options import RunOptions
     from optnas.run.worker import EveryTrialFailed
 
+    options = RunOptions(
+        trials=trials,
+        workers=workers,
+        workers_per_gpu=workers_per_gpu,
+        threads=threads,
+        artifacts=artifacts,
+        timeout=timeout,
+        patience=patience,
+        enqueue=tuple(enqueue or ()),
+        storage_patience=storage_patience,
+    )
     try:
-        options = RunOptions(
-            trials=trials,
-            workers=workers,
-            workers_per_gpu=workers_per_gpu,
-            threads=threads,
-            artifacts=artifacts,
-            timeout=timeout,
-            patience=patience,
-            enqueue=tuple(enqueue or ()),
-            storage_patience=storage_patience,
-        )
-        run_command(study, storage, options, out)
+        with search_endings():
+            run_command(study, storage, options, out)
     except EveryTrialFailed as error:
         say(error)
         raise typer.Exit(RUN_ERROR) from None
-    except StorageError as error:
-        say(error)
-        raise typer.Exit(STORAGE_ERROR) from None
-    except KeyboardInterrupt:
-        out.print("Stopped. Run the same command to go on.")
-        raise typer.Exit(INTERRUPTED) from None

@@ -20,6 +20,7 @@ from optnas.run.files import load_study
 from optnas.shown import masked_url, write
 from optnas.storages.opening import default_artifacts, open_storage
 from optnas.study import Study
+from optnas.trials.progress import finished_trials
 
 __all__ = ["launch_command", "settings_of"]
 
@@ -74,7 +75,7 @@ def _open(study: Study, job: Job) -> tuple[optuna.Study, int]:
     """Open the study, creating it if it is new, and return it with the number of trials that it lacks."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     opened = study.open(open_storage(job.storage))
-    done = sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False))
+    done = len(finished_trials(opened))
     return opened, max(0, job.trials - done)
 
 
@@ -90,7 +91,7 @@ def _follow(placed: Followed, opened: optuna.Study, job: Job, engine: str, conso
             console.print("Stopping: running trials are handed back …")
             placed.stop()
             raise
-    done = sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False))
+    done = len(finished_trials(opened))
     if done < job.trials and job.patience is None:
         raise UserError(
             f"the workers ended with {done} of {job.trials} trials done; their logs say why, and the same"

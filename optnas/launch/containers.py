@@ -1,4 +1,4 @@
-"""What engines that run workers in containers share: the study's file and the image."""
+"""Study file and image for the engines that run workers in containers."""
 
 from __future__ import annotations
 

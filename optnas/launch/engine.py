@@ -1,4 +1,4 @@
-"""What an engine is: a way to place workers on machines, and what it is asked for."""
+"""Base class of the engines that place workers on machines, and their options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Reach(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """What an engine is asked for beside the job; each engine takes some of it.
+    """Options of an engine beside the job; each engine takes some of them.
 
     Attributes:
         hosts: The machines.

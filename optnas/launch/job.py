@@ -1,4 +1,4 @@
-"""What is placed on machines: one worker of a study, as a command and its environment."""
+"""One worker of a study, as a command and its environment."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from optnas.study import Study
 from optnas.study_record import check_unchanged
 from optnas.train import default_device
 from optnas.train.precision import choose_precision
-from optnas.trials.progress import equal_to, front
+from optnas.trials.progress import equal_to, finished_trials, front
 
 __all__ = ["run_command", "search"]
 
@@ -107,7 +107,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
                 workers=workers,
                 threads=threads,
                 tick=tick,
-                progress=lambda: _finished(opened),
+                progress=lambda: len(finished_trials(opened)),
                 gpus=gpus,
                 artifacts=artifacts,
                 limits=limits,
@@ -131,14 +131,10 @@ def _keep_checkpoints(study: Study, url: str, wanted: str | None) -> str | None:
 def _tell_why_stopped(
     opened: optuna.Study, total: int, limits: Limits, callbacks: Callbacks, console: Console
 ) -> None:
-    if _finished(opened) < total:
+    if len(finished_trials(opened)) < total:
         reason = "a callback called study.stop()" if callbacks.stopped else limits.reached(opened)
         if reason is not None:
             console.print(f"Stopped: {reason}.", soft_wrap=True)
-
-
-def _finished(opened: optuna.Study) -> int:
-    return sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False))
 
 
 def _resources(study: Study, options: RunOptions) -> tuple[int, int, list[int]]:

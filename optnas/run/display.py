@@ -16,7 +16,7 @@ from optnas.reports.terminal import live_view
 from optnas.shown import duration
 from optnas.storages.waiting import StorageAway, impatient
 from optnas.trials.optuna_internals import storage_of
-from optnas.trials.progress import Progress
+from optnas.trials.progress import Progress, finished_trials
 from optnas.trials.record import REASON
 
 __all__ = ["Display"]
@@ -38,7 +38,7 @@ class Display:
         self._title = title
         self._console = console
         self._since = time.monotonic()
-        self._before = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+        self._before = len(finished_trials(study))
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._next = 0.0
         self._shown: RenderableType | None = None
@@ -81,7 +81,7 @@ class Display:
                 self._console.print(self._shown)
             raise
         self._console.print(f"Took {duration(time.monotonic() - self._since)}.", style="dim")
-        finished = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state.is_finished()]
+        finished = finished_trials(self._study)
         if finished and not any(trial.state == TrialState.COMPLETE for trial in finished):
             reason = REASON.get(finished[-1], "its record says no more")
             self._console.print(f"No trial came to its end. Trial {finished[-1].number}: {reason}")

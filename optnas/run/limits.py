@@ -10,7 +10,7 @@ import optuna
 from optnas.run.options import Callback
 from optnas.storages.waiting import now
 from optnas.trials.optuna_internals import call_back
-from optnas.trials.progress import trials_since_front_moved
+from optnas.trials.progress import finished_trials, trials_since_front_moved
 
 __all__ = ["Callbacks", "Limits"]
 
@@ -48,17 +48,13 @@ class Callbacks:
     def __init__(self, study: optuna.Study, callbacks: Sequence[Callback]) -> None:
         self._study = study
         self._callbacks = callbacks
-        self._known = {trial.number for trial in self._finished()} if callbacks else set()
+        self._known = {trial.number for trial in finished_trials(study)} if callbacks else set()
         self.stopped = False
 
     def call(self) -> bool:
         """Call them with each trial that has finished since the last call; return whether the run goes on."""
-        for trial in self._finished() if self._callbacks else ():
+        for trial in finished_trials(self._study) if self._callbacks else ():
             if trial.number not in self._known:
                 self._known.add(trial.number)
                 self.stopped |= call_back(self._study, self._callbacks, trial)
         return not self.stopped
-
-    def _finished(self) -> list[optuna.trial.FrozenTrial]:
-        trials = self._study.get_trials(deepcopy=False)
-        return [trial for trial in trials if trial.state.is_finished()]

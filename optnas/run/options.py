@@ -1,4 +1,4 @@
-"""What a run is asked for: how many trials, how long, by whom."""
+"""Options of a run: how many trials, how long, by whom."""
 
 from __future__ import annotations
 

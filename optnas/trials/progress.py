@@ -22,6 +22,7 @@ from optnas.trials.volume import hypervolume
 __all__ = [
     "Progress",
     "equal_to",
+    "finished_trials",
     "front",
     "front_of",
     "sampler_share",
@@ -100,6 +101,11 @@ class Progress:
             last_failure=last_failure(trials),
             last_infeasible=last_infeasible(trials),
         )
+
+
+def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that have ended, in whatever way, as the storage has them now."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
 
 
 def sampler_share(trials: list[FrozenTrial]) -> float | None:
