@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import glob
 import os
@@ -316,9 +317,12 @@ def _has_storage_proxy() -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("", 0))
-        return int(free.getsockname()[1])
+    # None that the system lends to connections: one would take it while the server is away.
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("", port))
+            return port
 
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -15,6 +15,7 @@ from optnas.storages.opening import open_storage
 from optnas.trials.record import CHECKPOINT, RESUMED
 from tests.checkpoints.test_store import after, epoch_of
 from tests.files import finish, start
+from tests.servers import free_port
 from tests.watched import watched_study
 
 boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
@@ -25,10 +26,9 @@ class Server:
     """An S3 server in this process, which may go away and come back with what it holds."""
 
     def __init__(self) -> None:
-        self._server = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-        self._server.start()
         self.bucket = f"kept-{uuid.uuid4().hex}"  # moto's servers of one process share what they hold
-        self.port = self._server.get_host_and_port()[1]
+        self.port = free_port()
+        self.again()
 
     def stop(self) -> None:
         self._server.stop()
