@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 from chaos_machines import Machine, Namespace, inner_pid
 from chaos_servers import Server
 from chaos_workers import Records, Worker
@@ -180,8 +181,13 @@ class Faults:
 
     # Victims
 
+    def _struck_process(self) -> tuple[Worker, int, psutil.Process] | None:
+        """Return a worker and one of its processes with its id, in most cases while it evaluates."""
+        victim = self._victim()
+        process = victim and victim[0].process_of(victim[1])
+        return (*victim, process) if victim and process else None
+
     def _victim(self) -> tuple[Worker, int] | None:
-        """Return a worker and the process id of one of its processes, in most cases while it evaluates."""
         alive = {each.life.label: each for each in self._workers if each.alive and not each.machine.cut}
         busy = [
             (alive[attempt.label], attempt.pid)
@@ -210,13 +216,10 @@ class Faults:
     # Each returns whether it could be inflicted; if not it is tried again shortly.
 
     def _kill(self) -> bool:
-        victim = self._victim()
+        victim = self._struck_process()
         if victim is None:
             return False
-        worker, pid = victim
-        process = worker.process_of(pid)
-        if process is None:
-            return False
+        worker, pid, process = victim
         self._count_kills(worker.life.label, pid)
         self._note("kill -9, a process", worker, pid)
         worker.send([process], signal.SIGKILL)
@@ -250,13 +253,10 @@ class Faults:
     def _stop(self) -> bool:
         if len(self._stopped) >= max(1, sum(map(sum, self.size.workers)) - 2):
             return False
-        victim = self._victim()
+        victim = self._struck_process()
         if victim is None:
             return False
-        worker, pid = victim
-        process = worker.process_of(pid)
-        if process is None:
-            return False
+        worker, pid, process = victim
         seconds = LEASE_SECONDS + self._random.uniform(3, 15)
         key = (worker.life.label, pid)
         self._stopped[key] = time.monotonic()

@@ -38,6 +38,7 @@ def carried(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_dry_run_ends_well_with_nothing_but_what_is_carried(tmp_path: Path) -> None:
     folder = carried(tmp_path / "carried")
     command = [sys.executable, "examples/benchmarks/gpu_report.py", "--dry-run", "--root", str(tmp_path)]
@@ -93,6 +94,7 @@ sys.exit(not gpu_report.report(list(gpu_report.PARTS), Setting("cpu", "synthetic
 """
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_or_is_late_keeps_what_it_found_and_the_next_begins() -> None:
     script = FAILING.format(benchmarks=str(BENCHMARKS))
     ran = subprocess.run(

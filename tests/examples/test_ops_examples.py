@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -31,6 +33,7 @@ def test_an_op_an_activation_and_a_space_take_under_ten_lines_each():
     assert all(lines < 10 for lines in made.values())
 
 
+@pytest.mark.slow
 def test_the_cost_benchmark_writes_its_figures(tmp_path):
     file = tmp_path / "cost.json"
     script = "examples/benchmarks/cost.py"

@@ -16,6 +16,8 @@ import pytest
 
 from tests.files import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., tuple[str, dict[str, Any]]]
 
 

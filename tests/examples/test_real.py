@@ -14,6 +14,8 @@ import pytest
 
 from tests.files import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = REPOSITORY / "examples" / "benchmarks"
 
 STUDY = """

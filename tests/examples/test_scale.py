@@ -11,6 +11,8 @@ import pytest
 
 from tests.files import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = REPOSITORY / "examples" / "benchmarks" / "scale.py"
 
 

@@ -111,6 +111,7 @@ def test_settings_reach_sbatch(tmp_path: Path) -> None:
         assert f"#SBATCH --{flag}\n" in result.output
 
 
+@pytest.mark.slow
 def test_workers_on_this_machine_end_with_the_total_and_a_second_launch_says_so(tmp_path: Path) -> None:
     file = quick_study(tmp_path)
     result = call("launch", file, "-n", 7, "-w", 2)
@@ -121,6 +122,7 @@ def test_workers_on_this_machine_end_with_the_total_and_a_second_launch_says_so(
     assert "has 7 trials already" in call("launch", file, "-n", 7).output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_hands_all_trials_back(number: signal.Signals, tmp_path: Path) -> None:
     launched = start("launch", quick_study(tmp_path, seconds=0.2), "-w", 2, "-s", "j.log", folder=tmp_path)
@@ -132,6 +134,7 @@ def test_a_signal_hands_all_trials_back(number: signal.Signals, tmp_path: Path) 
     assert states(tmp_path).count("RUNNING") == 0
 
 
+@pytest.mark.slow
 def test_workers_that_are_left_running_finish_alone(tmp_path: Path) -> None:
     result = call("launch", quick_study(tmp_path, seconds=0.1), "-n", 8, "-w", 1, "-s", "j.log", "--detach")
     assert result.exit_code == 0, result.output

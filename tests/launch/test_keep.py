@@ -20,6 +20,8 @@ from optnas.launch.keep import Task
 from optnas.storages.opening import open_storage
 from tests.files import quick_study
 
+pytestmark = pytest.mark.slow
+
 
 def states(folder: Path) -> list[str]:
     try:

@@ -19,6 +19,8 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 from optnas.launch.ray import Ray  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:

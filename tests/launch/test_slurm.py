@@ -18,6 +18,8 @@ pytest.importorskip("submitit", reason="submitit is not installed")
 
 from optnas.launch.slurm import LocalSubmitit
 
+pytestmark = pytest.mark.slow
+
 
 def task_of(controller: str) -> psutil.Process:
     """Return the process that runs the submitted function."""

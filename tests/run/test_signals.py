@@ -17,6 +17,8 @@ from optnas.run.signals import STOP_SECONDS
 from tests.files import finish, quick_study, start
 from tests.run.test_budget import states, wait_for_trials
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("workers", "later"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
 def test_further_signals_do_not_interrupt_the_handing_back(

@@ -25,6 +25,8 @@ from optnas.trials.optuna_internals import backend_of, storage_of
 from tests.files import call, quick_study
 from tests.servers import KINDS, Server, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=KINDS)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:

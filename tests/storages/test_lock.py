@@ -20,6 +20,8 @@ from optnas.storages.lock import study_lock
 from optnas.storages.opening import open_storage
 from tests.servers import KINDS, serving
 
+pytestmark = pytest.mark.slow
+
 HOLD = """
 import sys
 from optnas.storages.lock import study_lock
