@@ -23,33 +23,36 @@ Where to look next:
 - :func:`load`: a network that ``optnas train`` trained, as a ``torch.nn.Module``.
 """
 
-from optnas.interrupts import end_quietly as _end_quietly
+from optnas.interrupts.commands import end_quietly as _end_quietly
 
-_end_quietly()  # before the seconds that importing PyTorch takes
+_end_quietly()  # before the seconds that all other imports take
 
 # isort: split
 
+from importlib import import_module
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
 
-from optnas import data, ops, pruners, samplers, spaces, tasks
-from optnas.candidate import Candidate
-from optnas.cost import Cost
-from optnas.errors import UserError
-from optnas.measure.measuring import Measuring
-from optnas.objectives import maximize, minimize
-from optnas.ops import op
-from optnas.pruners import (
-    ParetoHalvingPruner,
-    ParetoPromotionPruner,
-    RankPruner,
-    promote,
-    report,
-    should_prune,
-)
-from optnas.run.runnable import Study
-from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared, stage
-from optnas.train import Training
-from optnas.winner.folder import load
+if TYPE_CHECKING:
+    from optnas import data, ops, pruners, samplers, spaces, tasks
+    from optnas.candidate import Candidate
+    from optnas.cost import Cost
+    from optnas.errors import UserError
+    from optnas.measure.measuring import Measuring
+    from optnas.objectives import maximize, minimize
+    from optnas.ops import op
+    from optnas.pruners import (
+        ParetoHalvingPruner,
+        ParetoPromotionPruner,
+        RankPruner,
+        promote,
+        report,
+        should_prune,
+    )
+    from optnas.run.runnable import Study
+    from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared, stage
+    from optnas.train import Training
+    from optnas.winner.folder import load
 
 __version__ = _version("optnas")
 
@@ -87,3 +90,56 @@ __all__ = [
     "stage",
     "tasks",
 ]
+
+_MODULES = ("data", "ops", "pruners", "samplers", "spaces", "tasks")
+_PLACES = {
+    "candidate": ("Candidate",),
+    "cost": ("Cost",),
+    "errors": ("UserError",),
+    "measure.measuring": ("Measuring",),
+    "objectives": ("maximize", "minimize"),
+    "ops": ("op",),
+    "pruners": (
+        "ParetoHalvingPruner",
+        "ParetoPromotionPruner",
+        "RankPruner",
+        "promote",
+        "report",
+        "should_prune",
+    ),
+    "run.runnable": ("Study",),
+    "space": (
+        "BuildError",
+        "Node",
+        "SpaceError",
+        "choose",
+        "integer",
+        "parse",
+        "real",
+        "repeat",
+        "shared",
+        "stage",
+    ),
+    "train": ("Training",),
+    "winner.folder": ("load",),
+}
+
+
+def _get(name: str) -> Any:
+    """Import what is asked for when it is first used: commands that only read do without PyTorch."""
+    if name not in __all__:
+        raise AttributeError(f"module 'optnas' has no attribute {name!r}")
+    import_module("optnas.ops")  # whose names stand in texts
+    if name in _MODULES:
+        return import_module(f"optnas.{name}")
+    place = next(place for place, names in _PLACES.items() if name in names)
+    globals()[name] = found = getattr(import_module(f"optnas.{place}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if not TYPE_CHECKING:  # which would take any name for known
+    __getattr__ = _get

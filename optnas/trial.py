@@ -23,13 +23,14 @@ from optnas.checkpoints.resume import Resumption
 from optnas.checkpoints.state import State
 from optnas.declaration import Declaration
 from optnas.errors import StorageError
+from optnas.interrupts import stopping
 from optnas.objectives import as_numbers, require
 from optnas.pruners import promote
 from optnas.space import OpError, SpaceError
 from optnas.space.own_ops import own_ops
 from optnas.storages.deferred import at_once, deciding, write_collected
 from optnas.study_record import check_takes, refused_by_optuna_explained
-from optnas.train import Diverged, default_device, fit, stopping
+from optnas.train import Diverged, default_device, fit
 from optnas.train.device import forked_random
 from optnas.train.device_share import Place, place_on
 from optnas.train.loop import WrongState

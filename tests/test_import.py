@@ -6,9 +6,12 @@ import pydoc
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
+
+import pytest
 
 import optnas
-from tests.files import call
+from tests.files import call, quick_study
 
 HEAVY = (
     "torchvision",
@@ -26,6 +29,22 @@ def test_importing_optnas_imports_nothing_heavy() -> None:
     code = f"import sys, optnas; print([name for name in {HEAVY} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_commands_that_only_read_do_without_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("run", quick_study(tmp_path), "--trials", 3, "--workers", 1).exit_code == 0
+    commands = ["status", "pareto", "pareto --json", "pareto --csv", "show 1", "show 1 --json", "--help"]
+    script = (
+        "import sys\n"
+        "sys.modules['torch'] = None  # whose import fails\n"
+        "from typer.testing import CliRunner\n"
+        "from optnas.cli import app\n"
+        "for command in sys.argv[1:]:\n"
+        "    result = CliRunner().invoke(app, command.split(), catch_exceptions=False)\n"
+        "    assert result.exit_code == 0, result.output\n"
+    )
+    subprocess.run([sys.executable, "-c", script, *commands], check=True)
 
 
 def test_every_public_name_exists_once() -> None:

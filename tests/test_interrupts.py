@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ def interrupted(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
         [sys.executable, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{REPOSITORY}"},
-        stdin=subprocess.DEVNULL,
+        input=json.dumps({"parent": os.getpid()}),  # of a worker
         capture_output=True,
         text=True,
         timeout=50,
@@ -37,7 +38,7 @@ def interrupted(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
     "arguments",
     [
         ["-m", "optnas.cli", "run", "study.py"],
-        ["-W", "ignore", "-m", "optnas.cli", "status"],
+        ["-W", "ignore", "-m", "optnas.cli", "data", "table.csv", "--target", "y"],
         ["optnas", "run", "study.py"],
         ["-m", "optnas.run.process"],
     ],
@@ -51,7 +52,7 @@ def test_ctrl_c_while_pytorch_is_imported_ends_a_command_quietly(
 
 def test_a_program_that_imports_optnas_has_its_own_ctrl_c(tmp_path: Path) -> None:
     ended = interrupted(
-        tmp_path, "-c", "try:\n    import optnas\nexcept KeyboardInterrupt:\n    print('mine')"
+        tmp_path, "-c", "try:\n    from optnas import Study\nexcept KeyboardInterrupt:\n    print('mine')"
     )
     assert (ended.returncode, ended.stdout) == (0, "mine\n")
 

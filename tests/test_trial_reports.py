@@ -14,10 +14,10 @@ import torch
 from optuna.trial import TrialState
 
 from optnas import Study, Training, choose, data, maximize, minimize, ops, tasks
+from optnas.interrupts import stopping
 from optnas.storages import waiting
 from optnas.storages.fence import LeaseLost, fenced
 from optnas.storages.opening import open_storage
-from optnas.train import stopping
 from optnas.trials.optuna_internals import storage_of
 from optnas.trials.rungs import rungs_of
 from tests.faults import Bucket

@@ -8,8 +8,6 @@ from optnas.cli import data, search, launch, look, winner, machine  # isort: ski
 from optnas.cli.app import CRASHED, RUN_ERROR, app
 from optnas.cli.encoding import write_in_any_encoding
 from optnas.cli.lost_output import ends_output, lost_output
-from optnas.interrupts import end_quietly, raise_again
-from optnas.run.own_process import set_own
 from optnas.shown import show_python_s_own_plainly
 
 __all__ = ["app", "data", "launch", "look", "machine", "main", "search", "winner"]
@@ -17,13 +15,11 @@ __all__ = ["app", "data", "launch", "look", "machine", "main", "search", "winner
 
 def main() -> None:
     """Run the command line."""
-    set_own()
     write_in_any_encoding()
     show_python_s_own_plainly()
     for size in ("COLUMNS", "LINES"):
         if os.environ.get(size) == "0":  # not known, as rich takes it for a terminal without any
             del os.environ[size]
-    raise_again()
     try:
         app()
     except Exception as error:
@@ -33,5 +29,3 @@ def main() -> None:
         # Of ours: not to be taken for a status with a meaning.
         sys.excepthook(*sys.exc_info())
         sys.exit(CRASHED)
-    finally:
-        end_quietly()

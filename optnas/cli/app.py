@@ -12,7 +12,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from optnas.errors import StorageError, UserError
-from optnas.interrupts import INTERRUPTED
+from optnas.interrupts.commands import INTERRUPTED
 from optnas.run.notes import warnings_as_notes
 from optnas.shown import console, one_line
 

@@ -5,6 +5,5 @@ that module only if it is needed.
 """
 
 from optnas.cost.cost import COSTS, Cost
-from optnas.cost.flop_counter import counted
 
-__all__ = ["COSTS", "Cost", "counted"]
+__all__ = ["COSTS", "Cost"]

@@ -10,9 +10,9 @@ import optuna
 from rich.console import Console
 
 from optnas.errors import UserError
+from optnas.interrupts.signals import stop_on_signals
 from optnas.launch.engine import Engine, Followed, Placement, Reach
 from optnas.launch.job import Job
-from optnas.launch.keep import interrupt_on_signals
 from optnas.launch.registry import engine_class
 from optnas.launch.sharing import check_shared, shared_artifacts
 from optnas.run.display import Display
@@ -81,7 +81,7 @@ def _open(study: Study, job: Job) -> tuple[optuna.Study, int]:
 
 def _follow(placed: Followed, opened: optuna.Study, job: Job, engine: str, console: Console) -> None:
     title = f"{job.name} · {masked_url(job.storage)} · {job.workers} workers by {engine}"
-    with interrupt_on_signals():
+    with stop_on_signals(None):
         try:
             with Display(opened, job.trials, title, console) as display:
                 while placed.runs():

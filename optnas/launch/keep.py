@@ -11,17 +11,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from optnas.interrupts.processes import stop_processes
+from optnas.interrupts.signals import stop_on_signals
 from optnas.launch.worker import end_with_parent
 from optnas.shown import note, write
 
-__all__ = ["DETACH", "DONE", "Keeper", "Task", "interrupt_on_signals", "main", "start_detached"]
+__all__ = ["DETACH", "DONE", "Keeper", "Task", "main", "start_detached"]
 
 DONE = 0
 DETACH = "--detach"
@@ -72,12 +72,12 @@ class Keeper:
         self._stopping = False
 
     def run(self) -> int:
-        """Wait until all workers have ended for good; return 0 or the exit status of one that failed.
+        """Run the workers until all have ended for good; return 0 or the exit status of one that failed.
 
         What can be said of a failure has been printed on standard error by then.
         """
         failed = DONE
-        while any(worker.runs() for worker in self._workers):
+        while not self._stopping and any(worker.runs() for worker in self._workers):
             time.sleep(_POLL_SECONDS)
             for worker in self._workers:
                 status = None if self._stopping else worker.watch()
@@ -89,14 +89,12 @@ class Keeper:
     def stop(self) -> None:
         """Ask all workers to hand their trials back and end, and wait until they have."""
         self._stopping = True
-        for worker in self._workers:
-            worker.ask_to_stop()
-        deadline = time.monotonic() + _STOP_SECONDS
-        for worker in self._workers:
-            worker.wait(max(0.1, deadline - time.monotonic()))
+        stop_processes([worker.popen for worker in self._workers if worker.popen], _STOP_SECONDS)
 
 
 class _Worker:
+    popen: subprocess.Popen[bytes] | None = None
+
     def __init__(self, task: Task, index: int, gpu: str | None) -> None:
         self._task = task
         self._name = f"worker {index}"
@@ -105,14 +103,14 @@ class _Worker:
         if gpu is not None:
             self._environment["CUDA_VISIBLE_DEVICES"] = gpu
         self._restarts = 0
-        self._next: float | None = None
-        self._start()
+        # When it is to be started.
+        self._next: float | None = 0.0
 
     def _start(self) -> None:
         output: IO[Any] | None = None if self._log is None else self._log.open("ab")
         self._began, self._next = time.monotonic(), None
         try:
-            self._popen = subprocess.Popen(
+            self.popen = subprocess.Popen(
                 [sys.executable, "-m", "optnas.launch.worker", *self._task.arguments],
                 cwd=self._task.folder,
                 env=self._environment,
@@ -127,15 +125,15 @@ class _Worker:
                 output.close()
 
     def runs(self) -> bool:
-        return self._next is not None or self._popen.poll() is None
+        return self._next is not None or (self.popen is not None and self.popen.poll() is None)
 
     def watch(self) -> int | None:
-        """Restart the worker if it is to be; return its exit status if it just ended for good."""
-        if self._next is not None:
-            if time.monotonic() >= self._next:
+        """Start the worker if it is to be; return its exit status if it just ended for good."""
+        if self.popen is None or self._next is not None:
+            if self._next is not None and time.monotonic() >= self._next:
                 self._start()
             return None
-        status = self._popen.poll()
+        status = self.popen.poll()
         if status is None or status == DONE or self._restarts > _MOST_RESTARTS:
             return None
         self._restarts = 1 if time.monotonic() - self._began > _LONG_LIFE else self._restarts + 1
@@ -149,18 +147,6 @@ class _Worker:
         _say(f"{self._name} ended with {how}, restarted in {pause:.0f} s{where}")
         self._next = time.monotonic() + pause
         return None
-
-    def ask_to_stop(self) -> None:
-        self._next = None
-        if self._popen.poll() is None:
-            self._popen.terminate()
-
-    def wait(self, seconds: float) -> None:
-        try:
-            self._popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
 
 
 def _say(line: str) -> None:
@@ -196,30 +182,6 @@ def start_detached(task: Task) -> int:
     return keeper.pid
 
 
-@contextmanager
-def interrupt_on_signals() -> Iterator[None]:
-    """Make the first SIGTERM, SIGINT or SIGHUP raise ``KeyboardInterrupt``, and ignore further ones.
-
-    Unlike a worker's own, it sets no time: whoever stops several workers waits for all of them.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    stops = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
-
-    def stop(*_: object) -> None:
-        for each in stops:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {each: signal.signal(each, stop) for each in stops}
-    try:
-        yield
-    finally:
-        for each in stops:
-            signal.signal(each, before[each])
-
-
 def main() -> int:
     task = Task(**json.load(sys.stdin))
     if DETACH in sys.argv[1:]:
@@ -227,8 +189,8 @@ def main() -> int:
         return DONE
     if task.ends_with_parent:
         end_with_parent()
-    with interrupt_on_signals():
-        keeper = Keeper(task)
+    keeper = Keeper(task)
+    with stop_on_signals(None):
         try:
             status = keeper.run()
         except KeyboardInterrupt:

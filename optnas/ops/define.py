@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 
-from optnas.cost import Cost, counted
+from optnas.cost import Cost
+from optnas.cost.flop_counter import counted
 from optnas.ops.modules import Function
 from optnas.space import Node, Op, Shape, Site, SpaceError, register
 from optnas.space.memo import remembered

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from optnas.checkpoints.store import check_store
 from optnas.errors import UserError
+from optnas.interrupts.signals import stop_on_signals
 from optnas.reports.front_table import FrontTable
 from optnas.run.baselines import enqueue, params_of, without_known
 from optnas.run.display import Display
@@ -83,7 +84,12 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
     enqueue(opened, wanted)
     limits, callbacks = Limits(until, options.patience), Callbacks(opened, options.callbacks)
     title = f"{study.name} · {masked_url(url)} · {workers} {'worker' if workers == 1 else 'workers'}"
-    with rescuing(opened), study_is_there(opened), Display(opened, options.trials, title, console) as display:
+    with (
+        stop_on_signals(),
+        rescuing(opened),
+        study_is_there(opened),
+        Display(opened, options.trials, title, console) as display,
+    ):
         if workers == 1:
             run_here(
                 study,

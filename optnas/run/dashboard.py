@@ -14,6 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import psutil
 
 from optnas.errors import UserError
+from optnas.interrupts.signals import stop_on_signals
 from optnas.storages.opening import open_storage
 
 __all__ = ["serve"]
@@ -56,7 +57,7 @@ def serve(url: str, host: str, port: int, *, announce: Callable[[str], None]) ->
     with server:
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{server.server_port}/")
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt), stop_on_signals():
             server.serve_forever()
 
 

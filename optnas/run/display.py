@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import optuna
 from optuna.trial import TrialState
@@ -71,15 +71,20 @@ class Display:
         self._live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._live.stop()
+        storage = storage_of(self._study)
         try:
-            self._console.print(self._view())
+            # Who was stopped does not wait.
+            with nullcontext() if kind is None else impatient(storage):
+                self._console.print(self._view())
         except (StorageError, KeyError):
             if self._shown is not None:
                 self._console.print("As it was last seen:")
                 self._console.print(self._shown)
-            raise
+            if kind is None:
+                raise
+            return
         self._console.print(f"Took {duration(time.monotonic() - self._since)}.", style="dim")
         finished = finished_trials(self._study)
         if finished and not any(trial.state == TrialState.COMPLETE for trial in finished):

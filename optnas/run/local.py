@@ -19,10 +19,11 @@ import optuna
 import torch
 
 from optnas.errors import StorageError, UserError
+from optnas.interrupts.processes import stop_processes
+from optnas.interrupts.signals import STOP_SECONDS
 from optnas.run.gpus import gpu_of
 from optnas.run.limits import Limits
 from optnas.run.process import FAILED, LOST
-from optnas.run.signals import STOP_SECONDS, stop_on_signals
 from optnas.run.worker import EveryTrialFailed, work
 from optnas.shown import NOTICE, note
 from optnas.storages.waiting import PATIENCE_SECONDS
@@ -53,7 +54,7 @@ def run_here(
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
-        KeyboardInterrupt: On Ctrl-C or SIGTERM, once the running trial is put back.
+        KeyboardInterrupt: If it is interrupted, once the running trial is put back.
     """
     before = torch.get_num_threads()
     use_threads(threads)
@@ -68,8 +69,7 @@ def run_here(
     clock = threading.Thread(target=ticking, daemon=True)
     clock.start()
     try:
-        with stop_on_signals():
-            work(study, opened, total, should_continue=should_continue)
+        work(study, opened, total, should_continue=should_continue)
     finally:
         done.set()
         clock.join(_TICK_SECONDS * 4)  # it may wait for the storage
@@ -111,7 +111,7 @@ def run_processes(
         EveryTrialFailed: If every trial fails for the same reason, or a worker ends with an error.
         StorageError: If the storage or the study in it is gone, or cannot be used.
         UserError: If workers keep dying without one.
-        KeyboardInterrupt: On Ctrl-C or SIGTERM, once every worker has put its trial back.
+        KeyboardInterrupt: If it is interrupted, once every worker has put its trial back.
     """
     task = {"file": file, "storage": url, "total": total, "threads": threads, "artifacts": artifacts}
     # It was reached just now: a worker waits for it from the beginning.
@@ -121,30 +121,30 @@ def run_processes(
     running: list[_Process] = []
     deaths, finished = 0, 0
     try:
-        with stop_on_signals():
-            running = [_Process({**task, "gpu": gpu_of(i, gpus)}) for i in range(workers)]
-            while running:
-                if tick() is False:
-                    break
-                time.sleep(_TICK_SECONDS)
-                for process in list(running):
-                    status = process.status()
-                    if status is None:
-                        continue
-                    running.remove(process)
-                    if status == LOST:
-                        progress()  # which says better what this process has seen of the storage
-                        raise StorageError(process.message())
-                    if status == FAILED:
-                        raise EveryTrialFailed(process.message())
-                    if status != 0:
-                        before, finished = finished, progress()
-                        deaths = deaths + 1 if finished == before else 1
-                        if deaths > _MOST_DEATHS_PER_WORKER * workers:
-                            raise UserError(f"workers keep dying, the last one with {process.message()}")
-                        running.append(_Process(process.task))
+        # One by one: an interrupt stops those that have been started.
+        running.extend(_Process({**task, "gpu": gpu_of(i, gpus)}) for i in range(workers))
+        while running:
+            if tick() is False:
+                break
+            time.sleep(_TICK_SECONDS)
+            for process in list(running):
+                status = process.status()
+                if status is None:
+                    continue
+                running.remove(process)
+                if status == LOST:
+                    progress()  # which says better what this process has seen of the storage
+                    raise StorageError(process.message())
+                if status == FAILED:
+                    raise EveryTrialFailed(process.message())
+                if status != 0:
+                    before, finished = finished, progress()
+                    deaths = deaths + 1 if finished == before else 1
+                    if deaths > _MOST_DEATHS_PER_WORKER * workers:
+                        raise UserError(f"workers keep dying, the last one with {process.message()}")
+                    running.append(_Process(process.task))
     finally:
-        _stop(running)
+        stop_processes([process.popen for process in running], STOP_SECONDS - 1)
 
 
 class _Process:
@@ -157,7 +157,7 @@ class _Process:
         self.task = task
         self._errors: IO[Any] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._read = 0
-        self._popen = subprocess.Popen(
+        self.popen = subprocess.Popen(
             [sys.executable, "-m", "optnas.run.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -167,10 +167,10 @@ class _Process:
             # Ctrl-C goes to the parent alone, which then asks each worker once to stop.
             start_new_session=True,
         )
-        assert self._popen.stdin is not None
+        assert self.popen.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            json.dump(task, self._popen.stdin)
-            self._popen.stdin.close()
+            json.dump(task, self.popen.stdin)
+            self.popen.stdin.close()
 
     def status(self) -> int | None:
         """Return the exit status, ``None`` while it runs; pass on what it says of a storage it waits for."""
@@ -179,7 +179,7 @@ class _Process:
             if now - self._told.get(line, -_REPEATED_SECONDS) >= _REPEATED_SECONDS:
                 self._told[line] = now
                 note(line)
-        return self._popen.poll()
+        return self.popen.poll()
 
     def _notices(self) -> list[str]:
         if not hasattr(os, "pread"):
@@ -195,27 +195,6 @@ class _Process:
         """Return the last line of its error output; if that is empty, its signal or exit status."""
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        code = self._popen.returncode
+        code = self.popen.returncode
         how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"status {code}"
         return lines[-1] if lines else how
-
-    def ask_to_stop(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._popen.terminate()
-
-    def wait(self, seconds: float) -> None:
-        try:
-            self._popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
-        self._errors.close()
-
-
-def _stop(processes: list[_Process]) -> None:
-    """Ask processes to stop, and kill those that do not in time."""
-    for process in processes:
-        process.ask_to_stop()
-    deadline = time.monotonic() + STOP_SECONDS - 1
-    for process in processes:
-        process.wait(max(0.1, deadline - time.monotonic()))

@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 
-from optnas.run.own_process import set_own
+from optnas.interrupts.signals import stop_on_signals
 
 __all__ = ["main"]
 
@@ -19,7 +19,6 @@ FAILED, LOST, INTERRUPTED = 10, 11, 130
 
 
 def main() -> int:
-    set_own()
     task = json.load(sys.stdin)
     parent = task["parent"]
     if os.getppid() != parent:  # it was killed before this one began
@@ -30,7 +29,6 @@ def main() -> int:
     from optnas.errors import DataWarning, StorageError, UserError
     from optnas.run.files import load_study
     from optnas.run.limits import Limits
-    from optnas.run.signals import stop_on_signals
     from optnas.run.worker import EveryTrialFailed, work
     from optnas.shown import note
     from optnas.storages.opening import NoStorage, open_storage
@@ -42,15 +40,15 @@ def main() -> int:
     if task["gpu"] is not None:
         torch.cuda.set_device(task["gpu"])
     try:
+        study = load_study(task["file"])
+        study.artifacts = study.artifacts if task["artifacts"] is None else task["artifacts"]
+        # The run that started this process has made both: what is missing now was deleted.
+        storage = open_storage(task["storage"], create=False, patience=task["storage_patience"])
+        if study.name not in optuna.get_all_study_names(storage):
+            raise StorageError(f"study {study.name!r} was deleted from the storage while it ran")
+        opened = study.open(storage)
+        limits = Limits(**task["limits"])
         with stop_on_signals():
-            study = load_study(task["file"])
-            study.artifacts = study.artifacts if task["artifacts"] is None else task["artifacts"]
-            # The run that started this process has made both: what is missing now was deleted.
-            storage = open_storage(task["storage"], create=False, patience=task["storage_patience"])
-            if study.name not in optuna.get_all_study_names(storage):
-                raise StorageError(f"study {study.name!r} was deleted from the storage while it ran")
-            opened = study.open(storage)
-            limits = Limits(**task["limits"])
 
             def goes_on() -> bool:
                 # A worker whose parent process is gone starts no more trials.

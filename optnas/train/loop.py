@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from optnas.checkpoints.state import State
 from optnas.data import Part, Splits
 from optnas.errors import UserError
-from optnas.train import stopping
+from optnas.interrupts import stopping
 from optnas.train.average import Average
 from optnas.train.batches import Shuffled, batch_sizes, in_order
 from optnas.train.convolutions import faster_convolutions
@@ -78,7 +78,7 @@ def fit(
         report: Called at the training's rungs.
         state: The state to resume from, as ``keep`` got it in a training with the same arguments.
         keep: Called with the state that a training can resume from, at the rungs (before ``report``), after
-            the last epoch, and where :mod:`optnas.train.stopping` stops it; may raise to stop the training.
+            the last epoch, and where :mod:`~optnas.interrupts.stopping` stops it; may raise to stop.
         pieces: The number of micro-batches that a batch is split into, in training and in evaluation, to
             save memory; a task with a training step of its own always trains on whole batches.
         eager: Called with the reason, in words, if the steps of a training on CUDA should be a CUDA graph
@@ -89,7 +89,7 @@ def fit(
         Hopeless: If nothing is learned until rung number ``training.hopeless_after``, or a later one; only
             with ``report``.
         WrongState: If ``state`` is of another network or training.
-        KeyboardInterrupt: If it was stopped by :func:`optnas.train.stopping.stop_soon`.
+        KeyboardInterrupt: If it was stopped by :func:`optnas.interrupts.stopping.stop_soon`.
         UserError: If there is only one sample, or the data cannot be augmented as ``training`` says.
     """
     parts = task.data.on(device)

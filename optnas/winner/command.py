@@ -18,11 +18,11 @@ from rich.text import Text
 
 from optnas.candidate import Candidate
 from optnas.errors import UserError, nearest
+from optnas.interrupts.signals import stop_on_signals
 from optnas.objectives import Objective, minimize
 from optnas.reports.numbers import short
 from optnas.run.files import load_study
 from optnas.run.lookup import find_study, find_trial
-from optnas.run.signals import stop_on_signals
 from optnas.space import parse
 from optnas.space.holes import is_open
 from optnas.space.own_ops import changed_ops

@@ -15,9 +15,9 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas import Study, Training, choose, data, maximize, minimize, ops, pruners, tasks
 from optnas.checkpoints.state import pack, unpack
 from optnas.checkpoints.store import Checkpoints
+from optnas.interrupts import stopping
 from optnas.measure.rounds import Round
 from optnas.tasks import Task
-from optnas.train import stopping
 from optnas.train.batches import batch_sizes
 from optnas.trials.rungs import rungs_of
 from tests.faults import Bucket, Killed, full_disk

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from optnas import choose, ops, parse, real
-from optnas.cost import counted
+from optnas.cost.flop_counter import counted
 from optnas.space import BuildError, SpaceError
 
 EXTREMES = [0.0, -0.0, 1e-30, -1e-30, 1e-4, 0.5, -0.5, 1.0, -1.0, 3.0, -3.0, 6.0, 88.0, -89.0, 1e4, -1e4]

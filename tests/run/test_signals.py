@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
 
+from optnas.interrupts.signals import STOP_SECONDS, stop_on_signals
 from optnas.run.process import INTERRUPTED
-from optnas.run.signals import STOP_SECONDS
 from tests.files import finish, quick_study, start
 from tests.run.test_budget import states, wait_for_trials
 
@@ -35,6 +36,31 @@ def test_further_signals_do_not_interrupt_the_handing_back(
     assert run.returncode == 130, output
     assert "Traceback" not in output
     assert states(tmp_path).get("RUNNING", 0) == 0
+
+
+def test_an_interrupt_that_python_drops_is_raised_again() -> None:
+    class Watched:
+        pass
+
+    def interrupt_in_a_callback() -> None:
+        watched = Watched()
+        reference = weakref.ref(watched, lambda _: signal.raise_signal(signal.SIGINT))
+        del watched
+        assert reference() is None
+        time.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt), stop_on_signals():
+        interrupt_in_a_callback()
+
+
+@pytest.mark.parametrize("ignored", [signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_was_ignored_stays_so(ignored: signal.Signals) -> None:
+    before = signal.signal(ignored, signal.SIG_IGN)
+    try:
+        with stop_on_signals():
+            signal.raise_signal(ignored)
+    finally:
+        signal.signal(ignored, before)
 
 
 def test_who_does_not_stop_is_ended_and_its_trial_taken_over(tmp_path: Path) -> None:

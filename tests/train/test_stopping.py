@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from optnas import Training, data, parse, tasks
 from optnas.checkpoints.state import read_tensors, write_tensors
-from optnas.train import State, batches, fit, stopping
+from optnas.interrupts import stopping
+from optnas.train import State, batches, fit
 from optnas.train.nothing_learned import Hopeless
 
 CPU = torch.device("cpu")

@@ -1,0 +1,47 @@
+"""Whether this process is a command's own, and Ctrl-C while it holds nothing that is to be put back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+__all__ = ["INTERRUPTED", "end_quietly", "is_command"]
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as of shells."""
+
+_COMMANDS = ("optnas.cli", "optnas.run.process", "optnas.launch.keep", "optnas.launch.worker")
+
+
+def _starts_a_command() -> bool:
+    if sys.argv[:1] == ["-m"]:  # while Python imports the package around the module that it is to run
+        return any(option == "-m" and module in _COMMANDS for option, module in pairwise(sys.orig_argv))
+    return bool(sys.argv) and Path(sys.argv[0]).stem == "optnas"
+
+
+# Known only while this is imported; a program that imports optnas keeps its own way of ending.
+_IS_COMMAND = _starts_a_command()
+
+
+def is_command() -> bool:
+    """Return whether this process is a command or a worker, not a program of the user's."""
+    return _IS_COMMAND
+
+
+def end_quietly() -> None:
+    """End the process at Ctrl-C from now on, at once, if it is a command and nothing handles Ctrl-C.
+
+    An exception would not always do so: Python drops one that is raised in a finaliser, or where an import
+    lets go of its lock, and importing takes seconds. Who holds something that is to be put back uses
+    :func:`~optnas.interrupts.signals.stop_on_signals` meanwhile.
+    """
+    if is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+
+
+def _end(*_: Any) -> None:
+    os._exit(INTERRUPTED)
