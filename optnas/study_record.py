@@ -19,7 +19,7 @@ from optnas.declaration import Declaration
 from optnas.errors import UserError
 from optnas.space import SpaceError, parse
 from optnas.space.values import text_of
-from optnas.trials.record import ARCHITECTURE, FORMULAS, SPACE, TRAINING
+from optnas.trials.record import ARCHITECTURE, FORMULAS, SPACE, TRAINING, metric_names
 
 __all__ = ["check_takes", "check_unchanged", "refused_by_optuna_explained"]
 
@@ -37,7 +37,7 @@ def check_unchanged(declared: Declaration, study: optuna.Study) -> None:
         UserError: If one of them has changed; it says what was, and what is now.
     """
     _check_objectives(declared, study)
-    if study.metric_names is None:
+    if metric_names(study) is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names([objective.name for objective in declared.objectives])
@@ -78,7 +78,7 @@ def check_takes(declared: Declaration, study: optuna.Study) -> None:
             f"the Optuna study's directions are {directions}, but study {declared.name!r} has the objectives"
             f" {', '.join(wanted)}: {fix}"
         )
-    names, ours = study.metric_names, [objective.name for objective in declared.objectives]
+    names, ours = metric_names(study), [objective.name for objective in declared.objectives]
     if names is not None and names != ours and sorted(names) == sorted(ours):
         raise UserError(f"the Optuna study's metric names are {names}, but the values are those of {ours}")
 
@@ -86,7 +86,7 @@ def check_takes(declared: Declaration, study: optuna.Study) -> None:
 def _check_objectives(declared: Declaration, study: optuna.Study) -> None:
     """Raise ``UserError`` if a study in a storage has other directions, or other names of objectives."""
     directions = [direction.name.lower() for direction in study.directions]
-    known, wanted = study.metric_names, [objective.name for objective in declared.objectives]
+    known, wanted = metric_names(study), [objective.name for objective in declared.objectives]
     if directions == declared.directions and known in (None, wanted):
         return
     before = _told(known or ["?"] * len(directions), directions)

@@ -1,7 +1,7 @@
 """What optnas says of malformed databases, journals, URLs, records, names, trials and checkpoints.
 
 Each case damages a copy of a small study's files, or makes up an argument, by a seeded generator, and runs
-a command on it in this process. It must end within seconds with status 0, 1 or 2, say what is wrong in one
+a command on it in this process. It must end within seconds with status 0, 1, 2 or 3, say what is wrong in one
 line, and print no traceback, no escape sequence and no password. What does not is counted and shown, and the
 case is repeated by ``--only NUMBER`` with the same seed; ``--keep FOLDER`` leaves its files there.
 
@@ -70,9 +70,9 @@ def main() -> None:
     arguments = parser.parse_args()
     cases = range(arguments.cases) if arguments.only is None else [arguments.only]
     statuses, findings = fuzz(cases, arguments.seed, arguments.kinds, keep=arguments.keep)
-    table = Table("kind", "cases", "status 0", "1", "2", "findings", box=None, pad_edge=False)
+    table = Table("kind", "cases", "status 0", "1", "2", "3", "findings", box=None, pad_edge=False)
     for kind in arguments.kinds:
-        counts = [statuses[kind, status] for status in (0, 1, 2)]
+        counts = [statuses[kind, status] for status in (0, 1, 2, 3)]
         wrong = sum(finding.kind == kind for finding in findings)
         total = sum(count for (of, _), count in statuses.items() if of == kind)
         table.add_row(kind, *map(str, (total, *counts, wrong)))
@@ -168,7 +168,7 @@ def _ended(command: list[str]) -> tuple[int, str, str]:
 def _fault(command: list[str], status: int, output: str) -> str:
     """Return what is wrong with what a command printed; nothing if it is as it must be."""
     lines = [line for line in output.splitlines() if line.startswith("error:")]
-    if status not in (0, 1, 2):
+    if status not in (0, 1, 2, 3):
         return f"ended with status {status}"
     if found := _STEERING.search(output):
         return f"printed {found[0]!a}"
@@ -176,10 +176,10 @@ def _fault(command: list[str], status: int, output: str) -> str:
         return "printed a password"
     if "Traceback (most recent call last)" in output and "show" not in command:
         return "printed a traceback"
-    if status == 2 and len(lines) != 1 and "Usage:" not in output:
+    if status in (2, 3) and len(lines) != 1 and "Usage:" not in output:
         return f"printed {len(lines)} lines of errors"
     if (
-        status == 2
+        status in (2, 3)
         and any(line and not line.startswith((*_TOLD, "error:")) for line in output.splitlines())
         and "Usage:" not in output
         and command[0] not in ("run", "train", "data")

@@ -17,7 +17,7 @@ from rich.text import Text
 from optnas.cost import COSTS as EXACT
 from optnas.reports.numbers import rounded, short
 from optnas.shown import plain
-from optnas.trials.record import ARCHITECTURE, COSTS
+from optnas.trials.record import ARCHITECTURE, COSTS, metric_names
 
 __all__ = ["FrontTable", "architecture_of", "objective_names"]
 
@@ -31,11 +31,7 @@ _BINS = 4
 
 def objective_names(study: optuna.Study) -> list[str]:
     """Return the names of the study's objectives."""
-    names, count = study.metric_names, len(study.directions)
-    # Another program may have written any others.
-    if isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names):
-        return names
-    return [f"value {i}" for i in range(count)]
+    return metric_names(study) or [f"value {i}" for i in range(len(study.directions))]
 
 
 def architecture_of(trial: FrozenTrial) -> str:

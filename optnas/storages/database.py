@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 
 from optnas.errors import StorageError
@@ -18,13 +17,14 @@ from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard
 from optnas.trials.optuna_batches import write_to_database
 from optnas.trials.optuna_internals import CachedStorage, backend_of, create_once, storage_of
+from optnas.trials.optuna_reading import CheckedDatabase
 from optnas.trials.writes import Writes
 
 __all__ = ["CachedDatabase", "Database", "rescuing"]
 
 
 @guarded
-class Database(Guarded, RDBStorage):
+class Database(Guarded, CheckedDatabase):
     """Optuna's ``RDBStorage``, each operation of which goes through a :class:`Guard`.
 
     Args:
@@ -40,7 +40,8 @@ class Database(Guarded, RDBStorage):
         # Removed when the storage is.
         self.copies: tempfile.TemporaryDirectory[str] | None = None
         self._files: dict[Path, tuple[int, int]] = {}
-        RDBStorage.__init__(self, url, **options)
+        # Optuna fills in braces.
+        CheckedDatabase.__init__(self, url.replace("{", "{{").replace("}", "}}"), **options)
         if path is not None:
             self._remember(path)
 

@@ -12,8 +12,11 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.errors import StorageError
+from optnas.storages.passing import is_of_storage
 from optnas.storages.waiting import Guard
 from optnas.trials.optuna_internals import OPERATIONS, TRIAL_WRITES, id_of
+from optnas.trials.optuna_reading import unreadable
 from optnas.trials.writes import Writes
 
 __all__ = ["Guarded", "guarded"]
@@ -70,10 +73,27 @@ def guarded(storage: _Storage) -> _Storage:
     for name in OPERATIONS:
         method = getattr(storage, name, None)
         if method is not None:
+            if name.startswith(("get_", "_get_")) and "best" not in name:
+                method = _reading(method)
             if name == "get_all_trials":
                 method = _read_once(method)
             setattr(storage, name, _guarded(name, method))
     return storage
+
+
+def _reading(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Raise what goes wrong in a method that reads as damage, except that there is no such study or trial."""
+
+    @functools.wraps(method)
+    def read(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            if isinstance(error, KeyError | StorageError) or is_of_storage(error):
+                raise
+            raise unreadable("a record", error) from error
+
+    return read
 
 
 def _read_once(method: Callable[..., list[FrozenTrial]]) -> Callable[..., list[FrozenTrial]]:

@@ -43,6 +43,11 @@ class GuardedJournal(Together, Guarded):
         self._together = threading.local()
         guard(JournalStorage.__init__, self, backend)
 
+    def place_of(self, number: int) -> str:
+        """See :class:`Together`."""
+        backend = self.backend
+        return backend.place_of(number) if isinstance(backend, Journal) else super().place_of(number)
+
 
 class Journal(BaseJournalBackend):
     """Records of Optuna's ``JournalStorage``, one JSON object a line, as ``JournalFileBackend`` writes them.
@@ -87,6 +92,10 @@ class Journal(BaseJournalBackend):
                 continue
             self._places.append((place, number))
             yield record
+
+    def place_of(self, number: int) -> str:
+        """Return in which line of the file a record is that was read."""
+        return f"line {self._places[number][1]}"
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append records, as a whole or not at all.

@@ -83,7 +83,9 @@ def open_storage(
     first = Guard(masked_url(url), patience=patience, contact=contact)
     try:
         storage = _opened(url, parsed, first, create=create, reading=reading)
-    except (SQLAlchemyError, StorageInternalError, StorageError, ImportError, OSError, RuntimeError) as error:
+    except Exception as error:  # drivers raise anything at a URL that they do not know
+        if isinstance(error, UserError) and not isinstance(error, StorageError):
+            raise
         cause = error.__cause__ if isinstance(error, StorageError) else error
         reason = reason_of(cause or error) or str(cause or error)
         raise StorageError(f"storage {masked_url(url)} cannot be reached: {hidden(reason, url)}") from None

@@ -11,6 +11,8 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from optnas.trials.optuna_reading import Damaged
+
 __all__ = ["UNREACHABLE", "is_of_storage", "passing", "reason_of"]
 
 UNREACHABLE = "not reachable"
@@ -106,6 +108,9 @@ _REDIS = {
 }
 _REDIS_REFUSALS = ("AuthenticationError", "AuthorizationError", "NoPermissionError")
 _REDIS_REPLIES = {"MISCONF": _FULL, "NOREPLICAS": _STARTING, "BUSY ": _BUSY, "UNBLOCKED": _READ_ONLY}
+_OTHER_TABLES = re.compile(
+    r"no such (table|column)|(relation|table|column) .* does(n't| not) exist|unknown column", re.IGNORECASE
+)
 _GRPC = {
     "UNAVAILABLE": UNREACHABLE,
     "CANCELLED": _LOST,
@@ -118,7 +123,7 @@ _GRPC = {
 def is_of_storage(error: BaseException) -> bool:
     """Return whether an error is one of the storage, not of what it was asked for."""
     return (
-        isinstance(error, SQLAlchemyError | StorageInternalError | OSError)
+        isinstance(error, SQLAlchemyError | StorageInternalError | OSError | Damaged)
         or _is(error, "redis", "RedisError")
         or _is(error, "grpc", "RpcError")
     )
@@ -156,7 +161,12 @@ def reason_of(error: BaseException) -> str | None:
         details = getattr(cause, "details", str)
         return f"{_grpc_code(cause)}: {details()}".split("\n")[0]
     reason = cause.orig if isinstance(cause, DBAPIError) else cause
-    return str(reason).strip().split("\n")[0]
+    line = str(reason).strip().split("\n")[0] or type(reason).__name__
+    if getattr(reason, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return f"{line}: put back a copy of the file, or save what is left by sqlite3 FILE .recover"
+    if _OTHER_TABLES.search(line):
+        return f"{line}: its tables are not Optuna's; put back a copy, or begin in another one (--storage)"
+    return line
 
 
 def _of_database(error: DBAPIError) -> str | None:

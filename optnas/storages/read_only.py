@@ -40,9 +40,13 @@ def read_only(url: str, name: str, path: Path, busy_seconds: float) -> Database:
             connection.execute("PRAGMA schema_version")
         finally:
             connection.close()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            pass  # whoever reads it waits
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF in (
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_CORRUPT,
+            sqlite3.SQLITE_NOTADB,
+        ):
+            pass  # whoever reads it waits, or says so
         elif log.exists() and log.stat().st_size:
             copies = tempfile.TemporaryDirectory(prefix="optnas-")
             file = Path(copies.name) / path.name

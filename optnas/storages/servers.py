@@ -76,11 +76,10 @@ def on_server(url: URL, name: str, *, reading: bool) -> Database:
     options = {"engine_kwargs": _engine(url), "skip_table_creation": reading}
     # Whoever waits for a server that is away tells it; the pool would log a traceback for each connection.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
-    # Optuna fills in braces.
-    filled = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    text = url.render_as_string(hide_password=False)
     for pause in (0.5, 1.0, 2.0):
         try:
-            storage = Database(filled, name, None, **options)
+            storage = Database(text, name, None, **options)
             break
         except (DBAPIError, StorageInternalError) as error:
             # Optuna notes the version of the tables also where it only reads them.
@@ -88,7 +87,7 @@ def on_server(url: URL, name: str, *, reading: bool) -> Database:
                 raise
             time.sleep(pause * random.uniform(0.5, 1.0))
     else:
-        storage = Database(filled, name, None, **options)
+        storage = Database(text, name, None, **options)
     tune = {"postgresql": _tune_postgresql, "mysql": _tune_mysql, "mariadb": _tune_mysql}
     event.listen(storage.engine, "connect", tune[storage.engine.dialect.name])
     storage.engine.dispose()  # closes connections made before the listener

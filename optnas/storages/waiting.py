@@ -15,6 +15,7 @@ from optnas.errors import StorageError
 from optnas.shown import duration, notice
 from optnas.storages.passing import UNREACHABLE, is_of_storage, passing, reason_of
 from optnas.trials.optuna_internals import backend_of
+from optnas.trials.optuna_reading import Damaged
 
 __all__ = [
     "PATIENCE_SECONDS",
@@ -218,6 +219,11 @@ class Guard:
 
     def _refused(self, error: Exception) -> Exception:
         """Return the error to raise in place of one that will not pass."""
+        if isinstance(error, Damaged):
+            return StorageError(
+                f"the storage {self.name} is damaged: {error}: put back a copy of it, or begin in another"
+                " (--storage)"
+            )
         reason = reason_of(error)
         if reason is None:
             return error

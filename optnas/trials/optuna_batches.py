@@ -15,6 +15,7 @@ from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import TrialState
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from optnas.trials.optuna_reading import Damaged, apply_checked
 from optnas.trials.writes import Writes
 
 __all__ = ["Together", "rows_of", "write_to_database"]
@@ -83,9 +84,13 @@ def _upsert(dialect: str, model: Any, columns: tuple[str, ...]) -> Any:
 
 
 class Together(JournalStorage):
-    """Optuna's ``JournalStorage`` that can append the records of several operations at once."""
+    """Optuna's ``JournalStorage`` that can append the records of several operations at once.
+
+    It raises :class:`Damaged` at a record that is none that Optuna writes.
+    """
 
     _together: threading.local
+    _damage: str | None = None
 
     def write_together(self, trial_id: int, writes: Writes) -> None:
         """Write to a trial by records that are appended as a whole."""
@@ -108,5 +113,19 @@ class Together(JournalStorage):
             records.append({"op_code": op_code, "worker_id": worker, **extra_fields})
 
     def _sync_with_backend(self) -> None:
-        if not hasattr(self._together, "records"):
-            super()._sync_with_backend()
+        if hasattr(self._together, "records"):
+            return
+        if self._damage is not None:
+            raise Damaged(self._damage)
+        replay = self._replay_result
+        for record in self._backend.read_logs(replay.log_number_read):
+            number = replay.log_number_read
+            try:
+                apply_checked(replay, record)
+            except Damaged as error:
+                self._damage = f"{self.place_of(number)}: {error}"
+                raise Damaged(self._damage) from error
+
+    def place_of(self, number: int) -> str:
+        """Return where a record is, in words."""
+        return f"record {number}"

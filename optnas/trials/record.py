@@ -67,6 +67,7 @@ __all__ = [
     "SystemAttribute",
     "constraints_of",
     "is_feasible",
+    "metric_names",
     "suggest_seconds",
     "training_seconds",
 ]
@@ -242,6 +243,15 @@ BUILDABLE, FINITE, MEMORY = "buildable", "finite", "memory"
 They are broken by an architecture that cannot be built, a training that diverged, and one that ran out
 of memory.
 """
+
+
+def metric_names(study: optuna.Study) -> list[str] | None:
+    """Return the names of a study's objectives; ``None`` if it has none, or damaged ones, which is told."""
+    found = study.metric_names
+    if found is None or listed(text, len(study.directions))(found):
+        return found
+    damaged(f"study {study.study_name}", "study:metric_names")
+    return None
 
 
 def constraints_of(trial: FrozenTrial) -> dict[str, float]:

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, Trial
 
 from optnas.trials.accepted import damaged, listed, number
 from optnas.trials.optuna_internals import latest
+from optnas.trials.record import metric_names
 
 __all__ = ["PREFIX", "report", "rungs_of", "should_prune"]
 
@@ -41,7 +42,7 @@ def report(trial: Trial, step: int, values: Mapping[str, float] | Sequence[float
         raise TypeError(f"report: the step is a whole number such as an epoch, not {step!r}")
     step = int(step)
     if isinstance(values, Mapping):
-        names = study.metric_names
+        names = metric_names(study)
         if names is not None:
             if set(names) != set(values):
                 raise ValueError(f"report: the study's objectives are {names}, not {list(values)}")

@@ -1,0 +1,138 @@
+"""Checks of what Optuna's storages read, by their private attributes: databases are not trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.storages.journal._storage import JournalOperation, JournalStorageReplayResult
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from optnas.trials.accepted import finite, number, scalar, text, whole
+
+__all__ = ["CheckedDatabase", "Damaged", "apply_checked", "unreadable"]
+
+_MOST_CHARACTERS = 200
+
+
+class Damaged(ValueError):
+    """Error: what a storage holds is not what Optuna writes. The message says where."""
+
+
+def unreadable(what: str, error: Exception) -> Damaged:
+    """Return an error that was raised while something was read as one that says so."""
+    reason = str(error)[:_MOST_CHARACTERS] or type(error).__name__
+    return Damaged(f"{what[:_MOST_CHARACTERS]} cannot be read ({reason})")
+
+
+class CheckedDatabase(RDBStorage):
+    """Optuna's ``RDBStorage`` that raises :class:`Damaged` if a trial in it is none that Optuna writes."""
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        try:
+            return super().create_new_study(directions, study_name)
+        except DuplicatedStudyError:  # which Optuna takes any broken constraint of the table for
+            if study_name in [study.study_name for study in self.get_all_studies()]:
+                raise
+            raise Damaged("no study can be added to its tables") from None
+
+    def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
+        try:
+            record = super()._build_frozen_trial_from_trial_model(trial)
+            _check(record, self._count(trial))
+        except Exception as error:
+            if isinstance(error, SQLAlchemyError):
+                raise
+            raise unreadable(f"trial {trial.number}", error) from error
+        return record
+
+    def _count(self, trial: models.TrialModel) -> int:
+        """Return how many objectives a trial's study has, which never changes."""
+        counts: dict[Any, int] = self.__dict__.setdefault("_counts", {})
+        if trial.study_id not in counts:
+            counts[trial.study_id] = len(trial.study.directions)
+        return counts[trial.study_id]
+
+
+def apply_checked(replay: JournalStorageReplayResult, record: dict[str, Any]) -> None:
+    """Apply a record of a journal as Optuna does, and check what it says.
+
+    Raises:
+        Damaged: If it is none that Optuna writes.
+        Exception: Whatever Optuna raises if this thread wrote the record, and asked for what cannot be.
+    """
+    try:
+        replay.apply_logs([record])
+        _check_applied(replay, record)
+    except Exception as error:
+        if record.get("worker_id") == replay.worker_id:
+            raise
+        raise unreadable("it", error) from error
+
+
+def _check_applied(replay: JournalStorageReplayResult, record: dict[str, Any]) -> None:
+    """Raise ``ValueError`` if what a record has brought is nothing that Optuna writes."""
+    operation, trial_id = record["op_code"], record.get("trial_id")
+    if operation == JournalOperation.CREATE_STUDY:
+        _expect(text(record["study_name"]) and record["directions"], "its name or directions are missing")
+    if operation == JournalOperation.CREATE_TRIAL:
+        trial_id = len(replay._trials) - 1
+    trial = replay._trials.get(trial_id)  # type: ignore[arg-type]
+    study = None if trial is None else replay._studies.get(replay._trial_id_to_study_id[trial_id])  # type: ignore[index]
+    if trial is None or study is None:
+        return
+    if operation == JournalOperation.SET_TRIAL_PARAM:
+        name = record["param_name"]
+        if name in trial.params:
+            _check_parameter(name, trial.params[name], trial.distributions[name])
+    elif operation == JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE:
+        _check_report(record["step"], record["intermediate_value"])
+    elif operation in (JournalOperation.CREATE_TRIAL, JournalOperation.SET_TRIAL_STATE_VALUES):
+        _check(trial, len(study.directions))
+
+
+def _check(trial: FrozenTrial, objectives: int) -> None:
+    """Raise ``ValueError`` if a record is none that Optuna writes, whatever its attributes hold."""
+    _expect(whole(trial.number), f"its number is {trial.number!r}")
+    for time in (trial.datetime_start, trial.datetime_complete):
+        _expect(time is None or (isinstance(time, datetime) and time.tzinfo is None), f"a time is {time!r}")
+    values = trial.values
+    _expect(values is None or all(map(number, values)), f"its values are {values!r}")
+    if trial.state == TrialState.COMPLETE:
+        _expect(
+            values is not None and len(values) == objectives and not any(map(math.isnan, values)),
+            f"its values are {values!r}, for {objectives} objectives",
+        )
+    for step, value in trial.intermediate_values.items():
+        _check_report(step, value)
+    for name, value in trial.params.items():
+        _check_parameter(name, value, trial.distributions[name])
+    for name in (*trial.user_attrs.keys(), *trial.system_attrs.keys()):
+        _expect(text(name), f"an attribute's name is {name!r}")
+
+
+def _check_report(step: object, value: object) -> None:
+    _expect(whole(step) and number(value), f"the value at its step {step!r} is {value!r}")
+
+
+def _check_parameter(name: object, value: object, distribution: BaseDistribution) -> None:
+    if isinstance(distribution, CategoricalDistribution):
+        _expect(all(map(scalar, distribution.choices)), f"the choices of its parameter {name!r} are none")
+    else:
+        bounds = distribution.__dict__
+        _expect(finite(bounds["low"]) and finite(bounds["high"]), f"the range of {name!r} is none")
+        _expect(finite(value), f"its parameter {name!r} is {value!r}")
+    _expect(text(name), f"a parameter's name is {name!r}")
+
+
+def _expect(condition: object, otherwise: str) -> None:
+    if not condition:
+        raise ValueError(otherwise)
