@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
+import optuna
 import typer
 from rich.text import Text
 from typer.core import TyperGroup
@@ -40,6 +41,8 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         from optnas.space.errors import SpaceError
 
+        # Of a database that is busy it would show the statement.
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
             with warnings_as_notes():
                 return super().invoke(ctx)

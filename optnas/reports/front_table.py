@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
@@ -99,11 +100,17 @@ class FrontTable:
         notes: Whether to say below what is equal in all trials and how many columns found no room.
     """
 
-    study: optuna.Study
+    study: dataclasses.InitVar[optuna.Study]
     trials: list[FrozenTrial]
     most_rows: int | None = None
     notes: bool = True
     equal: Mapping[int, Sequence[int]] = dataclasses.field(default_factory=dict)
+    _objectives: list[tuple[str, StudyDirection]] = dataclasses.field(init=False)
+
+    def __post_init__(self, study: optuna.Study) -> None:
+        # Read now: a live view is drawn again while the storage is away.
+        objectives = list(zip(objective_names(study), study.directions, strict=True))
+        object.__setattr__(self, "_objectives", objectives)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         shown = self.trials if self.most_rows is None else self.trials[: max(1, self.most_rows)]
@@ -129,10 +136,8 @@ class FrontTable:
 
     def _values(self, trials: list[FrozenTrial]) -> list[_Column]:
         columns = [_Column("trial", [trial.number for trial in trials], "param")]
-        for i, (name, direction) in enumerate(
-            zip(objective_names(self.study), self.study.directions, strict=True)
-        ):
-            arrow = "↓" if direction == optuna.study.StudyDirection.MINIMIZE else "↑"
+        for i, (name, direction) in enumerate(self._objectives):
+            arrow = "↓" if direction == StudyDirection.MINIMIZE else "↑"
             columns.append(_Column(f"{name} {arrow}", [trial.values[i] for trial in trials]))
         counts = [len(self.equal.get(trial.number, ())) for trial in trials]
         if any(counts):
@@ -145,7 +150,7 @@ class FrontTable:
     def _costs(self) -> list[str]:
         """Names of the costs to show: the most telling exact ones, and all that were measured."""
         names = dict.fromkeys(name for trial in self.trials for name in COSTS.get(trial, {}))
-        known = set(objective_names(self.study)) | (set(EXACT) - set(_TELLING))
+        known = {name for name, _ in self._objectives} | (set(EXACT) - set(_TELLING))
         return [name for name in names if name not in known]
 
     def _columns(self, trials: list[FrozenTrial]) -> tuple[list[_Column], list[_Column]]:

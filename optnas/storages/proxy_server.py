@@ -94,7 +94,7 @@ class _Locks:
     def hold(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """Hold the lock of the study that the first request names, until the call ends.
 
-        It ends when the client says so, or does not answer for a minute. Every further request is answered
+        It ends when the client says so, or does not answer for 20 seconds. Every further request is answered
         by whether the lock is still held.
         """
         study = next(requests).decode()

@@ -95,7 +95,7 @@ def test_a_holder_who_does_not_move_loses_it_where_a_server_keeps_it(
             said += capsys.readouterr().err
         assert f"process {holder.pid}, which is stopped: kill -CONT {holder.pid}" in said
         holder.kill()
-    assert got.wait(180)  # servers take half a minute, a proxy a whole one
+    assert got.wait(55)  # servers take half a minute
     thread.join()
 
 
