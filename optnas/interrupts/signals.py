@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from optnas.interrupts import stopping
@@ -34,7 +35,7 @@ def stop_on_signals(seconds: float | None = STOP_SECONDS) -> Iterator[None]:
     interrupt what it began. ``nohup`` stays in force.
 
     A command's own process, once asked by SIGTERM or SIGHUP, is not interrupted in what it has still to say,
-    and ends at once if it has not ended after ``seconds``, as within a long step.
+    and ends at once if it has not ended after ``seconds``, as within a long step or call.
 
     Args:
         seconds: How long; ``None`` for who waits for others that stop, however long they take.
@@ -51,11 +52,7 @@ def stop_on_signals(seconds: float | None = STOP_SECONDS) -> Iterator[None]:
 
     def stop(number: int, _frame: Any) -> None:
         nonlocal stopped, by, ends
-        if number != signal.SIGINT and is_command() and seconds is not None and not ends:
-            ends = True
-            watchdog = threading.Timer(seconds, os._exit, (128 + number,))
-            watchdog.daemon = True
-            watchdog.start()
+        ends = ends or (number != signal.SIGINT and is_command() and seconds is not None)
         if time.monotonic() - stopped < _ONE_STOP_SECONDS:
             return
         stopped, by = time.monotonic(), signal.Signals(number)
@@ -70,8 +67,9 @@ def stop_on_signals(seconds: float | None = STOP_SECONDS) -> Iterator[None]:
 
     for each in handled:
         signal.signal(each, stop)
+    in_time = None if seconds is None or not is_command() else _ended_in_time(seconds, handled)
     try:
-        with _if_dropped(again):
+        with _if_dropped(again), in_time or nullcontext():
             yield
     finally:
         for each in handled:
@@ -98,3 +96,29 @@ def _if_dropped(again: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = before
+
+
+@contextmanager
+def _ended_in_time(seconds: float, handled: Collection[signal.Signals]) -> Iterator[None]:
+    """End the process ``seconds`` after SIGTERM or SIGHUP, also where its main thread is in a long call.
+
+    Until a call into compiled code returns, Python runs no handler of a signal; but it writes the signal's
+    number into a socket, which another thread reads.
+    """
+    reads, written = socket.socketpair()
+    written.setblocking(False)
+
+    def watch() -> None:
+        while received := reads.recv(1):
+            if received[0] in handled and received[0] != signal.SIGINT:
+                time.sleep(seconds)
+                os._exit(128 + received[0])
+        reads.close()
+
+    before = signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        written.close()

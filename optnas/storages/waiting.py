@@ -110,7 +110,7 @@ class Guard:
 
     def _away(self, why: str) -> str:
         since = now() if self._away_since is None else self._away_since
-        return f"the storage {self.name} is {why} since {duration(now() - since)}"
+        return f"the storage {self.name} is {why}, for {duration(now() - since)} now"
 
     def __call__(
         self,

@@ -63,20 +63,27 @@ def test_a_signal_that_was_ignored_stays_so(ignored: signal.Signals) -> None:
         signal.signal(ignored, before)
 
 
-def test_who_does_not_stop_is_ended_and_its_trial_taken_over(tmp_path: Path) -> None:
-    file = quick_study(tmp_path, seconds=0.0)
-    deaf = """
-    from pathlib import Path
-    if not Path("deaf").exists():
-        Path("deaf").touch()
+DEAF = """
         for _ in range(2):
             try:
                 time.sleep(1000)
             except BaseException:
-                pass
+                pass"""
+IN_A_LONG_CALL = """
+        import hashlib
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)"""
+
+
+@pytest.mark.parametrize(("workers", "what"), [(2, DEAF), (1, IN_A_LONG_CALL)])
+def test_who_does_not_stop_is_ended_and_its_trial_taken_over(workers: int, what: str, tmp_path: Path) -> None:
+    file = quick_study(tmp_path, seconds=0.0)
+    once = f"""
+    from pathlib import Path
+    if not Path("deaf").exists():
+        Path("deaf").touch(){what}
     time.sleep(0.1)"""
-    file.write_text(file.read_text().replace("    time.sleep(0.0)", deaf))
-    run = start("run", file, "--trials", 5, "--workers", 2, folder=tmp_path)
+    file.write_text(file.read_text().replace("    time.sleep(0.0)", once))
+    run = start("run", file, "--trials", 5, "--workers", workers, folder=tmp_path)
     while not (tmp_path / "deaf").exists():
         assert run.poll() is None
         time.sleep(0.05)
