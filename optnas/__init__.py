@@ -24,8 +24,11 @@ Where to look next:
 """
 
 from optnas.interrupts.commands import end_quietly as _end_quietly
+from optnas.interrupts.commands import end_soon as _end_soon
 
-_end_quietly()  # before the seconds that all other imports take
+# Before the seconds that all other imports take.
+_end_quietly()
+_end_soon()
 
 # isort: split
 

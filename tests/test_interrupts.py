@@ -67,3 +67,18 @@ def test_ctrl_c_in_any_command_is_quiet(tmp_path: Path, monkeypatch: pytest.Monk
     for command in ("status", "pareto"):
         result = call(command)
         assert (result.exit_code, result.output) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spared"), [(["-m", "optnas.cli", "--version"], True), (["-c", "import optnas"], False)]
+)
+def test_a_command_ends_without_looking_through_all_that_was_imported(
+    arguments: list[str], spared: bool, tmp_path: Path
+) -> None:
+    # What is registered first is called last.
+    hook = "import atexit, gc, sys\natexit.register(lambda: print(len(gc.get_objects()), file=sys.stderr))\n"
+    (tmp_path / "sitecustomize.py").write_text(hook)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
+    command = [sys.executable, *arguments]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=True)
+    assert (int(ended.stderr) < 100) == spared

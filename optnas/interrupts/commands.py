@@ -1,7 +1,9 @@
-"""Whether this process is a command's own, and Ctrl-C while it holds nothing that is to be put back."""
+"""Whether this process is a command's own, and how that ends quietly and soon."""
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -9,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-__all__ = ["INTERRUPTED", "end_quietly", "is_command"]
+__all__ = ["INTERRUPTED", "end_quietly", "end_soon", "is_command"]
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as of shells."""
@@ -41,6 +43,16 @@ def end_quietly() -> None:
     """
     if is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
+
+
+def end_soon() -> None:
+    """Spare the process, if it is a command, its last collection of garbage.
+
+    That looks through all that was imported, which takes a second of processor time with PyTorch: many
+    seconds where a whole machine of workers is asked to end at once.
+    """
+    if is_command():
+        atexit.register(gc.freeze)
 
 
 def _end(*_: Any) -> None:
