@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -14,12 +15,13 @@ import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from optnas.storages import waiting
 from optnas.storages.database import Database
 from optnas.storages.journal import GuardedJournal
+from optnas.storages.lock import study_lock
 from optnas.storages.opening import NoStorage, open_storage
 from optnas.trials.optuna_internals import backend_of, storage_of
 from tests.files import call, quick_study
@@ -41,6 +43,26 @@ def test_a_new_database_has_no_study_yet(server: Server) -> None:
     else:
         with pytest.raises(NoStorage, match="no study is stored"):
             open_storage(server.url, reading=True)
+
+
+def test_reading_waits_for_nobody_who_writes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = open_storage(server.url)
+    optuna.create_study(study_name="held", storage=storage).enqueue_trial({"x": 1})
+
+    def never(*_: object) -> None:
+        raise AssertionError("it waits")
+
+    monkeypatch.setattr(waiting.Guard, "_wait", never)
+    with contextlib.ExitStack() as held:
+        held.enter_context(study_lock(storage, "held"))
+        backend = backend_of(storage)
+        if isinstance(backend, Database):
+            writer = held.enter_context(backend.engine.begin())
+            for table in ("studies", "trials", "trial_system_attributes"):
+                writer.execute(text(f"SELECT * FROM {table} FOR UPDATE"))
+        for command in (["status"], ["pareto", "held"], ["show", 0, "--study", "held"]):
+            result = call(*command, "--storage", server.url)
+            assert result.exit_code == 0, result.output
 
 
 def during(trouble: Callable[[], None], end: Callable[[], None], study: optuna.Study) -> None:

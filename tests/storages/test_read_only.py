@@ -10,14 +10,16 @@ import sqlite3
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from optnas.run.files import load_study
 from optnas.run.worker import work
 from optnas.storages.opening import open_storage
+from optnas.storages.waiting import Guard
 from tests.faults import full_disk
 from tests.files import assert_refused, call, quick_study, start
 
@@ -135,6 +137,28 @@ def test_reading_makes_no_lock_and_waits_for_none(tmp_path: Path) -> None:
     lock.unlink(missing_ok=True)
     told(URLS[0])
     assert not lock.exists()
+
+
+def never(*_: object) -> None:
+    raise AssertionError("it waits")
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_reading_waits_for_nobody_who_writes(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched(url, tmp_path)
+    before = told(url)
+    monkeypatch.setattr(Guard, "_wait", never)
+    with ExitStack() as held:
+        path = url.removeprefix("sqlite:///")
+        for lock in (f"{path}.lock", f"{path}.study.lock"):
+            held.enter_context(FileLock(lock))
+        if url != path:
+            writer = held.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
+            writer.execute("BEGIN EXCLUSIVE")
+            writer.execute("UPDATE studies SET study_name = 'renamed'")
+        assert told(url) == before
 
 
 @pytest.mark.parametrize("content", [None, b""])
