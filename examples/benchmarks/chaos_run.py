@@ -20,8 +20,6 @@ from chaos_workers import Records, Worker
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 
-from optnas.cli.search import run as run_command
-
 STORAGES: dict[str, Callable[[Path], Server]] = {
     "sqlite": SQLite,
     "postgresql": PostgreSQL,
@@ -117,8 +115,7 @@ def run(storage: str, seed: int, number: int, size: Size, folder: Path, stopped:
 
 def _workers(size: Size, hosts: list[Machine], server: Server, folder: Path) -> list[Worker]:
     options = ["--trials", str(size.trials), "--threads", "1", "--artifacts", "none"]
-    if "storage_patience" in run_command.__annotations__:
-        options += ["--storage-patience", _PATIENCE]
+    options += ["--storage-patience", _PATIENCE]
     environment = {
         "OPTNAS_STORAGE": server.url,
         "CHAOS_RECORDS": str(folder / "records"),

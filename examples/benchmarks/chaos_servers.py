@@ -251,7 +251,7 @@ class Redis(Server):
 
 
 class Grpc(Server):
-    """Optuna's gRPC proxy in front of a PostgreSQL server; both are restarted."""
+    """``optnas storage-proxy`` in front of a PostgreSQL server; both are restarted."""
 
     needs = ("psycopg", "grpc")
 
@@ -273,12 +273,8 @@ class Grpc(Server):
     def start(self) -> None:
         self._database.start()
         self._database.wait_ready()
-        port = str(self.port)
-        if _has_storage_proxy():
-            proxy = ["-m", "optnas.cli", "storage-proxy", "--host", "0.0.0.0", "--port", port]
-        else:
-            proxy = ["-c", _PROXY, port]
-        # Not as an argument, which everyone on the machine may read.
+        proxy = ["-m", "optnas.cli", "storage-proxy", "--host", "0.0.0.0", "--port", str(self.port)]
+        # The URL is no argument, which everyone on the machine may read.
         self._run("proxy", [sys.executable, *proxy], OPTNAS_STORAGE=self._database.url)
 
     def stop(self, immediate: bool) -> None:
@@ -288,13 +284,6 @@ class Grpc(Server):
     def close(self) -> None:
         super().stop(immediate=True)
         self._database.close()
-
-
-_PROXY = """
-import os, sys, optuna
-storage = optuna.storages.RDBStorage(os.environ["OPTNAS_STORAGE"])
-optuna.storages.run_grpc_proxy_server(storage, host="0.0.0.0", port=int(sys.argv[1]))
-"""
 
 
 def _program(name: str, package: str, *folders: str) -> Path:
@@ -308,12 +297,6 @@ def _program(name: str, package: str, *folders: str) -> Path:
     if found is None:
         raise Absent(f"{name} is not installed (apt-get install {package})")
     return Path(found)
-
-
-def _has_storage_proxy() -> bool:
-    from optnas.cli import app
-
-    return "storage-proxy" in {each.name or each.callback.__name__ for each in app.registered_commands}
 
 
 def _free_port() -> int:
