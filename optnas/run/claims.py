@@ -22,7 +22,14 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from optnas.run.liveness import LEASE_SECONDS, Observer, Worker, claim_on, is_gone
+from optnas.run.liveness import (
+    LEASE_SECONDS,
+    Observer,
+    Worker,
+    claim_on,
+    is_gone,
+    is_gone_with_its_run,
+)
 from optnas.storages.fence import LeaseLost, unfenced
 from optnas.storages.lock import study_lock
 from optnas.storages.waiting import now
@@ -63,6 +70,7 @@ class Claims:
         study: The study in its storage.
         total: Number of trials that the study is to have in the end, over all workers.
         on_abandoned: Called with a trial that will not be tried again, to remove its checkpoints.
+        parent: The process id of the run that started this process as a worker; 0 if none did.
 
     Attributes:
         created: The record of the trial that was claimed last if it is a new one; else ``None``.
@@ -73,10 +81,11 @@ class Claims:
         study: optuna.Study,
         total: int,
         on_abandoned: Callable[[FrozenTrial], None] = lambda trial: None,
+        parent: int = 0,
     ) -> None:
         self.study = study
         self.total = total
-        self.worker = Worker.here()
+        self.worker = Worker.here(parent)
         self._given_up = on_abandoned
         self._storage = storage_of(study)
         self._observer = Observer()
@@ -190,7 +199,9 @@ class Claims:
         # A trial that reached another rung meanwhile is not what kills its workers: so machines that are
         # lent for an hour at a time can complete a training of a day.
         rungs = len(rungs_of(trial))
-        attempt = 1 if rungs > claim.get("rungs", 0) else claim.get("attempt", 1) + 1
+        # Nor is it what ended all workers of a run with the run.
+        attempt = claim.get("attempt", 1) + (not is_gone_with_its_run(claim))
+        attempt = 1 if rungs > claim.get("rungs", 0) else attempt
         with contextlib.suppress(UpdateFinishedTrialError):  # its worker has finished it just now
             if _is_deadly(attempt - 1, trial, trials):
                 REASON.put_in(self.study, trial, f"its worker died {attempt - 1} times")

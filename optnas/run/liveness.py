@@ -24,7 +24,16 @@ from optnas.storages.waiting import now
 from optnas.trials.optuna_internals import id_of
 from optnas.trials.record import WORKER
 
-__all__ = ["BEAT_SECONDS", "LEASE_SECONDS", "Heartbeat", "Observer", "Worker", "claim_on", "is_gone"]
+__all__ = [
+    "BEAT_SECONDS",
+    "LEASE_SECONDS",
+    "Heartbeat",
+    "Observer",
+    "Worker",
+    "claim_on",
+    "is_gone",
+    "is_gone_with_its_run",
+]
 
 BEAT_SECONDS = 10.0
 LEASE_SECONDS = 60.0
@@ -48,6 +57,8 @@ class Worker:
         pid: Its process id there.
         started: When that process started, in ticks since the boot: process ids are used again, and
             the clock may be set.
+        parent: The process id of the run that started it and replaces it if it dies, and
+        parent_started: when that started; 0 if there is none.
     """
 
     worker: str
@@ -55,12 +66,16 @@ class Worker:
     machine: str
     pid: int
     started: float
+    parent: int = 0
+    parent_started: float = 0.0
 
     @classmethod
-    def here(cls) -> Worker:
-        """Return a new worker in this process."""
-        started = _start_of(os.getpid())
-        worker = cls(uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(), started or 0.0)
+    def here(cls, parent: int = 0) -> Worker:
+        """Return a new worker in this process, which the process ``parent`` has started."""
+        started = _start_of(os.getpid()) or 0.0
+        of_parent = (_start_of(parent) if parent else None) or 0.0
+        here = uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(), started
+        worker = cls(*here, parent, of_parent)
         _working.add(worker.worker)
         return worker
 
@@ -81,8 +96,18 @@ def is_gone(claim: Mapping[str, Any]) -> bool:
         return False
     if claim["pid"] == os.getpid() and claim.get("worker") not in _working:
         return True
+    return _has_ended(claim["pid"], claim.get("started"))
+
+
+def is_gone_with_its_run(claim: Mapping[str, Any]) -> bool:
+    """Return whether the worker that made ``claim``, and the run that started it, are gone from here."""
+    parent = claim.get("parent", 0)
+    return bool(parent) and is_gone(claim) and _has_ended(parent, claim.get("parent_started"))
+
+
+def _has_ended(pid: int, started: float | None) -> bool:
     try:
-        return _start_of(claim["pid"]) != claim.get("started")
+        return _start_of(pid) != started
     except PermissionError:
         return False
 

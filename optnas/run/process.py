@@ -54,7 +54,7 @@ def main() -> int:
                 # A worker whose parent process is gone starts no more trials.
                 return os.getppid() == parent and limits.reached(opened) is None
 
-            work(study, opened, task["total"], should_continue=goes_on)
+            work(study, opened, task["total"], should_continue=goes_on, parent=parent)
     except (StorageError, NoStorage) as error:
         note(str(error))
         return LOST

@@ -40,7 +40,12 @@ class EveryTrialFailed(RuntimeError):
 
 
 def work(
-    study: Study, opened: optuna.Study, total: int, *, should_continue: Callable[[], bool] = lambda: True
+    study: Study,
+    opened: optuna.Study,
+    total: int,
+    *,
+    should_continue: Callable[[], bool] = lambda: True,
+    parent: int = 0,
 ) -> None:
     """Run trials until the study has ``total`` of them, over all workers.
 
@@ -51,17 +56,20 @@ def work(
         opened: The same study in its storage.
         total: Number of trials that the study is to have in the end.
         should_continue: Called before every trial; if it returns ``False``, the worker ends quietly.
+        parent: The process id of the run that started this process as a worker; 0 if none did.
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
         StorageError: If the storage or the study in it is gone, or cannot be used.
     """
     with study_is_there(opened):
-        _work(study, opened, total, should_continue)
+        _work(study, opened, total, should_continue, parent)
 
 
-def _work(study: Study, opened: optuna.Study, total: int, should_continue: Callable[[], bool]) -> None:
-    claims = Claims(opened, total, lambda trial: remove_checkpoint(opened, trial, study.store))
+def _work(
+    study: Study, opened: optuna.Study, total: int, should_continue: Callable[[], bool], parent: int
+) -> None:
+    claims = Claims(opened, total, lambda trial: remove_checkpoint(opened, trial, study.store), parent)
     try:
         with Heartbeat(claims.beat):
             hopeful = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -231,6 +232,26 @@ def test_the_heart_survives_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with Heartbeat(beat):
         assert enough.wait(20)
+
+
+def gone() -> int:
+    """Return the id of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    return ended.pid
+
+
+@pytest.mark.parametrize("with_its_run", [True, False])
+def test_a_trial_is_not_given_up_because_everything_was_killed(
+    study: optuna.Study, with_its_run: bool
+) -> None:
+    attempts = []
+    for _ in range(5):
+        claims = Claims(study, 1, parent=gone() if with_its_run else os.getpid())
+        claims.worker = dataclasses.replace(claims.worker, pid=gone())
+        attempts.append(WORKER.of(study.trials[0])["attempt"] if claims.next() == 1 else None)
+    assert attempts == ([1] * 5 if with_its_run else [1, 2, 3, None, None])
+    assert states(study) == ["RUNNING" if with_its_run else "FAIL"]
 
 
 @pytest.mark.parametrize(("others_died", "given_up"), [(0, True), (12, False)])
