@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 __all__ = ["INTERRUPTED", "end_quietly", "end_soon", "is_command"]
@@ -22,7 +21,8 @@ _COMMANDS = ("optnas.cli", "optnas.run.process", "optnas.launch.keep", "optnas.l
 def _starts_a_command() -> bool:
     if sys.argv[:1] == ["-m"]:  # while Python imports the package around the module that it is to run
         return any(option == "-m" and module in _COMMANDS for option, module in pairwise(sys.orig_argv))
-    return bool(sys.argv) and Path(sys.argv[0]).stem == "optnas"
+    # Without pathlib, which takes time to import.
+    return bool(sys.argv) and os.path.splitext(os.path.basename(sys.argv[0]))[0] == "optnas"
 
 
 # Known only while this is imported; a program that imports optnas keeps its own way of ending.
