@@ -88,6 +88,7 @@ S3CRET = [
     "host=h user=me password=s3cret",
     "host=h user=me password='a s3cret'",
     "s3://key:s3cret@bucket",
+    "sqlite:/d?host=me:s3cret@127.0.0.1:1",
     "sqlite:///a.db?password=s3cret",
     repr("a\tpassword=s3cret"),
     "grpc://host/d?x=password=s3cret",

@@ -23,13 +23,15 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fuzz_arguments
+import fuzz_damage
 import optuna
 import torch
-from fuzz_damage import KINDS, STUDIES
+from fuzz_inputs import STUDIES
 from rich.console import Console
 from rich.table import Table
 from typer.testing import CliRunner
@@ -37,6 +39,20 @@ from written import write_figures
 
 from optnas.cli import app
 from optnas.storages import waiting
+
+KINDS: dict[str, Callable[[random.Random], list[str]]] = {
+    "SQLite bytes": fuzz_damage.sqlite_bytes,
+    "SQLite tables": fuzz_damage.sqlite_tables,
+    "journal": fuzz_damage.journal,
+    "URL": fuzz_arguments.url,
+    "attributes": fuzz_damage.attributes,
+    "names": fuzz_arguments.names,
+    "options": fuzz_arguments.options,
+    "checkpoints": fuzz_damage.checkpoints,
+    "study names": fuzz_damage.study_names,
+    "artifact stores": fuzz_damage.artifact_stores,
+}
+"""By name, functions that make a malformed input in the current folder, and return the command to run."""
 
 SECONDS = 20
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\ud800-\udfff]")
@@ -125,7 +141,7 @@ def _make(folder: Path) -> None:
     for name, text in STUDIES.items():
         (folder / name).write_text(text)
     for storage in (["--storage", "journal.log"], []):
-        _call("run", "quick.py", "--trials", "4", "--workers", "1", *storage)
+        _call("run", "quick.py", "--trials", "12", "--workers", "1", *storage)
         _call("run", "small.py", "--trials", "2", "--workers", "1", "--threads", "1", *storage)
     _call("train", "small.py", "--trial", "0", "--out", "trained")
     # A search and a training that were interrupted leave checkpoints.

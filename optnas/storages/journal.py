@@ -20,7 +20,7 @@ from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard
 from optnas.trials.optuna_batches import Together
 
-__all__ = ["GuardedJournal", "Journal"]
+__all__ = ["GuardedJournal", "Journal", "parsed"]
 
 # What every record of Optuna's journal begins with.
 _BEGINNING = b'{"op_code":'
@@ -157,11 +157,11 @@ class Journal(BaseJournalBackend):
         Raises:
             StorageError: If it is neither.
         """
-        record = _parsed(line)
+        record = parsed(line)
         if record is not None:
             return record
         last = line.rfind(_BEGINNING)
-        record = _parsed(line[last:]) if last > 0 else None
+        record = parsed(line[last:]) if last > 0 else None
         torn = line[:last] if record is not None else line
         if not torn.strip(b"\0\n").startswith(_BEGINNING[: len(torn.strip(b"\0\n"))]) or torn.endswith(
             b"}\n"
@@ -208,9 +208,10 @@ class Journal(BaseJournalBackend):
         raise StorageError(f"{self.path} was {how} while it was in use")
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
+def parsed(line: bytes | str) -> dict[str, Any] | None:
+    """Return the record that a line is; ``None`` if it is none."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) and "op_code" in record else None

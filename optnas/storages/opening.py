@@ -24,6 +24,7 @@ from optnas.storages.passing import reason_of
 from optnas.storages.read_only import read_only
 from optnas.storages.servers import is_without_tables, on_server, with_driver
 from optnas.storages.waiting import Guard
+from optnas.trials.optuna_reading import Damaged
 
 if TYPE_CHECKING:
     from optnas.storages.proxy import Proxy
@@ -88,7 +89,8 @@ def open_storage(
             raise
         cause = error.__cause__ if isinstance(error, StorageError) else error
         reason = reason_of(cause or error) or str(cause or error)
-        raise StorageError(f"storage {masked_url(url)} cannot be reached: {hidden(reason, url)}") from None
+        how = "is damaged" if isinstance(cause, Damaged) else "cannot be reached"
+        raise StorageError(f"storage {masked_url(url)} {how}: {hidden(reason, url)}") from None
     first.contact = None
     storage.guard.patience = first.patience
     return CachedDatabase(storage) if isinstance(storage, Database) else storage

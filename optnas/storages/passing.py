@@ -157,6 +157,8 @@ def reason_of(error: BaseException) -> str | None:
     cause = _cause(error)
     if isinstance(cause, DataError | IntegrityError):
         return None
+    if isinstance(cause, Damaged):
+        return f"{cause}: put back a copy of it, or begin in another (--storage)"
     if _is(cause, "grpc", "RpcError"):
         details = getattr(cause, "details", str)
         return f"{_grpc_code(cause)}: {details()}".split("\n")[0]

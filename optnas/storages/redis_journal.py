@@ -11,6 +11,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages.journal import JournalRedisBackend
 
 from optnas.errors import StorageError
+from optnas.storages.journal import parsed
 from optnas.trials.optuna_internals import set_redis_client
 
 if TYPE_CHECKING:
@@ -67,10 +68,13 @@ class RedisJournal(JournalRedisBackend):
         """Yield the records from number ``log_number_from`` on.
 
         Raises:
-            StorageError: If one is gone.
+            StorageError: If one is gone or damaged.
         """
-        last = self.client.get(":log_number")
-        end = 0 if last is None else int(last) + 1
+        last = self.client.get(":log_number") or b"-1"
+        try:
+            end = int(last) + 1
+        except ValueError:
+            raise StorageError("the journal in the Redis server is damaged: put a copy back") from None
         if end < log_number_from:
             raise StorageError("the Redis server lost records of the journal: it keeps fewer than were read")
         for start in range(log_number_from, end, _RECORDS_AT_ONCE):
@@ -82,4 +86,9 @@ class RedisJournal(JournalRedisBackend):
                         f"record {number} of the journal is gone from the Redis server: let it evict nothing"
                         " (maxmemory-policy noeviction), and put a copy back"
                     )
-                yield json.loads(record)
+                read = parsed(record)
+                if read is None:
+                    raise StorageError(
+                        f"record {number} of the journal in the Redis server is damaged: put a copy back"
+                    )
+                yield read

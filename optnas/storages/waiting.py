@@ -219,14 +219,11 @@ class Guard:
 
     def _refused(self, error: Exception) -> Exception:
         """Return the error to raise in place of one that will not pass."""
-        if isinstance(error, Damaged):
-            return StorageError(
-                f"the storage {self.name} is damaged: {error}: put back a copy of it, or begin in another"
-                " (--storage)"
-            )
         reason = reason_of(error)
         if reason is None:
             return error
+        if isinstance(error, Damaged):
+            return StorageError(f"the storage {self.name} is damaged: {reason}")
         return StorageError(f"the storage {self.name} failed: {reason}; what was finished before is kept")
 
 

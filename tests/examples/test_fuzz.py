@@ -16,11 +16,13 @@ def fuzz(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("fuzz")
 
 
-def test_a_malformed_url_name_or_option_is_said_in_one_line(fuzz: ModuleType) -> None:
-    statuses, findings = fuzz.fuzz(range(45), 3, ["URL", "names", "options"])
-    assert sum(statuses.values()) == 45
+def test_whatever_is_malformed_is_said_in_one_line(fuzz: ModuleType) -> None:
+    kinds = list(fuzz.KINDS)
+    statuses, findings = fuzz.fuzz(range(5 * len(kinds)), 3, kinds)
     assert not findings, findings
-    assert {status for _, status in statuses} <= {0, 1, 2, 3}
+    assert sum(statuses.values()) == 5 * len(kinds)
+    assert {kind for kind, _ in statuses} == set(kinds)
+    assert {2, 3} <= {status for _, status in statuses} <= {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(

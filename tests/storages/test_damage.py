@@ -19,6 +19,7 @@ from optnas.errors import StorageError
 from optnas.storages.opening import open_storage
 from optnas.trials.optuna_internals import storage_of
 from tests.files import assert_refused, call, quick_study
+from tests.servers import serving
 
 READING = (["status"], ["pareto"], ["pareto", "--json"], ["show", 0])
 
@@ -185,6 +186,36 @@ def test_values_of_a_journal_are_checked_and_damage_stays(whole: Path) -> None:
     for _ in range(2):
         with pytest.raises(StorageError, match=f"line {len(lines) + 1}: "):
             storage.get_all_studies()
+
+
+def test_damaged_records_in_a_redis_server_are_one_line(whole: Path) -> None:
+    with serving("redis") as server:
+        study = optuna.create_study(study_name="a", storage=open_storage(server.url))
+        study.ask()
+        client = pytest.importorskip("redis").Redis(port=server.port)
+        for key, damage, said in [
+            (":log:1", b"\xff", "record 1 of the journal in the Redis server is damaged"),
+            (":log:1", b"[" * 99_999, "record 1 of the journal in the Redis server is damaged"),
+            (":log:1", b'{"op_code": 4}', "is damaged: record 1: it cannot be read"),
+            (":log_number", b"x", "the journal in the Redis server is damaged"),
+        ]:
+            before = client.get(key)
+            client.set(key, damage)
+            result = call("status", "-s", server.url)
+            assert_refused(result, said)
+            assert "copy" in result.output
+            client.set(key, before)
+        assert call("status", "-s", server.url).exit_code == 0
+
+
+def test_a_damaged_row_behind_a_proxy_is_one_line(whole: Path) -> None:
+    with serving("grpc") as server:
+        optuna.create_study(study_name="a", storage=open_storage(server.url)).ask().suggest_int("x", 1, 9)
+        with contextlib.closing(sqlite3.connect(server.folder / "behind.db")) as behind:
+            behind.execute("UPDATE trial_params SET distribution_json = '{'")
+            behind.commit()
+        result = call("status", "-s", server.url)
+        assert_refused(result, "is damaged: trial 0 cannot be read")
 
 
 @pytest.mark.parametrize("storage", ["sqlite:///mistakes.db", "mistakes.log"])
