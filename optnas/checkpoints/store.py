@@ -17,6 +17,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optnas.checkpoints.buckets import EXTRAS, bucket_store
 from optnas.checkpoints.state import State, pack, unpack
 from optnas.errors import UserError
+from optnas.shown import masked_url
 
 if TYPE_CHECKING:
     from optnas.trials.optuna_internals import ArtifactStore
@@ -55,7 +56,13 @@ def artifact_store(place: str | Path | ArtifactStore | None) -> ArtifactStore | 
     scheme, separator, bucket = str(place).partition("://")
     if not separator:
         return _Folder(place)
-    if scheme not in EXTRAS or not bucket.partition("/")[0]:
+    name = bucket.partition("/")[0]
+    if "@" in name or (":" in name and not name.startswith("arn:")):
+        raise UserError(
+            f"artifacts in {masked_url(str(place))!r}: a bucket's URL holds no password; the provider's own"
+            " means do, such as AWS_SECRET_ACCESS_KEY"
+        )
+    if scheme not in EXTRAS or not name:
         raise UserError(
             f"artifacts in {str(place)!r}: give a folder, s3://bucket/prefix, gs://bucket/prefix or none"
         )

@@ -13,6 +13,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages.journal._storage import JournalOperation, JournalStorageReplayResult
 from optuna.study import StudyDirection
+from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -43,6 +44,13 @@ class CheckedDatabase(RDBStorage):
             if study_name in [study.study_name for study in self.get_all_studies()]:
                 raise
             raise Damaged("no study can be added to its tables") from None
+
+    def get_all_studies(self) -> list[FrozenStudy]:
+        studies = super().get_all_studies()
+        for study in studies:
+            names = (study.study_name, *study.user_attrs.keys(), *study.system_attrs.keys())
+            _expect(all(map(text, names)), f"a name of a study or its attribute is among {names!r}")
+        return studies
 
     def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
         try:

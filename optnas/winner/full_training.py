@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -104,6 +105,28 @@ class TrainingHistory:
     weights: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     ended: str | None = None
+
+    @classmethod
+    def read(cls, stored: Any) -> TrainingHistory:
+        """Return the history whose fields ``stored`` are, as a checkpoint holds them.
+
+        Raises:
+            TypeError: If they are of another version, or none.
+        """
+        history = cls(**stored)
+        kinds = (
+            (int, (history.seed, history.best)),
+            (list, (history.curve,)),
+            (dict, (*history.curve, history.weights)),
+            (int | float, (history.seconds, *(value for each in history.curve for value in each.values()))),
+            (Tensor, history.weights.values()),
+            (str | None, (history.ended,)),
+        )
+        if not all(isinstance(value, kind) for kind, values in kinds for value in values):
+            raise TypeError("it holds no history of a training")
+        if not 0 <= history.best <= len(history.curve):
+            raise TypeError("its best epoch is none")
+        return history
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -218,14 +241,20 @@ def _resumed(plan: Plan, seed: int, checkpoint: Path) -> tuple[TrainingHistory, 
         return TrainingHistory(seed), None
     content = read_tensors(checkpoint)
     try:
-        settings, state = content["settings"], content["state"]
-        history = TrainingHistory(**content["history"])
+        settings, state = dict(content["settings"]), content["state"]
+        json.dumps(settings)  # no tensors, which do not compare
+        history = TrainingHistory.read(content["history"])
         state = None if state is None else State.read(state)
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, AttributeError):
         raise UserError(f"{checkpoint} is of another version: remove it to begin anew") from None
     check_settings(settings, plan.settings, checkpoint.parent.parent)
     if history.seed != seed:
         raise UserError(f"{checkpoint} is of seed {history.seed}: remove it to begin anew")
+    with forked_random():
+        network = plan.build(seed).state_dict()
+    shapes = [{name: each.shape for name, each in weights.items()} for weights in (network, history.weights)]
+    if history.best and shapes[0] != shapes[1]:
+        raise UserError(f"{checkpoint} is of another network: remove it to begin anew")
     return history, state
 
 

@@ -225,6 +225,13 @@ def test_a_place_that_is_none_says_what_to_give(place: object) -> None:
         artifact_store(place)
 
 
+@pytest.mark.parametrize("place", ["s3://me:s3cret@bucket/x", "s3://:s3cret@", "gs://me:s3cret/x"])
+def test_a_password_in_a_bucket_s_url_is_refused_and_not_shown(place: str) -> None:
+    with pytest.raises(UserError, match="holds no password") as refused:
+        artifact_store(place)
+    assert "s3cret" not in str(refused.value)
+
+
 def test_a_bucket_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(UserError, match=r"pip install 'optnas\[s3\]'"):

@@ -65,6 +65,10 @@ def database(whole: Path, statement: str, *values: object) -> str:
         ("UPDATE trials SET number = 'x\x1b[2J'", "trial x␛[2J cannot be read"),
         ("UPDATE trial_user_attributes SET value_json = x'bb'", "can't decode byte"),
         ("UPDATE study_user_attributes SET value_json = 'x'", "a record cannot be read"),
+        (
+            "UPDATE study_user_attributes SET key = x'bb' WHERE study_user_attribute_id = 1",
+            "a name of a study or its attribute is among",
+        ),
         ("UPDATE study_directions SET direction = 'UP'", "'UP' is not among"),
     ],
 )

@@ -137,6 +137,34 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
         trained(plan(), 0, tmp_path / "seed")
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("seed", torch.zeros(0), "of another version: remove it"),
+        ("best", torch.zeros(3), "of another version: remove it"),
+        ("best", 9, "of another version: remove it"),
+        ("curve", [3], "of another version: remove it"),
+        ("curve", [{"accuracy": "x"}], "of another version: remove it"),
+        ("ended", 3, "of another version: remove it"),
+        ("weights", [], "of another version: remove it"),
+        ("weights", {}, "of another network: remove it"),
+        ("weights", {"0.weight": torch.zeros(3)}, "of another network: remove it"),
+        ("settings", {"patience": torch.zeros(3)}, "of another version: remove it"),
+        ("settings", [3], "of another version: remove it"),
+    ],
+)
+def test_a_checkpoint_that_holds_something_else_is_refused(
+    part: str, value: object, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        trained(plan(), 0, tmp_path / "seed", killed_at(2))
+    content = read_tensors(tmp_path / "seed")
+    (content if part == "settings" else content["history"])[part] = value
+    write_tensors(tmp_path / "seed", content)
+    with pytest.raises(UserError, match=said):
+        trained(plan(), 0, tmp_path / "seed")
+
+
 def test_a_training_that_diverges_at_once_is_told_and_a_later_one_keeps_its_best(tmp_path: Path) -> None:
     wild = Training(epochs=3, optimizer="sgd", lr=1e6)
     network = parse("seq(flatten, linear(64), relu, linear(10))")
