@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 import optuna
 from optuna.distributions import (
@@ -13,18 +14,23 @@ from optuna.distributions import (
     check_distribution_compatibility,
 )
 from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from optnas.declaration import Declaration
 from optnas.errors import UserError
 from optnas.space import SpaceError, parse
 from optnas.space.values import text_of
+from optnas.trials.optuna_internals import identity
 from optnas.trials.record import ARCHITECTURE, FORMULAS, SPACE, TRAINING, metric_names
 
 __all__ = ["check_takes", "check_unchanged", "refused_by_optuna_explained"]
 
 # So many trials, spread over the study, are built anew to see that they are still the same networks.
 _LOOKED_AT = 100
+
+# The Optuna study that takes the values of a declared one.
+_taking: WeakKeyDictionary[Declaration, tuple[BaseStorage, int]] = WeakKeyDictionary()
 
 
 def check_unchanged(declared: Declaration, study: optuna.Study) -> None:
@@ -67,9 +73,13 @@ def check_unchanged(declared: Declaration, study: optuna.Study) -> None:
 def check_takes(declared: Declaration, study: optuna.Study) -> None:
     """Check before a trial that any Optuna study takes the values of the declared objectives.
 
+    Once its metric names are those of the objectives, they are not read again.
+
     Raises:
         UserError: If its directions are others, or its metric names are the objectives' in another order.
     """
+    if _taking.get(declared) == identity(study):
+        return
     wanted = [repr(objective) for objective in declared.objectives]
     fix = "create it with optuna.create_study(directions=study.directions)"
     directions = [direction.name.lower() for direction in study.directions]
@@ -81,6 +91,8 @@ def check_takes(declared: Declaration, study: optuna.Study) -> None:
     names, ours = metric_names(study), [objective.name for objective in declared.objectives]
     if names is not None and names != ours and sorted(names) == sorted(ours):
         raise UserError(f"the Optuna study's metric names are {names}, but the values are those of {ours}")
+    if names == ours:
+        _taking[declared] = identity(study)
 
 
 def _check_objectives(declared: Declaration, study: optuna.Study) -> None:

@@ -31,6 +31,7 @@ from optnas.run.liveness import (
     is_gone_with_its_run,
 )
 from optnas.storages.fence import LeaseLost, unfenced
+from optnas.storages.guarded import Guarded
 from optnas.storages.lock import study_lock
 from optnas.storages.waiting import now
 from optnas.trials.optuna_internals import cache_trials, id_of, identity, new_trial, storage_of
@@ -98,27 +99,36 @@ class Claims:
         """Claim a trial and return its id, or the reason why there is none."""
         self._lease = self.created = None
         with study_lock(self._storage, self.study.study_name) as lock, unfenced(self._storage):
-            trials = self.study.get_trials(deepcopy=False)
-            # The sampler need not read these trials from the storage again.
-            cache_trials(self.study, trials)
-            claimed = self._choose(trials)
-            if self._lease is None or lock.held():
-                return claimed
-        # This process stood still, or its link was cut, and others may have counted the same trials.
-        self.release()
-        return NoTrial.WAIT
+            claimed = self._choose(*self._unfinished())
+            holds = self._lease is None or lock.held()
+        if not holds:
+            # This process stood still, or its link was cut, and others may have counted the same trials.
+            self.release()
+            return NoTrial.WAIT
+        if self._lease is not None:
+            # Not read while others wait for the lock; the sampler need not read them from the storage again.
+            cache_trials(self.study, self.study.get_trials(deepcopy=False))
+        return claimed
 
-    def _choose(self, trials: list[FrozenTrial]) -> int | NoTrial:
-        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    def _unfinished(self) -> tuple[list[FrozenTrial], int]:
+        """Return the unfinished trials, with their claims and perhaps nothing else, and the number of all."""
+        storage, study_id = identity(self.study)
+        if isinstance(storage, Guarded):
+            return storage.get_unfinished(study_id, WORKER.name)
+        trials = self.study.get_trials(deepcopy=False)
+        return [trial for trial in trials if not trial.state.is_finished()], len(trials)
+
+    def _choose(self, unfinished: list[FrozenTrial], count: int) -> int | NoTrial:
+        running = [trial for trial in unfinished if trial.state == TrialState.RUNNING]
         self._observer.look(running)
         for trial in running:
             claim = claim_on(trial)
             if claim is not None and self._is_dead(trial, claim):
-                taken = self._take_over(trial, claim, trials)
+                taken = self._take_over(self._storage.get_trial(id_of(trial)), claim)
                 if taken is not None:
                     return taken
-        waiting = [trial for trial in trials if trial.state == TrialState.WAITING]
-        if len(trials) - len(waiting) < self.total:
+        waiting = [trial for trial in unfinished if trial.state == TrialState.WAITING]
+        if count - len(waiting) < self.total:
             taken = self._waiting(waiting)
             return self._new() if taken is None else taken
         if any(claim_on(trial) for trial in running):
@@ -139,8 +149,8 @@ class Claims:
                     self._renew(lease) if self._is_certain(lease) else self.check()
                 except LeaseLost:
                     lease.renewed = -math.inf
-        storage, study_id = identity(self.study)
-        self._observer.look(storage.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,)))
+        unfinished, _ = self._unfinished()
+        self._observer.look(trial for trial in unfinished if trial.state == TrialState.RUNNING)
 
     def check(self) -> None:
         """Check that the claimed trial is still this worker's; reads the storage only after a standstill.
@@ -195,7 +205,7 @@ class Claims:
         self._lease = _Lease(trial_id, claim, at)
         return trial_id
 
-    def _take_over(self, trial: FrozenTrial, claim: dict[str, Any], trials: list[FrozenTrial]) -> int | None:
+    def _take_over(self, trial: FrozenTrial, claim: dict[str, Any]) -> int | None:
         # A trial that reached another rung meanwhile is not what kills its workers: so machines that are
         # lent for an hour at a time can complete a training of a day.
         rungs = len(rungs_of(trial))
@@ -203,7 +213,7 @@ class Claims:
         attempt = claim.get("attempt", 1) + (not is_gone_with_its_run(claim))
         attempt = 1 if rungs > claim.get("rungs", 0) else attempt
         with contextlib.suppress(UpdateFinishedTrialError):  # its worker has finished it just now
-            if _is_deadly(attempt - 1, trial, trials):
+            if self._is_deadly(attempt - 1, trial):
                 REASON.put_in(self.study, trial, f"its worker died {attempt - 1} times")
                 self._storage.set_trial_state_values(id_of(trial), TrialState.FAIL)
                 self._given_up(trial)
@@ -234,9 +244,10 @@ class Claims:
         self.created = new_trial(self.study, template)
         return self._claimed(id_of(self.created), claim, at)
 
-
-def _is_deadly(deaths: int, trial: FrozenTrial, trials: list[FrozenTrial]) -> bool:
-    """Return whether ``trial`` itself kills its workers, given how many other trials lost theirs."""
-    attempts = [(claim_on(other) or {}).get("attempt", 1) for other in trials if other.number != trial.number]
-    died = sum(attempt > 1 for attempt in attempts) / max(1, len(attempts))
-    return deaths >= _FEWEST_DEATHS and max(died, 0.01) ** deaths < _CHANCE
+    def _is_deadly(self, deaths: int, trial: FrozenTrial) -> bool:
+        """Return whether ``trial`` itself kills its workers, given how many other trials lost theirs."""
+        if deaths < _FEWEST_DEATHS:
+            return False
+        others = [other for other in self.study.get_trials(deepcopy=False) if other.number != trial.number]
+        died = sum((claim_on(other) or {}).get("attempt", 1) > 1 for other in others) / max(1, len(others))
+        return float(max(died, 0.01)) ** deaths < _CHANCE

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import StorageError
 from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard
-from optnas.trials.optuna_batches import write_to_database
-from optnas.trials.optuna_internals import CachedStorage, backend_of, create_once, storage_of
+from optnas.trials.optuna_batches import create_once, write_to_database
+from optnas.trials.optuna_internals import CachedStorage, backend_of, storage_of
 from optnas.trials.optuna_reading import CheckedDatabase
+from optnas.trials.optuna_rows import read_trials
 from optnas.trials.writes import Writes
 
 __all__ = ["CachedDatabase", "Database", "rescuing"]
@@ -52,6 +53,15 @@ class Database(Guarded, CheckedDatabase):
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         return create_once(self, study_id, template_trial)
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        return read_trials(self, study_id, states, included_trial_ids, trial_id_greater_than)
 
     def write_together(self, trial_id: int, writes: Writes) -> None:
         """See :class:`Guarded`."""
@@ -92,6 +102,10 @@ class CachedDatabase(Guarded, CachedStorage):
     def write_together(self, trial_id: int, writes: Writes) -> None:
         """See :class:`Guarded`."""
         self.database.write_together(trial_id, writes)
+
+    def get_unfinished(self, study_id: int, attribute: str) -> tuple[list[FrozenTrial], int]:
+        """See :class:`Guarded`."""
+        return self.glance(study_id, attribute)
 
     def after_operation(self) -> None:
         """See :class:`Guarded`."""

@@ -60,6 +60,15 @@ class Guarded:
         assert isinstance(self, BaseStorage)
         writes.one_by_one(self, trial_id)
 
+    def get_unfinished(self, study_id: int, attribute: str) -> tuple[list[FrozenTrial], int]:
+        """Return a study's unfinished trials, and the number of all its trials.
+
+        Of each may be read no more than its state and one user attribute.
+        """
+        assert isinstance(self, BaseStorage)
+        trials = self.get_all_trials(study_id, deepcopy=False)
+        return [trial for trial in trials if not trial.state.is_finished()], len(trials)
+
     def after_operation(self) -> None:
         """Called after each operation that succeeded."""
 

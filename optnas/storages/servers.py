@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from importlib.util import find_spec
 from typing import Any
 
 from optuna.exceptions import StorageInternalError
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidatePoolError, ProgrammingError
 
 from optnas.errors import UserError
 from optnas.storages.database import Database
+from optnas.storages.waiting import now
 
 __all__ = ["VANISHED_SECONDS", "is_without_tables", "on_server", "with_driver"]
 
@@ -24,6 +26,7 @@ VANISHED_SECONDS = 30
 _CONNECT_SECONDS = 10
 _LOCK_SECONDS = 10
 _NO_ANSWER_SECONDS = 20
+_IDLE_SECONDS = 1.0
 # Both ends notice a link that is cut after 10 + 2 × 5 seconds.
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
 
@@ -90,6 +93,7 @@ def on_server(url: URL, name: str, *, reading: bool) -> Database:
         storage = Database(text, name, None, **options)
     tune = {"postgresql": _tune_postgresql, "mysql": _tune_mysql, "mariadb": _tune_mysql}
     event.listen(storage.engine, "connect", tune[storage.engine.dialect.name])
+    _ping_idle(storage.engine)
     storage.engine.dispose()  # closes connections made before the listener
     return storage
 
@@ -127,8 +131,27 @@ def _engine(url: URL) -> dict[str, Any]:
     elif driver == "mysqldb":
         arguments = {"connect_timeout": _CONNECT_SECONDS}
     given = {name: value for name, value in arguments.items() if name not in url.query}
-    # The pool notices if the server was restarted in between.
-    return {"pool_pre_ping": True, "connect_args": given}
+    return {"connect_args": given}
+
+
+def _ping_idle(engine: Engine) -> None:
+    """Let the pool notice that the server was restarted before a connection is used that was idle.
+
+    As ``pool_pre_ping`` does, which asks the server before every transaction.
+    """
+
+    def used(_connection: Any, record: Any) -> None:
+        record.info["used"] = now()
+
+    def check(connection: Any, record: Any, _proxy: Any) -> None:
+        if now() - record.info.get("used", math.inf) > _IDLE_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except Exception:
+                raise InvalidatePoolError from None
+
+    event.listen(engine, "checkin", used)
+    event.listen(engine, "checkout", check)
 
 
 def _tune_postgresql(connection: Any, _record: Any) -> None:

@@ -1,7 +1,8 @@
-"""Several writes to a trial at once, by private attributes of Optuna's storages."""
+"""Creating a trial, and several writes to one at once, by private attributes of Optuna's storages."""
 
 from __future__ import annotations
 
+import copy
 import datetime
 import json
 import threading
@@ -12,13 +13,72 @@ from optuna.distributions import distribution_to_json
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from optnas.trials.optuna_reading import Damaged, apply_checked
 from optnas.trials.writes import Writes
 
-__all__ = ["Together", "rows_of", "write_to_database"]
+__all__ = ["Together", "create_once", "rows_of", "write_to_database"]
+
+_studies, _trials = models.StudyModel.__table__, models.TrialModel.__table__
+_STUDY = select(_studies.c.study_id).where(_studies.c.study_id == bindparam("study_id")).with_for_update()
+# Numbers have no gaps, and counting the trials before, as Optuna does, takes the longer the more they are.
+_NUMBERS = (
+    select(_trials.c.number)
+    .where(_trials.c.study_id == bindparam("of"))
+    .order_by(_trials.c.trial_id.desc())
+    .limit(1)
+    .subquery()  # MySQL inserts nothing that is selected from the same table otherwise
+)
+_NEW = insert(_trials).values(number=func.coalesce(select(_NUMBERS.c.number + 1).scalar_subquery(), 0))
+_NUMBER = select(_trials.c.number).where(_trials.c.trial_id == bindparam("id"))
+_STATE = select(_trials.c.state).where(_trials.c.trial_id == bindparam("id"))
+_CHANGE = update(_trials).where(_trials.c.trial_id == bindparam("id"))
+
+
+def create_once(storage: RDBStorage, study_id: int, template: FrozenTrial | None) -> FrozenTrial:
+    """Create a trial as ``RDBStorage`` does, but without its five attempts: each might create another one.
+
+    Raises:
+        KeyError: If there is no such study.
+        ValueError: If a parameter of the template has another kind of values than in other trials.
+    """
+    trial = create_trial(state=TrialState.RUNNING) if template is None else copy.deepcopy(template)
+    with _create_scoped_session(storage.scoped_session) as session:
+        connection = session.connection()
+        # Locks the study's row while the trial gets its number.
+        if connection.execute(_STUDY, {"study_id": study_id}).first() is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+        if trial.params or trial.values:
+            created = storage._get_prepared_new_trial(study_id, template, session)
+            trial.number, trial._trial_id = int(created.number), int(created.trial_id)
+            return trial
+        row = {
+            "study_id": study_id,
+            "of": study_id,
+            "state": trial.state,
+            "datetime_start": _utc(trial.datetime_start),
+            "datetime_complete": _utc(trial.datetime_complete),
+        }
+        trial._trial_id, trial.number = _inserted(connection, row)
+        attributes = Writes(user_attrs=trial.user_attrs, system_attrs=trial.system_attrs)
+        attributes.intermediate_values = trial.intermediate_values
+        for model, rows in rows_of(attributes):
+            if rows:
+                written = [{"trial_id": trial._trial_id, **row} for row in rows]
+                connection.execute(insert(model.__table__), written)
+    return trial
+
+
+def _inserted(connection: Connection, row: dict[str, Any]) -> tuple[int, int]:
+    """Insert a trial and return its id and number."""
+    if connection.dialect.insert_returning:
+        made: Any = connection.execute(_NEW.returning(_trials.c.trial_id, _trials.c.number), row).one()
+        return made.trial_id, made.number
+    made = connection.execute(_NEW, row).inserted_primary_key
+    return made[0], connection.execute(_NUMBER, {"id": made[0]}).scalar_one()
 
 
 def write_to_database(storage: RDBStorage, trial_id: int, writes: Writes) -> None:
@@ -30,17 +90,20 @@ def write_to_database(storage: RDBStorage, trial_id: int, writes: Writes) -> Non
     """
     ends = writes.state is not None
     with _create_scoped_session(storage.scoped_session) as session:
-        trial = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=ends)
-        storage.check_trial_is_updatable(trial_id, trial.state)  # type: ignore[arg-type]
-        if ends and trial.state != TrialState.RUNNING:
-            raise ValueError(f"Cannot tell a {trial.state.name} trial.")
+        connection = session.connection()
+        state = connection.execute(_STATE.with_for_update() if ends else _STATE, {"id": trial_id}).scalar()
+        if state is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+        storage.check_trial_is_updatable(trial_id, state)
+        if ends and state != TrialState.RUNNING:
+            raise ValueError(f"Cannot tell a {state.name} trial.")
         for model, rows in rows_of(writes):
             if rows:
                 written = [{"trial_id": trial_id, **row} for row in rows]
-                session.execute(_upsert(storage.engine.dialect.name, model, tuple(written[0])), written)
-        if writes.state is not None:
-            trial.state = writes.state
-            trial.datetime_complete = datetime.datetime.now()
+                connection.execute(_upsert(storage.engine.dialect.name, model, tuple(written[0])), written)
+        if ends:
+            ended = {"state": writes.state, "datetime_complete": _utc(datetime.datetime.now())}
+            connection.execute(_CHANGE.values(ended), {"id": trial_id})
 
 
 def rows_of(writes: Writes) -> list[tuple[Any, list[dict[str, Any]]]]:
@@ -69,6 +132,11 @@ def rows_of(writes: Writes) -> list[tuple[Any, list[dict[str, Any]]]]:
 
 def _attributes(attributes: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"key": name, "value_json": json.dumps(value)} for name, value in attributes.items()]
+
+
+def _utc(local: datetime.datetime | None) -> datetime.datetime | None:
+    """Return a time as Optuna stores it, without a time zone."""
+    return None if local is None else local.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
 @cache

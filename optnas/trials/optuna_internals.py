@@ -1,8 +1,7 @@
 """Access to Optuna's private attributes, which no other file uses.
 
 Optuna has no public way to do what these functions do; a new release of it is checked against this file
-alone, and against
-:mod:`optnas.trials.optuna_batches`.
+alone, and against :mod:`optnas.trials.optuna_batches` and :mod:`optnas.trials.optuna_rows`.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution
 from optuna.pruners import _filter_study
-from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages._cached_storage import _CachedStorage
-from optuna.storages._rdb import models
-from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.storages import BaseStorage
+from optuna.storages._cached_storage import _CachedStorage, _StudyInfo
 from optuna.study import Study
 from optuna.study._constrained_optimization import _CONSTRAINTS_KEY
 from optuna.study._tell import _check_values_are_feasible
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from optnas.trials.optuna_rows import read_attribute
 
 if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore
@@ -41,7 +40,6 @@ __all__ = [
     "call_back",
     "completed_with",
     "constrain",
-    "create_once",
     "final_values",
     "fix_params",
     "fixed_params",
@@ -73,6 +71,7 @@ OPERATIONS = (
     "_get_best_trial_id",
     "_get_trials",
     "_set_trial_param",
+    "get_unfinished",
     "write_together",
 )
 """Names of methods of storages, each one transaction: those that Optuna and its cache call, and optnas's."""
@@ -102,6 +101,19 @@ class CachedStorage(_CachedStorage):
             super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
         else:
             self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
+
+    def glance(self, study_id: int, name: str) -> tuple[list[FrozenTrial], int]:
+        """Read the unfinished trials with one user attribute and nothing else, and count all trials.
+
+        What else is read of them is not remembered. It is one statement for few rows.
+        """
+        with self._lock:
+            study = self._studies.setdefault(study_id, _StudyInfo())
+            found = read_attribute(
+                self._backend, study_id, name, study.unfinished_trial_ids, study.last_finished_trial_id
+            )
+            count = len(study.trials) + sum(trial.number not in study.trials for trial in found)
+        return [trial for trial in found if not trial.state.is_finished()], count
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -161,18 +173,6 @@ def frozen(trial: Trial) -> FrozenTrial:
 def latest(trial: Trial) -> FrozenTrial:
     """Return a running trial's record with everything written to it, as ``trial.should_prune`` reads it."""
     return trial._get_latest_trial()
-
-
-def create_once(storage: RDBStorage, study_id: int, template: FrozenTrial | None) -> FrozenTrial:
-    """Create a trial as ``RDBStorage`` does, but without its five attempts: each might create another one."""
-    with _create_scoped_session(storage.scoped_session) as session:
-        # Locks the study's row while the trial's number is counted.
-        models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
-        created = storage._get_prepared_new_trial(study_id, template, session)
-        trial = create_trial(state=TrialState.RUNNING) if template is None else copy.deepcopy(template)
-        trial.number, trial._trial_id = int(created.number), int(created.trial_id)
-        trial.datetime_start = created.datetime_start
-        return trial
 
 
 def set_redis_client(journal: Any, client: Any) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from optnas.trials.accepted import finite, number, scalar, text, whole
 
-__all__ = ["CheckedDatabase", "Damaged", "apply_checked", "unreadable"]
+__all__ = ["CheckedDatabase", "Damaged", "apply_checked", "check_trial", "unreadable"]
 
 _MOST_CHARACTERS = 200
 
@@ -55,19 +55,12 @@ class CheckedDatabase(RDBStorage):
     def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
         try:
             record = super()._build_frozen_trial_from_trial_model(trial)
-            _check(record, self._count(trial))
+            check_trial(record, len(trial.study.directions))
         except Exception as error:
             if isinstance(error, SQLAlchemyError):
                 raise
             raise unreadable(f"trial {trial.number}", error) from error
         return record
-
-    def _count(self, trial: models.TrialModel) -> int:
-        """Return how many objectives a trial's study has, which never changes."""
-        counts: dict[Any, int] = self.__dict__.setdefault("_counts", {})
-        if trial.study_id not in counts:
-            counts[trial.study_id] = len(trial.study.directions)
-        return counts[trial.study_id]
 
 
 def apply_checked(replay: JournalStorageReplayResult, record: dict[str, Any]) -> None:
@@ -104,10 +97,10 @@ def _check_applied(replay: JournalStorageReplayResult, record: dict[str, Any]) -
     elif operation == JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE:
         _check_report(record["step"], record["intermediate_value"])
     elif operation in (JournalOperation.CREATE_TRIAL, JournalOperation.SET_TRIAL_STATE_VALUES):
-        _check(trial, len(study.directions))
+        check_trial(trial, len(study.directions))
 
 
-def _check(trial: FrozenTrial, objectives: int) -> None:
+def check_trial(trial: FrozenTrial, objectives: int) -> None:
     """Raise ``ValueError`` if a record is none that Optuna writes, whatever its attributes hold."""
     _expect(whole(trial.number), f"its number is {trial.number!r}")
     for time in (trial.datetime_start, trial.datetime_complete):

@@ -54,8 +54,10 @@ def keep_axes(study: optuna.Study, costs: Sequence[Ends]) -> None:
 def settle_axes(study: optuna.Study) -> None:
     """Write the open ends of the axes to a study once enough trials have completed, so that they stay."""
     storage, number = identity(study)
+    if number in _settled.get(storage, ()):
+        return
     complete = cached_trials(study, TrialState.COMPLETE)
-    if len(complete) < _FIRST or number in _settled.get(storage, ()):
+    if len(complete) < _FIRST:
         return
     axes = _kept(study)
     filled = _filled(study, axes, complete)

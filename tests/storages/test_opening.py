@@ -6,10 +6,12 @@ from pathlib import Path
 
 import optuna
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from optnas import UserError
+from optnas.storages import servers
 from optnas.storages.opening import default_artifacts, open_storage
+from optnas.storages.waiting import last_outage
 from tests.files import finish, quick_study, start
 from tests.servers import serving
 
@@ -115,3 +117,20 @@ def test_two_runs_at_once_on_postgresql_end_with_the_total(postgres: str, tmp_pa
         finish(run)
     study = optuna.load_study(study_name="quick", storage=open_storage(postgres))
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 20
+
+
+def test_connections_that_the_server_ended_while_they_were_idle_are_no_outage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving("postgresql") as server:
+        storage = open_storage(server.url)
+        study = optuna.create_study(storage=storage)
+        ends = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        for idle, outage in ((-1.0, False), (60.0, True)):  # one that was used just now is not asked before
+            monkeypatch.setattr(servers, "_IDLE_SECONDS", idle)
+            study.ask()
+            with create_engine(server.url).connect() as other:
+                other.execute(ends)
+            study.ask()
+            assert (last_outage(storage) > 0) == outage
+        assert len(study.trials) == 4

@@ -56,6 +56,7 @@ def test_no_other_file_knows_a_name_or_touches_what_is_private_to_optuna() -> No
         PACKAGE / "trials" / "optuna_batches.py",
         PACKAGE / "trials" / "optuna_internals.py",
         PACKAGE / "trials" / "optuna_reading.py",
+        PACKAGE / "trials" / "optuna_rows.py",
         PACKAGE / "trials" / "record.py",
         PACKAGE / "trials" / "rungs.py",
         PACKAGE / "trials" / "writes.py",

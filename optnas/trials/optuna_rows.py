@@ -1,0 +1,203 @@
+"""Reading trials from a database, by private attributes of Optuna's storages.
+
+Optuna reads each row of a trial into an object of its own, and parses each distribution twice. With many
+workers, each of which reads the trials of all others, that is most of what a trial takes beside its training.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Collection, Container, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
+
+from optnas.trials.optuna_reading import check_trial, unreadable
+
+__all__ = ["read_attribute", "read_trials"]
+
+# Of so many ids a statement may ask; SQLite of before 2020 takes 999 parameters.
+_MOST_IDS = 500
+_DISTRIBUTIONS = 4096
+
+_trials = models.TrialModel.__table__.c
+_user_attrs = models.TrialUserAttributeModel.__table__.c
+_WANTED = and_(
+    _trials.study_id == bindparam("study_id"),
+    or_(_trials.trial_id > bindparam("after"), _trials.trial_id.in_(bindparam("also", expanding=True))),
+)
+_directions = models.StudyDirectionModel.__table__.c
+_OBJECTIVES = select(func.count()).where(_directions.study_id == bindparam("study_id")).scalar_subquery()
+_ROWS = (
+    select(_trials.trial_id, _trials.number, _trials.state, _trials.datetime_start, _trials.datetime_complete)
+    .add_columns(_OBJECTIVES.label("objectives"))
+    .where(_WANTED)
+    .order_by(_trials.trial_id)
+)
+_WITH_ATTRIBUTE = (
+    select(_trials.trial_id, _trials.number, _trials.state, _user_attrs.value_json)
+    .outerjoin_from(
+        models.TrialModel.__table__,
+        models.TrialUserAttributeModel.__table__,
+        and_(_user_attrs.trial_id == _trials.trial_id, _user_attrs.key == bindparam("name")),
+    )
+    .where(_WANTED)
+    .order_by(_trials.trial_id)
+)
+
+
+def _columns(model: Any, *names: str) -> Any:
+    """Return a selection of columns of a table by the ids of trials, in the order that they were written."""
+    table = model.__table__
+    (key,) = table.primary_key.columns
+    ids = table.c.trial_id.in_(bindparam("ids", expanding=True))
+    return select(table.c.trial_id, *(table.c[name] for name in names)).where(ids).order_by(key)
+
+
+_PARTS = (
+    _columns(models.TrialParamModel, "param_name", "param_value", "distribution_json"),
+    _columns(models.TrialUserAttributeModel, "key", "value_json"),
+    _columns(models.TrialSystemAttributeModel, "key", "value_json"),
+    _columns(models.TrialIntermediateValueModel, "step", "intermediate_value", "intermediate_value_type"),
+    _columns(models.TrialValueModel, "objective", "value", "value_type"),
+)
+_value = models.TrialValueModel.stored_repr_to_value
+_step_value = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+_distribution = lru_cache(_DISTRIBUTIONS)(json_to_distribution)
+
+
+def read_trials(
+    storage: RDBStorage,
+    study_id: int,
+    states: Container[TrialState] | None,
+    also: Collection[int],
+    after: int,
+) -> list[FrozenTrial]:
+    """Return the trials whose id is larger than ``after`` or in ``also``, as ``RDBStorage._get_trials`` does.
+
+    Some others may be among them if ``also`` is long.
+
+    Raises:
+        Damaged: If one is none that Optuna writes.
+        KeyError: If there is no such study.
+    """
+    trials = []
+    with _reading(storage) as connection:
+        rows = _rows(connection, _ROWS, study_id, also, after)
+        rows = [row for row in rows if states is None or row.state in states]
+        for start in range(0, len(rows), _MOST_IDS):
+            some = rows[start : start + _MOST_IDS]
+            parts = _parts(connection, [row.trial_id for row in some])
+            trials += [_checked(row, parts) for row in some]
+    return trials
+
+
+def read_attribute(
+    storage: RDBStorage, study_id: int, name: str, also: Collection[int], after: int
+) -> list[FrozenTrial]:
+    """Return the trials that :func:`read_trials` returns, but with one user attribute and nothing else.
+
+    Raises:
+        KeyError: If there is no such study.
+    """
+    with _reading(storage) as connection:
+        rows = _rows(connection, _WITH_ATTRIBUTE, study_id, also, after, name=name)
+    return [
+        FrozenTrial(
+            number=row.number,
+            state=row.state,
+            value=None,
+            datetime_start=None,
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={} if row.value_json is None else {name: json.loads(row.value_json)},
+            system_attrs={},
+            intermediate_values={},
+            trial_id=row.trial_id,
+        )
+        for row in rows
+    ]
+
+
+@contextmanager
+def _reading(storage: RDBStorage) -> Iterator[Connection]:
+    # To begin and end a transaction are two more round trips in PostgreSQL, and to do without in MySQL.
+    alone = storage.engine.dialect.name == "postgresql"
+    with storage.engine.connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT") if alone else connection
+
+
+def _rows(
+    connection: Connection, statement: Any, study_id: int, also: Collection[int], after: int, **of: str
+) -> Any:
+    if len(also) > _MOST_IDS:
+        also, after = (), min(after, min(also) - 1)
+    wanted = {"study_id": study_id, "also": list(also), "after": after, **of}
+    found = connection.execute(statement, wanted).all()
+    if not found:
+        study = models.StudyModel.__table__.c.study_id
+        if connection.execute(select(study).where(study == study_id)).first() is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+    return found
+
+
+_Parts = list[dict[int, list[Any]]]
+
+
+def _parts(connection: Connection, ids: list[int]) -> _Parts:
+    """Return the rows of each table of :data:`_PARTS` by the trial's id."""
+    parts: _Parts = []
+    for statement in _PARTS:
+        by_trial: dict[int, list[Any]] = {}
+        for trial_id, *row in connection.execute(statement, {"ids": ids}):
+            by_trial.setdefault(trial_id, []).append(row)
+        parts.append(by_trial)
+    return parts
+
+
+def _checked(row: Any, parts: _Parts) -> FrozenTrial:
+    try:
+        trial = _trial(row, *(part.get(row.trial_id, []) for part in parts))
+        check_trial(trial, row.objectives)
+    except Exception as error:
+        raise unreadable(f"trial {row.number}", error) from error
+    return trial
+
+
+def _trial(
+    row: Any,
+    params: list[Any],
+    user_attrs: list[Any],
+    system_attrs: list[Any],
+    steps: list[Any],
+    values: list[Any],
+) -> FrozenTrial:
+    distributions: dict[str, BaseDistribution] = {name: _distribution(text) for name, _, text in params}
+    return FrozenTrial(
+        number=row.number,
+        state=row.state,
+        value=None,
+        values=[_value(value, kind) for _, value, kind in sorted(values, key=itemgetter(0))] or None,
+        datetime_start=_local(row.datetime_start),
+        datetime_complete=_local(row.datetime_complete),
+        params={name: distributions[name].to_external_repr(value) for name, value, _ in params},
+        distributions=distributions,
+        user_attrs={key: json.loads(text) for key, text in user_attrs},
+        system_attrs={key: json.loads(text) for key, text in system_attrs},
+        intermediate_values={step: _step_value(value, kind) for step, value, kind in steps},
+        trial_id=row.trial_id,
+    )
+
+
+def _local(utc: datetime.datetime | None) -> datetime.datetime | None:
+    """Return a time as Optuna shows it: local, and without a time zone."""
+    return None if utc is None else utc.replace(tzinfo=datetime.UTC).astimezone().replace(tzinfo=None)
