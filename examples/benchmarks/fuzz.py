@@ -188,7 +188,8 @@ def _fault(command: list[str], status: int, output: str) -> str:
         return f"ended with status {status}"
     if found := _STEERING.search(output):
         return f"printed {found[0]!a}"
-    if "s3cret" in output:
+    # Data for other programs is what is recorded, also where a stranger called a parameter "password=…".
+    if "s3cret" in output and not (status == 0 and {"--json", "--csv"} & set(command)):
         return "printed a password"
     if "Traceback (most recent call last)" in output and "show" not in command:
         return "printed a traceback"

@@ -245,7 +245,7 @@ def _resumed(plan: Plan, seed: int, checkpoint: Path) -> tuple[TrainingHistory, 
         json.dumps(settings)  # no tensors, which do not compare
         history = TrainingHistory.read(content["history"])
         state = None if state is None else State.read(state)
-    except (TypeError, KeyError, ValueError, AttributeError):
+    except (TypeError, KeyError, ValueError, AttributeError, RuntimeError):  # of tensors elsewhere
         raise UserError(f"{checkpoint} is of another version: remove it to begin anew") from None
     check_settings(settings, plan.settings, checkpoint.parent.parent)
     if history.seed != seed:

@@ -37,6 +37,8 @@ def test_whatever_is_malformed_is_said_in_one_line(fuzz: ModuleType) -> None:
         (["status"], 0, "\x1b[2J", "printed '\\x1b'"),
         (["status"], 0, "\x9b", "printed '\\x9b'"),
         (["status"], 0, "at a://b:s3cret@c", "printed a password"),
+        (["pareto", "--json"], 0, '{"password=s3cret": 3}', ""),
+        (["pareto", "--json"], 2, "error: at a://b:s3cret@c\n", "printed a password"),
         (["status"], 130, "", "ended with status 130"),
         (["run"], 1, "Traceback (most recent call last):\n", "printed a traceback"),
     ],

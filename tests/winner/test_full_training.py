@@ -144,6 +144,7 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
         ("best", torch.zeros(3), "of another version: remove it"),
         ("best", 9, "of another version: remove it"),
         ("curve", [3], "of another version: remove it"),
+        ("curve", [torch.zeros(3)], "of another version: remove it"),
         ("curve", [{"accuracy": "x"}], "of another version: remove it"),
         ("ended", 3, "of another version: remove it"),
         ("weights", [], "of another version: remove it"),
