@@ -5,7 +5,10 @@ An endpoint other than Amazon's is named by boto3's own ``AWS_ENDPOINT_URL``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+import io
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from optuna.artifacts import Boto3ArtifactStore, GCSArtifactStore
 
@@ -17,8 +20,10 @@ __all__ = ["EXTRAS", "bucket_store"]
 EXTRAS = {"s3": "s3", "gs": "gcs"}
 """The extra of optnas that a scheme needs."""
 
-# With pauses that double, some 15 s: a server that is restarted meanwhile costs no checkpoint.
-_ATTEMPTS = 6
+_Result = TypeVar("_Result")
+
+# A server that is restarted meanwhile costs no checkpoint: boto3 itself gives up within a second.
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds
 _CONNECT_SECONDS = 5
 
 
@@ -55,7 +60,35 @@ def _s3(bucket: str) -> Boto3ArtifactStore:
     import boto3
     from botocore.config import Config
 
-    config = Config(
-        connect_timeout=_CONNECT_SECONDS, retries={"mode": "standard", "total_max_attempts": _ATTEMPTS}
-    )
-    return Boto3ArtifactStore(bucket, boto3.client("s3", config=config))
+    return _S3(bucket, boto3.client("s3", config=Config(connect_timeout=_CONNECT_SECONDS)))
+
+
+class _S3(Boto3ArtifactStore):
+    """A bucket of S3, which is read and written again while the server is away for a moment."""
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        return _patiently(lambda: super(_S3, self).open_reader(artifact_id))
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        content = content_body.read()
+        _patiently(lambda: super(_S3, self).write(artifact_id, io.BytesIO(content)))
+
+
+def _patiently(operation: Callable[[], _Result]) -> _Result:
+    for pause in _PAUSES:
+        try:
+            return operation()
+        except Exception as error:
+            if not _is_passing(error):
+                raise
+        time.sleep(pause)
+    return operation()
+
+
+def _is_passing(error: Exception) -> bool:
+    """Return whether an error is one of the connection, or of the server itself."""
+    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
+
+    if isinstance(error, ClientError):
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
+    return isinstance(error, ConnectionError | HTTPClientError)
