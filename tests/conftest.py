@@ -14,8 +14,9 @@ from optnas.space.op import _registry
 
 torch.set_num_threads(1)
 
-# What runs in the background ignores Ctrl-C, which tests send.
+# What runs in the background ignores Ctrl-C, and under nohup SIGHUP, which tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 hypothesis.settings.register_profile(
     "optnas",
