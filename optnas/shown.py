@@ -65,7 +65,7 @@ _QUERY = re.compile(rf"(?i)((?<![\w.-])[\w.-]*{_SECRET}=)('[^']*'|\"[^\"]*\"|[^&
 # Up to the last @ of the word: a password may hold any character, and a host has none of them.
 _USERINFO = re.compile(r"((?:\w:/{1,9}|\w//|://|=)[^\s:/@\[]{0,99}:)\S{1,999}(@)")
 # As SQLAlchemy takes it, where the host is missing: a port that is no number.
-_NO_HOST = re.compile(r"(\w://[^\s:/@\[]{0,99}:)(?!\d*(?:[\s/?,;.'\")]|$)|\*\*\*@)[^\s/?'\"]+()")
+_NO_HOST = re.compile(r"(\w://[^\s:/@\[]{0,99}:)(?!\d*(?::?\s|:?$|[/?,;.'\")])|\*\*\*@)[^\s/?'\"]+()")
 # The whole of what was given as a URL.
 _LOOSE_USERINFO = re.compile(r"^((?:[^:@]*:/+)?[^:@]*:(?!/)).*(@)", re.DOTALL)
 

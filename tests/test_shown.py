@@ -139,6 +139,7 @@ def test_a_password_is_masked_in_what_is_hardly_a_url(url: str) -> None:
 )
 def test_a_url_without_password_stays(url: str) -> None:
     assert masked_url(url) == masked(url) == url
+    assert masked(f"{url}: reachable") == f"{url}: reachable"
 
 
 def test_the_rest_of_a_url_stays() -> None:

@@ -108,7 +108,7 @@ def show(
 @app.command()
 def dashboard(
     storage: StorageOption = DEFAULT_STORAGE,
-    port: Annotated[int, typer.Option(help="Where to listen.")] = 8080,
+    port: Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)] = 8080,
     host: Annotated[
         str,
         typer.Option(help="Where to listen, and the name that is answered to. Nobody is asked who they are."),
@@ -130,9 +130,13 @@ def dashboard(
 @app.command()
 def storage_proxy(
     storage: StorageOption = DEFAULT_STORAGE,
-    port: Annotated[int, typer.Option(help="Where to listen.")] = 13000,
+    port: Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)] = 13000,
     host: Annotated[
-        str, typer.Option(help="It asks nobody who they are, and encrypts nothing: keep it in your network.")
+        str,
+        typer.Option(
+            help="The address to listen on, such as 0.0.0.0. The proxy asks nobody who they are, and encrypts"
+            " nothing: keep it in your network."
+        ),
     ] = "127.0.0.1",
 ) -> None:
     """Serve a database over gRPC, for more workers than it has connections, or who cannot reach it.

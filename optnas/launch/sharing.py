@@ -11,7 +11,7 @@ from optnas.launch.engine import Reach
 
 __all__ = ["check_shared", "is_loopback", "shared_artifacts"]
 
-_USE = "give --storage postgresql+psycopg://user:password@host/database"
+_USE = "give --storage postgresql+psycopg://user@host/database"
 
 
 def check_shared(storage: str, reach: Reach, engine: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+import optuna
+
 from optnas.errors import UserError
 from optnas.run.storage_check import check_storage
 from optnas.shown import masked_url
@@ -54,8 +56,14 @@ def _devices() -> list[tuple[str, str, bool]]:
 
 def _storage(url: str) -> list[tuple[str, str, bool]]:
     try:
-        studies = len(open_storage(url, reading=True).get_all_studies())
-        count = f"{studies} {'study' if studies == 1 else 'studies'}"
+        storage = open_storage(url, reading=True)
+        names = optuna.get_all_study_names(storage)
+        # All is read, as damage shows only where it is.
+        trials = sum(
+            len(optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False))
+            for name in names
+        )
+        count = f"{len(names)} {'study' if len(names) == 1 else 'studies'}, {trials:,} trials"
         reached = ("storage", f"{masked_url(url)}: reachable, {count}", True)
         try:
             return [reached, *check_storage(open_storage(url, create=False))]

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from optnas.trials.optuna_reading import Damaged
 
-__all__ = ["UNREACHABLE", "is_of_storage", "passing", "reason_of"]
+__all__ = ["UNREACHABLE", "is_damage", "is_of_storage", "passing", "reason_of"]
 
 UNREACHABLE = "not reachable"
 """What a storage is whose server does not answer, and of which it is not known whether it exists."""
@@ -152,6 +152,17 @@ def passing(error: BaseException) -> str | None:
     return None
 
 
+def is_damage(error: BaseException) -> bool:
+    """Return whether what the storage holds is damaged, or is not Optuna's."""
+    cause = _cause(error)
+    reason = cause.orig if isinstance(cause, DBAPIError) else cause
+    return isinstance(cause, Damaged) or _is_broken_file(reason)
+
+
+def _is_broken_file(error: BaseException | None) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def reason_of(error: BaseException) -> str | None:
     """Return an error that does not pass as one line; ``None`` if it is of what is written."""
     cause = _cause(error)
@@ -164,7 +175,7 @@ def reason_of(error: BaseException) -> str | None:
         return f"{_grpc_code(cause)}: {details()}".split("\n")[0]
     reason = cause.orig if isinstance(cause, DBAPIError) else cause
     line = str(reason).strip().split("\n")[0] or type(reason).__name__
-    if getattr(reason, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if _is_broken_file(reason):
         return f"{line}: put back a copy of the file, or save what is left by sqlite3 FILE .recover"
     if _OTHER_TABLES.search(line):
         return f"{line}: its tables are not Optuna's; put back a copy, or begin in another one (--storage)"

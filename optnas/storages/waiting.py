@@ -13,9 +13,8 @@ from optuna.storages import BaseStorage
 
 from optnas.errors import StorageError
 from optnas.shown import duration, notice
-from optnas.storages.passing import UNREACHABLE, is_of_storage, passing, reason_of
+from optnas.storages.passing import UNREACHABLE, is_damage, is_of_storage, passing, reason_of
 from optnas.trials.optuna_internals import backend_of
-from optnas.trials.optuna_reading import Damaged
 
 __all__ = [
     "PATIENCE_SECONDS",
@@ -222,7 +221,7 @@ class Guard:
         reason = reason_of(error)
         if reason is None:
             return error
-        if isinstance(error, Damaged):
+        if is_damage(error):
             return StorageError(f"the storage {self.name} is damaged: {reason}")
         return StorageError(f"the storage {self.name} failed: {reason}; what was finished before is kept")
 

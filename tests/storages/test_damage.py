@@ -98,6 +98,16 @@ def test_a_file_that_is_no_database_is_refused_with_what_to_do(whole: Path, cont
         assert "file is not a database: put back a copy" in result.output.splitlines()[-1]
 
 
+def test_doctor_reads_all_that_a_database_holds(whole: Path) -> None:
+    url = database(whole, "PRAGMA user_version = 1")
+    content = (whole / "damaged.db").read_bytes()
+    third = len(content) // 3
+    (whole / "damaged.db").write_bytes(content[:third] + b"\xa5" * third + content[2 * third :])
+    said = " ".join(call("doctor", "-s", url).output.split())
+    assert "is damaged: database disk image is malformed: put back a copy" in said
+    assert "is kept" not in said
+
+
 TABLES = {
     "studies": ["study_id", "study_name"],
     "study_directions": ["direction", "study_id", "objective"],
