@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote
 
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
@@ -56,7 +57,7 @@ def artifact_store(place: str | Path | ArtifactStore | None) -> ArtifactStore | 
     scheme, separator, bucket = str(place).partition("://")
     if not separator:
         return _Folder(place)
-    name = bucket.partition("/")[0]
+    name = unquote(bucket).partition("/")[0]
     if "@" in name or (":" in name and not name.startswith("arn:")):
         raise UserError(
             f"artifacts in {masked_url(str(place))!r}: a bucket's URL holds no password; the provider's own"

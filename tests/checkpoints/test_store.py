@@ -225,7 +225,9 @@ def test_a_place_that_is_none_says_what_to_give(place: object) -> None:
         artifact_store(place)
 
 
-@pytest.mark.parametrize("place", ["s3://me:s3cret@bucket/x", "s3://:s3cret@", "gs://me:s3cret/x"])
+@pytest.mark.parametrize(
+    "place", ["s3://me:s3cret@bucket/x", "s3://:s3cret@", "gs://me:s3cret/x", "s3://me%3As3cret%40/d?x=%s"]
+)
 def test_a_password_in_a_bucket_s_url_is_refused_and_not_shown(place: str) -> None:
     with pytest.raises(UserError, match="holds no password") as refused:
         artifact_store(place)
