@@ -108,7 +108,7 @@ def show(
 @app.command()
 def dashboard(
     storage: StorageOption = DEFAULT_STORAGE,
-    port: Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)] = 8080,
+    port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free one.", min=0, max=65535)] = 8080,
     host: Annotated[
         str,
         typer.Option(help="Where to listen, and the name that is answered to. Nobody is asked who they are."),
