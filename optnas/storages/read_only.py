@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from optnas.storages.database import Database
+from optnas.storages.passing import is_damage
 
 __all__ = ["read_only"]
 
@@ -41,11 +42,7 @@ def read_only(url: str, name: str, path: Path, busy_seconds: float) -> Database:
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in (
-            sqlite3.SQLITE_BUSY,
-            sqlite3.SQLITE_CORRUPT,
-            sqlite3.SQLITE_NOTADB,
-        ):
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY or is_damage(error):
             pass  # whoever reads it waits, or says so
         elif log.exists() and log.stat().st_size:
             copies = tempfile.TemporaryDirectory(prefix="optnas-")

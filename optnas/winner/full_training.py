@@ -250,11 +250,12 @@ def _resumed(plan: Plan, seed: int, checkpoint: Path) -> tuple[TrainingHistory, 
     check_settings(settings, plan.settings, checkpoint.parent.parent)
     if history.seed != seed:
         raise UserError(f"{checkpoint} is of seed {history.seed}: remove it to begin anew")
-    with forked_random():
-        network = plan.build(seed).state_dict()
-    shapes = [{name: each.shape for name, each in weights.items()} for weights in (network, history.weights)]
-    if history.best and shapes[0] != shapes[1]:
-        raise UserError(f"{checkpoint} is of another network: remove it to begin anew")
+    if history.best:
+        with forked_random():
+            network = plan.build(seed).state_dict()
+        shapes, kept = ({name: each.shape for name, each in w.items()} for w in (network, history.weights))
+        if shapes != kept:
+            raise UserError(f"{checkpoint} is of another network: remove it to begin anew")
     return history, state
 
 
