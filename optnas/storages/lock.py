@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,6 @@ from optnas.shown import notice
 from optnas.storages.database import Database
 from optnas.storages.journal import GuardedJournal, Journal
 from optnas.storages.proxy import Proxy
-from optnas.storages.servers import VANISHED_SECONDS
 from optnas.trials.optuna_internals import backend_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _QUIET_SECONDS = 10
 # A file is asked for often at first: it is held for milliseconds by those who claim trials.
 _SOON_SECONDS, _SOON_PAUSE = 1.0, 0.005
 _NOT_AVAILABLE = "55P03"  # PostgreSQL: lock_timeout has passed
+# Redis does not see that a holder was killed, as other servers do by its connection: all would wait for it.
+_REDIS_SECONDS = 6.0
 
 
 class Lock:
@@ -161,10 +163,16 @@ def _redis(journal: GuardedJournal, token: str) -> Iterator[Lock]:
     backend: RedisJournal = journal.backend  # type: ignore[assignment]
 
     def acquire() -> RedisLock:
-        lock: RedisLock = backend.client.lock(f":optnas:lock:{token}", timeout=VANISHED_SECONDS, sleep=0.05)
+        name = f":optnas:lock:{token}"
+        lock: RedisLock = backend.client.lock(name, timeout=_REDIS_SECONDS, sleep=0.05, thread_local=False)
         while not lock.acquire(blocking_timeout=_QUIET_SECONDS):
             pass
         return lock
+
+    def renew() -> None:
+        while not ended.wait(_REDIS_SECONDS / 3):
+            with contextlib.suppress(LockError, RedisError):
+                lock.reacquire()
 
     def is_held() -> bool:
         try:
@@ -172,10 +180,12 @@ def _redis(journal: GuardedJournal, token: str) -> Iterator[Lock]:
         except RedisError:
             return False
 
-    lock = journal.guard(acquire)
+    lock, ended = journal.guard(acquire), threading.Event()
+    threading.Thread(target=renew, daemon=True).start()
     try:
         yield Lock(is_held)
     finally:
+        ended.set()
         with contextlib.suppress(LockError, RedisError):  # it has expired, or will
             lock.release()
 
