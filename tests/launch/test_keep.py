@@ -96,7 +96,8 @@ def test_a_study_that_cannot_run_is_not_tried_again(tmp_path: Path, keep: Keep) 
     assert b"restarted" not in said
     # Whichever worker came first; the other is then asked to stop.
     log = re.search(r"worker \d ended with status 2 \(its log: (.+)\)", said.decode())
-    assert log and "no such file: none.py" in Path(log[1]).read_text(), said
+    assert log is not None, said
+    assert "no such file: none.py" in Path(log[1]).read_text()
 
 
 def test_a_keeper_that_is_asked_to_stop_hands_all_trials_back(tmp_path: Path, keep: Keep) -> None:
