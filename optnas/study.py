@@ -18,6 +18,7 @@ from optnas.samplers import make_sampler
 from optnas.shown import note
 from optnas.space import Node, OpError, SpaceError, UncountableError
 from optnas.space.own_ops import changed_ops, own_ops
+from optnas.study_about import keep_about
 from optnas.study_domain import StudyDomain
 from optnas.study_record import check_unchanged
 from optnas.train.training import possible_values
@@ -123,6 +124,7 @@ class Study(Declaration):
         self.domain.region.keep(study)
         if AXES.of(study) is None:
             keep_axes(study, self.domain.ends())
+            keep_about(self, study)
         return study
 
     def _sampled_costs(self) -> Iterator[tuple[Node, dict[str, float] | SpaceError]]:

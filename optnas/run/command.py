@@ -15,7 +15,7 @@ from optnas.interrupts.signals import stop_on_signals
 from optnas.reports.front_table import FrontTable
 from optnas.run.baselines import enqueue, params_of, without_known
 from optnas.run.display import Display
-from optnas.run.files import load_study
+from optnas.run.files import load_study, source_of
 from optnas.run.gpus import fitting_workers, gpus_of
 from optnas.run.limits import Callbacks, Limits
 from optnas.run.local import run_here, run_processes
@@ -28,6 +28,7 @@ from optnas.storages.opening import NoStorage, default_artifacts, open_storage
 from optnas.storages.presence import study_is_there
 from optnas.storages.waiting import now
 from optnas.study import Study
+from optnas.study_about import keep_about
 from optnas.study_record import check_unchanged
 from optnas.train import default_device
 from optnas.train.precision import choose_precision
@@ -81,6 +82,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
     storage = open_storage(url, patience=patience)
     artifacts = _keep_checkpoints(study, url, options.artifacts)
     opened = study.open(storage)
+    keep_about(study, opened, file or source_of(study))
     enqueue(opened, wanted)
     limits, callbacks = Limits(until, options.patience), Callbacks(opened, options.callbacks)
     title = f"{study.name} · {masked_url(url)} · {workers} {'worker' if workers == 1 else 'workers'}"

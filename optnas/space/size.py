@@ -15,7 +15,7 @@ from optnas.space.holes import Choose, Hole, Repeat, is_open
 from optnas.space.names import ROOT, Place, parts
 from optnas.space.node import Node
 
-__all__ = ["size"]
+__all__ = ["combinations", "size"]
 
 # An active parameter: (name, hole, place).
 _Decision = tuple[str, Hole, Place]
@@ -25,10 +25,19 @@ _NEVER = object()
 
 
 def size(space: Node) -> float:
-    known = holes(space)
-    if math.inf in map(_values, known.values()):
+    if any(map(_is_continuous, holes(space).values())):
         return math.inf  # every hole is active in some combination
-    return _count(_decisions(space, ROOT, {}), {}, known)
+    return combinations(space)
+
+
+def combinations(space: Node) -> float:
+    """Return the number of combinations of a space's parameters, each continuous one counted as one value."""
+    return _count(_decisions(space, ROOT, {}), {}, holes(space))
+
+
+def _is_continuous(hole: Hole) -> bool:
+    known = hole.distribution
+    return isinstance(known, FloatDistribution) and known.step is None and known.low < known.high
 
 
 def _count(pending: tuple[_Decision, ...], decided: Mapping[str, Any], known: Mapping[str, Hole]) -> float:
@@ -129,14 +138,12 @@ def _after(decision: _Decision, made: Any, decided: Mapping[str, Any]) -> tuple[
 
 
 def _values(hole: Hole) -> float:
-    """Return the number of values of the hole's parameter."""
+    """Return the number of values of the hole's parameter, 1 for a continuous one."""
     match hole.distribution:
         case CategoricalDistribution(choices=choices):
             return len(choices)
         case IntDistribution(low=low, high=high, step=step):
             return (high - low) // step + 1
         case FloatDistribution(low=low, high=high, step=step):
-            if low == high:
-                return 1
-            return math.inf if step is None else round((high - low) / step) + 1
+            return 1 if step is None else round((high - low) / step) + 1
     raise TypeError(f"not an Optuna distribution: {hole.distribution!r}")

@@ -30,6 +30,7 @@ from optnas.trials.accepted import (
 from optnas.trials.optuna_internals import set_system_attr, set_user_attr
 
 __all__ = [
+    "ABOUT",
     "ARCHITECTURE",
     "AXES",
     "BUILDABLE",
@@ -174,6 +175,23 @@ def _texts(_: int) -> Accepts:
     return mapped(text)
 
 
+def _about(_: int) -> Accepts:
+    plainly = any_of(scalar, listed(scalar))
+    return mapped(
+        lambda _: False,
+        shape=any_of(listed(whole)),
+        context=mapped(plainly),
+        space=any_of(text),
+        size=any_of(finite),
+        task=any_of(text),
+        data=any_of(text),
+        samples=mapped(whole),
+        training=mapped(text),
+        constraints=listed(text),
+        file=any_of(text),
+    )
+
+
 ARCHITECTURE = Attribute[str]("architecture", text)
 """The architecture's text, which :func:`optnas.parse` reads."""
 KEY = Attribute[str]("key", text)
@@ -234,6 +252,8 @@ STUDY_OPS = StudyAttribute[dict[str, str]]("ops", _texts)
 """Digests of the source of the user's own ops in the space when it was last run, by name."""
 TRAINING = StudyAttribute[dict[str, str]]("training", _texts)
 """Every training setting that is searched or decides what is learned, as text, for the same purpose."""
+ABOUT = StudyAttribute[dict[str, Any]]("about", _about)
+"""What a study file declares, for those who have only the database (:mod:`optnas.reports.about`)."""
 MEASURED_ON = StudyAttribute[str]("measured_on", lambda _: text)
 """Hardware on which the study measures latency, energy or memory; no other is accepted."""
 
