@@ -278,6 +278,7 @@ def test_status_lists_studies_and_several_need_a_name(searched: Path) -> None:
     quick_study(searched, name="other")
     assert call("run", "other.py", "--trials", 1).exit_code == 0
     assert_refused(call("pareto"), "name one of: quick (4 trials), other (1 trial)")
+    assert_refused(call("show", 0), "name one by --study of: quick (4 trials), other (1 trial)")
     assert_refused(call("pareto", "qick"), "did you mean 'quick'?")
     assert call("pareto", "other.py").exit_code == 0
 

@@ -97,7 +97,7 @@ def show(
     from optnas.reports import records, terminal
     from optnas.run.lookup import find_study, find_trial
 
-    found = find_study(storage, study)
+    found = find_study(storage, study, "--study")
     frozen = find_trial(found, trial)
     if as_json:
         write(records.as_json(records.as_record(found, frozen)))

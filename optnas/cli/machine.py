@@ -20,7 +20,7 @@ def doctor(storage: StorageOption = DEFAULT_STORAGE) -> None:
 
       optnas doctor
 
-      optnas doctor --storage postgresql+psycopg://user:password@host/database
+      optnas doctor --storage postgresql://user:password@host/database
     """
     from optnas.run.doctor import examine
 

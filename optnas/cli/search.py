@@ -102,7 +102,7 @@ def run(
 
       optnas run study.py -n 1000 --workers-per-gpu auto
 
-      optnas run study.py -n 1000 -s postgresql+psycopg://user:password@host/database
+      optnas run study.py -n 1000 -s postgresql://user:password@host/database
     """
     from optnas.run.command import run_command
     from optnas.run.options import RunOptions

@@ -25,8 +25,13 @@ def all_studies(url: str) -> list[optuna.Study]:
     return [optuna.load_study(study_name=name, storage=storage) for name in names]
 
 
-def find_study(url: str, reference: str | None) -> optuna.Study:
+def find_study(url: str, reference: str | None, option: str = "") -> optuna.Study:
     """Return a study by its name or its study file; with ``None`` the only study of the storage.
+
+    Args:
+        url: The storage's URL.
+        reference: The study's name or file.
+        option: The option that takes it, for the message where it is missing; none if it is an argument.
 
     Raises:
         UserError: If there is no such study, or there are several and ``reference`` is ``None``.
@@ -36,7 +41,8 @@ def find_study(url: str, reference: str | None) -> optuna.Study:
         if len(studies) > 1:
             counts = {name: len(study.get_trials(deepcopy=False)) for name, study in studies.items()}
             has = ", ".join(f"{name} ({count} trial{'s' * (count != 1)})" for name, count in counts.items())
-            raise UserError(f"the storage {masked_url(url)} has several studies; name one of: {has}")
+            by = f" by {option}" if option else ""
+            raise UserError(f"the storage {masked_url(url)} has several studies; name one{by} of: {has}")
         return next(iter(studies.values()))
     if reference not in studies and ".py" in reference:
         from optnas.run.files import load_study, output_to_stderr
