@@ -173,6 +173,11 @@ class _Wrapped(Op):
                 return node
         return node
 
+    def stands_for(self, node: Node, site: Site | None = None) -> Node | None:
+        if not self._composite or (site is None and self._filled):
+            return None
+        return _expanded(self, node, ()) if site is None else self._tree_at(node, site)
+
     def cost(self, node: Node, site: Site) -> Cost:
         if self._cost is not None:
             return self._cost(shape=site.shape, **self._arguments(node, site, built=False))

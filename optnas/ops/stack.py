@@ -16,7 +16,7 @@ from optnas.ops.shapes import positive
 from optnas.ops.skip import factorized_reduce
 from optnas.space import Node, Op, Shape, Site, register, strided
 
-__all__ = ["stack"]
+__all__ = ["Step", "reductions", "stack", "steps"]
 
 _WORDS = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
@@ -27,7 +27,7 @@ def _adapters(width: int) -> tuple[Node, Node]:
     return relu_conv_bn(1, width=width), factorized_reduce(width=width)
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """One cell of a stack, the ops that adapt its two inputs, and the input shape of each."""
 
     cell: Node
@@ -42,7 +42,7 @@ class _Stack(Op):
     def cost(self, node: Node, site: Site) -> Cost:
         total = Cost(site.shape)
         older_depth = newer_depth = 0
-        for step in _steps(node, site):
+        for step in steps(node, site):
             older = site.at(step.older_shape).cost(step.older)
             newer = site.at(step.newer_shape).cost(step.newer)
             if older.shape != newer.shape:
@@ -62,26 +62,35 @@ class _Stack(Op):
                 site.at(step.newer_shape).build(step.newer),
                 site.at(step.cell_shape).build(step.cell),
             )
-            for step in _steps(node, site)
+            for step in steps(node, site)
         )
 
 
-def _steps(node: Node, site: Site) -> Iterator[_Step]:
+def reductions(cells: int) -> tuple[bool, ...]:
+    """Return for each of the cells of a stack whether it halves the image."""
+    return tuple(index in (cells // 3, 2 * cells // 3) for index in range(cells))
+
+
+def steps(node: Node, site: Site) -> Iterator[Step]:
+    """Yield the cells of a stack for an input at ``site``.
+
+    Raises:
+        ValueError: If its arguments do not make a stack.
+    """
     arguments = node.arguments
     width, cells = arguments["width"], arguments["cells"]
     positive(width=width, cells=cells)
     normal, reduction = arguments["normal"], strided(arguments["reduction"], 2)
     older_shape = newer_shape = site.shape
     reduced = False
-    for index in range(cells):
-        reduces = index in (cells // 3, 2 * cells // 3)
+    for reduces in reductions(cells):
         width *= 2 if reduces else 1
         newer, halved = _adapters(width)
         # The older input is still as large as before the last reduction.
         older = halved if reduced else newer
         cell = reduction if reduces else normal
         cell_shape = site.at(newer_shape).cost(newer).shape
-        yield _Step(cell, older, newer, older_shape, newer_shape, cell_shape)
+        yield Step(cell, older, newer, older_shape, newer_shape, cell_shape)
         older_shape, newer_shape = newer_shape, site.at(cell_shape).cost(cell).shape
         reduced = reduces
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optnas.space.holes import is_open
@@ -233,3 +234,38 @@ class Node(TreeValue):
         from optnas.space.op import Site
 
         return Site.of(shape, context).build(self)
+
+    def draw(self, shape: Shape | None = None, *, expand: bool = False, **context: Any) -> Any:
+        """Return a :class:`~optnas.drawing.Drawing`: an SVG for notebooks and files.
+
+        Data flows from top to bottom. A box is as wide as its layer's channels on a logarithmic scale, and as
+        high as its share of the FLOPs. What cannot be built on ``shape`` is drawn without costs and says why.
+
+        Args:
+            shape: The input's shape without the batch; ``None`` draws without shapes and costs. A space is
+                drawn with its open choices.
+            expand: Whether blocks are opened and repetitions written out.
+            context: As for :meth:`cost`.
+        """
+        return _drawing().draw(self, shape, expand=expand, **context)
+
+    def table(self, shape: Shape, *, expand: bool = False, **context: Any) -> Any:
+        """Return the :class:`~optnas.drawing.ArchitectureTable` of the layers with their shapes and costs.
+
+        Terminals show it by rich, and notebooks as HTML.
+
+        Args:
+            shape: The input's shape without the batch.
+            expand: Whether blocks are opened and repetitions written out.
+            context: As for :meth:`cost`.
+
+        Raises:
+            SpaceError: If the tree still has holes.
+        """
+        return _drawing().table(self, shape, expand=expand, **context)
+
+
+def _drawing() -> Any:
+    # Drawings know all ops, and so are far above this room. That a tree draws itself is worth the one
+    # import by name, which nothing but these methods makes.
+    return import_module("optnas.drawing")

@@ -200,6 +200,10 @@ class Op(TreeValue):
         """Return an equivalent simpler tree for :attr:`Node.key`; ``None`` for the identity function."""
         return node
 
+    def stands_for(self, node: Node, site: Site | None = None) -> Node | None:
+        """Return the tree that a composite op stands for at ``site``; ``None`` for any other op."""
+        return None
+
     def cost(self, node: Node, site: Site) -> Any:
         """Return the cost of the node at ``site``, including the output ``shape``."""
         raise SpaceError(f"{self.name} is not a layer: it cannot be counted")

@@ -58,8 +58,13 @@ def parse(text: str) -> Node:
     return parse_tree(text)
 
 
-def parse_tree(text: str) -> Node:
+def parse_tree(text: str, unknown: Callable[[str], Op] | None = None) -> Node:
     """Return the tree that is written as ``text`` in the notation of ``str(tree)``, and in no other.
+
+    Args:
+        text: The text.
+        unknown: Returns the op to take for a name that no op has, or for one that takes other arguments
+            than the text gives it; by default both are errors.
 
     Raises:
         SpaceError: If the text is not a tree.
@@ -70,15 +75,16 @@ def parse_tree(text: str) -> Node:
         raise SpaceError(f"not an architecture's text: {error.msg} at {_shorten(text)!r}") from None
     except (ValueError, RecursionError, MemoryError):
         raise SpaceError(f"not an architecture's text: {_shorten(text)!r}") from None
-    tree = tree_value(_Reader(text).value(expression, 0), "the text")
+    tree = tree_value(_Reader(text, unknown).value(expression, 0), "the text")
     if not isinstance(tree, Node):
         raise SpaceError(f"not an architecture's text: {_shorten(text)!r} is no op")
     return tree
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, unknown: Callable[[str], Op] | None) -> None:
         self.text = text
+        self.unknown = unknown
         self.read = 0
 
     def value(self, part: ast.expr, depth: int) -> Any:
@@ -110,7 +116,9 @@ class _Reader:
                 try:
                     return maker(*positional, **named)
                 except SpaceError:
-                    raise
+                    if self.unknown is None or not isinstance(maker, Op):
+                        raise
+                    return self.unknown(maker.name)(*positional, **named)
                 except (TypeError, ValueError) as error:
                     raise SpaceError(f"{self.excerpt(part)!r}: {error}") from None
             case ast.Name() | ast.Attribute():
@@ -124,6 +132,8 @@ class _Reader:
         match part:
             case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="ops"), attr=name):
                 known: dict[str, Callable[..., Any]] = {**_HOLES, **ops_by_name()}
+                if name not in known and self.unknown is not None:
+                    return self.unknown(name)
                 if name not in known:
                     offered = [each for each, op in known.items() if not getattr(op, "internal", False)]
                     raise SpaceError(

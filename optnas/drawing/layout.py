@@ -1,0 +1,185 @@
+"""Places the parts of a network on the page, from top to bottom."""
+
+from __future__ import annotations
+
+from optnas.drawing.boxes import LEAST, box_of, described
+from optnas.drawing.fonts import SMALL, TEXT, width_of
+from optnas.drawing.graphs import graph_piece
+from optnas.drawing.labels import shape_text
+from optnas.drawing.parts import Branches, Chain, Frame, Graph, Layer, Loop, Options, Part
+from optnas.drawing.pieces import Piece, arrow, curve, line, merge_sign
+from optnas.drawing.svg import Box, Item, Path, Text
+
+__all__ = ["Layout"]
+
+_GAP = 6.0
+# Where the shape changes, and is written.
+_WIDE_GAP = 20.0
+_PADDING = 7.0
+_TITLE = 14.0
+_ARC = 14.0
+# Narrower columns could not be read.
+_NARROWEST = 78.0
+
+
+class Layout:
+    """Makes pieces of parts.
+
+    Args:
+        whole: FLOPs of the whole network, of which the heights are shares.
+    """
+
+    def __init__(self, whole: int) -> None:
+        self._whole = whole
+
+    def piece(self, part: Part, room: float) -> Piece:
+        """Return the piece of a part, in a width."""
+        match part:
+            case Layer():
+                return box_of(part, room, self._whole)
+            case Chain():
+                return self._chain(part, room)
+            case Frame():
+                return self._frame(part, room)
+            case Loop():
+                return self._loop(part, room)
+            case Branches():
+                return self._branches(part, room)
+            case Graph():
+                return graph_piece(part, room, self.piece)
+            case Options():
+                return self._options(part, room)
+        raise TypeError(f"no part: {part!r}")
+
+    def _chain(self, chain: Chain, room: float) -> Piece:
+        items: list[Item] = []
+        left = right = y = 0.0
+        if not chain.parts:
+            return Piece(0, 0, LEAST, (line(0, 0, 0, LEAST),))
+        for index, part in enumerate(chain.parts):
+            piece = self.piece(part, room)
+            items.append(piece.at(0, y))
+            left, right = max(left, piece.left), max(right, piece.right)
+            y += piece.height
+            if index < len(chain.parts) - 1:
+                changed = part.after is not None and part.after != part.before
+                gap = _WIDE_GAP if changed else _GAP
+                items += arrow(0, y, y + gap)
+                if changed and part.after is not None:
+                    text = shape_text(part.after)
+                    half = min(width_of(text, SMALL), room / 2 - 7)
+                    items.append(Text(7, y + 13, text, "t-out", half, SMALL))
+                    right = max(right, 7 + half)
+                y += gap
+        return Piece(left, right, y, tuple(items))
+
+    def _frame(self, frame: Frame, room: float) -> Piece:
+        badge = f"×{frame.times}" if frame.times > 1 else ""
+        beside = width_of(badge, TEXT) + 8 if badge else 0.0
+        body = self.piece(frame.body, room - 2 * _PADDING - 2 * beside)
+        top = _PADDING + (_TITLE if frame.title else 0)
+        height = top + body.height + _PADDING
+        left, right = body.left + _PADDING, body.right + _PADDING
+        if frame.title:
+            wanted = width_of(frame.title, SMALL) + 10
+            left = min(max(left, wanted), room / 2)
+        style = "open" if frame.open else "frame"
+        items: list[Item] = [
+            Box(-left, 0, left + right, height, style, 7, described(frame) if frame.node is not None else ""),
+            line(0, 0, 0, top),
+            line(0, top + body.height, 0, height),
+            body.at(0, top),
+        ]
+        if frame.title:
+            items.append(Text(6 - left, 12, frame.title, "t-out", left - 10, SMALL))
+        if badge:
+            items.append(Text(right + 5, height / 2 + 4, badge, "t-out", beside))
+        return Piece(left, right + beside, height, tuple(items))
+
+    def _loop(self, loop: Loop, room: float) -> Piece:
+        wide = width_of(loop.shortcut, SMALL) + 8 if loop.shortcut else 0.0
+        aside = max(_ARC, wide / 2 + 5)
+        body = self.piece(loop.body, room - 2 * (aside + wide / 2 + 1))
+        top, bottom = 9.0, 22.0
+        x = body.right + aside
+        y = top + body.height + bottom - 9
+        half, sign = merge_sign(loop.sign, y)
+        items: list[Item] = [
+            line(0, 0, 0, top),
+            _arc(x, 3, half, y),
+            body.at(0, top),
+            line(0, top + body.height, 0, y - 7),
+            line(0, y + 7, 0, top + body.height + bottom),
+            *sign,
+        ]
+        if loop.shortcut:
+            middle = top + body.height / 2
+            title = "a strided 1×1 convolution and a norm"
+            items += [
+                Box(x - wide / 2, middle - 8, wide, 16, "k-conv", title=title),
+                Text(x, middle + 3.5, loop.shortcut, "", wide - 4, SMALL, "middle"),
+            ]
+        return Piece(body.left, x + wide / 2 + 1, top + body.height + bottom, tuple(items))
+
+    def _branches(self, branches: Branches, room: float) -> Piece:
+        gap = 8.0
+        count = len(branches.paths)
+        each = max((room - gap * (count - 1)) / count, _NARROWEST)
+        pieces = [self.piece(path, each) for path in branches.paths]
+        whole = sum(piece.width for piece in pieces) + gap * (count - 1)
+        tallest = max(piece.height for piece in pieces)
+        top, bottom = 14.0, 24.0
+        end = top + tallest + bottom
+        half, sign = merge_sign(branches.merge, end - 9, dashed=branches.open)
+        items: list[Item] = []
+        x = -whole / 2
+        for piece in pieces:
+            axis = x + piece.left
+            down = top + (tallest - piece.height) / 2
+            items += [
+                curve(0, 0, axis, top),
+                line(axis, top, axis, down),
+                piece.at(axis, down),
+                line(axis, down + piece.height, axis, top + tallest),
+                curve(axis, top + tallest, 0, end - 16),
+            ]
+            x += piece.width + gap
+        items += [line(0, end - 2, 0, end), *sign]
+        reach = max(whole / 2, half)
+        return Piece(reach, reach, end, tuple(items))
+
+    def _options(self, options: Options, room: float) -> Piece:
+        inner = room - 2 * _PADDING
+        pieces = [self.piece(option, inner) for option in options.options]
+        left = max([piece.left for piece in pieces] + [40.0]) + _PADDING
+        right = max([piece.right for piece in pieces] + [40.0]) + _PADDING
+        items: list[Item] = []
+        y = _TITLE + _PADDING - 3
+        for piece in pieces:
+            items.append(piece.at(0, y))
+            y += piece.height + 4
+        height = y - 4 + _PADDING
+        title = f"{options.title}: one of {len(options.options)}"
+        left = max(left, min(width_of(title, SMALL) + 12 - right, room / 2))
+        items = [
+            Box(-left, 0, left + right, height, "open", 7, described(options)),
+            Text(6 - left, 12, title, "t-out", left + right - 12, SMALL),
+            *items,
+        ]
+        return Piece(left, right, height, tuple(items))
+
+
+def _arc(x: float, y1: float, half: float, y2: float) -> Path:
+    """Return the way around a block: from the axis out to ``x`` and down, and back to the sign's edge."""
+    bend = min(12.0, x / 2)
+    return Path(
+        (
+            ("M", (0, y1)),
+            ("L", (x - bend, y1)),
+            ("C", (x - bend / 2, y1, x, y1 + bend / 2, x, y1 + bend)),
+            ("L", (x, y2 - bend)),
+            ("C", (x, y2 - bend / 2, x - bend / 2, y2, x - bend, y2)),
+            ("L", (half, y2)),
+        ),
+        "line",
+    )
