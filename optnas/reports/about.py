@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 
-from optnas.trials.record import ABOUT
+from optnas.trials.record import ABOUT, TRAINING
 
 __all__ = ["About", "about"]
 
@@ -45,8 +45,8 @@ class About:
 
 
 def about(study: optuna.Study) -> About:
-    """Return what a study's record says of its declaration; nothing of one that an older optnas wrote."""
-    found = dict(ABOUT.of(study) or {})
+    """Return what a study's record says of its declaration; of an older one the training alone."""
+    found = dict(ABOUT.of(study) or {"training": TRAINING.of(study)})
     for name in ("shape", "constraints"):
         if found.get(name) is not None:
             found[name] = tuple(found[name])

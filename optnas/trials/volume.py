@@ -18,7 +18,7 @@ from optnas.trials.optuna_internals import cached_trials, identity
 from optnas.trials.record import AXES, is_feasible
 from optnas.trials.region import Region
 
-__all__ = ["Ends", "hypervolume", "keep_axes", "settle_axes"]
+__all__ = ["Ends", "hypervolume", "hypervolume_course", "keep_axes", "settle_axes"]
 
 Ends = tuple[float | None, float | None]
 """The worst and the best value of an objective; ``None`` if unknown."""
@@ -81,19 +81,56 @@ def hypervolume(study: optuna.Study, trials: Sequence[FrozenTrial]) -> float | N
     ``None`` before ten trials are complete, if they are needed.
     """
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    points = _points(study, complete, [trial for trial in complete if is_feasible(trial)])
+    return points if points is None else _volume(points)
+
+
+def hypervolume_course(
+    study: optuna.Study, trials: Sequence[FrozenTrial], most: int
+) -> list[tuple[FrozenTrial, float]]:
+    """Return the hypervolume after each trial that raised it, in the order they ended.
+
+    Of more than ``most`` such trials some are left out, spread over the study; the last one never is. Empty
+    where :func:`hypervolume` is ``None``.
+    """
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    feasible = [trial for trial in complete if is_feasible(trial) and trial.datetime_complete is not None]
+    feasible.sort(key=lambda trial: (trial.datetime_complete, trial.number))
+    points = _points(study, complete, feasible)
+    if points is None or not len(points):
+        return []
+    best, moved = np.empty((0, points.shape[1])), []
+    for trial, point in zip(feasible, points, strict=True):
+        if (point < 1).all() and not (best <= point).all(axis=1).any():
+            best = np.vstack([best[~(point <= best).all(axis=1)], point])
+            moved.append((trial, best))
+    kept = [*moved[:: len(moved) // most + 1], *moved[-1:]]
+    found = {trial.number: (trial, _volume(front)) for trial, front in kept}
+    return list(found.values())
+
+
+def _points(
+    study: optuna.Study, complete: Sequence[FrozenTrial], feasible: Sequence[FrozenTrial]
+) -> pareto.Points | None:
+    """Return where ``feasible`` trials are on the study's axes: 0 is the ideal, 1 the reference.
+
+    ``None`` as long as there are no axes.
+    """
     axes = _filled(study, _kept(study), complete)
     if axes is None:
         return None
-    feasible = [trial.values for trial in complete if is_feasible(trial)]
-    if not feasible:
-        return 0.0
     signs = signs_of(study)
     limits = Region.of(study).stated(signs)
+    values = np.array([trial.values for trial in feasible], dtype=float).reshape(-1, len(signs))
     columns = []
-    for values, sign, limit, ends in zip(np.array(feasible, dtype=float).T, signs, limits, axes, strict=True):
+    for column, sign, limit, ends in zip(values.T, signs, limits, axes, strict=True):
         worst, best = ends[0] * sign, ends[1] * sign
-        columns.append(_places(values * sign, worst if np.isnan(limit) else limit, best))
-    return pareto.hypervolume(np.stack(columns, axis=1), [1.0] * len(columns))
+        columns.append(_places(column * sign, worst if np.isnan(limit) else limit, best))
+    return np.stack(columns, axis=1)
+
+
+def _volume(points: pareto.Points) -> float:
+    return pareto.hypervolume(points, [1.0] * points.shape[1]) if len(points) else 0.0
 
 
 def _places(losses: pareto.Points, worst: float, best: float) -> pareto.Points:

@@ -58,7 +58,7 @@ def test_a_study_of_an_older_optnas_says_nothing_until_it_is_run(
     opened = optuna.load_study(study_name="quick", storage=open_storage("sqlite:///optnas.db"))
     assert about(opened).file == "quick.py"
     opened.set_user_attr("about", {})
-    assert about(opened) == About()
+    assert about(opened) == About(training=opened.user_attrs["training"])
     assert call("run", file, "--trials", 2, "--workers", 1).exit_code == 0
     assert about(opened).file == "quick.py"
     assert about(opened).space == "seq(conv(integer(1, 64, name='width')), relu)"

@@ -1,0 +1,125 @@
+"""The figure of learning curves, also of several objectives, with prunings marked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.errors import UserError
+from optnas.reports.about import about
+from optnas.reports.figures.parts import ACCENT, GREY, ORANGE, Drawn, as_figure, axis, layout, names_of, shown
+from optnas.trials.progress import front
+from optnas.trials.record import TWIN
+from optnas.trials.rungs import rungs_of
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+__all__ = ["curve_of", "curves_figure", "draw_curves"]
+
+_MOST_TRIALS = 300
+_KINDS: dict[str, dict[str, Any]] = {
+    "complete": {"color": GREY, "width": 1},
+    "pruned": {"color": ORANGE, "width": 1},
+    "on the front": {"color": ACCENT, "width": 2},
+}
+
+
+def curves_figure(study: optuna.Study) -> Figure:
+    """Draw the reports of the trials at their rungs, of the first objective that training changes.
+
+    A pruned trial ends with a cross. Of more than 300 trials those of the front and the last ones are drawn.
+
+    Raises:
+        UserError: If no trial has reported at two steps, its end included.
+    """
+    return as_figure(draw_curves(study, study.get_trials(deepcopy=False)))
+
+
+def draw_curves(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
+    """See :func:`curves_figure`."""
+    best = {trial.number for trial in front(study, list(trials))}
+    settings = about(study).training or {}
+    curves = {trial.number: curve_of(trial, settings) for trial in trials if trial.state.is_finished()}
+    curves = {number: curve for number, curve in curves.items() if curve}
+    index = _index(curves)
+    if index is None:
+        raise UserError(f"study {study.study_name!r} has no trial that reported at two steps")
+    chosen = [*(n for n in curves if n in best), *(n for n in reversed(curves) if n not in best)]
+    told = len(curves) if len(chosen) <= _MOST_TRIALS else _MOST_TRIALS
+    states = {trial.number: trial.state for trial in trials}
+    groups: dict[str, list[int]] = {kind: [] for kind in _KINDS}
+    for number in chosen[:told]:
+        pruned = states[number] == TrialState.PRUNED
+        groups["pruned" if pruned else "on the front" if number in best else "complete"].append(number)
+    data = [_lines(groups[kind], kind, curves, index, line) for kind, line in _KINDS.items() if groups[kind]]
+    steps = [step for number in chosen[:told] for step in curves[number]]
+    which = "" if told == len(curves) else f", {told} of {len(curves):,} trials"
+    wide = min(steps) > 0 and max(steps) > 10 * min(steps)
+    scale = {"type": "log", "dtick": "D1"} if wide else {"tickformat": "d", "nticks": min(10, max(steps))}
+    title = f"{shown(study.study_name)}: learning curves{which}"
+    axes = {"xaxis": axis("epochs", **scale), "yaxis": axis(names_of(study)[index])}
+    return {"data": data, "layout": layout(title, **axes)}
+
+
+def curve_of(trial: FrozenTrial, settings: Mapping[str, str]) -> dict[int, list[float]]:
+    """Return the objectives' values of a trial by step: its reports at the rungs, and its end.
+
+    The end is known if the record says for how many epochs the trial was trained, itself or among the
+    study's training ``settings``; not of one that was not trained.
+    """
+    if TWIN.of(trial) is not None:
+        return {}
+    curve = {step: list(values) for step, values in rungs_of(trial).items()}
+    epochs = str(trial.params.get("epochs", settings.get("epochs")))
+    if curve and trial.state == TrialState.COMPLETE and epochs.isdecimal() and int(epochs) > max(curve):
+        curve[int(epochs)] = list(trial.values)
+    return curve
+
+
+def _index(curves: Mapping[int, Mapping[int, Sequence[float]]]) -> int | None:
+    """Return the first objective that changes within a curve; ``None`` if there is none."""
+    moving = {
+        i
+        for curve in curves.values()
+        for i, values in enumerate(zip(*curve.values(), strict=False))
+        if len(set(values)) > 1
+    }
+    return min(moving, default=None)
+
+
+def _lines(
+    numbers: Sequence[int],
+    kind: str,
+    curves: Mapping[int, Mapping[int, Sequence[float]]],
+    index: int,
+    line: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the curves of some trials as one line with gaps."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    sizes: list[int] = []
+    text: list[str] = []
+    for number in numbers:
+        curve = {step: values[index] for step, values in curves[number].items() if index < len(values)}
+        x += [*curve, None]
+        y += [*curve.values(), None]
+        # A mark where it was pruned; a curve of one point has no line.
+        end = 7 if kind == "pruned" or len(curve) == 1 else 0
+        sizes += [*([0] * (len(curve) - 1)), end, 0]
+        text += [f"trial {number}, {kind}"] * (len(curve) + 1)
+    symbol = "x" if kind == "pruned" else "circle"
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": kind,
+        "x": x,
+        "y": [None if value is None else float(f"{value:.5g}") for value in y],
+        "text": text,
+        "hovertemplate": "%{text}: %{y} after %{x}<extra></extra>",
+        "line": dict(line),
+        "marker": {"color": line["color"], "symbol": symbol, "size": sizes, "line": {"width": 0}},
+    }

@@ -1,0 +1,40 @@
+"""Files of figures: web pages and pictures."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optnas.errors import UserError
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+__all__ = ["write_figure"]
+
+_WIDTH, _ROW, _AROUND = 800, 350, 120
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a web page that it fills (``.html``) or as a picture (``.svg``, ``.png``, ``.pdf``).
+
+    Raises:
+        UserError: If the suffix is none of these, or the packages for pictures are not installed.
+    """
+    if path.suffix == ".html":
+        fills = {"default_width": "100%", "default_height": "96vh", "config": {"responsive": True}}
+        figure.write_html(path, include_plotlyjs=True, **fills)
+        return
+    if path.suffix not in (".svg", ".png", ".pdf"):
+        raise UserError(f"{path}: a figure is written as .html, .svg, .png or .pdf")
+    panels = sum(name.startswith("xaxis") for name in figure.to_plotly_json()["layout"])
+    rows = -(-max(1, panels) // 2)
+    width, height = figure.layout.width or _WIDTH, figure.layout.height or _AROUND + rows * _ROW
+    try:
+        figure.write_image(path, width=width, height=height)
+    except (ValueError, RuntimeError, ImportError) as error:
+        if importlib.util.find_spec("kaleido") is None:
+            raise UserError(f"{path}: pictures need pip install 'optnas[pictures]'; .html does not") from None
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: kaleido draws pictures with Chrome, .html needs none: {reason}") from None

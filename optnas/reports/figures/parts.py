@@ -1,0 +1,140 @@
+"""What the figures share: colours, axes, panels, texts."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+from optnas.pareto.scale import is_wide
+from optnas.reports.front_table import architecture_of, objective_names
+from optnas.reports.numbers import short
+from optnas.shown import plain
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+__all__ = [
+    "ACCENT",
+    "GREY",
+    "INK",
+    "ORANGE",
+    "Drawn",
+    "as_figure",
+    "axis",
+    "hover",
+    "layout",
+    "names_of",
+    "panels",
+    "scale_of",
+    "shown",
+]
+
+Drawn = dict[str, Any]
+"""A figure as plotly's JSON: its traces as ``data``, and its ``layout``."""
+
+# Told apart by colour-blind eyes, on white and on black (Okabe & Ito 2008; the blue is darker).
+INK, GREY, ACCENT, ORANGE = "#1f2933", "#aab4c0", "#0b6e99", "#d55e00"
+_GRID = "#e3e8ee"
+
+_WIDEST_LINE = 64
+
+
+def as_figure(drawn: Drawn) -> Figure:
+    """Return a figure of plotly's."""
+    from plotly.graph_objects import Figure
+
+    # Or plotly would add the colours of its default template.
+    return Figure(drawn["data"], {"template": {"layout": {}}, **drawn["layout"]})
+
+
+def layout(title: str, **more: Any) -> dict[str, Any]:
+    """Return the layout of a figure that fills its place, with its legend below the title."""
+    return {
+        "font": {"color": INK, "size": 13},
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "margin": {"l": 70, "r": 25, "t": 76, "b": 58},
+        "title": {
+            "text": title,
+            "x": 0,
+            "xref": "paper",
+            "y": 1,
+            "yref": "container",
+            "yanchor": "top",
+            "pad": {"t": 14},
+        },
+        "legend": {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"},
+        "hoverlabel": {"align": "left", "bgcolor": "white", "bordercolor": GREY, "font": {"color": INK}},
+        "hovermode": "closest",
+        # Beside the title there is room for few.
+        "modebar": {"remove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]},
+        **more,
+    }
+
+
+def axis(title: str | None, **more: Any) -> dict[str, Any]:
+    """Return an axis with the look of all."""
+    known = {} if title is None else {"title": {"text": title, "standoff": 8}}
+    return {**known, "gridcolor": _GRID, "linecolor": GREY, "zeroline": False, "automargin": True, **more}
+
+
+def scale_of(study: optuna.Study, values: Sequence[float], index: int) -> dict[str, Any]:
+    """Return the scale of an objective's axis: logarithmic if smaller is better and the values are wide."""
+    found = np.array(values, dtype=float)
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return {}
+    low, high = float(found.min()), float(found.max())
+    if low == high:
+        around = abs(low) / 2 or 0.5
+        return {"range": [low - around, low + around], "nticks": 4}
+    if study.directions[index] == StudyDirection.MINIMIZE and low > 0 and is_wide(found):
+        return {"type": "log", "dtick": 1 if high > 100 * low else "D2"}
+    return {}
+
+
+def panels(count: int, columns: int, *, between: tuple[float, float] = (0.06, 0.2)) -> list[Any]:
+    """Return the place of each panel of a grid, row by row, as its domains along x and y."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    wide = (1 - between[0] * (columns - 1)) / columns
+    high = (1 - between[1] * (rows - 1)) / rows
+    found = []
+    for panel in range(count):
+        row, column = divmod(panel, columns)
+        left, top = column * (wide + between[0]), 1 - row * (high + between[1])
+        found.append(([left, min(1.0, left + wide)], [max(0.0, top - high), top]))
+    return found
+
+
+def names_of(study: optuna.Study) -> list[str]:
+    """Return the names of the objectives, as plotly shows them."""
+    return [shown(name) for name in objective_names(study)]
+
+
+def shown(text: str) -> str:
+    """Return a text that plotly shows as it is: it takes some tags of HTML for markup."""
+    return html.escape(plain(text))
+
+
+def hover(names: Sequence[str], trial: FrozenTrial, lines: int) -> str:
+    """Return what is said where the pointer is on a trial: its values, and the architecture in few lines."""
+    values = ", ".join(
+        f"{name} {short(value)}" for name, value in zip(names, trial.values or (), strict=False)
+    )
+    return "<br>".join([f"trial {trial.number}: {values}", *_wrapped(architecture_of(trial), lines)])
+
+
+def _wrapped(text: str, lines: int) -> list[str]:
+    # No more is wrapped than is shown: a line of its text may be cut within a word.
+    found = wrap(text[: (lines + 1) * _WIDEST_LINE], _WIDEST_LINE)
+    if len(found) > lines:
+        found = [*found[: lines - 1], f"{found[lines - 1][: _WIDEST_LINE - 2]} …"] if lines else []
+    return [shown(line) for line in found]
