@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from optnas.drawing.curves import Curve
-from optnas.drawing.fonts import SMALL, TEXT, width_of
+from optnas.drawing.fonts import SMALL, TEXT, shortened, width_of, wrapped
 from optnas.drawing.icons import icon
 from optnas.drawing.labels import compact, shape_text
 from optnas.drawing.parts import Layer, Part
@@ -20,45 +20,70 @@ LEAST = 20.0
 """Height of a box that costs nothing."""
 _TALLEST = 110.0
 """Height that is added for a layer with all the FLOPs."""
-_NARROWEST = 90.0
-_WIDEST = 232.0
+_LINE = 12.5
+_NARROWEST = 92.0
+_WIDEST = 240.0
 _MOST_CHANNELS = 2048
 _ICON = 20.0
+_CURVE = 36.0
+# Lines of text in the box of a closed layer, and of one whose choices are to be listed.
+_LINES, _OPEN_LINES = 2, 7
 
 
-def box_of(layer: Layer, room: float, whole: int) -> Piece:
+def box_of(layer: Layer, room: float, whole: int, *, fill: bool = False) -> Piece:
     """Return the box of a layer.
 
     Args:
         layer: The layer.
         room: The width that it must fit in.
         whole: FLOPs of the whole network.
+        fill: Whether it takes all of the room, whatever its channels.
     """
     share = layer.flops / whole if whole else 0.0
-    height = LEAST + _TALLEST * share
+    said = f"{share:.0%}" if share >= 0.005 else ""
     badge = f"×{layer.times}" if layer.times > 1 else ""
     beside = width_of(badge, TEXT) + 10 if badge else 0.0
-    width = _width(layer, room - 2 * beside)
+    words = [plain(word) for word in layer.words]
+    start = _CURVE if layer.curves else _ICON
+    end = 9.0 if layer.block else 6.0
+    first = width_of(said, SMALL) + 5 if said else 0.0
+    most = min(room - 2 * beside, _WIDEST if not fill else room)
+    width = most if fill else _width(layer, most, start + first + end + _wanted(words, layer.open))
+    inner = width - start - end
+    if width_of(words[0]) > inner - first:
+        said, first = "", 0.0
+    lines = _lines(words, inner - first, inner, _OPEN_LINES if layer.open else _LINES)
+    height = LEAST + _TALLEST * share
+    costs = _costs(layer, inner) if height >= LEAST + len(lines) * _LINE else ""
+    height = max(height, LEAST + _LINE * (len(lines) - 1))
     x = -width / 2
-    style = f"k-{layer.kind}" + (" bad" if layer.error else " dashed" if layer.open else "")
+    style = f"box k-{layer.kind}" + (" bad" if layer.error else " dashed" if layer.open else "")
     items: list[Item] = []
     if badge:
-        items += [Box(x + shift, shift, width, height, f"k-{layer.kind}") for shift in (5.0, 2.5)]
-        items.append(Text(-x + 9, height / 2 + 4, badge, "t-out", beside))
+        items += [Box(x + shift, shift, width, height, f"card k-{layer.kind}") for shift in (5.0, 2.5)]
+        items.append(Text(9 - x, height / 2 + 4, badge, "t-out", beside))
     items.append(Box(x, 0, width, height, style, title=described(layer, share)))
-    items += _inside(layer, x, width, height, share)
+    if layer.block:
+        items += [line(at, 0, at, height, f"i-{layer.kind} bar") for at in (x + 3, -x - 3)]
+    y = (height - _LINE * (len(lines) - 1 + bool(costs))) / 2
+    if layer.curves:
+        items += small_curves(layer.curves, x + 5, y - 8, 26, 16)
+    else:
+        items += icon(layer.kind, x + 11, y)
+    if said:
+        items.append(Text(-x - end, y + 4, said, "t-soft", first, SMALL, "end"))
+    items.append(Text(x + start, y + 4, lines[0], "", inner - first))
+    for index, text in enumerate([*lines[1:], *([costs] if costs else [])], start=1):
+        items.append(Text(x + start, y + 3.5 + _LINE * index, text, "t-soft", inner, SMALL))
     return Piece(-x, -x + beside, height + (5 if badge else 0), tuple(items))
 
 
-def _width(layer: Layer, room: float) -> float:
-    room = min(room, _WIDEST)
+def _width(layer: Layer, room: float, wanted: float) -> float:
+    """Return the width for the channels; the name is to be read, however few there are."""
     least = min(_NARROWEST, room)
     channels = _channels(layer)
-    share = 0.35 if channels is None else math.log2(channels) / math.log2(_MOST_CHANNELS)
-    wide = least + (room - least) * min(share, 1.0)
-    # The name and what matters most are to be read, however few channels there are.
-    needed = _ICON + 10 + (14 if layer.curves else 0) + width_of(" ".join(layer.words[:3]))
-    return min(max(wide, needed), room)
+    share = 0.5 if channels is None else math.log2(channels) / math.log2(_MOST_CHANNELS)
+    return min(max(least + (room - least) * min(share, 1.0), wanted), room)
 
 
 def _channels(layer: Layer) -> int | None:
@@ -69,41 +94,33 @@ def _channels(layer: Layer) -> int | None:
     return width if isinstance(width, int) and width > 0 else None
 
 
-def _inside(layer: Layer, x: float, width: float, height: float, share: float) -> list[Item]:
-    items: list[Item] = []
-    two = height >= 36 and layer.cost is not None
-    middle = height / 2 - (6 if two else 0)
-    if layer.curves:
-        items += small_curves(layer.curves, x + 5, middle - 8, 26, 16)
-        text_x = x + 36
-    else:
-        items += icon(layer.kind, x + 11, middle)
-        text_x = x + _ICON
-    said = f"{share:.0%}" if share >= 0.005 else ""
-    end = x + width - 5
-    if said and width >= 84:
-        items.append(Text(end, middle + 4, said, "t-soft", 34, SMALL, "end"))
-        end -= width_of(said, SMALL) + 4
-    items.append(Text(text_x, middle + 4, _fitting(layer.words, end - text_x), "", end - text_x))
-    if two and layer.cost is not None:
-        costs = f"{compact(layer.params)} params, {compact(layer.flops)} FLOPs"
-        room = x + width - 5 - text_x
-        if width_of(costs, SMALL) > room:
-            costs = f"{compact(layer.flops)} FLOPs"
-        items.append(Text(text_x, middle + 17, costs, "t-soft", room, SMALL))
-    return items
+def _wanted(words: list[str], is_open: bool) -> float:
+    """Return the width of the text that should stand on the first line."""
+    beside = 1 if is_open else 3
+    return width_of(" ".join(words[:beside]) if len(" ".join(words[:beside])) <= 16 else words[0])
 
 
-def _fitting(words: tuple[str, ...], room: float) -> str:
-    """Return as many of the words as fit; all of the first."""
-    text = words[0]
-    for index, word in enumerate(words[1:], start=1):
-        longer = f"{text} {word}"
-        rest = index < len(words) - 1
-        if width_of(plain(longer) + ("…" if rest else "")) > room:
-            return f"{text}…" if width_of(text + "…") <= room else text
-        text = longer
-    return text
+def _lines(words: list[str], first: float, others: float, most: int) -> list[str]:
+    """Return the words on lines: the first of one width, the others of another."""
+    lines = [words[0]]
+    for word in words[1:]:
+        size, room = (TEXT, first) if len(lines) == 1 else (SMALL, others)
+        longer = f"{lines[-1]} {word}"
+        if width_of(longer, size) <= room:
+            lines[-1] = longer
+        else:
+            lines += wrapped(word, others)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], shortened(lines[most - 1] + " …", others - width_of("…", SMALL), SMALL)]
+        lines[-1] = lines[-1] if lines[-1].endswith("…") else lines[-1] + "…"
+    return lines
+
+
+def _costs(layer: Layer, room: float) -> str:
+    if layer.cost is None:
+        return ""
+    costs = f"{compact(layer.params)} params, {compact(layer.flops)} FLOPs"
+    return costs if width_of(costs, SMALL) <= room else f"{compact(layer.flops)} FLOPs"
 
 
 def described(part: Part, share: float | None = None) -> str:
@@ -141,5 +158,5 @@ def small_curves(curves: tuple[Curve, ...], x: float, y: float, width: float, he
     ]
     for curve in curves:
         points = [(across(a), up(b)) for a, b in zip(curve.x, curve.y, strict=True)]
-        items.append(polyline(points, "curve"))
+        items.append(polyline(points, "curve" if len(curves) == 1 else "curve faint"))
     return items

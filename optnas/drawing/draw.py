@@ -85,7 +85,7 @@ def _legend(kinds: list[str], y: float, width: float) -> tuple[list[Item], float
         if x + wide > width - _MARGIN + 10 and x > _MARGIN:
             x, y = _MARGIN, y + 18
         items += [
-            Box(x, y, 14, 14, f"k-{kind}", 3),
+            Box(x, y, 14, 14, f"key k-{kind}", 3),
             *icon(kind, x + 7, y + 7),
             Text(x + 18, y + 10.5, name, "t-out", width_of(name, SMALL), SMALL),
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["FAMILY", "SMALL", "TEXT", "shortened", "width_of"]
+__all__ = ["FAMILY", "SMALL", "TEXT", "known", "shortened", "width_of", "wrapped"]
 
 FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 TEXT = 11.0
@@ -62,3 +62,15 @@ def shortened(text: str, room: float, size: float = TEXT) -> str:
         if used > room:
             return text[:index].rstrip() + "…" if index else ""
     return text
+
+
+def wrapped(word: str, room: float, size: float = SMALL) -> list[str]:
+    """Return a text on as many lines as it needs, broken at spaces."""
+    lines: list[str] = []
+    for piece in word.split(" "):
+        longer = f"{lines[-1]} {piece}" if lines else piece
+        if lines and width_of(longer, size) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(piece)
+    return lines

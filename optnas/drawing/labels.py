@@ -48,8 +48,9 @@ _READS = {
     "dropout": "p {}",
     "beta": "β {}",
     "alpha": "α {}",
-    "squeeze": "squeeze {}",
+    "squeeze": "SE {}",
 }
+_TITLES = {"relu_conv_bn": "conv", "relu_sepconv_bn": "sepconv", "relu_dilconv_bn": "dilconv"}
 _FIRST = ("kernel", "size", "stride", "width", "heads", "expansion")
 
 
@@ -65,7 +66,7 @@ def kind_of(node: Node) -> str:
 
 def title_of(node: Node) -> str:
     """Return the name of a layer as people say it."""
-    return node.op.name.replace("_", " ")
+    return _TITLES.get(node.op.name, node.op.name.replace("_", " "))
 
 
 def words_of(node: Node) -> tuple[str, ...]:

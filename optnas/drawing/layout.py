@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from optnas.drawing.boxes import LEAST, box_of, described
 from optnas.drawing.fonts import SMALL, TEXT, width_of
 from optnas.drawing.graphs import graph_piece
 from optnas.drawing.labels import shape_text
 from optnas.drawing.parts import Branches, Chain, Frame, Graph, Layer, Loop, Options, Part
-from optnas.drawing.pieces import Piece, arrow, curve, line, merge_sign
-from optnas.drawing.svg import Box, Item, Path, Text
+from optnas.drawing.pieces import Piece, arrow, curve, line, merge_sign, rounded
+from optnas.drawing.svg import Box, Item, Text
+from optnas.space import Shape
 
 __all__ = ["Layout"]
 
@@ -32,11 +35,11 @@ class Layout:
     def __init__(self, whole: int) -> None:
         self._whole = whole
 
-    def piece(self, part: Part, room: float) -> Piece:
-        """Return the piece of a part, in a width."""
+    def piece(self, part: Part, room: float, *, fill: bool = False) -> Piece:
+        """Return the piece of a part, in a width; with ``fill`` a box takes all of it."""
         match part:
             case Layer():
-                return box_of(part, room, self._whole)
+                return box_of(part, room, self._whole, fill=fill)
             case Chain():
                 return self._chain(part, room)
             case Frame():
@@ -46,7 +49,7 @@ class Layout:
             case Branches():
                 return self._branches(part, room)
             case Graph():
-                return graph_piece(part, room, self.piece)
+                return graph_piece(part, room, partial(self.piece, fill=True))
             case Options():
                 return self._options(part, room)
         raise TypeError(f"no part: {part!r}")
@@ -62,7 +65,7 @@ class Layout:
             left, right = max(left, piece.left), max(right, piece.right)
             y += piece.height
             if index < len(chain.parts) - 1:
-                changed = part.after is not None and part.after != part.before
+                changed = part.after is not None and part.after != part.before and not _says(part, part.after)
                 gap = _WIDE_GAP if changed else _GAP
                 items += arrow(0, y, y + gap)
                 if changed and part.after is not None:
@@ -74,27 +77,26 @@ class Layout:
         return Piece(left, right, y, tuple(items))
 
     def _frame(self, frame: Frame, room: float) -> Piece:
-        badge = f"×{frame.times}" if frame.times > 1 else ""
-        beside = width_of(badge, TEXT) + 8 if badge else 0.0
-        body = self.piece(frame.body, room - 2 * _PADDING - 2 * beside)
-        top = _PADDING + (_TITLE if frame.title else 0)
+        body = self.piece(frame.body, room - 2 * _PADDING)
+        top = _PADDING + _TITLE
         height = top + body.height + _PADDING
         left, right = body.left + _PADDING, body.right + _PADDING
-        if frame.title:
-            wanted = width_of(frame.title, SMALL) + 10
-            left = min(max(left, wanted), room / 2)
-        style = "open" if frame.open else "frame"
+        badge = f"×{frame.times}" if frame.times > 1 else ""
+        # The title and the badge stand to the left and to the right of the axis.
+        left = min(max(left, width_of(frame.title, SMALL) + 12 if frame.title else 0), room / 2)
+        right = max(right, width_of(badge, TEXT) + 12)
+        described_as = described(frame) if frame.node is not None else ""
         items: list[Item] = [
-            Box(-left, 0, left + right, height, style, 7, described(frame) if frame.node is not None else ""),
+            Box(-left, 0, left + right, height, "open" if frame.open else "frame", 7, described_as),
             line(0, 0, 0, top),
             line(0, top + body.height, 0, height),
             body.at(0, top),
         ]
         if frame.title:
-            items.append(Text(6 - left, 12, frame.title, "t-out", left - 10, SMALL))
+            items.append(Text(7 - left, 12, frame.title, "t-out", left - 11, SMALL))
         if badge:
-            items.append(Text(right + 5, height / 2 + 4, badge, "t-out", beside))
-        return Piece(left, right + beside, height, tuple(items))
+            items.append(Text(right - 7, 14, badge, "t-out", right - 11, anchor="end"))
+        return Piece(left, right, height, tuple(items))
 
     def _loop(self, loop: Loop, room: float) -> Piece:
         wide = width_of(loop.shortcut, SMALL) + 8 if loop.shortcut else 0.0
@@ -106,7 +108,7 @@ class Layout:
         half, sign = merge_sign(loop.sign, y)
         items: list[Item] = [
             line(0, 0, 0, top),
-            _arc(x, 3, half, y),
+            rounded([(0, 3), (x, 3), (x, y), (half, y)], radius=12),
             body.at(0, top),
             line(0, top + body.height, 0, y - 7),
             line(0, y + 7, 0, top + body.height + bottom),
@@ -116,7 +118,7 @@ class Layout:
             middle = top + body.height / 2
             title = "a strided 1×1 convolution and a norm"
             items += [
-                Box(x - wide / 2, middle - 8, wide, 16, "k-conv", title=title),
+                Box(x - wide / 2, middle - 8, wide, 16, "box k-conv", title=title),
                 Text(x, middle + 3.5, loop.shortcut, "", wide - 4, SMALL, "middle"),
             ]
         return Piece(body.left, x + wide / 2 + 1, top + body.height + bottom, tuple(items))
@@ -150,36 +152,34 @@ class Layout:
 
     def _options(self, options: Options, room: float) -> Piece:
         inner = room - 2 * _PADDING
-        pieces = [self.piece(option, inner) for option in options.options]
-        left = max([piece.left for piece in pieces] + [40.0]) + _PADDING
-        right = max([piece.right for piece in pieces] + [40.0]) + _PADDING
-        items: list[Item] = []
+        natural = max(self.piece(option, inner).width for option in options.options)
+        pieces = [self.piece(option, min(natural, inner), fill=True) for option in options.options]
+        left = max(piece.left for piece in pieces) + _PADDING
+        right = max(piece.right for piece in pieces) + _PADDING
+        title = f"{options.title}: one of {len(options.options)}" if options.title else "one of"
+        missing = min(width_of(title, SMALL) + 14, room) - left - right
+        left, right = left + max(missing, 0) / 2, right + max(missing, 0) / 2
+        items: list[Item] = [Text(7 - left, 12, title, "t-out", left + right - 14, SMALL)]
         y = _TITLE + _PADDING - 3
-        for piece in pieces:
+        several = any(not isinstance(option, Layer) for option in options.options)
+        for index, piece in enumerate(pieces):
+            if index and several:
+                items.append(line(-left, y + 2, right, y + 2, "open"))
+                y += 8
             items.append(piece.at(0, y))
             y += piece.height + 4
         height = y - 4 + _PADDING
-        title = f"{options.title}: one of {len(options.options)}"
-        left = max(left, min(width_of(title, SMALL) + 12 - right, room / 2))
-        items = [
-            Box(-left, 0, left + right, height, "open", 7, described(options)),
-            Text(6 - left, 12, title, "t-out", left + right - 12, SMALL),
-            *items,
-        ]
-        return Piece(left, right, height, tuple(items))
+        frame = Box(-left, 0, left + right, height, "open", 7, described(options))
+        return Piece(left, right, height, (frame, *items))
 
 
-def _arc(x: float, y1: float, half: float, y2: float) -> Path:
-    """Return the way around a block: from the axis out to ``x`` and down, and back to the sign's edge."""
-    bend = min(12.0, x / 2)
-    return Path(
-        (
-            ("M", (0, y1)),
-            ("L", (x - bend, y1)),
-            ("C", (x - bend / 2, y1, x, y1 + bend / 2, x, y1 + bend)),
-            ("L", (x, y2 - bend)),
-            ("C", (x, y2 - bend / 2, x - bend / 2, y2, x - bend, y2)),
-            ("L", (half, y2)),
-        ),
-        "line",
-    )
+def _says(part: Part, shape: Shape) -> bool:
+    """Return whether the shape with which a part ends is written within it."""
+    if isinstance(part, Frame | Loop):
+        return _says(part.body, shape)
+    if isinstance(part, Chain):
+        for inner in reversed(part.parts[:-1]):
+            if inner.after != inner.before:
+                return inner.after == shape
+        return bool(part.parts) and _says(part.parts[-1], shape)
+    return False

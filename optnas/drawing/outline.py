@@ -7,14 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 from optnas.cost import Cost
+from optnas.drawing.cells import Cells
 from optnas.drawing.curves import curves_of, is_activation
+from optnas.drawing.folding import folded
 from optnas.drawing.labels import copies, kind_of, option_text, title_of, words_of
-from optnas.drawing.parts import Branches, Chain, Frame, Graph, Layer, Loop, Options, Part, folded
-from optnas.ops.cell_graph import graph_of
+from optnas.drawing.parts import Branches, Cell, Chain, Frame, Layer, Loop, Options, Part
 from optnas.ops.merges import Merge
 from optnas.ops.stack import reductions, steps
 from optnas.space import BuildError, Node, Shape, Site
-from optnas.space.holes import Choose, Hole, Repeat, is_open
+from optnas.space.holes import Choose, Hole, Repeat, is_open, outcomes
+from optnas.space.stage import Stage
 
 __all__ = ["Outline"]
 
@@ -30,12 +32,12 @@ class Outline:
     def __init__(self, site: Site | None, *, expand: bool = False) -> None:
         self._context = site
         self._expand = expand
-        self._cells: dict[Any, str] = {}
 
     def of(self, tree: Node, shape: Shape | None) -> Chain:
         """Return the parts of a whole tree."""
         opened = None if tree.children else self._opened(tree, shape)
-        return self.chain((tree if opened is None else opened,), shape)
+        chain = self.chain((tree if opened is None else opened,), shape)
+        return Cells(self, opened=self._expand).placed(chain)
 
     def chain(self, values: tuple[Any, ...], shape: Shape | None) -> Chain:
         """Return the parts of values one after the other, for an input of a shape."""
@@ -52,14 +54,16 @@ class Outline:
             case Choose():
                 return (self._options(value),)
             case Repeat():
-                body = self.chain((value.copy(0),), None)
-                title = f"{value.name or 'copies'} {copies(value)}".strip()
+                body = self.chain((value.body,), None)
+                title = f"{value.name or 'copies'} {copies(value)}"
+                if isinstance(value, Stage):
+                    title += f", the first with stride {option_text(value.stride)}"
                 return (Frame(node=value, title=title, body=body, open=value.low < value.high),)
             case Hole():
                 return (Layer(node=value, kind="plain", words=(value.word, option_text(value)), open=True),)
             case Node() if value.op.chain:
                 parts = self.chain(value.children, shape).parts
-                return parts or (self._layer(value, shape),)
+                return parts or (self.layer(value, shape),)
             case Node():
                 return self._node(value, shape)
         return (Layer(node=value, kind="plain", words=(option_text(value),)),)
@@ -83,14 +87,14 @@ class Outline:
             read = reader(node, shape)
         except (ValueError, TypeError, KeyError):
             # Parts that make no graph, or are open where the graph is decided.
-            return (self._layer(node, shape),)
+            return (self.layer(node, shape),)
         return read if isinstance(read, tuple) else (read,)
 
     def _block(self, node: Node, shape: Shape | None) -> tuple[Part, ...]:
-        holds = any(isinstance(value, Node) and not is_activation(value) for _, value in node.args)
-        opened = self._opened(node, shape) if self._expand or holds else None
-        if opened is None or opened == node:
-            return (self._layer(node, shape),)
+        opened = self._opened(node, shape)
+        holds = any(map(_is_block, (value for _, value in node.args)))
+        if opened is None or not (self._expand or holds):
+            return (self.layer(node, shape, block=opened is not None and _is_several(opened)),)
         body = self.chain((opened,), shape)
         if holds or len(body.parts) < 2:
             return body.parts
@@ -122,7 +126,8 @@ class Outline:
         after = None if cost is None else cost.shape
         return dataclasses.replace(part, cost=cost, before=shape, after=after)
 
-    def _layer(self, node: Node, shape: Shape | None) -> Layer:
+    def layer(self, node: Node, shape: Shape | None, *, block: bool = False) -> Layer:
+        """Return the box of a node, for an input of a shape."""
         cost, error = self._cost(node, shape)
         return Layer(
             node=node,
@@ -131,18 +136,19 @@ class Outline:
             cost=cost,
             kind=kind_of(node),
             words=words_of(node),
+            block=block,
             curves=curves_of(node),
             open=node.open,
             error=error,
         )
 
     def _options(self, hole: Choose) -> Part:
-        options = tuple(self._one(option) for option in hole.options)
+        options = tuple(self.one(option) for option in hole.options)
         return Options(node=hole, title=hole.word, options=options)
 
-    def _one(self, value: Any) -> Part:
-        """Return one part for a value, several as a chain."""
-        chain = self.chain((value,), None)
+    def one(self, value: Any, shape: Shape | None = None) -> Part:
+        """Return the part of a value, for an input of a shape; of several, their chain."""
+        chain = self.chain((value,), shape)
         return chain.parts[0] if len(chain.parts) == 1 else chain
 
     def _loop(self, node: Node, shape: Shape | None) -> Part:
@@ -163,54 +169,8 @@ class Outline:
         part = Branches(node=node, paths=paths, merge=option_text(merge), open=is_open(merge))
         return self._with_cost(part, node, shape)  # type: ignore[no-any-return]
 
-    def _cell(self, node: Node, shape: Shape | None, title: str = "cell") -> Part:
-        known = self._cells.get(node)
-        if known is not None and not self._expand:
-            box = Layer(node=node, kind="plain", words=(known,))
-            return self._with_cost(box, node, shape)  # type: ignore[no-any-return]
-        letter = chr(ord("A") + len(self._cells)) if len(self._cells) < 26 else str(len(self._cells))
-        self._cells.setdefault(node, title if title != "cell" else f"cell {letter}")
-        return self._with_cost(self._graph(node, shape, self._cells[node]), node, shape)  # type: ignore[no-any-return]
-
-    def _graph(self, node: Node, shape: Shape | None, title: str) -> Graph:
-        rows: list[tuple[tuple[Part, int | None], ...]] = []
-        notes: list[str] = []
-        if not node.open:
-            graph = graph_of(node)
-            shapes: list[Shape | None] = [shape] * graph.inputs
-            for edges in graph.nodes:
-                row = tuple((self._edge(op, shapes[source]), source) for op, source in edges)
-                shapes.append(row[0][0].after)
-                rows.append(row)
-            inputs, outputs = graph.inputs, graph.outputs
-        else:
-            inputs, concat = node.arguments["inputs"], node.arguments["concat"]
-            for position, child in enumerate(node.children):
-                sources = child.arguments["inputs"]
-                if is_open(sources):
-                    choices = ", ".join(map(option_text, sources.options))
-                    notes.append(f"inputs of {inputs + position}: one of {choices}")
-                    sources = [None] * len(child.children)
-                elif sources is None:
-                    sources = range(len(child.children))
-                parts = [self._edge(op, None) for op in child.children]
-                rows.append(tuple(zip(parts, sources, strict=True)))
-            outputs = concat or (inputs + len(rows) - 1,)
-        names = ("input",) if inputs == 1 else tuple(f"input {i}" for i in range(inputs))
-        return Graph(
-            node=node, title=title, inputs=names, rows=tuple(rows), outputs=outputs, notes=tuple(notes)
-        )
-
-    def _edge(self, value: Any, shape: Shape | None) -> Part:
-        if isinstance(value, Node):
-            if value.op.chain or value.op.name in ("residual", "branch"):
-                return self._one_at(value, shape)
-            return self._layer(value, shape)
-        return self._one(value)
-
-    def _one_at(self, value: Node, shape: Shape | None) -> Part:
-        chain = self.chain((value,), shape)
-        return chain.parts[0] if len(chain.parts) == 1 else chain
+    def _cell(self, node: Node, shape: Shape | None) -> Part:
+        return self._with_cost(Cell(node=node, inner=shape), node, shape)  # type: ignore[no-any-return]
 
     def _stack(self, node: Node, shape: Shape | None) -> tuple[Part, ...]:
         site = self._site(shape)
@@ -228,9 +188,26 @@ class Outline:
                 cell = site.at(step.cell_shape).cost(step.cell)
                 cost = older.then(newer).then(cell)
                 cells.append((step.cell, step.cell_shape, step.newer_shape, cost, reduces))
-        parts = []
-        for cell, inner, before, cost, reduces in cells:
-            part = self._cell(cell, inner, "reduction cell" if reduces else "normal cell")
-            after = None if cost is None else cost.shape
-            parts.append(dataclasses.replace(part, before=before, after=after, cost=cost))
-        return tuple(parts)
+        return tuple(
+            Cell(
+                node=cell,
+                inner=inner,
+                before=before,
+                after=None if cost is None else cost.shape,
+                cost=cost,
+                title="reduction cell" if reduces else "normal cell",
+            )
+            for cell, inner, before, cost, reduces in cells
+        )
+
+
+def _is_block(value: Any) -> bool:
+    """Return whether an argument is, or may be, more than an activation."""
+    if not isinstance(value, Node | Hole):
+        return False
+    return any(isinstance(each, Node) and not is_activation(each) for each in outcomes(value))
+
+
+def _is_several(tree: Node) -> bool:
+    """Return whether a tree has more layers than fit the idea of one."""
+    return len(tree.children) > 2 if tree.op.chain else bool(tree.children)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 from optnas.cost import Cost
 from optnas.drawing.curves import Curve
 from optnas.space import Shape
 
-__all__ = ["Branches", "Chain", "Frame", "Graph", "Layer", "Loop", "Options", "Part", "folded"]
+__all__ = ["Branches", "Cell", "Chain", "Frame", "Graph", "Layer", "Loop", "Options", "Part"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +53,7 @@ class Layer(Part):
     Attributes:
         kind: A key of :data:`~optnas.drawing.theme.KINDS`.
         words: What is written in it, the most important first.
+        block: Whether it stands for several layers.
         curves: The curve of an activation, or of some that it may be.
         open: Whether something in it is left open.
         error: Why it cannot be built; ``""`` if it can.
@@ -61,6 +61,7 @@ class Layer(Part):
 
     kind: str
     words: tuple[str, ...]
+    block: bool = False
     curves: tuple[Curve, ...] = ()
     open: bool = False
     error: str = ""
@@ -114,6 +115,19 @@ class Branches(Part):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell(Part):
+    """A cell that is not yet opened.
+
+    Attributes:
+        inner: The shape of its states.
+        title: What it is called in a stack, whose cells take the outputs of the two before them.
+    """
+
+    inner: Shape | None = None
+    title: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Graph(Part):
     """A cell: states, and the ops that each is the sum of.
 
@@ -122,14 +136,18 @@ class Graph(Part):
         inputs: The names of its input states.
         rows: For each further state its ops, with the state that each is applied to; ``None`` if open.
         outputs: The states that it outputs, side by side.
+        apart: The input states that do not come from the layer before.
         notes: Lines to write below it.
+        options: What each of its open ops may be, where that is the same for all.
     """
 
     title: str
     inputs: tuple[str, ...]
     rows: tuple[tuple[tuple[Part, int | None], ...], ...]
     outputs: tuple[int, ...]
+    apart: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    options: Options | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,52 +156,3 @@ class Options(Part):
 
     title: str
     options: tuple[Part, ...]
-
-
-# The longest pattern of layers that is looked for.
-_LONGEST = 12
-
-
-def folded(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Return the parts with equal ones in a row, or equal runs of several, made one that says how often."""
-    found: list[Part] = []
-    names = [part.same for part in parts]
-    at = 0
-    while at < len(parts):
-        length, times = _best_run(names, at)
-        if times == 1:
-            found.append(parts[at])
-        elif length == 1:
-            found.append(dataclasses.replace(parts[at], times=times))
-        else:
-            run = folded(parts[at : at + length])
-            cost = _sum(parts[at : at + length])
-            body = Chain(parts=run, before=parts[at].before, after=parts[at + length - 1].after)
-            found.append(
-                Frame(title="", body=body, times=times, cost=cost, before=body.before, after=body.after)
-            )
-        at += length * times
-    return tuple(found)
-
-
-def _best_run(names: Sequence[Any], at: int) -> tuple[int, int]:
-    """Return the length of the pattern at a position that saves the most, and how often it stands there."""
-    best, saved = (1, 1), 0
-    for length in range(1, min(_LONGEST, (len(names) - at) // 2) + 1):
-        pattern = names[at : at + length]
-        times = 1
-        while names[at + times * length : at + (times + 1) * length] == pattern:
-            times += 1
-        if (times - 1) * length > saved:
-            best, saved = (length, times), (times - 1) * length
-    return best
-
-
-def _sum(parts: Sequence[Part]) -> Cost | None:
-    if any(part.cost is None for part in parts):
-        return None
-    total: Cost | None = None
-    for part in parts:
-        for _ in range(part.times):
-            total = part.cost if total is None else total.then(part.cost)  # type: ignore[arg-type]
-    return total

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from optnas.drawing.fonts import SMALL, width_of
 from optnas.drawing.svg import Group, Item, Path, Text
 
-__all__ = ["Piece", "arrow", "curve", "line", "merge_sign", "polyline"]
+__all__ = ["Piece", "arrow", "curve", "dot", "line", "merge_sign", "polyline", "rounded"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,3 +95,34 @@ def _pill(half: float, y: float, style: str) -> Path:
         ),
         style,
     )
+
+
+def dot(x: float, y: float) -> Path:
+    """Return a small circle."""
+    r, bend = 3.0, 1.65
+    return Path(
+        (
+            ("M", (x, y - r)),
+            ("C", (x + bend, y - r, x + r, y - bend, x + r, y)),
+            ("C", (x + r, y + bend, x + bend, y + r, x, y + r)),
+            ("C", (x - bend, y + r, x - r, y + bend, x - r, y)),
+            ("C", (x - r, y - bend, x - bend, y - r, x, y - r)),
+            ("Z", ()),
+        ),
+        "dot",
+    )
+
+
+def rounded(points: Sequence[tuple[float, float]], style: str = "line", radius: float = 5.0) -> Path:
+    """Return lines through points, with round corners."""
+    steps: list[tuple[str, tuple[float, ...]]] = [("M", points[0])]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        near = min(radius, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
+        steps += [("L", _towards(corner, before, near)), ("Q", (*corner, *_towards(corner, after, near)))]
+    return Path((*steps, ("L", points[-1])), style)
+
+
+def _towards(start: tuple[float, float], end: tuple[float, float], by: float) -> tuple[float, float]:
+    whole = math.dist(start, end)
+    share = by / whole if whole else 0.0
+    return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share

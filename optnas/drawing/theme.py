@@ -16,6 +16,7 @@ KINDS = {
     "recurrent": "recurrent",
     "tokens": "embedding, positions",
     "plain": "no weights",
+    "cell": "cell",
     "own": "own op",
 }
 """The kinds of layers, and what the legend calls them."""
@@ -31,6 +32,7 @@ _COLOURS = {
     "recurrent": ("#c35400", "#fbe0d0", "#ef8a3c", "#4c2406"),
     "tokens": ("#2c8fc9", "#e4f3fc", "#56b4e9", "#12384e"),
     "plain": ("#858d96", "#ffffff", "#8d96a0", "#161b22"),
+    "cell": ("#444b53", "#ffffff", "#b6bec7", "#161b22"),
     "own": ("#444b53", "#ffffff", "#b6bec7", "#161b22"),
 }
 
@@ -54,10 +56,12 @@ def _style() -> str:
         f".optnas-drawing .tip{{fill:{_GREY};stroke:none}}",
         f".optnas-drawing .frame{{fill:none;stroke:{_GREY};stroke-width:1}}",
         f".optnas-drawing .open{{fill:none;stroke:{_GREY};stroke-width:1.2;stroke-dasharray:4 3}}",
+        ".optnas-drawing .bar{fill:none;stroke-width:1}",
         ".optnas-drawing .dashed{stroke-dasharray:4 3}",
         ".optnas-drawing .dot{fill:#fff;stroke:#444b53;stroke-width:1.2}",
         ".optnas-drawing .bad{stroke:#d55e00;stroke-width:2;stroke-dasharray:2 2}",
         ".optnas-drawing .curve{fill:none;stroke:#008562;stroke-width:1.6;stroke-linejoin:round}",
+        ".optnas-drawing .faint{stroke-width:1;opacity:.75}",
         ".optnas-drawing .slope{fill:none;stroke:#c35400;stroke-width:1.2;stroke-dasharray:4 3}",
         ".optnas-drawing .axis{fill:none;stroke:#858d96;stroke-width:.6}",
     ]
