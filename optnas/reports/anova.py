@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.linalg
 import scipy.optimize
 import scipy.stats
 from numpy.typing import NDArray
 
 from optnas.reports.factors import Factors
 
-__all__ = ["Effects", "analyse"]
+__all__ = ["Effects", "Part", "analyse"]
 
 Array = NDArray[np.float64]
 Part = tuple[int, ...]
@@ -26,6 +27,8 @@ _CHANCE, _NO_EFFECT = 0.03, 0.5
 _MOST_EXCHANGES, _AT_ONCE = 20_000, 500
 # Bounds of the logarithms of variances, of values of variance 1, and a variance that is none.
 _LOG_VARIANCES, _NOTHING = (-16.0, 7.0), 1e-12
+# A standard deviation beyond that of effects on values of variance 1.
+_WIDE = 2.0
 # Pairs with more contrasts than this are too many for the trials of a search.
 _MOST_CONTRASTS = 100
 # Of more pairs than this only those are looked at of which one factor has an effect of its own.
@@ -40,36 +43,37 @@ class Effects:
     Attributes:
         factors: The parameters.
         parts: The effects that are told from chance: factors and pairs of them.
-        weights: The coefficients of their contrasts, drawn from the posterior, shape (samples, contrasts).
-        noise: The variance that nothing explains: chance in training, and what is too weak to be told.
     """
 
     factors: Factors
     parts: list[Part]
-    weights: Array
-    noise: float
-
-    def of(self, part: Part) -> Array:
-        """Return the posterior samples of an effect's coefficients, shape (samples, rank)."""
-        first = 0
-        for each in self.parts:
-            rank = self.factors.columns(each).shape[1]
-            if each == part:
-                return self.weights[:, first : first + rank]
-            first += rank
-        raise KeyError(part)
+    _model: _Model
+    _scale: float
 
     def shares(self) -> dict[Part, Array]:
-        """Return each effect's share of the variance among random candidates, a value for each sample."""
+        """Return each effect's share of the variance among random candidates, samples of the posterior.
+
+        What they leave to 1 nothing explains: chance in training, and what is too weak to be told.
+        """
+        samples = self._model.sampled()
         variances = {
-            part: np.square(self.of(part) @ self.factors.drawn_columns(part).T).mean(axis=1)
+            part: np.square(samples[part] @ self.factors.drawn_columns(part).T).mean(axis=1)
             for part in self.parts
         }
-        total = sum(variances.values(), np.full(len(self.weights), self.noise))
+        total = sum(variances.values(), np.full(_SAMPLES, self._model.noise))
         return {part: variance / total for part, variance in variances.items()}
 
+    def curve(self, factor: int) -> Array:
+        """Return what each value of a factor changes from the mean over all, shape (samples, values).
 
-def analyse(factors: Factors, y: Array, doubts: Array) -> Effects:
+        Beside all other effects, and hardly shrunk: also of a factor whose effect may be chance.
+        """
+        part: Part = (factor,)
+        samples = self._model.widened(part).sampled()[part]
+        return np.asarray(samples @ self.factors.factors[factor].basis.T * self._scale)
+
+
+def analyse(factors: Factors, y: Array, doubts: Array, beside: Array | None = None) -> Effects:
     """Return the effects of factors on ``y`` that are told from chance.
 
     The model is a sum of functions of one factor and of two, each zero on average over the values of a factor
@@ -82,14 +86,16 @@ def analyse(factors: Factors, y: Array, doubts: Array) -> Effects:
         factors: The factors of the trials.
         y: The trials' values, shape (trials,).
         doubts: The standard deviation of each, beyond the noise that all have; 0 for observed values.
+        beside: Columns whose effect on ``y`` is taken out first, whatever it is; shape (trials, columns).
     """
+    beside = np.empty((len(y), 0)) if beside is None else beside
     scale = float(y.std()) or 1.0
     y, doubts = (y - y.mean()) / scale, doubts / scale
     singles: list[Part] = [(i,) for i in range(len(factors.factors))]
     # Until the noise is known, it counts as half of all variance.
     parts, noise = list(singles), 0.5
     while True:
-        model = _Model.fit(factors, parts, y, 1 + np.square(doubts) / noise)
+        model = _Model.fit(factors, parts, y, _Weighing.of(1 + np.square(doubts) / noise, beside))
         noise = model.noise
         chances = {part: model.without(part).chance(part) for part in parts}
         kept = [part for part in parts if chances[part] < _NO_EFFECT]
@@ -102,16 +108,19 @@ def analyse(factors: Factors, y: Array, doubts: Array) -> Effects:
         if chances[part] * len(singles) < _CHANCE and model.without(part).is_told(part, len(singles))
     ]
     while True:
-        model = _Model.fit(factors, parts, y, 1 + np.square(doubts) / noise)
+        model = _Model.fit(factors, parts, y, _Weighing.of(1 + np.square(doubts) / noise, beside))
         noise = model.noise
         if sum(model.ranks) > len(y) / 2:
             break
         more = model.surest([part for part in singles if part not in parts])
-        more = more or model.surest(_pairs(factors, parts))
+        # Factors of an effect of their own are the likelier to interact.
+        pairs = _pairs(factors, parts)
+        more = more or model.surest([pair for pair in pairs if all((i,) in parts for i in pair)])
+        more = more or model.surest(pairs)
         if more is None:
             break
         parts.append(more)
-    return Effects(factors, parts, model.sampled() * scale, noise * scale**2)
+    return Effects(factors, parts, model, scale)
 
 
 def _pairs(factors: Factors, parts: list[Part]) -> list[Part]:
@@ -136,10 +145,9 @@ class _Model:
         factors: The factors.
         parts: The effects.
         ranks: Number of contrasts of each effect.
-        ratios: Each trial's noise variance over that of an observed one.
-        X: The contrasts less their means, each trial's divided by its noise and each effect's times its
-            standard deviation, shape (trials, contrasts).
-        y: The values less their mean, divided likewise.
+        weighing: What is done to contrasts and values first.
+        X: The contrasts, each effect's times its standard deviation, shape (trials, contrasts).
+        y: The values.
         deviations: The standard deviation of each contrast's coefficient before any trial.
         noise: The noise variance of an observed trial.
     """
@@ -147,20 +155,20 @@ class _Model:
     factors: Factors
     parts: list[Part]
     ranks: list[int]
-    ratios: Array
+    weighing: _Weighing
     X: Array
     y: Array
     deviations: Array
     noise: float
 
     @classmethod
-    def fit(cls, factors: Factors, parts: list[Part], y: Array, ratios: Array) -> _Model:
+    def fit(cls, factors: Factors, parts: list[Part], y: Array, weighing: _Weighing) -> _Model:
         """Fit the variances of the effects and the noise by maximum marginal likelihood."""
         columns = [factors.columns(part) for part in parts]
         ranks = [each.shape[1] for each in columns]
-        X = _centred(np.concatenate([*columns, np.empty((len(y), 0))], axis=1), ratios)
-        y = _centred(y[:, None], ratios)[:, 0]
-        A, b, yy, n = X.T @ X, X.T @ y, float(y @ y), len(y) - 1
+        X = weighing(np.concatenate([*columns, np.empty((len(y), 0))], axis=1))
+        y = weighing(y[:, None])[:, 0]
+        A, b, yy, n = X.T @ X, X.T @ y, float(y @ y), weighing.left
 
         def loss(theta: Array) -> tuple[float, Array]:
             """Return the negative logarithm of the evidence, and its gradient."""
@@ -178,7 +186,7 @@ class _Model:
         bounds = [_LOG_VARIANCES] * len(begin)
         theta = scipy.optimize.minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds).x
         sd = np.repeat(np.exp(theta[:-1] / 2), ranks)
-        return cls(factors, parts, ranks, ratios, X * sd, y, sd, float(np.exp(theta[-1])))
+        return cls(factors, parts, ranks, weighing, X * sd, y, sd, float(np.exp(theta[-1])))
 
     def without(self, part: Part) -> _Model:
         """Return the model without one effect, all other variances the same."""
@@ -190,6 +198,18 @@ class _Model:
             ranks=[rank for _, rank in others],
             X=self.X[:, keep],
             deviations=self.deviations[keep],
+        )
+
+    def widened(self, part: Part) -> _Model:
+        """Return the model with one effect of so large a variance that it follows the trials alone."""
+        others = self.without(part)
+        columns = self.weighing(self.factors.columns(part))
+        return dataclasses.replace(
+            others,
+            parts=[*others.parts, part],
+            ranks=[*others.ranks, columns.shape[1]],
+            X=np.concatenate([others.X, columns * _WIDE], axis=1),
+            deviations=np.concatenate([others.deviations, np.full(columns.shape[1], _WIDE)]),
         )
 
     @cached_property
@@ -219,7 +239,7 @@ class _Model:
         The score test of a variance of 0 (Lin 1997, "Variance component testing in generalised linear models
         with random effects").
         """
-        columns = _centred(self.factors.columns(part), self.ratios)
+        columns = self.weighing(self.factors.columns(part))
         cross = self.X.T @ columns
         spread = (columns.T @ columns - cross.T @ self._inverse @ cross) / self.noise
         total, squares = float(np.trace(spread)), float(np.square(spread).sum())
@@ -228,7 +248,7 @@ class _Model:
         # A sum of squares of correlated normal variables, as a scaled F of the same mean and variance.
         score = float(np.square(columns.T @ self._errors).sum()) / total
         free = float((1 - self.noise * np.diag(self._inverse)).sum())
-        return float(scipy.stats.f.sf(score, total**2 / squares, max(len(self.y) - 1 - free, 1.0)))
+        return float(scipy.stats.f.sf(score, total**2 / squares, max(self.weighing.left - free, 1.0)))
 
     def is_told(self, part: Part, among: int) -> bool:
         """Return whether a further effect exceeds what it is with errors exchanged among the trials.
@@ -239,7 +259,7 @@ class _Model:
         active = self.factors.active(part)
         columns, errors = (
             self.factors.columns(part)[active],
-            self._errors[active] / np.sqrt(self.ratios[active]),
+            (self._errors / self.weighing.deviations)[active],
         )
         most = _CHANCE / among
         rng = np.random.default_rng(0)
@@ -252,17 +272,45 @@ class _Model:
                 return False
         return True
 
-    def sampled(self) -> Array:
-        """Return coefficients drawn from the posterior, shape (samples, contrasts)."""
+    def sampled(self) -> dict[Part, Array]:
+        """Return each effect's coefficients drawn from the posterior, shape (samples, its contrasts)."""
         root = np.linalg.cholesky(self.noise * self._inverse)
         normal = np.random.default_rng(0).standard_normal((_SAMPLES, len(root)))
-        return np.asarray((self._mean + normal @ root.T) * self.deviations)
+        samples = (self._mean + normal @ root.T) * self.deviations
+        ends = np.cumsum([0, *self.ranks])
+        return {
+            part: samples[:, first:last]
+            for part, (first, last) in zip(self.parts, itertools.pairwise(ends), strict=True)
+        }
 
 
-def _centred(columns: Array, ratios: Array) -> Array:
-    """Return columns divided by each trial's noise, and without their mean, which is not of interest."""
-    mean = (1 / ratios) @ columns / (1 / ratios).sum()
-    return np.asarray((columns - mean) / np.sqrt(ratios)[:, None])
+@dataclass(frozen=True)
+class _Weighing:
+    """Divides columns by each trial's noise, and takes out of them what is not of interest.
+
+    Attributes:
+        deviations: Each trial's noise over that of an observed one.
+        out: Orthonormal columns that are taken out: the mean, and further ones.
+    """
+
+    deviations: Array
+    out: Array
+
+    @classmethod
+    def of(cls, ratios: Array, beside: Array) -> _Weighing:
+        """Return it for noise variances of these ratios."""
+        deviations = np.sqrt(ratios)
+        columns = np.concatenate([np.ones((len(ratios), 1)), beside], axis=1) / deviations[:, None]
+        return cls(deviations, scipy.linalg.orth(columns))
+
+    @property
+    def left(self) -> int:
+        """The degrees of freedom of what is left."""
+        return int(max(len(self.out) - self.out.shape[1], 1))
+
+    def __call__(self, columns: Array) -> Array:
+        columns = columns / self.deviations[:, None]
+        return np.asarray(columns - self.out @ (self.out.T @ columns))
 
 
 def _sums(values: Array, ranks: list[int]) -> list[float]:

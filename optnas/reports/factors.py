@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from optnas.samplers.encoding import numeric
 from optnas.samplers.positions import position
 
-__all__ = ["Factor", "Factors"]
+__all__ = ["Factor", "Factors", "curves"]
 
 Array = NDArray[np.float64]
 Levels = NDArray[np.intp]
@@ -40,6 +40,7 @@ class Factor:
         levels: The index of each trial's value, of the nearest point; -1 where the parameter was inactive.
         rows: Each trial's contrasts, 0 where it was inactive, shape (trials, rank).
         discrete: Whether the values are all that trials had, not points of a curve.
+        ordered: Whether the values are numbers in order.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Factor:
     levels: Levels
     rows: Array
     discrete: bool
+    ordered: bool
 
     @property
     def active(self) -> NDArray[np.bool_]:
@@ -65,14 +67,14 @@ class Factor:
             names = [repr(value) for value in seen]
             levels = np.array([names.index(repr(v)) if h else -1 for v, h in zip(found, has, strict=True)])
             basis = _contrasts(np.eye(len(seen)))
-            return cls(name, tuple(seen), basis, levels, _rows(basis, levels), True)
+            return cls(name, tuple(seen), basis, levels, _rows(basis, levels), True, False)
         seen.sort()
         if len(seen) <= _POINTS:
             order = isinstance(distribution, CategoricalDistribution)
             places = np.linspace(0, 1, len(seen)) if order else _places(distribution, seen)
             levels = np.array([seen.index(v) if h else -1 for v, h in zip(found, has, strict=True)])
             basis = _contrasts(_spline(places))
-            return cls(name, tuple(seen), basis, levels, _rows(basis, levels), True)
+            return cls(name, tuple(seen), basis, levels, _rows(basis, levels), True, True)
         return cls._curve(name, distribution, found, has)
 
     @classmethod
@@ -83,14 +85,13 @@ class Factor:
         there = np.array([value for value, active in zip(found, has, strict=True) if active], dtype=float)
         places = np.full(len(found), np.nan)
         places[has] = _places(distribution, there)
-        points = (np.arange(_POINTS) + 0.5) / _POINTS
-        basis = _contrasts(_spline(points))
+        points, basis = _curve_basis()
         rows = np.zeros((len(found), basis.shape[1]))
-        rows[has] = np.stack([np.interp(places[has], points, column) for column in basis.T], axis=1)
+        rows[has] = curves(places[has])
         levels = np.where(has, np.clip(np.nan_to_num(places) * _POINTS, 0, _POINTS - 1), -1).astype(np.intp)
         order = np.argsort(there)
         values = np.interp(points, places[has][order], there[order])
-        return cls(name, tuple(map(float, values)), basis, levels, rows, False)
+        return cls(name, tuple(map(float, values)), basis, levels, rows, False, True)
 
 
 class Factors:
@@ -172,6 +173,17 @@ class Factors:
     def drawn_columns(self, parts: tuple[int, ...]) -> Array:
         """Return the same in random candidates."""
         return _product([_rows(self.factors[i].basis, self.drawn[i]) for i in parts])
+
+
+def curves(places: Array) -> Array:
+    """Return the smoothest curves over [0, 1] at ``places``, shape (places, curves)."""
+    points, basis = _curve_basis()
+    return np.stack([np.interp(places, points, column) for column in basis.T], axis=1)
+
+
+def _curve_basis() -> tuple[Array, Array]:
+    points = (np.arange(_POINTS) + 0.5) / _POINTS
+    return points, _contrasts(_spline(points))
 
 
 def _product(rows: list[Array]) -> Array:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 
-from optnas.reports.anova import Effects, analyse
+from optnas.reports.anova import Effects, Part, analyse
 from optnas.reports.factors import Factors
 from optnas.reports.observed import Observed, observed
 
-__all__ = ["FEWEST", "Importance", "effects_of", "importances", "ranked"]
+__all__ = ["FEWEST", "Importance", "effects_of", "importances", "pooled_name", "ranked"]
+
+Array = NDArray[np.float64]
 
 FEWEST = 10
 """With fewer trials than this nothing can be told."""
@@ -51,7 +56,7 @@ def importances(study: optuna.Study, objective: str) -> list[Importance]:
     """
     values = observed(study, objective)
     effects = effects_of(values)
-    return [] if effects is None else ranked(effects)
+    return [] if effects is None else ranked(effects, effects.shares())
 
 
 def effects_of(values: Observed) -> Effects | None:
@@ -61,12 +66,20 @@ def effects_of(values: Observed) -> Effects | None:
     return analyse(Factors(values.trials), values.y, values.doubts)
 
 
-def ranked(effects: Effects) -> list[Importance]:
-    """Return the importance of every parameter, best first."""
-    shares = effects.shares()
+def ranked(effects: Effects, shares: Mapping[Part, Array]) -> list[Importance]:
+    """Return the importance of every parameter, best first, given the samples of the effects' shares."""
     found = []
     for i, factor in enumerate(effects.factors.factors):
         each = [share / len(part) for part, share in shares.items() if i in part]
         samples = np.sum(each, axis=0) if each else np.zeros(1)
         found.append(Importance(factor.name, float(samples.mean()), float(samples.std())))
     return sorted(found, key=lambda importance: -importance.mean)
+
+
+def pooled_name(name: str) -> str:
+    """Return a parameter's name, the same for all copies of a repeated part.
+
+    >>> pooled_name("layer3.op")
+    'layer*.op'
+    """
+    return re.sub(r"\d+(?=\.)", "*", name)

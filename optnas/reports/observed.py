@@ -96,6 +96,7 @@ class Observed:
         scale: Their scale.
         y: The values on that scale, without outliers.
         doubts: Standard deviation on that scale of values predicted of pruned trials; 0 for others.
+        exact: Whether they are known before training.
         predicted: Number of pruned trials whose values are predicted.
         diverged: Number of trials that diverged, and count as what has learned nothing.
     """
@@ -106,6 +107,7 @@ class Observed:
     scale: Scale
     y: Array
     doubts: Array
+    exact: bool
     predicted: int
     diverged: int
 
@@ -127,7 +129,7 @@ def observed(study: optuna.Study, name: str) -> Observed:
     index = names.index(name) if name in names else None
     costs = _recorded(COSTS, trials, name)
     if costs:
-        return _observed(study, name, index, trials, costs, {}, {})
+        return _observed(study, name, index, trials, costs, {}, {}, exact=True)
     if index is not None:
         found = {trial.number: trial.values[index] for trial in complete}
         return _observed(
@@ -159,6 +161,8 @@ def _observed(
     found: dict[int, float],
     predicted: dict[int, tuple[float, float]],
     diverged: dict[int, float],
+    *,
+    exact: bool = False,
 ) -> Observed:
     """Return the values found, or else predicted, by the number of the trial."""
     both = {n: (value, 0.0) for n, value in (diverged | found).items()}
@@ -178,6 +182,7 @@ def _observed(
         scale=scale,
         y=y,
         doubts=np.abs(scale(values + sign * deviations) - scale(values)),
+        exact=exact,
         predicted=len([n for n in numbers if n not in found and n not in diverged]),
         diverged=len([n for n in numbers if n not in found and n in diverged]),
     )
