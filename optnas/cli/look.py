@@ -45,7 +45,7 @@ def pareto(
     ] = None,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
-    """Show the front: the trials that no other beats in every objective.
+    """Show the front: the trials that no other beats in every objective; on a terminal with a chart.
 
     [dim]Examples:[/]
 
@@ -56,7 +56,7 @@ def pareto(
       optnas pareto digits --plot front.html
     """
     from optnas.reports import records
-    from optnas.reports.front_table import FrontTable
+    from optnas.reports.terminal import FrontView
     from optnas.run.lookup import find_study
     from optnas.trials.progress import equal_to, front
 
@@ -74,7 +74,7 @@ def pareto(
     elif as_csv:
         write(records.as_csv(found, best, equal=equal))
     elif best:
-        out.print(FrontTable(found, best, equal=equal))
+        out.print(FrontView(found, trials, best, equal))
     else:
         out.print(f"Study {found.study_name!r} has no complete trial yet.")
 

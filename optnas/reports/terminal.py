@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from optnas.reports.chart_text import LEAST_ROWS, TrialChart
 from optnas.reports.front_table import FrontTable, architecture_of, objective_names
 from optnas.reports.numbers import exact, rounded, share, short
 from optnas.shown import duration, one_line, plain
@@ -36,41 +39,99 @@ from optnas.trials.record import (
 from optnas.trials.rungs import rungs_of
 from optnas.trials.volume import hypervolume
 
-__all__ = ["live_view", "studies_view", "trial_view"]
+__all__ = ["FrontView", "LiveView", "studies_view", "trial_view"]
+
+# Of the live view: rows of the front that a chart leaves room for, a table's rows beside these, and what a
+# chart has at most.
+_LEAST_OF_FRONT, _AROUND_TABLE, _MOST_ROWS = 4, 3, 18
+# With fewer columns the numbers of trials have a line of their own.
+_WIDE = 78
 
 
-def live_view(
-    study: optuna.Study, progress: Progress, *, title: str, most_rows: int | None
-) -> RenderableType:
-    """Return the display of a study's run: counts, rate, time left, hypervolume, Pareto front.
+@dataclasses.dataclass(frozen=True)
+class LiveView:
+    """Display of a study's run: counts, rate, time left, hypervolume, last failure, chart and front.
 
-    ``most_rows`` limits the front while the run is live; ``None`` is for its end, with notes on the front.
+    Attributes:
+        study: The study in its storage.
+        progress: Its progress.
+        title: The first line.
+        height: The rows that it has while the run is live; ``None`` is for its end, with the whole front.
     """
-    bar = Table.grid(padding=(0, 2))
-    bar.add_column(max_width=36)
-    bar.add_row(
-        ProgressBar(progress.total, min(progress.finished, progress.total)),
-        Text.assemble((f"{progress.finished}", "bold"), f"/{progress.total} trials"),
-        Text(f"{progress.complete} complete", style="green"),
-        Text(f"{progress.pruned} pruned", style="yellow"),
-        Text(f"{progress.failed} failed", style="red" if progress.failed else "dim"),
-        f"{progress.running} running",
-    )
-    facts = Text.assemble(
-        (f"{progress.rate:,.0f} trials/h", "bold"),
-        f"   {duration(progress.seconds_left)} left   hypervolume ",
-        (share(progress.hypervolume), "bold"),
-        "" if progress.sampler_share is None else f"   sampler {progress.sampler_share:.0%}",
-    )
-    parts: list[RenderableType] = [Text(plain(title), style="bold cyan"), bar, facts]
-    if progress.last_failure is not None:
-        parts.append(_failure_view(*progress.last_failure))
-    if progress.last_infeasible is not None:
-        parts.append(_infeasible_view(progress.pruned, *progress.last_infeasible))
-    if progress.front:
-        table = FrontTable(study, progress.front, most_rows, notes=most_rows is None, equal=progress.equal)
-        parts.append(table)
-    return Group(*parts)
+
+    study: optuna.Study
+    progress: Progress
+    title: str
+    height: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        head = Group(*self._head(options.max_width))
+        yield head
+        progress = self.progress
+        if self.height is None:
+            yield FrontView(self.study, progress.trials, progress.front, progress.equal)
+            return
+        left = self.height - len(console.render_lines(head, options)) - 1
+        # Half for the chart, or what the table leaves; a table of a few rows says more than a chart alone.
+        table = len(progress.front) + _AROUND_TABLE
+        least = min(table, _LEAST_OF_FRONT + _AROUND_TABLE)
+        rows = min(left - least, max(LEAST_ROWS, left // 2, left - table), _MOST_ROWS)
+        if progress.front and rows >= LEAST_ROWS:
+            chart = TrialChart(self.study, progress.trials, progress.front, rows)
+            drawn = console.render_lines(chart, options)
+            yield from (Segments([*line, Segment.line()]) for line in drawn)
+            left -= len(drawn)
+        if progress.front:
+            most = max(1, left - _AROUND_TABLE)
+            yield FrontTable(self.study, progress.front, most, notes=False, equal=progress.equal)
+
+    def _head(self, width: int) -> Iterator[RenderableType]:
+        progress = self.progress
+        counts = [
+            Text(f"{progress.complete} complete", style="green"),
+            Text(f"{progress.pruned} pruned", style="yellow"),
+            Text(f"{progress.failed} failed", style="red" if progress.failed else "dim"),
+            Text(f"{progress.running} running"),
+        ]
+        bar = Table.grid(padding=(0, 2))
+        bar.add_column(max_width=36)
+        bar.add_row(
+            ProgressBar(progress.total, min(progress.finished, progress.total)),
+            Text.assemble((f"{progress.finished}", "bold"), f"/{progress.total} trials"),
+            *(counts if width >= _WIDE else []),
+        )
+        facts = Text.assemble(
+            (f"{progress.rate:,.0f} trials/h", "bold"),
+            f"   {duration(progress.seconds_left)} left   hypervolume ",
+            (share(progress.hypervolume), "bold"),
+            "" if progress.sampler_share is None else f"   sampler {progress.sampler_share:.0%}",
+        )
+        yield from (Text(plain(self.title), style="bold cyan"), bar)
+        if width < _WIDE:
+            yield Text("   ").join(counts)
+        yield facts
+        if progress.last_failure is not None:
+            yield _failure_view(*progress.last_failure)
+        if progress.last_infeasible is not None:
+            yield _infeasible_view(progress.pruned, *progress.last_infeasible)
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontView:
+    """A study's front: on a terminal a chart of all trials, then the table of the front's."""
+
+    study: optuna.Study
+    trials: list[FrozenTrial]
+    front: list[FrozenTrial]
+    equal: Mapping[int, Sequence[int]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        # What is piped into a file or another program is the table alone.
+        if console.is_terminal:
+            rows = min(max(LEAST_ROWS, console.height // 2), _MOST_ROWS)
+            yield TrialChart(self.study, self.trials, self.front, rows)
+        if self.front:
+            yield FrontTable(self.study, self.front, equal=self.equal)
 
 
 def _failure_view(trial: FrozenTrial, reason: str, times: int) -> Text:

@@ -12,7 +12,7 @@ from rich.console import Console
 from optnas.checkpoints.store import check_store
 from optnas.errors import UserError
 from optnas.interrupts.signals import stop_on_signals
-from optnas.reports.front_table import FrontTable
+from optnas.reports.terminal import FrontView
 from optnas.run.baselines import enqueue, params_of, without_known
 from optnas.run.display import Display
 from optnas.run.files import load_study, source_of
@@ -191,8 +191,8 @@ def _having_all(
         soft_wrap=True,
     )
     if best := front(found):
-        equal = equal_to(best, found.get_trials(deepcopy=False))
-        console.print(FrontTable(found, best, equal=equal))
+        every = found.get_trials(deepcopy=False)
+        console.print(FrontView(found, every, best, equal_to(best, every)))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from contextlib import nullcontext, suppress
 
@@ -9,10 +10,11 @@ import optuna
 from optuna.trial import TrialState
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.segment import Segments
 from rich.text import Text
 
 from optnas.errors import StorageError
-from optnas.reports.terminal import live_view
+from optnas.reports.terminal import LiveView
 from optnas.shown import duration
 from optnas.storages.waiting import StorageAway, impatient
 from optnas.trials.optuna_internals import storage_of
@@ -21,9 +23,9 @@ from optnas.trials.record import REASON
 
 __all__ = ["Display"]
 
-# Rows of the display beside those of the Pareto front.
-_OTHER_ROWS = 9
 _REFRESH_SECONDS = 0.5
+# Of the time: with many trials it is redrawn less often.
+_MOST_SHARE = 0.05
 
 
 class Display:
@@ -46,12 +48,14 @@ class Display:
     def update(self) -> None:
         """Redraw the display, if the time between refreshes has passed."""
         if time.monotonic() >= self._next:
+            begun = time.monotonic()
             if self._console.is_terminal:
                 shown = self._latest_view()
                 # A terminal that was closed under nohup or disown ends the display, not the search.
                 with suppress(OSError):
                     self._live.update(shown, refresh=True)
-            self._next = time.monotonic() + _REFRESH_SECONDS
+            ended = time.monotonic()
+            self._next = ended + max(_REFRESH_SECONDS, (ended - begun) / _MOST_SHARE)
 
     def _latest_view(self) -> RenderableType:
         """Return the view, while the storage is away what was last seen and that this waits for it."""
@@ -64,8 +68,11 @@ class Display:
 
     def _view(self) -> RenderableType:
         progress = Progress.of(self._study, self._total, since=self._since, finished_before=self._before)
-        rows = max(1, self._console.height - _OTHER_ROWS) if self._live.is_started else None
-        return live_view(self._study, progress, title=self._title, most_rows=rows)
+        height = self._console.height if self._live.is_started else None
+        view = LiveView(self._study, progress, self._title, height)
+        # Laid out now: that reads the storage, which may be away whenever it is shown again.
+        lines = self._console.render_lines(view, pad=False, new_lines=True)
+        return Segments(itertools.chain.from_iterable(lines))
 
     def __enter__(self) -> Display:
         self._live.start()

@@ -43,6 +43,7 @@ class Progress:
         total: Number of trials that the study is to have.
         rate: Finished trials per hour since this run began; 0 before the first.
         seconds_left: Time until ``total`` at that rate; ``None`` before there is a rate.
+        trials: All trials.
         front: The trials of the Pareto front, sorted by the first objective.
         equal: The numbers of the trials that a trial of the front stands for (:func:`equal_to`).
         hypervolume: Hypervolume of the front as a share of what an ideal trial has, 0 to 1; it never falls.
@@ -60,6 +61,7 @@ class Progress:
     total: int
     rate: float
     seconds_left: float | None
+    trials: list[FrozenTrial]
     front: list[FrozenTrial]
     equal: dict[int, list[int]]
     hypervolume: float | None
@@ -94,6 +96,7 @@ class Progress:
             total=total,
             rate=3600 * done / seconds if done > 0 and seconds > 0 else 0.0,
             seconds_left=(total - finished) * seconds / done if done > 0 else None,
+            trials=trials,
             front=best,
             equal=equal_to(best, trials),
             hypervolume=hypervolume(study, trials),

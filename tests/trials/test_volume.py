@@ -17,7 +17,7 @@ from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
 from optnas import Candidate, Study, Training, data, integer, maximize, minimize, ops, real, repeat, tasks
-from optnas.reports.terminal import live_view
+from optnas.reports.terminal import LiveView
 from optnas.storages.opening import open_storage
 from optnas.trials.progress import Progress
 from optnas.trials.record import AXES
@@ -160,7 +160,7 @@ def test_the_axes_stay_when_a_study_goes_on_and_status_agrees_with_the_live_view
     told = call("status").output
     console = Console(record=True, width=100)
     progress = Progress.of(opened, 6, since=0.0, finished_before=0)
-    console.print(live_view(opened, progress, title="", most_rows=5))
+    console.print(LiveView(opened, progress, ""))
     said = f"hypervolume {seen[2][1]:.3f}"
     assert said in told
     assert said in console.export_text()
@@ -170,7 +170,7 @@ def test_before_anything_is_known_a_dash_stands_for_it() -> None:
     study = stored(minimize("loss"), evaluate=evaluate)
     console = Console(record=True, width=100)
     progress = Progress.of(study, 6, since=0.0, finished_before=0)
-    console.print(live_view(study, progress, title="", most_rows=5))
+    console.print(LiveView(study, progress, ""))
     assert "hypervolume –" in console.export_text()
 
 
