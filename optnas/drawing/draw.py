@@ -10,6 +10,7 @@ from optnas.drawing.fonts import SMALL, width_of
 from optnas.drawing.icons import icon
 from optnas.drawing.labels import compact, shape_text
 from optnas.drawing.layout import Layout
+from optnas.drawing.learned import with_learned
 from optnas.drawing.outline import Outline
 from optnas.drawing.parts import Branches, Chain, Frame, Graph, Layer, Loop, Options, Part
 from optnas.drawing.pieces import arrow
@@ -23,9 +24,14 @@ _WIDTH = 300.0
 _MARGIN = 10.0
 
 
-def draw(tree: Node, shape: Shape | None = None, *, expand: bool = False, **context: Any) -> Drawing:
+def draw(
+    tree: Node, shape: Shape | None = None, *, expand: bool = False, module: Any = None, **context: Any
+) -> Drawing:
     """Return the drawing of an architecture or a space; see :meth:`~optnas.space.node.Node.draw`."""
+    title = f"Drawing of {_start(str(tree))}"
     site = None if shape is None else Site.of(shape, context)
+    if module is not None and site is not None:
+        tree = with_learned(tree, module, site)
     chain = Outline(site, expand=expand).of(tree, None if site is None else site.shape)
     whole = sum(part.flops for part in chain.parts)
     piece = Layout(whole).piece(chain, _WIDTH - 2 * _MARGIN)
@@ -41,7 +47,7 @@ def draw(tree: Node, shape: Shape | None = None, *, expand: bool = False, **cont
     said = _said(chain, whole)
     items.append(Text(width / 2, y + 27, said, "t-out", width - 2 * _MARGIN, anchor="middle"))
     legend, height = _legend(sorted(_kinds(chain), key=list(KINDS).index), y + 38, width)
-    return to_drawing([*items, *legend], width, height, f"Drawing of {_start(str(tree))}")
+    return to_drawing([*items, *legend], width, height, title)
 
 
 def _said(chain: Chain, whole: int) -> str:

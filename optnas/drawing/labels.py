@@ -71,9 +71,9 @@ def title_of(node: Node) -> str:
 
 def words_of(node: Node) -> tuple[str, ...]:
     """Return what is said of a layer, the most important first: its name, then what differs from defaults."""
-    if node.op.name == "act":
-        return (formula(node),)
     arguments = dict(node.args)
+    if kind_of(node) == "activation" and (node.children or "of" in arguments):
+        return (formula(node),)
     ordered = [name for name in _FIRST if name in arguments]
     ordered += [name for name in arguments if name not in _FIRST]
     words = [_argument(node, name, arguments[name]) for name in ordered]

@@ -235,7 +235,9 @@ class Node(TreeValue):
 
         return Site.of(shape, context).build(self)
 
-    def draw(self, shape: Shape | None = None, *, expand: bool = False, **context: Any) -> Any:
+    def draw(
+        self, shape: Shape | None = None, *, expand: bool = False, module: Any = None, **context: Any
+    ) -> Any:
         """Return a :class:`~optnas.drawing.Drawing`: an SVG for notebooks and files.
 
         Data flows from top to bottom. A box is as wide as its layer's channels on a logarithmic scale, and as
@@ -245,9 +247,11 @@ class Node(TreeValue):
             shape: The input's shape without the batch; ``None`` draws without shapes and costs. A space is
                 drawn with its open choices.
             expand: Whether blocks are opened and repetitions written out.
+            module: The network that was built for ``shape`` and trained: activations are drawn with the
+                constants that it has learned.
             context: As for :meth:`cost`.
         """
-        return _drawing().draw(self, shape, expand=expand, **context)
+        return _drawing().draw(self, shape, expand=expand, module=module, **context)
 
     def table(self, shape: Shape, *, expand: bool = False, **context: Any) -> Any:
         """Return the :class:`~optnas.drawing.ArchitectureTable` of the layers with their shapes and costs.

@@ -22,6 +22,8 @@ A network for {task} of the data set *{data}*: {origin}.
 
 ## Architecture
 
+![The architecture, drawn](architecture.svg)
+
 {fence}
 {architecture}
 {fence}

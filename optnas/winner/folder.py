@@ -30,6 +30,7 @@ from optnas.winner.full_training import Plan, TrainingHistory
 __all__ = ["Trained", "check_folder", "checkpoint_of", "finished", "load", "write"]
 
 _WEIGHTS, _ARCHITECTURE, _RECORD, _CARD = "model.safetensors", "architecture.txt", "metrics.json", "README.md"
+_PICTURE = "architecture.svg"
 _CHECKPOINTS = "checkpoints"
 
 
@@ -218,7 +219,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: If it does, or it cannot be created.
     """
-    ours = {_WEIGHTS, _ARCHITECTURE, _RECORD, _CARD, _CHECKPOINTS}
+    ours = {_WEIGHTS, _ARCHITECTURE, _PICTURE, _RECORD, _CARD, _CHECKPOINTS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = {path.name.removesuffix(".part") for path in folder.iterdir()}
@@ -271,8 +272,18 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
     weights = {name: value.clone().contiguous() for name, value in trained.chosen.weights.items()}
     replace_file(folder / _WEIGHTS, save(weights))
     replace_file(folder / _ARCHITECTURE, f"{record['architecture']}\n".encode())
+    replace_file(folder / _PICTURE, _picture(trained).encode())
     replace_file(folder / _CARD, model_card(record, folder).encode())
     # Last, as it says that the other files are complete.
     replace_file(folder / _RECORD, f"{json.dumps(record, indent=2)}\n".encode())
     shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
     return record
+
+
+def _picture(trained: Trained) -> str:
+    """Return the drawing of the network, its activations as they were learned."""
+    plan = trained.plan
+    shape, context = plan.task.data.shape, plan.task.context
+    module = plan.architecture.build(shape, **context)
+    module.load_state_dict(dict(trained.chosen.weights))
+    return str(plan.architecture.draw(shape, module=module, **context).svg)

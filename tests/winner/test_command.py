@@ -86,6 +86,7 @@ def test_a_trial_becomes_a_folder_whose_card_tells_how_to_load_it() -> None:
     folder = Path("runs/small-1")
     assert sorted(path.name for path in folder.iterdir()) == [
         "README.md",
+        "architecture.svg",
         "architecture.txt",
         "metrics.json",
         "model.safetensors",
@@ -101,6 +102,8 @@ def test_a_trial_becomes_a_folder_whose_card_tells_how_to_load_it() -> None:
     assert accuracy["deviation"] == pytest.approx(abs(accuracy["values"][0] - accuracy["values"][1]) / 2**0.5)
 
     card = folder.joinpath("README.md").read_text()
+    assert "](architecture.svg)" in card
+    assert folder.joinpath("architecture.svg").read_text().startswith("<svg")
     (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
     assert len(code.strip().splitlines()) == 6
     names: dict[str, object] = {}
