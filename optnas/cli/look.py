@@ -111,18 +111,23 @@ def dashboard(
     port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free one.", min=0, max=65535)] = 8080,
     host: Annotated[
         str,
-        typer.Option(help="Where to listen, and the name that is answered to. Nobody is asked who they are."),
+        typer.Option(
+            help="Where to listen, and the name that is answered to. On any but a loopback address, such as"
+            " 0.0.0.0, requests need the token of the address that is printed; nothing is encrypted."
+        ),
     ] = "127.0.0.1",
 ) -> None:
-    """Explore the storage in optuna-dashboard, in a browser.
+    """Explore each study's front on its page, in a browser, with optuna-dashboard beside it.
 
     [dim]Examples:[/]
 
       optnas dashboard
 
+      optnas dashboard --host 0.0.0.0
+
       optnas dashboard --port 9000 --storage sqlite:///other.db
     """
-    from optnas.run.dashboard import serve
+    from optnas.page.server import serve
 
     serve(storage, host, port, announce=lambda url: out.print(f"Listening on {url} (Ctrl-C ends it)"))
 

@@ -31,7 +31,7 @@ from optnas.trials.record import (
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["as_csv", "as_frame", "as_json", "as_record", "as_records"]
+__all__ = ["as_csv", "as_frame", "as_json", "as_record", "as_records", "finite"]
 
 Equal = Mapping[int, Sequence[int]]
 """The numbers of further trials with a trial's values, by its number."""
@@ -81,14 +81,15 @@ def as_records(study: optuna.Study, trials: list[FrozenTrial], equal: Equal = _N
 def as_json(record: Any) -> str:
     """Return a record, or a list of them, as JSON, which has no infinite numbers: they become null."""
     # Of the control characters, the one that JSON does not escape by itself.
-    return json.dumps(_finite(record), indent=2).replace("\x7f", "\\u007f") + "\n"
+    return json.dumps(finite(record), indent=2).replace("\x7f", "\\u007f") + "\n"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return data with null in place of infinite numbers, which JSON does not have."""
     if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
+        return {name: finite(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
-import queue
 import socket
-import threading
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
 from optnas import UserError
-from optnas.run.dashboard import serve
+from optnas.page.server import serve
 from optnas.run.files import load_study
 from optnas.storages.opening import open_storage
 from tests.files import quick_study
+from tests.page.client import listening, requested
 
 
 @pytest.fixture(scope="module")
@@ -25,30 +24,20 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
     return url
 
 
-def listening(storage: str, host: str) -> int:
-    """Serve in the background for the rest of the tests, and return the port."""
-    announced: queue.Queue[str] = queue.Queue()
-    threading.Thread(
-        target=serve, args=(storage, host, 0), kwargs={"announce": announced.put}, daemon=True
-    ).start()
-    return int(announced.get(timeout=60).rstrip("/").rpartition(":")[2])
+def port_of(address: str) -> int:
+    return urlsplit(address).port or 80
 
 
 @pytest.fixture(scope="module")
 def port(storage: str) -> Iterator[int]:
-    return listening(storage, "127.0.0.1")
+    return port_of(listening(storage, "127.0.0.1"))
 
 
-def asked(port: int, host: str | None, to: str = "127.0.0.1") -> tuple[int, str]:
-    connection = http.client.HTTPConnection(to, port, timeout=30)
-    connection.putrequest("GET", "/api/studies", skip_host=True)
-    if host is not None:
-        connection.putheader("Host", host)
-    connection.endheaders()
-    answer = connection.getresponse()
-    text = answer.read().decode()
-    connection.close()
-    return answer.status, text
+def asked(port: int, host: str | None, to: str = "127.0.0.1", token: str = "") -> tuple[int, str]:
+    headers = {} if host is None else {"Host": host}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    answer = requested(port, "/api/studies", to, **headers)
+    return answer.status, answer.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.8.9.1", "[::1]"])
@@ -93,18 +82,20 @@ def test_the_name_that_was_given_is_answered(storage: str, monkeypatch: pytest.M
     )
     bind = socket.socket.bind
     monkeypatch.setattr(socket.socket, "bind", lambda self, address: bind(self, ("127.0.0.1", *address[1:])))
-    port = listening(storage, "studies.lan")
-    assert asked(port, f"studies.lan:{port}")[0] == 200
-    assert asked(port, "localhost")[0] == 200
-    assert asked(port, socket.gethostname())[0] == 403
+    address, _, token = listening(storage, "studies.lan").partition("?token=")
+    port = port_of(address)
+    assert asked(port, f"studies.lan:{port}", token=token)[0] == 200
+    assert asked(port, "localhost", token=token)[0] == 200
+    assert asked(port, socket.gethostname(), token=token)[0] == 403
 
 
 def test_on_all_addresses_the_machine_s_own_names_are_answered(storage: str) -> None:
-    port = listening(storage, "0.0.0.0")
-    assert asked(port, f"{socket.gethostname()}:{port}")[0] == 200
-    assert asked(port, f"127.0.0.1:{port}")[0] == 200
-    assert asked(port, "attacker.example")[0] == 403
-    assert asked(port, "203.0.113.9")[0] == 403
+    address, _, token = listening(storage, "0.0.0.0").partition("?token=")
+    port = port_of(address)
+    assert asked(port, f"{socket.gethostname()}:{port}", token=token)[0] == 200
+    assert asked(port, f"127.0.0.1:{port}", token=token)[0] == 200
+    assert asked(port, "attacker.example", token=token)[0] == 403
+    assert asked(port, "203.0.113.9", token=token)[0] == 403
 
 
 def test_it_listens_on_an_address_of_version_6(storage: str) -> None:
@@ -115,7 +106,7 @@ def test_it_listens_on_an_address_of_version_6(storage: str) -> None:
             free.bind(("::1", 0))
     except OSError:
         pytest.skip("this machine has no IPv6 loopback address")
-    port = listening(storage, "::1")
+    port = port_of(listening(storage, "::1"))
     assert asked(port, f"[::1]:{port}", to="::1")[0] == 200
 
 

@@ -1,0 +1,46 @@
+"""Drawings of trials, made when they are asked for, and the last ones kept."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from optnas.reports.about import about
+from optnas.trials.optuna_internals import id_of
+
+__all__ = ["Drawings"]
+
+_MOST_CHARACTERS = 16_000_000
+
+
+class Drawings:
+    """Cache of drawings as SVG, the least recently used of which go first; threads may share it."""
+
+    def __init__(self, most: int = _MOST_CHARACTERS) -> None:
+        self._most = most
+        self._size = 0
+        self._known: OrderedDict[tuple[int, str], str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, study: optuna.Study, trial: FrozenTrial, text: str) -> str:
+        """Return the drawing of a trial's architecture, of which ``text`` is the record.
+
+        Raises:
+            SpaceError: If the text is no architecture.
+        """
+        key = (id_of(trial), text)
+        with self._lock:
+            if key not in self._known:
+                from optnas.drawing.reading import read
+
+                known = about(study)
+                self._known[key] = svg = read(text).draw(known.shape, **(known.context or {})).svg
+                self._size += len(svg)
+            self._known.move_to_end(key)
+            svg = self._known[key]
+            while self._size > self._most and len(self._known) > 1:
+                self._size -= len(self._known.popitem(last=False)[1])
+        return svg

@@ -1,0 +1,88 @@
+"""Server of a storage's studies: our page, its JSON, and optuna-dashboard."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import socketserver
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from optnas.errors import UserError
+from optnas.interrupts.signals import stop_on_signals
+from optnas.page.hosts import Application, is_loopback, is_unspecified, names_of, only_for
+from optnas.page.link import with_link
+from optnas.page.token import with_token
+from optnas.storages.opening import open_storage
+
+__all__ = ["serve"]
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    # A browser asks for all of a page's files at once; a connection beyond these waits a second to try again.
+    request_queue_size = 128
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Log no requests."""
+
+
+def serve(url: str, host: str, port: int, *, announce: Callable[[str], None]) -> None:
+    """Serve the page and optuna-dashboard until Ctrl-C, to requests that name this machine as their host.
+
+    On any but a loopback address, requests need a token, which is part of the address that is announced.
+
+    Args:
+        url: The storage's URL.
+        host: The name or address to listen on.
+        port: The port; 0 for any that is free.
+        announce: Called with the address once the server listens.
+
+    Raises:
+        UserError: If the storage cannot be reached, or the port is taken.
+    """
+    storage = open_storage(url, reading=True)
+    import optuna_dashboard
+
+    from optnas.page.routes import pages
+
+    application = _together(pages(storage, url), with_link(optuna_dashboard.wsgi(storage)))
+    token = None if is_loopback(host) else secrets.token_urlsafe(16)
+    if token is not None:
+        application = with_token(token, application)
+    application = only_for(names_of(host), application)
+    server_class = _Server6 if ":" in host else _Server
+    try:
+        server = make_server(host, port, application, server_class, _Quiet)
+    except (OSError, OverflowError) as error:
+        raise UserError(f"cannot listen on {host}:{port}: {error}; give another --port") from None
+    with server:
+        announce(_address(host, server.server_port, token))
+        with contextlib.suppress(KeyboardInterrupt), stop_on_signals():
+            server.serve_forever()
+
+
+def _together(ours: Application, dashboard: Application) -> Application:
+    """Return one application: what is ours by its path, and optuna-dashboard for all else."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        is_ours = path in ("", "/", "/optnas") or path.startswith("/optnas/")
+        return (ours if is_ours else dashboard)(environ, start_response)
+
+    return application
+
+
+def _address(host: str, port: int, token: str | None) -> str:
+    # Nobody can open 0.0.0.0 from another machine.
+    name = socket.gethostname() if is_unspecified(host) else host
+    shown = f"[{name}]" if ":" in name else name
+    return f"http://{shown}:{port}/" + ("" if token is None else f"?token={token}")

@@ -1,0 +1,362 @@
+"""The page in a browser, on a study that was searched: what a person does with it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from optnas.shown import plain
+from optnas.storages.opening import open_storage
+from tests.page.client import listening
+from tests.page.conftest import Opens, Watched, digits
+from tests.reports.test_hostile_texts import study_of
+
+DRAWN = "document.documentElement.dataset.drawn"
+Searched = tuple[str, optuna.Study]
+
+
+def drawn(opens: Opens, address: str, **options: Any) -> Watched:
+    watched = opens(f"{address}optnas/digits", **options)
+    watched.until(DRAWN)
+    return watched
+
+
+def count(watched: Watched) -> str:
+    return str(watched.page.locator("#count").inner_text())
+
+
+def numbers_in_table(watched: Watched) -> list[int]:
+    return [int(text) for text in watched.page.locator("#table button.number").all_inner_texts()]
+
+
+def place_of(watched: Watched, number: int) -> tuple[float, float]:
+    """Where a trial is on the screen: its ring, once it is looked at, says so."""
+    watched.page.evaluate(f"optnas.look(optnas.trials.rows.get({number}))")
+    box = watched.page.locator("#front .ring:not(.picked)").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def picked(watched: Watched, *numbers: int) -> None:
+    for number in numbers:
+        watched.page.get_by_label(f"Compare trial {number}", exact=True).check()
+    watched.until(f"document.querySelectorAll('#compare .picked-trial').length === {len(numbers)}")
+
+
+def test_hovering_a_point_shows_its_drawing_and_figures(opens: Opens, address: str) -> None:
+    watched = drawn(opens, address)
+    front = numbers_in_table(watched)
+    x, y = place_of(watched, front[-1])
+    watched.page.evaluate(f"optnas.look(optnas.trials.rows.get({front[0]}))")
+    watched.page.mouse.move(x - 150, y - 60)
+    watched.page.mouse.move(x, y, steps=4)
+    watched.until(f"document.querySelector('#details h2').textContent.startsWith('Trial {front[-1]} ')")
+    watched.until("document.querySelector('#details img.drawing').naturalWidth > 50")
+    watched.until("document.querySelectorAll('#details .curves .point').length >= 2")
+    told = watched.page.locator("#details").inner_text()
+    assert "flops" in told
+    assert "on the front" in told
+
+
+def test_pruned_and_infeasible_trials_are_shown_as_what_they_are(
+    opens: Opens, address: str, searched: Searched
+) -> None:
+    watched = drawn(opens, address)
+    infeasible = [t.number for t in searched[1].trials if t.state == optuna.trial.TrialState.PRUNED]
+    assert infeasible
+    assert f"{len(infeasible)} infeasible" in watched.page.locator("#kinds").inner_text()
+    assert not set(infeasible) & set(numbers_in_table(watched))
+    place_of(watched, infeasible[0])
+    watched.until("document.querySelector('#details .reason')")
+    assert "params <= 1_000" in watched.page.locator("#details").inner_text()
+    watched.page.get_by_label("infeasible").uncheck()
+    watched.until(f"!optnas.shown.includes(optnas.trials.rows.get({infeasible[0]}))")
+
+
+def test_a_filter_keeps_what_it_says(opens: Opens, address: str, searched: Searched) -> None:
+    watched = drawn(opens, address)
+    trials = searched[1].trials
+    limit = sorted(t.user_attrs["costs"]["params"] for t in trials)[len(trials) // 2]
+    kept = sum(t.user_attrs["costs"]["params"] <= limit for t in trials)
+    watched.page.locator("#filter").fill(f"params <= {limit:_} and depth > 0")
+    watched.until(f"document.getElementById('count').textContent.startsWith('{kept} of ')")
+    watched.page.locator("#ops").fill("mish")
+    mish = sum(
+        "mish" in t.user_attrs["architecture"] and t.user_attrs["costs"]["params"] <= limit for t in trials
+    )
+    watched.until(f"document.getElementById('count').textContent.startsWith('{mish} of ')")
+    # The address keeps it.
+    again = opens(watched.page.url)
+    again.until(DRAWN)
+    assert count(again) == count(watched)
+    watched.page.locator("#clear").click()
+    watched.until(f"document.getElementById('count').textContent.startsWith('{len(trials)} trials')")
+
+
+WRONG = {
+    "params <": "missing at the end",
+    "parms <= 3": "There is no parms. Is it",
+    "params = 3": "Write == for",
+    "params": "Compare it with something",
+    "(params < 3": "A ) is missing",
+    "params < 3 and depth": "on both sides of and",
+    "eval(params) < 3": "There is no eval(…)",
+    "params; alert(1)": "Not understood: ;",
+    "`<img src=x onerror=alert(1)>` > 1": "There is no <img src=x onerror=alert(1)>",
+    "constructor > 1": "There is no constructor",
+    "__proto__ > 1": "There is no __proto__",
+    "toString(3) > 1": "There is no toString(…)",
+    "(" * 200 + "1" + ")" * 200 + " > 0": "nested deeper",
+}
+
+
+def test_a_filter_that_is_wrong_says_what(opens: Opens, address: str) -> None:
+    watched = drawn(opens, address)
+    for text, said in WRONG.items():
+        watched.page.locator("#filter").fill(text)
+        watched.until(f"document.getElementById('filter-wrong').textContent.includes({said!r})")
+        assert watched.page.locator("#filter").get_attribute("aria-invalid") == "true"
+    watched.page.locator("#filter").fill("")
+    watched.until("document.getElementById('filter-wrong').textContent === ''")
+    watched.page.locator("#ops").fill("gelu")
+    watched.until("document.getElementById('ops-wrong').textContent === 'No architecture has gelu'")
+
+
+RIGHT = {
+    "flops / params > 10 ** 1": lambda t: t["flops"] / t["params"] > 10,
+    "not params > 1_000": lambda t: not t["params"] > 1_000,
+    "500 < params <= 1500 or depth == 2": lambda t: 500 < t["params"] <= 1500 or t["depth"] == 2,
+    "-params % 7 == 3": lambda t: -t["params"] % 7 == 3,
+    "log10(flops) < 5 && max(width, depth) != 8": lambda t: (
+        t["flops"] < 1e5 and max(t["width"], t["depth"]) != 8
+    ),
+    "layer0.op == 'conv' and trial < 9": lambda t: t["op"] == "conv" and t["trial"] < 9,
+    "2 ** 3 ** 2 == 512 and -2 ** 2 == -4": lambda t: True,
+    # A trial that was not trained has no accuracy, so nothing is true of it.
+    "not accuracy > 2": lambda t: t["accuracy"] is not None,
+    "state == 'infeasible'": lambda t: t["accuracy"] is None,
+}
+
+
+def test_a_filter_computes_as_a_constraint_does(opens: Opens, address: str, searched: Searched) -> None:
+    watched = drawn(opens, address)
+    rows = [
+        {
+            **t.user_attrs["costs"],
+            "op": t.params["layer0.op"],
+            "trial": t.number,
+            "accuracy": t.values[0] if t.values else None,
+        }
+        for t in searched[1].trials
+    ]
+    script = """async (text) => {
+        const { compile } = await import("/optnas/static/filter.js");
+        const test = compile(text, optnas.trials);
+        return optnas.trials.number.filter((_, row) => test(row));
+    }"""
+    for text, right in RIGHT.items():
+        assert watched.page.evaluate(script, text) == [row["trial"] for row in rows if right(row)], text
+
+
+def test_brushing_an_axis_filters_the_front(opens: Opens, address: str, searched: Searched) -> None:
+    watched = drawn(opens, address)
+    before = count(watched)
+    watched.page.locator("#parallel").scroll_into_view_if_needed()
+    box = watched.page.locator("#parallel canvas").bounding_box()
+    x, end = watched.page.evaluate("[optnas.parallel.places[1], optnas.parallel.height]")
+    watched.page.mouse.move(box["x"] + x, box["y"] + end - 30)
+    watched.page.mouse.down()
+    watched.page.mouse.move(box["x"] + x, box["y"] + end - 110, steps=5)
+    watched.page.mouse.up()
+    watched.until("document.querySelector('#chips li')")
+    low, high = watched.page.evaluate("(({ low, high }) => [low, high])(optnas.ranges.get('flops'))")
+    kept = sum(low <= t.user_attrs["costs"]["flops"] <= high for t in searched[1].trials)
+    assert 0 < kept < len(searched[1].trials)
+    assert count(watched).startswith(f"{kept} of ")
+    plotted = "document.querySelectorAll('#front .scatterlayer .point').length"
+    assert watched.page.evaluate(plotted) == kept
+    watched.page.locator("#chips button").click()
+    watched.until(f"document.getElementById('count').textContent === {before!r}")
+    assert watched.page.evaluate(plotted) == len(searched[1].trials)
+
+
+def test_an_axis_is_limited_by_the_keyboard_too(opens: Opens, address: str, searched: Searched) -> None:
+    watched = drawn(opens, address)
+    watched.page.get_by_role("button", name="Limit layer0.op").press("Enter")
+    watched.page.get_by_role("dialog").get_by_label("sepconv").uncheck()
+    watched.page.keyboard.press("Enter")
+    kept = sum(t.params["layer0.op"] == "conv" for t in searched[1].trials)
+    watched.until(f"document.getElementById('count').textContent.startsWith('{kept} of ')")
+
+
+def test_a_box_on_the_front_limits_both_axes(opens: Opens, address: str) -> None:
+    watched = drawn(opens, address)
+    x, y = place_of(watched, numbers_in_table(watched)[0])
+    watched.page.mouse.move(x - 60, y - 12)
+    watched.page.mouse.down()
+    watched.page.mouse.move(x + 20, y + 80, steps=6)
+    watched.page.mouse.up()
+    watched.until("optnas.ranges.has('flops') && optnas.ranges.has('accuracy')")
+    assert " of 14 trials" in count(watched)
+
+
+def test_two_trials_are_compared_with_what_differs_marked(opens: Opens, address: str) -> None:
+    watched = drawn(opens, address)
+    front = numbers_in_table(watched)
+    picked(watched, front[0], front[-1])
+    assert watched.page.evaluate("document.querySelectorAll('#compare rect.differs').length") > 0
+    assert (
+        watched.page.evaluate("document.querySelectorAll('#compare figure .line[stroke-dasharray]').length")
+        >= 2
+    )
+    told = watched.page.locator("#compare").inner_text()
+    assert "Only here: " in told
+    assert " %" in told
+    watched.page.get_by_label(f"Compare without trial {front[0]}").click()
+    watched.until("document.getElementById('compare').hidden")
+
+
+def test_a_trial_compared_with_its_twin_has_no_mark(opens: Opens, address: str) -> None:
+    watched = drawn(opens, address)
+    number = numbers_in_table(watched)[0]
+    script = """async (number) => {
+        const { Compare } = await import("/optnas/static/compare.js");
+        const node = document.createElement("section");
+        await new Compare(node, optnas.study, { unpick() {} }).show(optnas.trials, [number, number]);
+        return ["svg.optnas-drawing", "rect.differs"].map((each) => node.querySelectorAll(each).length);
+    }"""
+    assert watched.page.evaluate(script, number) == [2, 0]
+
+
+def test_the_command_the_text_and_a_line_of_python_are_copied(
+    opens: Opens, address: str, searched: Searched
+) -> None:
+    watched = drawn(opens, address, permissions=["clipboard-read", "clipboard-write"])
+    number = numbers_in_table(watched)[0]
+    place_of(watched, number)
+    text = searched[1].trials[number].user_attrs["architecture"]
+    for button, copied in {
+        "Copy train command": f"optnas train STUDY.py --trial {number} --storage {searched[0]}",
+        "Copy text": text,
+        "Copy parse()": f"parse({text!r})",
+    }.items():
+        watched.page.locator("#details").get_by_role("button", name=button).click()
+        watched.until("document.querySelector('#details').innerText.includes('Copied')")
+        assert watched.page.evaluate("navigator.clipboard.readText()") == copied
+        watched.until("!document.querySelector('#details').innerText.includes('Copied')")
+
+
+def test_the_keyboard_walks_along_the_front_and_picks(opens: Opens, address: str) -> None:
+    watched = drawn(opens, address)
+    watched.page.locator("#front").focus()
+    watched.page.keyboard.press("Home")
+    first = watched.until("document.getElementById('said').textContent")
+    watched.page.keyboard.press("ArrowRight")
+    second = watched.page.locator("#said").inner_text()
+    assert first != second
+    assert "on the front" in second
+    watched.page.keyboard.press("Enter")
+    assert "1 picked" in watched.page.locator("#said").inner_text()
+    assert watched.page.evaluate("optnas.picked.length") == 1
+
+
+def test_a_study_that_runs_is_followed(opens: Opens, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'running.db'}"
+    declared = digits()
+    study = declared.open(open_storage(url))
+    watched = opens(f"{listening(url, '127.0.0.1')}optnas/digits")
+    watched.until("!document.getElementById('empty').hidden")
+    study.optimize(declared.objective, n_trials=2)
+    watched.page.evaluate("optnas.look_again(0)")
+    watched.until("document.getElementById('count').textContent.startsWith('2 trials')")
+    trial = study.ask()
+    watched.page.evaluate("optnas.look_again(0)")
+    watched.until("document.getElementById('state').textContent === '1 open, updating'")
+    study.tell(trial, [0.5, 1000.0])
+    # By itself, as one is open.
+    watched.until("document.getElementById('state').textContent === ''")
+    assert count(watched).startswith("3 trials")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_has_no_serious_accessibility_fault(opens: Opens, address: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    watched = drawn(opens, address, color_scheme=scheme, bypass_csp=True)
+    front = numbers_in_table(watched)
+    picked(watched, front[0], front[1])
+    watched.page.locator("#details summary").first.click()
+    watched.page.locator("#filter").fill("parms < 3")
+    watched.until("document.getElementById('filter-wrong').textContent")
+    found = axe.run(watched.page).response["violations"]
+    assert [each for each in found if each["impact"] in ("serious", "critical")] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 768, 390])
+def test_nothing_sticks_out_at_any_width(
+    opens: Opens, address: str, width: int, scheme: str, pictures: Path
+) -> None:
+    watched = drawn(opens, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    front = numbers_in_table(watched)
+    picked(watched, front[0], front[-1])
+    watched.until("document.querySelector('#details img.drawing').naturalWidth > 50")
+    watched.page.screenshot(path=pictures / f"page-{width}-{scheme}.png", full_page=True)
+    assert watched.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "\"quoted\" 'and' `so`",
+    "two\nlines",
+    "\u202eright to left\u2066",
+    "\x1b[31mred\x07",
+    "&lt;b&gt;<b>bold</b>",
+    "__proto__",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_text(opens: Opens, tmp_path: Path, name: str) -> None:
+    url = f"sqlite:///{tmp_path / 'hostile.db'}"
+    study_of(name, open_storage(url), name)
+    watched = opens(listening(url, "127.0.0.1"))
+    watched.until(DRAWN)
+    told = watched.page.evaluate("document.body.innerText")
+    assert not set(told) & set("\x1b\x07\u202e\u2066")
+    assert watched.page.locator("h1#name").text_content() == plain(name)
+    assert (
+        watched.page.evaluate("document.querySelectorAll('main script, main img[src=x], #study b').length")
+        == 0
+    )
+    titles = watched.page.locator("#front .ytitle").text_content()
+    assert titles.startswith(plain(name))
+
+
+def test_optuna_dashboard_leads_to_the_page_and_back(opens: Opens, address: str, pictures: Path) -> None:
+    watched = opens(f"{address}dashboard/studies/1")
+    watched.until("document.body.innerText.includes('digits')")
+    time.sleep(0.5)
+    watched.page.screenshot(path=pictures / "optuna-dashboard.png")
+    watched.page.get_by_role("link", name="optnas: the front").click()
+    watched.until(DRAWN)
+    assert watched.page.url.startswith(f"{address}optnas/digits")
+    watched.page.get_by_role("link", name="optuna-dashboard", exact=True).click()
+    watched.until("document.body.innerText.includes('digits')")
+    assert watched.page.url == f"{address}dashboard/studies/1"
+
+
+def test_several_studies_are_listed(opens: Opens, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'several.db'}"
+    storage = open_storage(url)
+    for name in ("first", "second/one", "<b>"):
+        optuna.create_study(storage=storage, study_name=name, directions=["minimize", "minimize"])
+    watched = opens(listening(url, "127.0.0.1"))
+    watched.until("document.querySelectorAll('#studies a').length === 3")
+    watched.page.get_by_role("link", name="second/one").click()
+    watched.until("document.querySelector('h1#name').textContent === 'second/one'")
+    watched.page.get_by_role("link", name="All studies").click()
+    watched.until("document.querySelectorAll('#studies a').length === 3")
