@@ -110,11 +110,10 @@ def _text(item: Text, dx: float, dy: float) -> str:
     # Characters of unknown width are made to fit.
     length = min(width_of(text, item.size), item.room)
     fitted = "" if known(text) else f' textLength="{_n(length)}" lengthAdjust="spacingAndGlyphs"'
+    style = f' class="{item.style}"' if item.style else ""
     anchor = "" if item.anchor == "start" else f' text-anchor="{item.anchor}"'
-    return (
-        f'<text x="{_n(item.x + dx)}" y="{_n(item.y + dy)}" font-size="{_n(item.size)}"{anchor}{fitted}'
-        f' class="{item.style}">{shown(text)}</text>'
-    )
+    at = f'x="{_n(item.x + dx)}" y="{_n(item.y + dy)}" font-size="{_n(item.size)}"'
+    return f"<text {at}{anchor}{fitted}{style}>{shown(text)}</text>"
 
 
 def _n(number: float) -> str:
