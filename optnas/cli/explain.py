@@ -1,12 +1,13 @@
-"""The commands that say what a search has found: explain."""
+"""The commands that say what a search has found: explain, report."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from optnas.cli.app import app, out
+from optnas.cli.app import app, err, out
 from optnas.cli.options import StorageOption, StudyArgument
 from optnas.shown import write
 from optnas.storages.opening import DEFAULT_STORAGE
@@ -47,3 +48,30 @@ def explain(
         write(records.as_json([each.as_record() for each in told]))
     else:
         out.print(*all_views(told, out.width), sep="\n")
+
+
+@app.command()
+def report(
+    study: StudyArgument = None,
+    to: Annotated[
+        Path, typer.Option("--out", "-o", help="The web page to write, one file that needs no other.")
+    ] = Path("report.html"),
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Write a PDF beside it as well; needs Chromium or Chrome.")
+    ] = False,
+    storage: StorageOption = DEFAULT_STORAGE,
+) -> None:
+    """Write a report for a colleague: what was searched, what was found, and how to reproduce it.
+
+    Given the study's file, it fits simple models to the data, to compare with.
+
+    [dim]Examples:[/]
+
+      optnas report digits
+
+      optnas report studies/digits.py -o digits.html --pdf
+    """
+    from optnas.run.reporting import write_report
+
+    for path in write_report(storage, study, to, pdf=pdf):
+        err.print(f"Wrote {path}")

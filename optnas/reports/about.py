@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
-from optnas.trials.record import ABOUT, TRAINING
+from optnas.errors import UserError
+from optnas.space import SpaceError
+from optnas.trials.record import ABOUT, ARCHITECTURE, TRAINING
 
-__all__ = ["About", "about"]
+if TYPE_CHECKING:
+    from optnas.drawing import Drawing
+
+__all__ = ["About", "about", "architecture_drawing"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,3 +57,32 @@ def about(study: optuna.Study) -> About:
         if found.get(name) is not None:
             found[name] = tuple(found[name])
     return About(**found)
+
+
+def architecture_drawing(study: optuna.Study, trial: FrozenTrial, expand: bool = False) -> Drawing:
+    """Draw the architecture of a trial from its record alone.
+
+    Args:
+        study: The trial's study; older ones do not say their input's shape, and are drawn without costs.
+        trial: A trial that has an architecture.
+        expand: As for :meth:`Node.draw <optnas.space.node.Node.draw>`.
+
+    Raises:
+        UserError: If the trial has no architecture that can be read.
+    """
+    # Reading knows all ops, and with them PyTorch, which most commands do without.
+    from optnas.drawing.reading import read
+
+    text, known = ARCHITECTURE.of(trial), about(study)
+    if text is None:
+        raise UserError(f"trial {trial.number} has no architecture in its record")
+    context = dict(known.context or {})
+    try:
+        node = read(text)
+        try:
+            drawn: Drawing = node.draw(known.shape, expand=expand, **context)
+        except (SpaceError, TypeError):  # a record whose shape or context is none
+            drawn = node.draw(expand=expand)
+    except SpaceError as error:
+        raise UserError(f"the architecture of trial {trial.number} cannot be read: {error}") from None
+    return drawn

@@ -190,7 +190,10 @@ class _Model:
 
     def without(self, part: Part) -> _Model:
         """Return the model without one effect, all other variances the same."""
-        keep = np.repeat([each != part for each in self.parts], self.ranks)
+        keep = np.ones(self.X.shape[1], dtype=bool)
+        ends = np.cumsum([0, *self.ranks])
+        for i in (i for i, each in enumerate(self.parts) if each == part):
+            keep[ends[i] : ends[i + 1]] = False
         others = [(each, rank) for each, rank in zip(self.parts, self.ranks, strict=True) if each != part]
         return dataclasses.replace(
             self,

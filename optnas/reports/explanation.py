@@ -10,7 +10,7 @@ import numpy as np
 import optuna
 
 from optnas.reports.effects import Effect, cost_beside, effects_at_equal_cost
-from optnas.reports.importance import Importance, effects_of, pooled_name, ranked
+from optnas.reports.importance import FEWEST, Importance, effects_of, pooled_name, ranked
 from optnas.reports.observed import observed
 
 __all__ = ["Explanation", "Pair", "explain"]
@@ -98,7 +98,7 @@ def explain(study: optuna.Study, objective: str) -> Explanation:
         exact=values.exact,
         predicted=values.predicted,
         diverged=values.diverged,
-        equal=bool(np.ptp(values.y) == 0),
+        equal=len(values.y) >= FEWEST and bool(np.ptp(values.y) == 0),
     )
     effects = effects_of(values)
     if effects is None:

@@ -91,6 +91,13 @@ def test_exact_costs_leave_nothing_to_chance() -> None:
     assert not found.effects
 
 
+def test_where_nothing_matters_it_is_said_and_changes_may_be_chance() -> None:
+    found = explain(study_of(cell, lambda _, rng: rng.gauss(0.5, 0.1)), "accuracy")
+    assert "can be told from chance" in " ".join(sentences(found))
+    assert not any(effect.told for effect in found.effects)
+    assert len(found.effects) == 6
+
+
 def test_too_few_trials_are_said() -> None:
     assert "too few" in " ".join(sentences(explain(costed_study(trials=5), "accuracy")))
 

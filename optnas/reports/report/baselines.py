@@ -1,0 +1,106 @@
+"""What simple models have on a study's validation part, to compare networks with."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from optnas.data import Part
+from optnas.tasks import Task
+from optnas.tasks.classification import Classification
+from optnas.tasks.regression import Regression
+
+__all__ = ["Baseline", "baselines"]
+
+Array = NDArray[np.float64]
+
+# Of a larger training part so many samples; inputs of more numbers are not for a linear model.
+_MOST_SAMPLES, _MOST_NUMBERS = 10_000, 5_000
+_LEAST_LOG = -30.0
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A simple model, fitted to the training part.
+
+    Attributes:
+        name: What it is.
+        metrics: What the task measures of it on the validation part.
+        samples: Number of samples that it was fitted to.
+    """
+
+    name: str
+    metrics: Mapping[str, float]
+    samples: int
+
+
+def baselines(task: Task) -> list[Baseline]:
+    """Return a constant answer and a linear model; none for other tasks than classification and regression.
+
+    A constant is the most frequent class, or the mean; the linear model is a logistic or a ridge regression
+    on the normalised inputs, flattened.
+    """
+    parts = task.data.splits
+    if isinstance(task, Classification):
+        constant, linear = _majority, _logistic
+        names = "the most frequent class", "logistic regression"
+    elif isinstance(task, Regression):
+        constant, linear = _mean, _ridge
+        names = "the mean", "ridge regression"
+    else:
+        return []
+    count = min(len(parts.train), _MOST_SAMPLES)
+    chosen = torch.randperm(len(parts.train), generator=torch.Generator().manual_seed(0))[:count]
+    fits: list[tuple[str, Callable[..., Array]]] = [(names[0], constant)]
+    if math.prod(parts.train.shape) <= _MOST_NUMBERS:
+        fits.append((names[1], linear))
+    y, truth = parts.train.y[chosen].numpy(), parts.validation.y
+    x = _inputs(parts.train, parts.prepare, chosen) if len(fits) > 1 else np.empty((count, 0))
+    new = _inputs(parts.validation, parts.prepare) if len(fits) > 1 else np.empty((len(truth), 0))
+    found = []
+    for name, fit in fits:
+        outputs = torch.as_tensor(fit(task, x, y, new), dtype=torch.float32)
+        found.append(Baseline(name, task.measure(outputs, truth), count))
+    return found
+
+
+def _inputs(part: Part, prepare: Callable[[Any], Any], order: Any = None) -> Array:
+    blocks = [prepare(x).flatten(1).double().numpy() for x, _ in part.blocks(1000, order)]
+    return np.concatenate(blocks)
+
+
+def _majority(task: Task, x: Array, y: Array, new: Array) -> Array:
+    shares = np.bincount(y, minlength=task.data.outputs) / len(y)
+    with np.errstate(divide="ignore"):
+        return np.tile(np.maximum(np.log(shares), _LEAST_LOG), (len(new), 1))
+
+
+def _logistic(task: Task, x: Array, y: Array, new: Array) -> Array:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LogisticRegression(max_iter=300).fit(x, y)
+    logits = np.full((len(new), task.data.outputs), _LEAST_LOG)
+    logits[:, model.classes_] = np.maximum(model.predict_log_proba(new), _LEAST_LOG)
+    return logits
+
+
+def _mean(task: Task, x: Array, y: Array, new: Array) -> Array:
+    return np.zeros((len(new), *y.shape[1:]))  # outputs are standardised by the training part
+
+
+def _ridge(task: Task, x: Array, y: Array, new: Array) -> Array:
+    from sklearn.linear_model import RidgeCV
+
+    assert task.output_scale is not None
+    deviation, mean = (figure.numpy() for figure in task.output_scale)
+    return np.asarray(RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(x, (y - mean) / deviation).predict(new))

@@ -1,0 +1,74 @@
+"""The page of a report, from top to bottom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from importlib.resources import files
+
+import optuna
+
+from optnas.reports.about import about
+from optnas.reports.figures.parts import ACCENT, GREY, INK, ORANGE
+from optnas.reports.report.baselines import Baseline
+from optnas.reports.report.markup import Markup, element, joined
+from optnas.reports.report.sections import Reported, sections
+from optnas.shown import plain
+
+__all__ = ["report"]
+
+# What the figures' colours are on dark.
+_DARK = {
+    INK: "#e6ebf0",
+    GREY: "#5d6b7a",
+    ACCENT: "#5bb8df",
+    ORANGE: "#f0853c",
+    "#e3e8ee": "#2c3642",
+    "white": "#14191f",
+}
+# Nothing is loaded from anywhere, whatever stands in the page.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
+
+
+def report(
+    study: optuna.Study, baselines: Sequence[Baseline] | None = None, *, file: str | None = None
+) -> str:
+    """Return a study's report as a web page that needs no other file and no network.
+
+    Args:
+        study: The study.
+        baselines: What simple models have; ``None`` if the study's file is not at hand.
+        file: The study's file, for the commands that reproduce it; by default as recorded.
+    """
+    trials = study.get_trials(deepcopy=False)
+    told = Reported(study, trials, about(study), baselines, file)
+    body = joined(_sections(told))
+    title = plain(study.study_name)
+    head = joined(
+        [
+            Markup('<meta charset="utf-8">'),
+            Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+            Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+            Markup(f'<meta name="generator" content="optnas {version("optnas")}">'),
+            element("title", f"{title}: report"),
+            Markup(f"<style>{_file('style.css')}</style>"),
+        ]
+    )
+    return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n</body>\n</html>\n'
+
+
+def _sections(told: Reported) -> Iterator[Markup]:
+    main = joined(sections(told))
+    yield element("main", main)
+    if 'class="figure"' not in main:
+        return
+    from plotly.offline import get_plotlyjs
+
+    yield Markup(f'<script type="application/json" id="dark-colours">{json.dumps(_DARK)}</script>')
+    yield Markup(f"<script>{get_plotlyjs()}</script>")
+    yield Markup(f"<script>{_file('figures.js')}</script>")
+
+
+def _file(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")

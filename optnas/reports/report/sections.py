@@ -1,0 +1,281 @@
+"""The sections of a report."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optnas.errors import UserError
+from optnas.reports.about import About, architecture_drawing
+from optnas.reports.explain_view import sentences, signed, value_text
+from optnas.reports.explanation import Explanation, explain
+from optnas.reports.figures.curves import draw_curves
+from optnas.reports.figures.front import draw_front
+from optnas.reports.figures.hypervolume import draw_hypervolume
+from optnas.reports.figures.parts import Drawn
+from optnas.reports.figures.preferences import draw_preferences
+from optnas.reports.front_table import architecture_of, objective_names
+from optnas.reports.numbers import short
+from optnas.reports.report.baselines import Baseline
+from optnas.reports.report.findings import findings, spent, value_of
+from optnas.reports.report.markup import Markup, bars, commands, element, figure, items, joined, pairs, table
+from optnas.space.errors import SpaceError
+from optnas.trials.progress import front
+from optnas.trials.record import ARCHITECTURE, COSTS, PAUSED, REASON, is_feasible
+
+__all__ = ["Reported", "sections"]
+
+# Of a longer front so many are drawn, spread over it; the table has all.
+_MOST_DRAWN, _MOST_BARS, _MOST_REASONS = 12, 12, 8
+
+
+@dataclass
+class Reported:
+    """What a report is of.
+
+    Attributes:
+        study: The study.
+        trials: Its trials.
+        known: What it declares.
+        baselines: What simple models have; ``None`` if the study's file was not at hand.
+        given: The study's file as it was given; ``None`` for what is recorded.
+    """
+
+    study: optuna.Study
+    trials: Sequence[FrozenTrial]
+    known: About
+    baselines: Sequence[Baseline] | None
+    given: str | None
+
+    @cached_property
+    def names(self) -> list[str]:
+        return objective_names(self.study)
+
+    @cached_property
+    def front(self) -> list[FrozenTrial]:
+        return front(self.study, list(self.trials))
+
+    @cached_property
+    def explanations(self) -> list[Explanation]:
+        """What decides each objective; of those that have values."""
+        found = []
+        for name in self.names:
+            try:
+                found.append(explain(self.study, name))
+            except UserError:
+                continue
+        return found
+
+    @property
+    def file(self) -> str:
+        return self.given or self.known.file or "STUDY.py"
+
+
+def sections(told: Reported) -> Iterator[Markup]:
+    """Yield the sections of a report, the most important first."""
+    yield element("h1", told.study.study_name)
+    yield element("p", _question(told), class_="faint")
+    said = findings(told.study, told.trials, told.known, told.baselines or ())
+    yield _section("Findings", items(said))
+    yield _section("The front", *_front(told))
+    yield _section("What matters", *_importance(told))
+    yield _section("The search space", *_space(told))
+    yield _section("The search", *_search(told))
+    yield _section("What was stopped, and why", *_stopped(told))
+    yield _section("Baselines", *_baselines(told))
+    yield _section("How to reproduce it", *_reproduce(told))
+
+
+def _section(title: str, *parts: Markup) -> Markup:
+    return element("section", element("h2", title), joined(parts))
+
+
+def _question(told: Reported) -> str:
+    words = {StudyDirection.MAXIMIZE: "the highest", StudyDirection.MINIMIZE: "the lowest"}
+    aims = [f"{words[d]} {name}" for name, d in zip(told.names, told.study.directions, strict=True)]
+    known = told.known
+    of = f" for {known.task} of {known.data}" if known.task and known.data else ""
+    return f"Which network{of} has {' and '.join(aims)}? A neural architecture search with optnas."
+
+
+def _front(told: Reported) -> Iterator[Markup]:
+    if not told.front:
+        yield element("p", "No trial is complete yet.")
+        return
+    if len(told.names) > 1:
+        yield from _figure(draw_front, told, "Every trained network, and the front, which no other beats.")
+    costs = [n for n in ("params", "flops") if n not in told.names and any(_cost(t, n) for t in told.front)]
+    rows = [
+        [
+            str(trial.number),
+            *(value_of(n, v, told.known) for n, v in zip(told.names, trial.values, strict=True)),
+            *(short(_cost(trial, name)) for name in costs),
+            architecture_of(trial),
+        ]
+        for trial in told.front
+    ]
+    header = ["trial", *told.names, *costs, "architecture"]
+    yield element("div", table(header, rows, texts=[len(header) - 1]), class_="long")
+    step = max(1, -(-len(told.front) // _MOST_DRAWN))
+    yield element("div", joined(_card(told, trial) for trial in told.front[::step]), class_="cards")
+
+
+def _cost(trial: FrozenTrial, name: str) -> float | None:
+    return COSTS.get(trial, {}).get(name)
+
+
+def _card(told: Reported, trial: FrozenTrial) -> Markup:
+    values = zip(told.names, trial.values, strict=True)
+    parts = [
+        element("h3", f"Trial {trial.number}"),
+        element("p", ", ".join(f"{n} {value_of(n, v, told.known)}" for n, v in values)),
+    ]
+    if ARCHITECTURE.of(trial) is not None:
+        try:
+            drawn = architecture_drawing(told.study, trial)
+            parts.append(element("div", Markup(drawn.svg), class_="drawing"))
+        except (UserError, SpaceError) as error:
+            parts.append(element("p", f"It cannot be drawn: {error}", class_="faint"))
+    parts.append(
+        element(
+            "details", element("summary", "as text"), element("p", element("code", architecture_of(trial)))
+        )
+    )
+    return element("article", joined(parts))
+
+
+def _importance(told: Reported) -> Iterator[Markup]:
+    yield from _figure(draw_preferences, told, "What the front chooses more or less often than by chance.")
+    for found in told.explanations:
+        yield element("h3", f"What decides {found.objective}")
+        yield items(sentences(found))
+        shown = found.told[:_MOST_BARS]
+        if shown:
+            yield bars((e.name, e.mean, f"{e.mean:.0%} ± {e.deviation:.0%}") for e in shown)
+        effects = [effect for effect in found.effects if effect.told]
+        if effects:
+            beside = f" at equal {found.cost}" if found.cost else ""
+            yield element("p", f"What a choice changes in {found.objective}{beside}:", class_="faint")
+            rows = [
+                [effect.name, value_text(c.value), signed(c.mean), f"{signed(c.low)} to {signed(c.high)}"]
+                for effect in effects
+                for c in effect.choices
+            ]
+            yield table(["parameter", "value", "change", "90 % interval"], rows, texts=[0, 1])
+
+
+def _space(told: Reported) -> Iterator[Markup]:
+    known, rows = told.known, []
+    if known.size is not None:
+        rows.append(("architectures", f"{known.size:,.0f}" if known.size < 1e15 else f"{known.size:.3g}"))
+    if known.shape:
+        rows.append(("input", "×".join(map(str, known.shape))))
+    if known.samples:
+        rows.append(("samples", ", ".join(f"{count:,} {part}" for part, count in known.samples.items())))
+    if known.constraints:
+        rows.append(("limits", ", ".join(known.constraints)))
+    if known.training:
+        rows.append(("training", ", ".join(f"{n} = {v}" for n, v in known.training.items() if v != "None")))
+    if rows:
+        yield pairs(rows)
+    if known.space is None:
+        yield element("p", "The study's record does not say its space: an older optnas wrote it.")
+        return
+    from optnas.drawing.reading import read
+
+    try:
+        drawn = read(known.space).draw().svg
+        yield element("div", Markup(drawn), class_="drawing")
+    except SpaceError as error:
+        yield element("p", f"It cannot be drawn: {error}", class_="faint")
+    yield element("details", element("summary", "as text"), element("pre", known.space))
+
+
+def _search(told: Reported) -> Iterator[Markup]:
+    states = Counter(trial.state for trial in told.trials)
+    counts = [f"{states[s]:,} {s.name.lower()}" for s in TrialState if states[s]]
+    yield element("p", f"{spent(told.trials)} {', '.join(counts)}.")
+    yield from _figure(draw_hypervolume, told, "How far the front has come: 1 is an ideal network.")
+    yield from _figure(draw_curves, told, "How the networks learned.")
+
+
+def _figure(
+    draw: Callable[[optuna.Study, Sequence[FrozenTrial]], Drawn], told: Reported, caption: str
+) -> Iterator[Markup]:
+    """Yield a figure, or nothing if the study has not what it shows."""
+    try:
+        yield figure(draw(told.study, told.trials), caption)
+    except UserError:
+        return
+
+
+def _stopped(told: Reported) -> Iterator[Markup]:
+    pruned = [trial for trial in told.trials if trial.state == TrialState.PRUNED]
+    groups = {
+        "Stopped early by the pruner": [t for t in pruned if is_feasible(t) and PAUSED.of(t) is None],
+        "Paused, and not resumed": [t for t in pruned if is_feasible(t) and PAUSED.of(t) is not None],
+        "Not trained, or not to the end, because they break a limit": [
+            t for t in pruned if not is_feasible(t)
+        ],
+        "Failed": [trial for trial in told.trials if trial.state == TrialState.FAIL],
+    }
+    if not any(groups.values()):
+        yield element("p", "Nothing: every trial is complete.")
+    for title, trials in groups.items():
+        if trials:
+            yield element("h3", f"{title}: {len(trials)}")
+            yield table(["reason, such as", "trials", "the last"], _reasons(trials))
+
+
+def _reasons(trials: Sequence[FrozenTrial]) -> list[list[str]]:
+    """Return the reasons, equal but for their numbers, with how many have each and the last trial."""
+    found: dict[str, list[FrozenTrial]] = {}
+    for trial in trials:
+        kind = re.sub(r"\d[\d.,e+-]*", "…", REASON.get(trial, "its record says no more"))
+        found.setdefault(kind, []).append(trial)
+    most = sorted(found.values(), key=len, reverse=True)
+    rows = [
+        [REASON.get(of[-1], "its record says no more"), str(len(of)), str(of[-1].number)]
+        for of in most[:_MOST_REASONS]
+    ]
+    rest = sum(map(len, most[_MOST_REASONS:]))
+    return [*rows, ["other reasons", str(rest), ""]] if rest else rows
+
+
+def _baselines(told: Reported) -> Iterator[Markup]:
+    if told.baselines is None:
+        yield element("p", "Unknown: the study's file, which has the data, was not given to this report.")
+        return
+    if not told.baselines:
+        yield element("p", "There is none for this kind of task.")
+        return
+    metrics = list(told.baselines[0].metrics)
+    rows = [
+        [each.name, *(value_of(name, each.metrics[name], told.known) for name in metrics)]
+        for each in told.baselines
+    ]
+    yield element("p", f"Fitted to {told.baselines[0].samples:,} samples, measured on the validation part.")
+    yield table(["model", *metrics], rows)
+
+
+def _reproduce(told: Reported) -> Iterator[Markup]:
+    file = shlex.quote(told.file)
+    lines = [f"pip install optnas=={version('optnas')}", f"optnas run {file} --trials {len(told.trials)}"]
+    if told.front:
+        lines.append(f"optnas train {file} --trial {told.front[0].number}")
+    yield commands(*lines)
+    yield element(
+        "p",
+        "The last line trains the first network of the front fully and measures it on the test part, which no"
+        " search has seen. A search with several workers tries other networks each time.",
+        class_="faint",
+    )
