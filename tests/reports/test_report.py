@@ -106,6 +106,7 @@ def test_a_report_opens_without_errors_or_requests_and_fits(tmp_path: Path, widt
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark")
+        page.set_default_timeout(120_000)
         wrong: list[str] = []
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
