@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from importlib import import_module
 from typing import Any
 
 from optnas.space import Node
@@ -36,3 +37,8 @@ class Candidate:
         """Digest of the candidate, equal for equal networks trained in the same way."""
         same = f"{self.architecture.key} {self.training.tree}"
         return hashlib.blake2b(same.encode(), digest_size=12).hexdigest()
+
+    def _repr_html_(self) -> str:
+        # Of a room above this one, for notebooks alone.
+        html: str = import_module("optnas.reports.notebook").candidate_html(self)
+        return html

@@ -113,9 +113,24 @@ class FrontTable:
         object.__setattr__(self, "_objectives", objectives)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        columns, texts, equal, left_out = self._layout(options.max_width)
+        yield _table(columns)
+        if len(texts) < len(self.trials):
+            yield Text(f"… and {len(self.trials) - len(texts)} more")
+        if self.notes:
+            yield from self._notes(texts, equal, left_out)
+
+    def cells(self, width: int) -> list[list[str]]:
+        """Return the table's rows as texts, the headings first, with the columns that fit ``width``."""
+        columns = self._layout(width)[0]
+        rows = zip(*(column.cells for column in columns), strict=True)
+        return [[column.heading.replace("\n", "") for column in columns], *map(list, rows)]
+
+    def _layout(self, width: int) -> tuple[list[_Column], list[str], list[_Column], int]:
+        """Return the columns, the architectures, the columns equal in all, and how many find no room."""
         shown = self.trials if self.most_rows is None else self.trials[: max(1, self.most_rows)]
         values = self._values(shown)
-        room = options.max_width - sum(column.width for column in values)
+        room = width - sum(column.width for column in values)
         differing, equal = self._columns(shown)
         best = sorted(differing, key=lambda column: (column.kind != "measure", -column.information))
         chosen = []
@@ -128,11 +143,7 @@ class FrontTable:
         texts = [architecture_of(trial) for trial in shown]
         if len(set(texts)) > 1 and (room >= _NARROWEST_TEXT or not differing):
             columns.append(_Column("architecture", texts, "text"))
-        yield _table([*values, *columns])
-        if len(shown) < len(self.trials):
-            yield Text(f"… and {len(self.trials) - len(shown)} more")
-        if self.notes:
-            yield from self._notes(texts, equal, len(differing) - len(chosen))
+        return [*values, *columns], texts, equal, len(differing) - len(chosen)
 
     def _values(self, trials: list[FrozenTrial]) -> list[_Column]:
         columns = [_Column("trial", [trial.number for trial in trials], "param")]

@@ -31,7 +31,7 @@ from optnas.trials.record import (
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["as_csv", "as_frame", "as_json", "as_record", "as_records", "finite"]
+__all__ = ["Equal", "as_csv", "as_frame", "as_json", "as_record", "as_records", "finite"]
 
 Equal = Mapping[int, Sequence[int]]
 """The numbers of further trials with a trial's values, by its number."""

@@ -90,7 +90,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
         stop_on_signals(),
         rescuing(opened),
         study_is_there(opened),
-        Display(opened, options.trials, title, console) as display,
+        _display_of(opened, options.trials, title, console) as display,
     ):
         if workers == 1:
             run_here(
@@ -124,6 +124,15 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
             callbacks.call()
     _tell_why_stopped(opened, options.trials, limits, callbacks, console)
     return opened
+
+
+def _display_of(opened: optuna.Study, total: int, title: str, console: Console) -> Display:
+    """Return the display of a run: a notebook's output where it runs in one, else the terminal."""
+    if console.is_jupyter:
+        from optnas.run.notebook_display import NotebookDisplay
+
+        return NotebookDisplay(opened, total, title, console)
+    return Display(opened, total, title, console)
 
 
 def _keep_checkpoints(study: Study, url: str, wanted: str | None) -> str | None:

@@ -49,13 +49,16 @@ class Display:
         """Redraw the display, if the time between refreshes has passed."""
         if time.monotonic() >= self._next:
             begun = time.monotonic()
-            if self._console.is_terminal:
-                shown = self._latest_view()
-                # A terminal that was closed under nohup or disown ends the display, not the search.
-                with suppress(OSError):
-                    self._live.update(shown, refresh=True)
+            self._refresh()
             ended = time.monotonic()
             self._next = ended + max(_REFRESH_SECONDS, (ended - begun) / _MOST_SHARE)
+
+    def _refresh(self) -> None:
+        if self._console.is_terminal:
+            shown = self._latest_view()
+            # A terminal that was closed under nohup or disown ends the display, not the search.
+            with suppress(OSError):
+                self._live.update(shown, refresh=True)
 
     def _latest_view(self) -> RenderableType:
         """Return the view, while the storage is away what was last seen and that this waits for it."""
@@ -67,12 +70,14 @@ class Display:
         return self._shown
 
     def _view(self) -> RenderableType:
-        progress = Progress.of(self._study, self._total, since=self._since, finished_before=self._before)
         height = self._console.height if self._live.is_started else None
-        view = LiveView(self._study, progress, self._title, height)
+        view = LiveView(self._study, self._progress(), self._title, height)
         # Laid out now: that reads the storage, which may be away whenever it is shown again.
         lines = self._console.render_lines(view, pad=False, new_lines=True)
         return Segments(itertools.chain.from_iterable(lines))
+
+    def _progress(self) -> Progress:
+        return Progress.of(self._study, self._total, since=self._since, finished_before=self._before)
 
     def __enter__(self) -> Display:
         self._live.start()

@@ -94,6 +94,8 @@ class Study(_study.Study):
     def front(self, storage: BaseStorage | str | None = None) -> pandas.DataFrame:
         """Return the front as a table, one row a trial: values, architecture, costs, metrics, parameters.
 
+        A notebook shows it with a chart and drawings.
+
         Of trials with equal values the first has a row, and the numbers of the others stand in its column
         ``equal``, if there are any.
 
@@ -104,7 +106,7 @@ class Study(_study.Study):
         Raises:
             UserError: If the storage does not have this study.
         """
-        from optnas.reports.records import as_frame
+        from optnas.reports.front_frame import front_frame
         from optnas.run.lookup import find_study
         from optnas.storages.opening import DEFAULT_STORAGE
         from optnas.trials.progress import equal_to, front
@@ -116,4 +118,9 @@ class Study(_study.Study):
             found = find_study(storage or DEFAULT_STORAGE, self.name)
         trials = found.get_trials(deepcopy=False)
         best = front(found, trials)
-        return as_frame(found, best, equal=equal_to(best, trials))
+        return front_frame(found, trials, best, equal_to(best, trials))
+
+    def _repr_html_(self) -> str:
+        from optnas.reports.notebook import study_html
+
+        return study_html(self, self._opened)

@@ -253,6 +253,10 @@ class Node(TreeValue):
         """
         return _drawing().draw(self, shape, expand=expand, module=module, **context)
 
+    def _repr_svg_(self) -> str:
+        svg: str = self.draw().svg
+        return svg
+
     def table(self, shape: Shape, *, expand: bool = False, **context: Any) -> Any:
         """Return the :class:`~optnas.drawing.ArchitectureTable` of the layers with their shapes and costs.
 
