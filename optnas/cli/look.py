@@ -84,6 +84,13 @@ def show(
     trial: Annotated[int, typer.Argument(help="The trial's number.")],
     study: StudyOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    svg: Annotated[Path | None, typer.Option(help="Draw the architecture into this .svg file.")] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Show a table of the layers with their shapes and costs.")
+    ] = False,
+    expand: Annotated[
+        bool, typer.Option("--expand", help="In both, open blocks and write repetitions out.")
+    ] = False,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
     """Show everything a trial's record says.
@@ -92,6 +99,10 @@ def show(
 
       optnas show 17
 
+      optnas show 17 --layers
+
+      optnas show 17 --svg architecture.svg
+
       optnas show 17 --study digits --json
     """
     from optnas.reports import records, terminal
@@ -99,7 +110,16 @@ def show(
 
     found = find_study(storage, study, "--study")
     frozen = find_trial(found, trial)
-    if as_json:
+    if svg is not None:
+        from optnas.reports.about import architecture_drawing
+
+        architecture_drawing(found, frozen, expand).save(svg)
+        err.print(f"Wrote {svg}")
+    if layers:
+        from optnas.reports.layers_view import layers_view
+
+        out.print(layers_view(found, frozen, expand=expand))
+    elif as_json:
         write(records.as_json(records.as_record(found, frozen)))
     else:
         out.print(terminal.trial_view(found, frozen))

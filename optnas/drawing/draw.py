@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from torch import nn
+
 from optnas.drawing.drawing import Drawing
 from optnas.drawing.fonts import SMALL, width_of
 from optnas.drawing.icons import icon
@@ -16,7 +18,7 @@ from optnas.drawing.parts import Branches, Chain, Frame, Graph, Layer, Loop, Opt
 from optnas.drawing.pieces import arrow
 from optnas.drawing.svg import Box, Group, Item, Text, to_drawing
 from optnas.drawing.theme import KINDS
-from optnas.space import Node, Shape, Site
+from optnas.space import Node, Shape, Site, SpaceError
 
 __all__ = ["draw"]
 
@@ -30,6 +32,8 @@ def draw(
     """Return the drawing of an architecture or a space; see :meth:`~optnas.space.node.Node.draw`."""
     title = f"Drawing of {_start(str(tree))}"
     site = None if shape is None else Site.of(shape, context)
+    if module is not None and not isinstance(module, nn.Module):
+        raise SpaceError(f"module={module!r:.60} is no torch.nn.Module: give the network that was built")
     if module is not None and site is not None:
         tree = with_learned(tree, module, site)
     chain = Outline(site, expand=expand).of(tree, None if site is None else site.shape)

@@ -15,6 +15,10 @@ from optnas.space.values import tree_value
 
 __all__ = ["UnknownOp", "read"]
 
+# A few characters must not stand for more than can be drawn or counted.
+_COPIES = ("cells", "layers")
+_MOST_COPIES = 1_000
+
 
 class UnknownOp(Op):
     """Op of which only the name is known: it takes any arguments, and has no cost."""
@@ -46,7 +50,7 @@ def read(text: str) -> Node:
     Nothing is executed.
 
     Raises:
-        SpaceError: If the text is not a tree.
+        SpaceError: If the text is not a tree, or of more layers than any network has.
 
     >>> read("seq(conv(16), my_block(3, rate=0.5), head)")
     seq(conv(16), my_block(3, rate=0.5), head)
@@ -56,4 +60,9 @@ def read(text: str) -> Node:
     for spelling in spellings().values():
         if spelling.recognises(text):
             return spelling.read(text)
-    return parse_tree(text, UnknownOp)
+    tree = parse_tree(text, UnknownOp)
+    for node in tree.walk():
+        for name, value in node.args:
+            if name in _COPIES and isinstance(value, int) and value > _MOST_COPIES:
+                raise SpaceError(f"{node.op.name}({name}={value}): more than {_MOST_COPIES:,} are no network")
+    return tree

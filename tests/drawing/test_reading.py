@@ -34,7 +34,18 @@ def test_a_known_op_without_an_unknown_one_is_the_op_itself():
     assert read("seq(conv(16), relu)") == ops.seq(ops.conv(16), ops.relu())
 
 
-@pytest.mark.parametrize("text", ["", "1 + 1", "__import__('os').system('true')", "conv(16", "f(lambda: 0)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1 + 1",
+        "seq(lstm(8, layers=10**9))",
+        "stack(cell(node(skip)), cell(node(skip)), cells=1000000000)",
+        "__import__('os').system('true')",
+        "conv(16",
+        "f(lambda: 0)",
+    ],
+)
 def test_what_is_no_tree_is_refused(text):
     with pytest.raises(SpaceError):
         read(text)
