@@ -126,6 +126,37 @@ def show(
 
 
 @app.command()
+def publish(
+    study: StudyArgument = None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            envvar="OPTNAS_ARTIFACTS",
+            help="Where drawings are kept: a folder, s3://bucket/prefix, gs://bucket/prefix or none. By"
+            " default the folder beside the storage.",
+        ),
+    ] = None,
+    storage: StorageOption = DEFAULT_STORAGE,
+) -> None:
+    """Write notes, drawings and figures of a study for optuna-dashboard, as optnas run does.
+
+    It is for studies that an older optnas has run, or another program. What a person has written
+    stays; to do it again changes nothing.
+
+    [dim]Examples:[/]
+
+      optnas publish
+
+      optnas publish digits --storage sqlite:///other.db
+    """
+    from optnas.run.lookup import find_study
+    from optnas.run.publisher import publish_all
+
+    out.print(publish_all(find_study(storage, study), storage, artifacts))
+
+
+@app.command()
 def dashboard(
     storage: StorageOption = DEFAULT_STORAGE,
     port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free one.", min=0, max=65535)] = 8080,

@@ -84,6 +84,13 @@ def run(
     artifacts: ArtifactsOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
     storage_patience: StoragePatienceOption = None,
+    publish: Annotated[
+        bool,
+        typer.Option(
+            "--publish/--no-publish",
+            help="Whether to write notes and figures for optuna-dashboard as trials end.",
+        ),
+    ] = True,
 ) -> None:
     """Search: run trials until the study has as many as asked for.
 
@@ -118,6 +125,7 @@ def run(
         patience=patience,
         enqueue=tuple(enqueue or ()),
         storage_patience=storage_patience,
+        publish=publish,
     )
     try:
         with search_endings():

@@ -21,6 +21,7 @@ from optnas.run.limits import Callbacks, Limits
 from optnas.run.local import run_here, run_processes
 from optnas.run.notes import warnings_as_notes
 from optnas.run.options import RunOptions
+from optnas.run.publisher import publishing
 from optnas.run.resources import default_threads, default_workers
 from optnas.shown import masked_url
 from optnas.storages.database import rescuing
@@ -90,6 +91,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
         stop_on_signals(),
         rescuing(opened),
         study_is_there(opened),
+        publishing(study, opened, options.trials, wanted=options.publish),
         _display_of(opened, options.trials, title, console) as display,
     ):
         if workers == 1:

@@ -37,6 +37,7 @@ class RunOptions:
         callbacks: Called with the study and each finished trial, as ``study.optimize`` does.
         storage_patience: Seconds to wait for the storage while it is away, or a text such as ``"10m"``. By
             default ten minutes, but a few seconds for a server that does not answer at the beginning.
+        publish: Whether notes and figures for optuna-dashboard are written.
 
     Raises:
         UserError: If a number is less than 1, or ``timeout`` or ``storage_patience`` no time span.
@@ -52,6 +53,7 @@ class RunOptions:
     enqueue: Sequence[str | Mapping[str, Any] | Node] = ()
     callbacks: Sequence[Callback] = ()
     storage_patience: float | str | None = None
+    publish: bool = True
 
     def __post_init__(self) -> None:
         for what in ("trials", "workers", "threads", "patience"):

@@ -36,6 +36,7 @@ class Study(_study.Study):
         patience: int | None = None,
         enqueue: Sequence[str | Mapping[str, Any] | Node] = (),
         callbacks: Sequence[Callback] = (),
+        publish: bool = True,
     ) -> optuna.Study:
         """Search, as ``optnas run`` does, and return the study in its storage.
 
@@ -51,6 +52,7 @@ class Study(_study.Study):
             callbacks: Called with the study and each finished trial, as in ``optuna.Study.optimize``;
                 ``study.stop()`` in one ends the run. With several workers they are called here, shortly
                 after the trial.
+            publish: Whether notes and figures for optuna-dashboard are written as trials end.
 
         Raises:
             UserError: If an argument or the study is wrong, before a trial is written.
@@ -75,6 +77,7 @@ class Study(_study.Study):
             patience=patience,
             enqueue=tuple(enqueue),
             callbacks=tuple(callbacks),
+            publish=publish,
         )
         self._opened = search(self, source, storage, options, console())
         return self._opened

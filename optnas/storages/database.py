@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.errors import StorageError
 from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard
-from optnas.trials.optuna_batches import create_once, write_to_database
+from optnas.trials.optuna_batches import create_once, write_study_to_database, write_to_database
 from optnas.trials.optuna_internals import CachedStorage, backend_of, storage_of
 from optnas.trials.optuna_reading import CheckedDatabase
 from optnas.trials.optuna_rows import read_trials
@@ -67,6 +67,10 @@ class Database(Guarded, CheckedDatabase):
         """See :class:`Guarded`."""
         write_to_database(self, trial_id, writes)
 
+    def write_study_attributes(self, study_id: int, attributes: dict[str, Any]) -> None:
+        """See :class:`Guarded`."""
+        write_study_to_database(self, study_id, attributes)
+
     def after_operation(self) -> None:
         """See :class:`Guarded`."""
         if self.path is not None:
@@ -102,6 +106,10 @@ class CachedDatabase(Guarded, CachedStorage):
     def write_together(self, trial_id: int, writes: Writes) -> None:
         """See :class:`Guarded`."""
         self.database.write_together(trial_id, writes)
+
+    def write_study_attributes(self, study_id: int, attributes: dict[str, Any]) -> None:
+        """See :class:`Guarded`."""
+        self.database.write_study_attributes(study_id, attributes)
 
     def get_unfinished(self, study_id: int, attribute: str) -> tuple[list[FrozenTrial], int]:
         """See :class:`Guarded`."""

@@ -60,6 +60,12 @@ class Guarded:
         assert isinstance(self, BaseStorage)
         writes.one_by_one(self, trial_id)
 
+    def write_study_attributes(self, study_id: int, attributes: dict[str, Any]) -> None:
+        """Write system attributes of a study, in one transaction where the storage has them."""
+        assert isinstance(self, BaseStorage)
+        for name, value in attributes.items():
+            self.set_study_system_attr(study_id, name, value)
+
     def get_unfinished(self, study_id: int, attribute: str) -> tuple[list[FrozenTrial], int]:
         """Return a study's unfinished trials, and the number of all its trials.
 

@@ -6,6 +6,7 @@ import copy
 import datetime
 import json
 import threading
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -20,7 +21,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from optnas.trials.optuna_reading import Damaged, apply_checked
 from optnas.trials.writes import Writes
 
-__all__ = ["Together", "create_once", "rows_of", "write_to_database"]
+__all__ = ["Together", "create_once", "rows_of", "write_study_to_database", "write_to_database"]
 
 _studies, _trials = models.StudyModel.__table__, models.TrialModel.__table__
 _STUDY = select(_studies.c.study_id).where(_studies.c.study_id == bindparam("study_id")).with_for_update()
@@ -33,6 +34,7 @@ _NUMBERS = (
     .subquery()  # MySQL inserts nothing that is selected from the same table otherwise
 )
 _NEW = insert(_trials).values(number=func.coalesce(select(_NUMBERS.c.number + 1).scalar_subquery(), 0))
+_IS_THERE = select(_studies.c.study_id).where(_studies.c.study_id == bindparam("study_id"))
 _NUMBER = select(_trials.c.number).where(_trials.c.trial_id == bindparam("id"))
 _STATE = select(_trials.c.state).where(_trials.c.trial_id == bindparam("id"))
 _CHANGE = update(_trials).where(_trials.c.trial_id == bindparam("id"))
@@ -106,6 +108,23 @@ def write_to_database(storage: RDBStorage, trial_id: int, writes: Writes) -> Non
             connection.execute(_CHANGE.values(ended), {"id": trial_id})
 
 
+def write_study_to_database(storage: RDBStorage, study_id: int, attributes: dict[str, Any]) -> None:
+    """Write system attributes of a study in one transaction; what is there already is written over.
+
+    Raises:
+        KeyError: If there is no such study.
+    """
+    with _create_scoped_session(storage.scoped_session) as session:
+        connection = session.connection()
+        if connection.execute(_IS_THERE, {"study_id": study_id}).first() is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+        rows = [{"study_id": study_id, **row} for row in _attributes(attributes)]
+        columns = ("study_id", "key", "value_json")
+        connection.execute(
+            _upsert(storage.engine.dialect.name, models.StudySystemAttributeModel, columns), rows
+        )
+
+
 def rows_of(writes: Writes) -> list[tuple[Any, list[dict[str, Any]]]]:
     """Return the rows to write, by the model of their table; what identifies one in a trial comes first."""
     params = [
@@ -162,10 +181,22 @@ class Together(JournalStorage):
 
     def write_together(self, trial_id: int, writes: Writes) -> None:
         """Write to a trial by records that are appended as a whole."""
+        self._append_together(lambda: writes.one_by_one(self, trial_id))
+
+    def write_study_attributes(self, study_id: int, attributes: dict[str, Any]) -> None:
+        """Write system attributes of a study by records that are appended as a whole."""
+
+        def write() -> None:
+            for name, value in attributes.items():
+                self.set_study_system_attr(study_id, name, value)
+
+        self._append_together(write)
+
+    def _append_together(self, write: Callable[[], None]) -> None:
         records: list[dict[str, Any]] = []
         self._together.records = records
         try:
-            writes.one_by_one(self, trial_id)
+            write()
         finally:
             del self._together.records
         with self._thread_lock:

@@ -56,6 +56,7 @@ __all__ = [
     "set_system_attr",
     "set_user_attr",
     "storage_of",
+    "study_system_attrs",
     "with_system_attrs",
 ]
 
@@ -72,6 +73,7 @@ OPERATIONS = (
     "_get_trials",
     "_set_trial_param",
     "get_unfinished",
+    "write_study_attributes",
     "write_together",
 )
 """Names of methods of storages, each one transaction: those that Optuna and its cache call, and optnas's."""
@@ -129,6 +131,11 @@ def identity(study: Study) -> tuple[BaseStorage, int]:
 def backend_of(storage: BaseStorage) -> BaseStorage:
     """Return the storage behind Optuna's cache, or ``storage`` itself if it has no cache."""
     return storage._backend if isinstance(storage, _CachedStorage) else storage
+
+
+def study_system_attrs(study: Study) -> dict[str, Any]:
+    """Return all system attributes of a study, notes and figures of optuna-dashboard among them."""
+    return study._storage.get_study_system_attrs(study._study_id)
 
 
 def cached_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:

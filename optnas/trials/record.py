@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import optuna
 from optuna.trial import FrozenTrial, Trial
@@ -265,10 +266,18 @@ of memory.
 """
 
 
+# By study as it was loaded: names stay once they are set.
+_named: WeakKeyDictionary[optuna.Study, list[str]] = WeakKeyDictionary()
+
+
 def metric_names(study: optuna.Study) -> list[str] | None:
     """Return the names of a study's objectives; ``None`` if it has none, or damaged ones, which is told."""
-    found = study.metric_names
+    if study in _named:
+        return list(_named[study])
+    found = study.metric_names  # reads everything that optuna-dashboard keeps of the study, its notes too
     if found is None or listed(text, len(study.directions))(found):
+        if found is not None:
+            _named[study] = list(found)
         return found
     damaged(f"study {study.study_name}", "study:metric_names")
     return None

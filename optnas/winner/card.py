@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from optnas.reports.markdown import as_block, as_code, as_table, as_text
 from optnas.reports.numbers import short
 from optnas.shown import duration, plain
 
 __all__ = ["model_card", "over_seeds"]
-
-# What is markup within a line of Markdown or of a table; underscores within words are not.
-_MARKUP = re.compile(r"[`*<|]|~(?=~)|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)|\\(?=[^\w\s])")
 
 _CARD = """\
 # {title}
@@ -24,9 +21,7 @@ A network for {task} of the data set *{data}*: {origin}.
 
 ![The architecture, drawn](architecture.svg)
 
-{fence}
 {architecture}
-{fence}
 
 {costs}
 
@@ -74,47 +69,44 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
     settings.pop("ops", None)
     if not settings["crop"]:
         settings.pop("padding")
-    architecture = plain(record["architecture"])
     return _CARD.format(
-        title=_text(folder.name),
-        task=_text(record["task"]),
-        data=_text(record["settings"]["data"]),
+        title=as_text(folder.name),
+        task=as_text(record["task"]),
+        data=as_text(record["settings"]["data"]),
         origin=f"found by neural architecture search with optnas, in trial {trial} of the study"
-        f" *{_text(record['study'])}*"
+        f" *{as_text(record['study'])}*"
         if trial is not None
-        else f"an architecture of one's own, trained for the study *{_text(record['study'])}* of optnas",
-        architecture=architecture,
-        # Longer than any that stands in it.
-        fence="`" * max(3, 1 + max(map(len, re.findall("`+", architecture)), default=0)),
-        costs=_table(
-            ("cost of one sample", "value"), [(_text(n), f"{v:,}") for n, v in record["costs"].items()]
+        else f"an architecture of one's own, trained for the study *{as_text(record['study'])}* of optnas",
+        architecture=as_block(plain(record["architecture"])),
+        costs=as_table(
+            ("cost of one sample", "value"), [(as_text(n), f"{v:,}") for n, v in record["costs"].items()]
         ),
         samples=", ".join(f"{count:,} samples for {part}" for part, count in record["samples"].items()) + ".",
         shape=shape,
         normalized=""
         if figures is None
         else ", and are brought to mean 0 and deviation 1 by figures of the training part",
-        training=", ".join(f"{name} {_text(_said(value))}" for name, value in settings.items() if value)
+        training=", ".join(f"{name} {as_text(_said(value))}" for name, value in settings.items() if value)
         + ".",
-        trainings=_table(
+        trainings=as_table(
             ("seed", "best epoch", "ended after", "time"),
             [
-                (t["seed"], t["epoch"], f"{len(t['curve'])} ({_text(t['ended'])})", duration(t["seconds"]))
+                (t["seed"], t["epoch"], f"{len(t['curve'])} ({as_text(t['ended'])})", duration(t["seconds"]))
                 for t in record["trainings"]
             ],
         ),
-        score=_code(record["settings"]["score"]),
+        score=as_code(record["settings"]["score"]),
         seed=record["weights_of_seed"],
         spread=_spread(record),
-        metrics=_table(
-            ("metric", "validation", "test"), [(_text(n), *row) for n, *row in over_seeds(record)]
+        metrics=as_table(
+            ("metric", "validation", "test"), [(as_text(n), *row) for n, *row in over_seeds(record)]
         ),
         folder=str(folder),
         dimensions=", ".join(map(str, shape)),
         dtype=f"torch.{record['input']['dtype']}",
         inputs="as the data prepares them" if figures is None else "not normalised: the model does that",
         own_ops="".join(
-            f"Import {_code(op['module'])} before, which defines the op {_code(name)}. "
+            f"Import {as_code(op['module'])} before, which defines the op {as_code(name)}. "
             for name, op in record["own_ops"].items()
         ),
     )
@@ -135,16 +127,6 @@ def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _text(text: Any) -> str:
-    """Return a text that Markdown shows as it is."""
-    return _MARKUP.sub(r"\\\g<0>", plain(str(text)))
-
-
-def _code(text: Any) -> str:
-    """Return a text as a code span, in which a backtick would end it."""
-    return "`" + plain(str(text)).replace("`", "'") + "`"
-
-
 def _said(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
@@ -162,8 +144,3 @@ def _spread(record: Mapping[str, Any]) -> str:
     if not record["test"]:
         return f"{told} The data has no test part, so what stands here is what epochs were chosen by."
     return f"{told} The test part was looked at once, after everything had been chosen."
-
-
-def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

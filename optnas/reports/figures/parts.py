@@ -41,7 +41,8 @@ Drawn = dict[str, Any]
 
 # Told apart by colour-blind eyes, on white and on black (Okabe & Ito 2008; the blue is darker).
 INK, GREY, ACCENT, ORANGE = "#1f2933", "#aab4c0", "#0b6e99", "#d55e00"
-_GRID = "#e3e8ee"
+# Of any background.
+_GRID = "rgba(130,145,165,0.25)"
 
 _WIDEST_LINE = 64
 

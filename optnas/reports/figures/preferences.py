@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError
-from optnas.reports.figures.parts import ACCENT, GREY, INK, Drawn, as_figure, axis, layout, shown
+from optnas.reports.figures.parts import ACCENT, GREY, ORANGE, Drawn, as_figure, axis, layout, shown
 from optnas.reports.numbers import rounded
 from optnas.reports.preferences import Preference, preferences
 
@@ -46,7 +46,7 @@ def draw_preferences(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Draw
         known = {"type": "scatter", "mode": "markers", "name": name, "x": x, "y": rows}
         return {**known, "hovertemplate": f"%{{y}}: %{{x:.0%}}, {name}<extra></extra>", **look}
 
-    tick = {"symbol": "line-ns-open", "size": 15, "color": INK, "line": {"width": 2}}
+    tick = {"symbol": "line-ns-open", "size": 15, "color": ORANGE, "line": {"width": 2}}
     spread = {
         "type": "data",
         "array": [each.high - each.on_front for each in found],

@@ -1,0 +1,40 @@
+"""Texts and tables in Markdown, in which strangers' texts appear as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from optnas.shown import plain
+
+__all__ = ["as_block", "as_code", "as_table", "as_text"]
+
+# What is markup within a line of Markdown or of a table; underscores within words are not.
+_MARKUP = re.compile(r"[`*<|]|~(?=~)|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)|\\(?=[^\w\s])")
+# GitHub's Markdown makes links of these.
+_LINK = re.compile(r":(?=//)|(?<=\bwww)\.|@(?=\w)", re.IGNORECASE)
+
+
+def as_text(text: Any) -> str:
+    """Return a text that Markdown shows as it is, within a line."""
+    return _LINK.sub(r"\\\g<0>", _MARKUP.sub(r"\\\g<0>", plain(str(text))))
+
+
+def as_code(text: Any) -> str:
+    """Return a text as a code span, in which a backtick would end it; also within a table."""
+    return "`" + plain(str(text)).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def as_block(text: str) -> str:
+    """Return a text of several lines as a block of code."""
+    shown = plain(text, lines=True)
+    # Longer than any that stands in it.
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
+    return f"{fence}\n{shown}\n{fence}"
+
+
+def as_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a table of cells that are Markdown already."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

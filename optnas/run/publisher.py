@@ -1,0 +1,145 @@
+"""Publishing of a study in optuna-dashboard while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from optnas.checkpoints.store import artifact_store
+from optnas.errors import StorageError
+from optnas.storages.opening import default_artifacts
+from optnas.storages.waiting import impatient
+from optnas.study import Study
+from optnas.trials.optuna_internals import id_of, storage_of, study_system_attrs
+
+__all__ = ["publish_all", "publishing"]
+
+_PERIOD_SECONDS = 10.0
+# Of the time since the run began.
+_LARGEST_SHARE = 0.01
+# Figures are drawn anew after so many more trials: a journal keeps every one that was ever written.
+_GROWTH = 1.3
+_FINAL_SECONDS = 5.0
+# What the analysis of importances takes.
+_IMPORTANCES_SECONDS = 3.0
+
+
+@contextmanager
+def publishing(study: Study, opened: optuna.Study, total: int, *, wanted: bool = True) -> Iterator[None]:
+    """Publish the study in optuna-dashboard as its trials end, and once more in the end.
+
+    It is done in a thread of its own, so that no trial waits for it and none fails of it, in no more than a
+    hundredth of the time. Of what it cannot write, as the storage is away or the process is killed, nothing
+    is lost: it is derived from the trials, and written the next time or by ``optnas publish``.
+
+    Args:
+        study: The study as declared.
+        opened: The same study in its storage.
+        total: Number of trials that it is to have in the end.
+        wanted: Whether to do so at all.
+    """
+    if not wanted:
+        yield
+        return
+    publisher = _Publisher(study, opened, total)
+    publisher.start()
+    try:
+        yield
+    except (KeyboardInterrupt, StorageError):
+        publisher.stop(finally_publish=False)
+        raise
+    except BaseException:
+        publisher.stop(finally_publish=True)
+        raise
+    publisher.stop(finally_publish=True)
+
+
+class _Publisher(threading.Thread):
+    def __init__(self, study: Study, opened: optuna.Study, total: int) -> None:
+        super().__init__(name="optnas-publisher", daemon=True)
+        self._study, self._opened, self._total = study, opened, total
+        self._begun, self._spent = time.monotonic(), 0.0
+        self._done = threading.Event()
+        self._noted: set[int] | None = None
+        self._drawn = 0
+
+    def run(self) -> None:
+        while not self._done.wait(_PERIOD_SECONDS):
+            if self._spent <= _LARGEST_SHARE * (time.monotonic() - self._begun):
+                self._publish(final=False)
+
+    def stop(self, *, finally_publish: bool) -> None:
+        self._done.set()
+        # Daemonic: one that waits for the storage ends with the process.
+        with contextlib.suppress(KeyboardInterrupt):
+            self.join(_FINAL_SECONDS if finally_publish else 0.0)
+            if finally_publish and not self.is_alive():
+                self._publish(final=True)
+
+    def _publish(self, *, final: bool) -> None:
+        from optnas.reports.publishing import publish, to_note
+
+        started = time.monotonic()
+        # Whatever goes wrong here is not the search's; what is wrong with the storage is told by the worker.
+        with contextlib.suppress(Exception), impatient(storage_of(self._opened)):
+            trials = self._opened.get_trials(deepcopy=False)
+            new = [trial for trial in to_note(self._opened, trials, self._total) if self._is_new(trial)]
+            finished = sum(trial.state.is_finished() for trial in trials)
+            whole = finished > self._drawn if final else self._has_grown(finished)
+            if new or whole:
+                quickly = self._spent + _IMPORTANCES_SECONDS > _LARGEST_SHARE * (started - self._begun)
+                store = self._study.store
+                publish(self._opened, trials, new, store=store, whole=whole, only_new=True, quickly=quickly)
+                assert self._noted is not None
+                self._noted |= {id_of(trial) for trial in new}
+                self._drawn = finished if whole else self._drawn
+        self._spent += time.monotonic() - started
+
+    def _is_new(self, trial: FrozenTrial) -> bool:
+        if self._noted is None:
+            from optnas.reports.dashboard import is_noted
+
+            attributes = study_system_attrs(self._opened)
+            known = self._opened.get_trials(deepcopy=False)
+            self._noted = {id_of(each) for each in known if is_noted(attributes, id_of(each))}
+        return id_of(trial) not in self._noted
+
+    def _has_grown(self, finished: int) -> bool:
+        """Return whether there are so many more trials since the figures were drawn, here or elsewhere."""
+        if finished < max(1, _GROWTH * self._drawn):
+            return False
+        from optnas.reports.publishing import PUBLISHED
+
+        elsewhere = study_system_attrs(self._opened).get(PUBLISHED)
+        self._drawn = max(self._drawn, elsewhere if isinstance(elsewhere, int) else 0)
+        return finished >= max(1, _GROWTH * self._drawn)
+
+
+def publish_all(study: optuna.Study, url: str, artifacts: str | None = None) -> str:
+    """Write everything for optuna-dashboard of a study that has run, and say what was written.
+
+    Args:
+        study: Any Optuna study of several objectives or one.
+        url: The storage's URL.
+        artifacts: Where drawings are kept; by default the folder beside the storage where runs keep theirs.
+
+    Raises:
+        UserError: If ``artifacts`` names no usable store.
+        StorageError: If the storage fails.
+    """
+    from optnas.reports.publishing import publish, to_note
+
+    trials = study.get_trials(deepcopy=False)
+    store = artifact_store(default_artifacts(url) if artifacts is None else artifacts)
+    noted = to_note(study, trials)
+    done = publish(study, trials, noted, store=store)
+    counts = {"note": done.notes, "drawing": done.drawings, "figure": done.figures}
+    told = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
+    of = f"study {study.study_name!r}, {len(noted)} of {len(trials)} trials have a note"
+    return f"Wrote {told} ({of}): optnas dashboard shows them."
