@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 import torch
 
+# Whose ops are registered before any test begins.
+from optnas import ops, spaces  # noqa: F401
 from optnas.space.memo import forget
 from optnas.space.op import _registry
 
