@@ -25,6 +25,13 @@ def explain(
             " objectives."
         ),
     ] = None,
+    trained: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            help="Say instead how a network that optnas train wrote into this folder depends on its parts.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
@@ -35,6 +42,8 @@ def explain(
       optnas explain
 
       optnas explain digits --objective accuracy --objective latency_ms
+
+      optnas explain studies/digits.py --run runs/digits-17
     """
     from optnas.reports import records
     from optnas.reports.explain_view import all_views
@@ -42,6 +51,15 @@ def explain(
     from optnas.reports.front_table import objective_names
     from optnas.run.lookup import find_study
 
+    if trained is not None:
+        from optnas.winner.sensitivity import sensitivity, sensitivity_view
+
+        parts = sensitivity(study, trained)
+        if as_json:
+            write(records.as_json(parts.as_record()))
+        else:
+            out.print(sensitivity_view(parts))
+        return
     found = find_study(storage, study)
     told = [explain(found, name) for name in objective or objective_names(found)]
     if as_json:

@@ -28,6 +28,7 @@ from optnas.reports.numbers import short
 from optnas.reports.report.baselines import Baseline
 from optnas.reports.report.findings import findings, spent, value_of
 from optnas.reports.report.markup import Markup, bars, commands, element, figure, items, joined, pairs, table
+from optnas.shown import plain
 from optnas.space.errors import SpaceError
 from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, COSTS, PAUSED, REASON, is_feasible
@@ -184,7 +185,8 @@ def _space(told: Reported) -> Iterator[Markup]:
     if known.constraints:
         rows.append(("limits", ", ".join(known.constraints)))
     if known.training:
-        rows.append(("training", ", ".join(f"{n} = {v}" for n, v in known.training.items() if v != "None")))
+        said = [f"{n} = {v}" for n, v in known.training.items() if v not in ("None", "False", "0", "0.0")]
+        rows.append(("training", ", ".join(said)))
     if rows:
         yield pairs(rows)
     if known.space is None:
@@ -268,8 +270,9 @@ def _baselines(told: Reported) -> Iterator[Markup]:
 
 
 def _reproduce(told: Reported) -> Iterator[Markup]:
-    file = shlex.quote(told.file)
-    lines = [f"pip install optnas=={version('optnas')}", f"optnas run {file} --trials {len(told.trials)}"]
+    file = shlex.quote(plain(told.file))
+    finished = sum(trial.state.is_finished() for trial in told.trials)
+    lines = [f"pip install optnas=={version('optnas')}", f"optnas run {file} --trials {finished}"]
     if told.front:
         lines.append(f"optnas train {file} --trial {told.front[0].number}")
     yield commands(*lines)
