@@ -58,7 +58,7 @@ def explain(
         if as_json:
             write(records.as_json(parts.as_record()))
         else:
-            out.print(sensitivity_view(parts))
+            out.print(sensitivity_view(parts, out.width))
         return
     found = find_study(storage, study)
     told = [explain(found, name) for name in objective or objective_names(found)]

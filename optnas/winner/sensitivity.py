@@ -194,14 +194,14 @@ def _without(module: nn.Module, body: bool, measured: Any) -> tuple[How, dict[st
         hook.remove()
 
 
-def sensitivity_view(found: Sensitivity) -> RenderableType:
+def sensitivity_view(found: Sensitivity, width: int = 80) -> RenderableType:
     """Return a table of the parts, with the change of the loss and the first metric without each."""
     metric = next((name for name in found.metrics if name != "loss"), "loss")
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("part", overflow="ellipsis", no_wrap=True)
-    table.add_column("without it", no_wrap=True)
-    table.add_column("loss", justify="right", no_wrap=True)
-    table.add_column(Text(plain(metric)), justify="right", no_wrap=True)
+    table.add_column("part", overflow="ellipsis", no_wrap=True, max_width=max(12, width - 36))
+    table.add_column("without it", no_wrap=True, min_width=10)
+    table.add_column("loss", justify="right", no_wrap=True, min_width=8)
+    table.add_column(Text(plain(metric)), justify="right", no_wrap=True, min_width=8)
     for each in found.ablations:
         changes = {name: each.metrics[name] - value for name, value in found.metrics.items()}
         deep = "  " * each.place.count(".")

@@ -30,7 +30,9 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_layer_block_and_branch_is_ablated_and_what_matters_most_is_said() -> None:
-    text = "seq(seq(conv(8), norm, relu), residual(conv(16), norm), add(conv(16), identity), maxpool(2), head)"
+    text = (
+        "seq(seq(conv(8), norm, relu), residual(conv(16), norm), add(conv(16), identity), maxpool(2), head)"
+    )
     trained = call("train", "small.py", "--architecture", text, "--out", "net")
     assert trained.exit_code == 0, trained.output
     found = json.loads(call("explain", "small.py", "--run", "net", "--json").stdout)
