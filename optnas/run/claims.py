@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import enum
 import math
+import os
 import threading
 import uuid
 from collections.abc import Callable
@@ -53,6 +54,7 @@ class NoTrial(enum.Enum):
 
     DONE = "the total is reached"
     WAIT = "others are running the last ones"
+    ORPHANED = "the run that this worker is part of is gone"
 
 
 @dataclasses.dataclass
@@ -99,7 +101,9 @@ class Claims:
         """Claim a trial and return its id, or the reason why there is none."""
         self._lease = self.created = None
         with study_lock(self._storage, self.study.study_name) as lock, unfenced(self._storage):
-            claimed = self._choose(*self._unfinished())
+            # Only now, as the wait for the lock may be long, and this process may be suspended meanwhile.
+            orphaned = self.worker.parent not in (0, os.getppid())
+            claimed = NoTrial.ORPHANED if orphaned else self._choose(*self._unfinished())
             holds = self._lease is None or lock.held()
         if not holds:
             # This process stood still, or its link was cut, and others may have counted the same trials.

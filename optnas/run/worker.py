@@ -75,11 +75,11 @@ def _work(
             hopeful = False
             while should_continue():
                 claimed = claims.next()
-                if claimed is NoTrial.DONE:
-                    return
-                if isinstance(claimed, NoTrial):
+                if claimed is NoTrial.WAIT:
                     time.sleep(_POLL_SECONDS)
                     continue
+                if isinstance(claimed, NoTrial):
+                    return
                 # A trial that another worker took over, as this one stood still, is that one's.
                 with suppress(LeaseLost), fenced(storage_of(opened), claimed, claims.check):
                     _run(study, opened, claims.created or storage_of(opened).get_trial(claimed))

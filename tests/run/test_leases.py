@@ -185,6 +185,14 @@ def test_a_lock_that_was_lost_while_a_trial_was_created_starts_no_trial_too_many
     assert states(study) == ["RUNNING"]
 
 
+def test_a_worker_whose_run_was_killed_while_it_waited_for_the_lock_claims_nothing(
+    study: optuna.Study,
+) -> None:
+    assert Claims(study, 1, parent=gone()).next() is NoTrial.ORPHANED
+    assert not study.trials
+    assert Claims(study, 1, parent=os.getppid()).next() == 1
+
+
 def test_a_process_that_is_gone_is_seen_at_once_and_a_set_clock_kills_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -243,11 +251,13 @@ def gone() -> int:
 
 @pytest.mark.parametrize("with_its_run", [True, False])
 def test_a_trial_is_not_given_up_because_everything_was_killed(
-    study: optuna.Study, with_its_run: bool
+    study: optuna.Study, with_its_run: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts = []
     for _ in range(5):
-        claims = Claims(study, 1, parent=gone() if with_its_run else os.getpid())
+        parent = gone() if with_its_run else os.getpid()
+        monkeypatch.setattr(os, "getppid", lambda parent=parent: parent)
+        claims = Claims(study, 1, parent=parent)
         claims.worker = dataclasses.replace(claims.worker, pid=gone())
         attempts.append(WORKER.of(study.trials[0])["attempt"] if claims.next() == 1 else None)
     assert attempts == ([1] * 5 if with_its_run else [1, 2, 3, None, None])
