@@ -25,6 +25,7 @@ __all__ = [
     "notice",
     "one_line",
     "plain",
+    "rounded",
     "show_python_s_own_plainly",
     "write",
 ]
@@ -80,6 +81,15 @@ def plain(text: str, *, lines: bool = False) -> str:
     '␛[2Jdigits␊'
     """
     return text if text.isprintable() else text.translate(_IN_LINES if lines else _VISIBLE)
+
+
+def rounded(text: str) -> str:
+    """Round the long decimal fractions in a text to four digits, for reading only.
+
+    >>> rounded("swish(beta=0.6323385699327599)")
+    'swish(beta=0.6323)'
+    """
+    return re.sub(r"\d+\.\d{5,}(e-?\d+)?", lambda match: f"{float(match[0]):.4g}", text)
 
 
 def one_line(text: str) -> str:

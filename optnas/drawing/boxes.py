@@ -82,7 +82,9 @@ def _width(layer: Layer, room: float, wanted: float) -> float:
     """Return the width for the channels; the name is to be read, however few there are."""
     least = min(_NARROWEST, room)
     channels = _channels(layer)
-    share = 0.5 if channels is None else math.log2(channels) / math.log2(_MOST_CHANNELS)
+    share = 0.5 if layer.open else 0.36
+    if channels is not None:
+        share = math.log2(channels) / math.log2(_MOST_CHANNELS)
     return min(max(least + (room - least) * min(share, 1.0), wanted), room)
 
 

@@ -38,7 +38,7 @@ def layers_view(study: optuna.Study, trial: FrozenTrial, *, expand: bool = False
     if known.shape is None:
         raise UserError(
             f"the record of {study.study_name!r} does not say the shape of an input, as one of an earlier"
-            " optnas: run its file again, even with no more trials, and it will"
+            " optnas: after one more trial of its file it will"
         )
     try:
         table: ArchitectureTable = read(text).table(known.shape, expand=expand, **(known.context or {}))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
+
+from optnas.shown import rounded
 
 __all__ = ["exact", "rounded", "share", "short"]
 
@@ -47,12 +48,3 @@ def share(value: float | None) -> str:
     ('0.613', '–')
     """
     return "–" if value is None else f"{value:.3f}"
-
-
-def rounded(text: str) -> str:
-    """Round the long decimal fractions in a text to four digits, for reading only.
-
-    >>> rounded("swish(beta=0.6323385699327599)")
-    'swish(beta=0.6323)'
-    """
-    return re.sub(r"\d+\.\d{5,}(e-?\d+)?", lambda match: f"{float(match[0]):.4g}", text)
