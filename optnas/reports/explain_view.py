@@ -20,6 +20,8 @@ __all__ = ["explanation_view", "sentences", "signed", "value_text"]
 _BAR, _NAME = 24, 34
 _EIGHTHS = "▏▎▍▌▋▊▉█"
 _MOST_HINTS = 3
+# A smaller share is not worth a sentence.
+_LEAST_SAID = 0.01
 # With fewer trials than this, interactions are hardly ever told from chance.
 _FEW = 50
 
@@ -56,7 +58,7 @@ def sentences(found: Explanation) -> list[str]:
         f"{plain(best.name)} matters most: {best.mean:.0%} (± {best.deviation:.0%}) of the differences"
         " between random networks of the space are due to it."
     )
-    for pair in found.pairs[:_MOST_HINTS]:
+    for pair in [pair for pair in found.pairs if pair.mean >= _LEAST_SAID][:_MOST_HINTS]:
         first, second = map(plain, pair.names)
         said.append(
             f"{first} and {second} interact: together they explain {pair.mean:.0%} (± {pair.deviation:.0%})"
@@ -66,7 +68,8 @@ def sentences(found: Explanation) -> list[str]:
         said.append("No two parameters can be told to interact.")
     left = len(found.importances) - len(found.told)
     if left:
-        said.append(f"{left} further parameter{'s' * (left > 1)} cannot be told from chance.")
+        cannot = "explain next to nothing" if found.exact else "cannot be told from chance"
+        said.append(f"Of {len(found.importances)} parameters {left} {cannot}.")
     if found.unexplained is not None:
         rest = "" if found.exact else ": chance in training, and effects too weak to be told"
         said.append(f"{found.unexplained:.0%} is left unexplained{rest}.")
@@ -76,6 +79,8 @@ def sentences(found: Explanation) -> list[str]:
 
 def _basis(found: Explanation) -> str:
     trials = f"{found.trials} trial{'s' * (found.trials != 1)}"
+    if found.drawn:
+        return f"Computed of {found.trials} random networks of the space."
     if found.exact:
         return f"Known before training of {trials}."
     said = []
@@ -123,9 +128,13 @@ def _bars(rows: list[tuple[str, float, float | None]], width: int) -> Table:
     table.add_column(width=_BAR, no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for name, share, deviation in rows:
-        figures = f"{share:.0%}" + ("" if deviation is None else f" ± {deviation:.0%}".rjust(6))
+        figures = _percent(share) + ("" if deviation is None else f" ± {_percent(deviation)}".rjust(6))
         table.add_row(Text(plain(name)), Text(_bar(share), style="cyan"), Text(figures))
     return table
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= _LEAST_SAID / 2 else "<1%"
 
 
 def _bar(share: float) -> str:

@@ -39,6 +39,7 @@ class Explanation:
         objective: Its name.
         trials: Number of trials that have it.
         exact: Whether it is known before training.
+        drawn: Whether it was computed of so many random networks of the space, and not read from trials.
         predicted: Number of pruned trials among them, which count by what they are predicted to come to.
         diverged: Number of diverged trials among them, which count as what has learned nothing.
         equal: Whether all have the same value.
@@ -52,6 +53,7 @@ class Explanation:
     objective: str
     trials: int
     exact: bool
+    drawn: bool
     predicted: int
     diverged: int
     equal: bool
@@ -96,6 +98,7 @@ def explain(study: optuna.Study, objective: str) -> Explanation:
         objective=objective,
         trials=len(values.y),
         exact=values.exact,
+        drawn=values.drawn,
         predicted=values.predicted,
         diverged=values.diverged,
         equal=len(values.y) >= FEWEST and bool(np.ptp(values.y) == 0),

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.errors import UserError, nearest
 from optnas.pareto.scale import is_wide
 from optnas.reports.front_table import objective_names
+from optnas.reports.space_costs import costs_of_space
 from optnas.samplers.domain import FlatDomain
 from optnas.samplers.fidelity import evidence
 from optnas.samplers.forecast import Forecast
@@ -97,6 +98,7 @@ class Observed:
         y: The values on that scale, without outliers.
         doubts: Standard deviation on that scale of values predicted of pruned trials; 0 for others.
         exact: Whether they are known before training.
+        drawn: Whether the trials are none of the study, but random candidates of its space.
         predicted: Number of pruned trials whose values are predicted.
         diverged: Number of trials that diverged, and count as what has learned nothing.
     """
@@ -108,6 +110,7 @@ class Observed:
     y: Array
     doubts: Array
     exact: bool
+    drawn: bool
     predicted: int
     diverged: int
 
@@ -115,10 +118,11 @@ class Observed:
 def observed(study: optuna.Study, name: str) -> Observed:
     """Return the values of an objective, or of anything else recorded under that name.
 
-    Costs known before training are those of all trials, whatever became of them: of feasible ones alone the
-    expensive half would be missing. Of anything measured, pruned trials count by what they are predicted to
-    come to, with its doubt, and those that diverged as what has learned nothing: left out, a bad choice would
-    look as good as its few survivors. A trial that copied another's values is not one more.
+    Costs that follow from the architecture are those of random candidates of the space, if the study's record
+    tells it. Other costs known before training are those of all trials, whatever became of them: of feasible
+    ones alone the expensive half would be missing. Of anything measured, pruned trials count by what they are
+    predicted to come to, with its doubt, and those that diverged as what has learned nothing: left out, a bad
+    choice would look as good as its few survivors. A trial that copied another's values is not one more.
 
     Raises:
         UserError: If no trial has such a value.
@@ -129,6 +133,10 @@ def observed(study: optuna.Study, name: str) -> Observed:
     index = names.index(name) if name in names else None
     costs = _recorded(COSTS, trials, name)
     if costs:
+        drawn = costs_of_space(study, name)
+        if drawn is not None:
+            numbered = dict(enumerate(drawn[1]))
+            return _observed(study, name, index, drawn[0], numbered, {}, {}, exact=True, drawn=True)
         return _observed(study, name, index, trials, costs, {}, {}, exact=True)
     if index is not None:
         found = {trial.number: trial.values[index] for trial in complete}
@@ -163,6 +171,7 @@ def _observed(
     diverged: dict[int, float],
     *,
     exact: bool = False,
+    drawn: bool = False,
 ) -> Observed:
     """Return the values found, or else predicted, by the number of the trial."""
     both = {n: (value, 0.0) for n, value in (diverged | found).items()}
@@ -183,6 +192,7 @@ def _observed(
         y=y,
         doubts=np.abs(scale(values + sign * deviations) - scale(values)),
         exact=exact,
+        drawn=drawn,
         predicted=len([n for n in numbers if n not in found and n not in diverged]),
         diverged=len([n for n in numbers if n not in found and n in diverged]),
     )

@@ -14,12 +14,13 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import create_trial
 
+from optnas import choose, ops
 from optnas.reports.effects import effects_at_equal_cost
 from optnas.reports.explain_view import explanation_view, sentences
 from optnas.reports.explanation import explain
 from optnas.reports.observed import observed
 from optnas.shown import console
-from optnas.trials.record import COSTS
+from optnas.trials.record import ABOUT, ARCHITECTURE, COSTS
 from tests.files import call
 from tests.reports.test_importance import cell, planted, study_of
 
@@ -93,7 +94,7 @@ def test_exact_costs_leave_nothing_to_chance() -> None:
 
 def test_where_nothing_matters_it_is_said_and_changes_may_be_chance() -> None:
     found = explain(study_of(cell, lambda _, rng: rng.gauss(0.5, 0.1)), "accuracy")
-    assert "can be told from chance" in " ".join(sentences(found))
+    assert "No parameter" in " ".join(sentences(found))
     assert not any(effect.told for effect in found.effects)
     assert len(found.effects) == 6
 
@@ -128,3 +129,32 @@ def test_the_command_explains_every_objective_or_those_asked_for(
     unknown = call("explain", "--objective", "accurcy")
     assert unknown.exit_code == 2
     assert "did you mean 'accuracy'?" in unknown.output
+
+
+def test_costs_that_follow_from_the_tree_are_computed_of_the_space_itself() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.set_metric_names(["accuracy", "flops"])
+    space = ops.seq(
+        ops.conv(choose(4, 8, 16, 32, name="width"), kernel=choose(3, 5, name="kernel")),
+        choose(ops.relu(), ops.mish(), name="activation"),
+        ops.head(),
+    )
+    ABOUT.put(study, {"shape": [1, 8, 8], "context": {"outputs": 10}, "space": str(space)})
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        architecture = space.suggest(trial)
+        flops = float(architecture.cost((1, 8, 8), outputs=10).flops)
+        trial.set_user_attr(ARCHITECTURE.name, str(architecture))
+        trial.set_user_attr(COSTS.name, {"flops": flops * factor})
+        return 0.5, flops * factor
+
+    factor = 1.0
+    study.optimize(objective, n_trials=3)
+    found = explain(study, "flops")
+    assert found.drawn
+    assert [each.name for each in found.told] == ["width", "kernel"]
+    assert found.unexplained is not None
+    assert found.unexplained < 0.02
+    factor = 2.0  # a cost of one's own by that name
+    study.optimize(objective, n_trials=3)
+    assert not explain(study, "flops").drawn
