@@ -8,7 +8,7 @@ from collections import OrderedDict
 import optuna
 from optuna.trial import FrozenTrial
 
-from optnas.reports.about import about
+from optnas.reports.about import architecture_drawing
 from optnas.trials.optuna_internals import id_of
 
 __all__ = ["Drawings"]
@@ -29,15 +29,12 @@ class Drawings:
         """Return the drawing of a trial's architecture, of which ``text`` is the record.
 
         Raises:
-            SpaceError: If the text is no architecture.
+            UserError: If the text is no architecture.
         """
         key = (id_of(trial), text)
         with self._lock:
             if key not in self._known:
-                from optnas.drawing.reading import read
-
-                known = about(study)
-                self._known[key] = svg = read(text).draw(known.shape, **(known.context or {})).svg
+                self._known[key] = svg = architecture_drawing(study, trial).svg
                 self._size += len(svg)
             self._known.move_to_end(key)
             svg = self._known[key]

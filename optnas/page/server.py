@@ -7,6 +7,7 @@ import secrets
 import socket
 import socketserver
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -15,7 +16,7 @@ from optnas.interrupts.signals import stop_on_signals
 from optnas.page.hosts import Application, is_loopback, is_unspecified, names_of, only_for
 from optnas.page.link import with_link
 from optnas.page.token import with_token
-from optnas.storages.opening import open_storage
+from optnas.storages.opening import default_artifacts, open_storage
 
 __all__ = ["serve"]
 
@@ -51,10 +52,14 @@ def serve(url: str, host: str, port: int, *, announce: Callable[[str], None]) ->
     """
     storage = open_storage(url, reading=True)
     import optuna_dashboard
+    from optuna.artifacts import FileSystemArtifactStore
 
     from optnas.page.routes import pages
 
-    application = _together(pages(storage, url), with_link(optuna_dashboard.wsgi(storage)))
+    # Where workers keep the drawings that optuna-dashboard shows in its notes.
+    kept = default_artifacts(url)
+    store = FileSystemArtifactStore(kept) if Path(kept).is_dir() else None
+    application = _together(pages(storage, url), with_link(optuna_dashboard.wsgi(storage, store)))
     token = None if is_loopback(host) else secrets.token_urlsafe(16)
     if token is not None:
         application = with_token(token, application)
