@@ -20,6 +20,7 @@ Where to look next:
 - :func:`choose`, :func:`integer`, :func:`real`, :func:`repeat`, :func:`stage`: what is left open in a space.
 - :mod:`optnas.data`, :mod:`optnas.tasks`, :class:`Training`: what is learned, and how.
 - :mod:`optnas.samplers`, :mod:`optnas.pruners`: for any Optuna study, by name for this one.
+- :mod:`optnas.loggers`: callbacks for TensorBoard, MLflow, Weights & Biases.
 - :func:`load`: a network that ``optnas train`` trained, as a ``torch.nn.Module``.
 """
 
@@ -37,7 +38,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from optnas import data, ops, pruners, samplers, spaces, tasks
+    from optnas import data, loggers, ops, pruners, samplers, spaces, tasks
     from optnas.candidate import Candidate
     from optnas.cost import Cost
     from optnas.errors import UserError
@@ -76,6 +77,7 @@ __all__ = [
     "data",
     "integer",
     "load",
+    "loggers",
     "maximize",
     "minimize",
     "op",
@@ -94,7 +96,7 @@ __all__ = [
     "tasks",
 ]
 
-_MODULES = ("data", "ops", "pruners", "samplers", "spaces", "tasks")
+_MODULES = ("data", "loggers", "ops", "pruners", "samplers", "spaces", "tasks")
 _PLACES = {
     "candidate": ("Candidate",),
     "cost": ("Cost",),

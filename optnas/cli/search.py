@@ -81,6 +81,14 @@ def run(
             help="Run this architecture first, or these parameters (layers=2, lr=0.01); again for another.",
         ),
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Log every trial to tensorboard:FOLDER, mlflow:URI or wandb:PROJECT, which need"
+            " pip install 'optnas\\[tensorboard]' and so on; again for another.",
+        ),
+    ] = None,
     artifacts: ArtifactsOption = None,
     storage: StorageOption = DEFAULT_STORAGE,
     storage_patience: StoragePatienceOption = None,
@@ -107,6 +115,8 @@ def run(
 
       optnas run study.py --enqueue "seq(seq(conv(16), norm, relu), maxpool(2), head)"
 
+      optnas run study.py --log tensorboard:runs --log mlflow:sqlite:///mlflow.db
+
       optnas run study.py -n 1000 --workers-per-gpu auto
 
       optnas run study.py -n 1000 -s postgresql://user:password@host/database
@@ -124,6 +134,7 @@ def run(
         timeout=timeout,
         patience=patience,
         enqueue=tuple(enqueue or ()),
+        log=tuple(log or ()),
         storage_patience=storage_patience,
         publish=publish,
     )

@@ -12,6 +12,7 @@ from rich.console import Console
 from optnas.checkpoints.store import check_store
 from optnas.errors import UserError
 from optnas.interrupts.signals import stop_on_signals
+from optnas.loggers import make_logger
 from optnas.reports.terminal import FrontView
 from optnas.run.baselines import enqueue, params_of, without_known
 from optnas.run.display import Display
@@ -68,6 +69,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
     until = None if options.timeout is None else now() + float(options.timeout)
     patience = None if options.storage_patience is None else float(options.storage_patience)
     wanted = [params_of(study, each) for each in options.enqueue]
+    loggers = [make_logger(place) for place in options.log]
     done = _having_all(study, url, options.trials, wanted, console, patience)
     if done is not None:
         return done
@@ -84,6 +86,8 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
     artifacts = _keep_checkpoints(study, url, options.artifacts)
     opened = study.open(storage)
     keep_about(study, opened, file or source_of(study))
+    for logger in loggers:
+        logger.prepare()
     enqueue(opened, wanted)
     limits, callbacks = Limits(until, options.patience), Callbacks(opened, options.callbacks)
     title = f"{study.name} · {masked_url(url)} · {workers} {'worker' if workers == 1 else 'workers'}"
@@ -102,6 +106,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
                 threads=threads,
                 tick=display.update,
                 should_continue=lambda: callbacks.call() and limits.reached(opened) is None,
+                log=loggers,
             )
         else:
 
@@ -121,6 +126,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
                 gpus=gpus,
                 artifacts=artifacts,
                 limits=limits,
+                log=options.log,
                 storage_patience=patience,
             )
             callbacks.call()

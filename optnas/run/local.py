@@ -21,6 +21,7 @@ import torch
 from optnas.errors import StorageError, UserError
 from optnas.interrupts.processes import stop_processes
 from optnas.interrupts.signals import STOP_SECONDS
+from optnas.loggers.callback import LoggerCallback, logging_to
 from optnas.run.gpus import gpu_of
 from optnas.run.limits import Limits
 from optnas.run.process import FAILED, LOST
@@ -49,6 +50,7 @@ def run_here(
     threads: int,
     tick: Tick,
     should_continue: Callable[[], bool] = lambda: True,
+    log: Sequence[LoggerCallback] = (),
 ) -> None:
     """Run trials in this process, and call ``tick`` regularly from a second thread.
 
@@ -69,7 +71,8 @@ def run_here(
     clock = threading.Thread(target=ticking, daemon=True)
     clock.start()
     try:
-        work(study, opened, total, should_continue=should_continue)
+        with logging_to(opened, log) as finished:
+            work(study, opened, total, should_continue=should_continue, finished=finished)
     finally:
         done.set()
         clock.join(_TICK_SECONDS * 4)  # it may wait for the storage
@@ -88,6 +91,7 @@ def run_processes(
     gpus: Sequence[int] = (),
     artifacts: str | None = None,
     limits: Limits = Limits(),  # noqa: B008 - it is immutable
+    log: Sequence[str] = (),
     storage_patience: float | None = None,
 ) -> None:
     """Run trials in ``workers`` processes, and call ``tick`` regularly.
@@ -105,6 +109,7 @@ def run_processes(
         gpus: Indices of the GPUs to spread them over; none on the CPU.
         artifacts: Where they keep checkpoints; by default as the study says.
         limits: When they start no further trial.
+        log: Where each logs the trials that it finishes.
         storage_patience: Seconds that they wait for the storage while it is away; by default ten minutes.
 
     Raises:
@@ -117,6 +122,7 @@ def run_processes(
     # It was reached just now: a worker waits for it from the beginning.
     patience = PATIENCE_SECONDS if storage_patience is None else storage_patience
     task |= {"limits": dataclasses.asdict(limits), "storage_patience": patience}
+    task["log"] = list(log)
     task["parent"] = os.getpid()
     running: list[_Process] = []
     deaths, finished = 0, 0

@@ -35,6 +35,7 @@ class RunOptions:
         patience: Number of trials after which to stop if none of them has changed the front.
         enqueue: Architectures or parameters to run first (:func:`optnas.run.baselines.params_of`).
         callbacks: Called with the study and each finished trial, as ``study.optimize`` does.
+        log: Where finished trials are logged to, as ``tensorboard:runs`` (:mod:`optnas.loggers.registry`).
         storage_patience: Seconds to wait for the storage while it is away, or a text such as ``"10m"``. By
             default ten minutes, but a few seconds for a server that does not answer at the beginning.
         publish: Whether notes and figures for optuna-dashboard are written.
@@ -52,6 +53,7 @@ class RunOptions:
     patience: int | None = None
     enqueue: Sequence[str | Mapping[str, Any] | Node] = ()
     callbacks: Sequence[Callback] = ()
+    log: Sequence[str] = ()
     storage_patience: float | str | None = None
     publish: bool = True
 

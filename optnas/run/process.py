@@ -27,6 +27,8 @@ def main() -> int:
     import torch
 
     from optnas.errors import DataWarning, StorageError, UserError
+    from optnas.loggers.callback import logging_to
+    from optnas.loggers.registry import make_logger
     from optnas.run.files import load_study
     from optnas.run.limits import Limits
     from optnas.run.worker import EveryTrialFailed, work
@@ -54,7 +56,16 @@ def main() -> int:
                 # A worker whose parent process is gone starts no more trials.
                 return os.getppid() == parent and limits.reached(opened) is None
 
-            work(study, opened, task["total"], should_continue=goes_on, parent=parent)
+            loggers = [make_logger(place) for place in task["log"]]
+            with logging_to(opened, loggers) as finished:
+                work(
+                    study,
+                    opened,
+                    task["total"],
+                    should_continue=goes_on,
+                    finished=finished,
+                    parent=parent,
+                )
     except (StorageError, NoStorage) as error:
         note(str(error))
         return LOST

@@ -45,6 +45,7 @@ def work(
     total: int,
     *,
     should_continue: Callable[[], bool] = lambda: True,
+    finished: Callable[[FrozenTrial], None] = lambda _: None,
     parent: int = 0,
 ) -> None:
     """Run trials until the study has ``total`` of them, over all workers.
@@ -56,6 +57,7 @@ def work(
         opened: The same study in its storage.
         total: Number of trials that the study is to have in the end.
         should_continue: Called before every trial; if it returns ``False``, the worker ends quietly.
+        finished: Called with every trial that this worker has finished.
         parent: The process id of the run that started this process as a worker; 0 if none did.
 
     Raises:
@@ -63,11 +65,16 @@ def work(
         StorageError: If the storage or the study in it is gone, or cannot be used.
     """
     with study_is_there(opened):
-        _work(study, opened, total, should_continue, parent)
+        _work(study, opened, total, should_continue, finished, parent)
 
 
 def _work(
-    study: Study, opened: optuna.Study, total: int, should_continue: Callable[[], bool], parent: int
+    study: Study,
+    opened: optuna.Study,
+    total: int,
+    should_continue: Callable[[], bool],
+    finished: Callable[[FrozenTrial], None],
+    parent: int,
 ) -> None:
     claims = Claims(opened, total, lambda trial: remove_checkpoint(opened, trial, study.store), parent)
     try:
@@ -80,10 +87,13 @@ def _work(
                     continue
                 if isinstance(claimed, NoTrial):
                     return
+                own = False
                 # A trial that another worker took over, as this one stood still, is that one's.
                 with suppress(LeaseLost), fenced(storage_of(opened), claimed, claims.check):
-                    _run(study, opened, claims.created or storage_of(opened).get_trial(claimed))
-                    hopeful = hopeful or _any_complete(opened)
+                    own = _run(study, opened, claims.created or storage_of(opened).get_trial(claimed))
+                if own:
+                    finished(storage_of(opened).get_trial(claimed))
+                hopeful = hopeful or _any_complete(opened)
     except KeyboardInterrupt:
         # If they cannot be put back now, another worker takes them over.
         with suppress(StorageError), impatient(storage_of(opened)):
@@ -93,7 +103,8 @@ def _work(
         claims.worker.ends()
 
 
-def _run(study: Study, opened: optuna.Study, record: FrozenTrial) -> None:
+def _run(study: Study, opened: optuna.Study, record: FrozenTrial) -> bool:
+    """Run a trial to its end; return whether it was this worker that finished it."""
     state, values = TrialState.FAIL, None
     trial = running_trial(opened, record)
     defer(trial)
@@ -116,9 +127,11 @@ def _run(study: Study, opened: optuna.Study, record: FrozenTrial) -> None:
         # Another worker took this one for dead and has finished the trial: its result counts.
         if not storage_of(opened).get_trial(id_of(trial)).state.is_finished():
             raise
+        return False
     except StorageInternalError as error:  # the database does not take what was collected
         REASON.put(trial, in_words(error))
         finish(trial, TrialState.FAIL, None)
+    return True
 
 
 def _any_complete(opened: optuna.Study) -> bool:
