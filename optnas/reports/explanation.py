@@ -10,8 +10,9 @@ import numpy as np
 import optuna
 
 from optnas.reports.effects import Effect, cost_beside, effects_at_equal_cost
-from optnas.reports.importance import FEWEST, Importance, effects_of, pooled_name, ranked
+from optnas.reports.importance import FEWEST, Importance, effects_of, ranked
 from optnas.reports.observed import observed
+from optnas.reports.preferences import pooled_name
 
 __all__ = ["Explanation", "Pair", "explain"]
 

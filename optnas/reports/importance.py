@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from optnas.reports.anova import Effects, Part, analyse
 from optnas.reports.factors import Factors
 from optnas.reports.observed import Observed, observed
 
-__all__ = ["FEWEST", "Importance", "effects_of", "importances", "pooled_name", "ranked"]
+__all__ = ["FEWEST", "Importance", "effects_of", "importances", "ranked"]
 
 Array = NDArray[np.float64]
 
@@ -74,12 +73,3 @@ def ranked(effects: Effects, shares: Mapping[Part, Array]) -> list[Importance]:
         samples = np.sum(each, axis=0) if each else np.zeros(1)
         found.append(Importance(factor.name, float(samples.mean()), float(samples.std())))
     return sorted(found, key=lambda importance: -importance.mean)
-
-
-def pooled_name(name: str) -> str:
-    """Return a parameter's name, the same for all copies of a repeated part.
-
-    >>> pooled_name("layer3.op")
-    'layer*.op'
-    """
-    return re.sub(r"\d+(?=\.)", "*", name)

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.trials.progress import front
 
-__all__ = ["Preference", "preferences"]
+__all__ = ["Preference", "pooled_name", "preferences"]
 
 # Whole numbers of more values say nothing one by one.
 _MOST_VALUES = 8
@@ -71,6 +71,15 @@ def preferences(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[Pref
     return sorted(found, key=lambda each: each.surprise, reverse=True)
 
 
+def pooled_name(name: str) -> str:
+    """Return a parameter's name, the same for all copies of a repeated part.
+
+    >>> pooled_name("layer3.op")
+    'layer*.op'
+    """
+    return _COPY.sub("*", name)
+
+
 _Shares = dict[str, tuple[Counter[Any], int, tuple[Any, ...]]]
 
 
@@ -81,7 +90,7 @@ def _shares(trials: Sequence[FrozenTrial]) -> _Shares:
     values: dict[str, tuple[Any, ...]] = {}
     for trial in trials:
         for name, distribution in trial.distributions.items():
-            pooled = _COPY.sub("*", name)
+            pooled = pooled_name(name)
             known = values.get(pooled) or _values(distribution)
             if known is None or trial.params[name] not in known:
                 continue
