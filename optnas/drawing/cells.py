@@ -20,7 +20,7 @@ Row = tuple[tuple[Part, int | None], ...]
 class _Reader(Protocol):
     def layer(self, node: Node, shape: Shape | None, *, block: bool = False) -> Layer: ...
 
-    def one(self, value: Any, shape: Shape | None = None) -> Part: ...
+    def one(self, value: Any) -> Part: ...
 
 
 class Cells:
@@ -115,8 +115,8 @@ class Cells:
         return inputs, rows, concat or (inputs + len(rows) - 1,), notes
 
     def _edge(self, value: Any, shape: Shape | None) -> Part:
-        single = isinstance(value, Node) and not value.children
-        return self._reader.layer(value, shape) if single else self._reader.one(value, shape)
+        # A box also for a chain: within a cell there is no room for more.
+        return self._reader.layer(value, shape) if isinstance(value, Node) else self._reader.one(value)
 
 
 def _with_figures(part: Layer | Graph, cell: Cell) -> Part:

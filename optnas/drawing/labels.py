@@ -74,6 +74,9 @@ def words_of(node: Node) -> tuple[str, ...]:
     arguments = dict(node.args)
     if kind_of(node) == "activation" and (node.children or "of" in arguments):
         return (formula(node),)
+    if node.op.chain and node.children:
+        *first, last = map(option_text, node.children)
+        return (*(f"{each} →" for each in first), last)
     ordered = [name for name in _FIRST if name in arguments]
     ordered += [name for name in arguments if name not in _FIRST]
     words = [_argument(node, name, arguments[name]) for name in ordered]

@@ -70,7 +70,7 @@ class Layout:
                 items += arrow(0, y, y + gap)
                 if changed and part.after is not None:
                     text = shape_text(part.after)
-                    half = min(width_of(text, SMALL), room / 2 - 7)
+                    half = width_of(text, SMALL)
                     items.append(Text(7, y + 13, text, "t-out", half, SMALL))
                     right = max(right, 7 + half)
                 y += gap

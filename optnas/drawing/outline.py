@@ -146,9 +146,9 @@ class Outline:
         options = tuple(self.one(option) for option in hole.options)
         return Options(node=hole, title=hole.word, options=options)
 
-    def one(self, value: Any, shape: Shape | None = None) -> Part:
-        """Return the part of a value, for an input of a shape; of several, their chain."""
-        chain = self.chain((value,), shape)
+    def one(self, value: Any) -> Part:
+        """Return the part of a value; of several, their chain."""
+        chain = self.chain((value,), None)
         return chain.parts[0] if len(chain.parts) == 1 else chain
 
     def _loop(self, node: Node, shape: Shape | None) -> Part:

@@ -110,6 +110,20 @@ def test_many_branches_are_drawn_in_a_wider_picture():
     assert drawing.width > 300
 
 
+def test_shapes_are_written_in_full_in_narrow_columns():
+    path = ops.seq(ops.conv(16, kernel=1), ops.relu(), ops.conv(8))
+    drawing = ops.branch(path, path, ops.conv(8, kernel=5)).draw((3, 16, 16))
+    assert_tidy(drawing)
+    assert [text.what for text in texts(drawing)].count("16×16×16") == 2
+
+
+def test_chains_within_cells_are_boxes():
+    edge = ops.seq(ops.conv("same"), ops.norm(), ops.residual(ops.conv("same")), ops.relu())
+    drawing = ops.cell(ops.node(edge), ops.node(edge, ops.skip()), ops.node(*[edge] * 3)).draw((8, 8, 8))
+    assert_tidy(drawing)
+    assert len(rectangles(drawing, "box")) == 6
+
+
 def test_options_of_a_space_are_listed():
     space = ops.seq(
         repeat(
