@@ -47,7 +47,7 @@ def _boxed(parts: Iterable[str]) -> str:
     return f'<div style="{_BOX}">{"".join(parts)}</div>'
 
 
-def progress_html(study: optuna.Study, progress: Progress, title: str, waiting: str | None = None) -> str:
+def progress_html(study: optuna.Study, progress: Progress, title: str) -> str:
     """Return the progress of a study's run: what the terminal's live view says."""
     counts = (
         f"{progress.complete} complete · {progress.pruned} pruned · {progress.failed} failed"
@@ -72,8 +72,6 @@ def progress_html(study: optuna.Study, progress: Progress, title: str, waiting: 
         trial, reason, kinds = progress.last_infeasible
         told = f"{progress.pruned} pruned: {', '.join(kinds)}, last trial {trial.number}: {one_line(reason)}"
         parts.append(_told("#a86a00", told))
-    if waiting is not None:
-        parts.append(_told("#a86a00", waiting))
     parts += [_charts(study, progress.trials, progress.front), _table(study, progress.front, progress.equal)]
     return _boxed(parts)
 

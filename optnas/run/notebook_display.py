@@ -9,6 +9,7 @@ from typing import Any
 from optnas.errors import StorageError
 from optnas.reports.notebook import progress_html
 from optnas.run.display import Display
+from optnas.shown import one_line, plain
 from optnas.storages.waiting import StorageAway, impatient
 from optnas.trials.optuna_internals import storage_of
 
@@ -26,7 +27,7 @@ class NotebookDisplay(Display):
             with impatient(storage_of(self._study)):
                 self._html = progress_html(self._study, self._progress(), self._title)
         except StorageAway as error:
-            self._show(f"{self._html}<div>Waiting: {html.escape(str(error))}</div>")
+            self._show(f"{self._html}<div>Waiting: {html.escape(one_line(str(error)))}</div>")
         else:
             self._show(self._html)
 
@@ -38,7 +39,7 @@ class NotebookDisplay(Display):
             self._handle.update(ipython.HTML(page))
 
     def __enter__(self) -> NotebookDisplay:
-        self._show(html.escape(self._title))
+        self._show(html.escape(plain(self._title)))
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
