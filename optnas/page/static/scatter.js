@@ -113,7 +113,8 @@ export class Scatter {
       dragmode: this.coarse ? false : "select",
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--faint"), activecolor: colour("--accent") },
       newselection: { line: { color: colour("--accent"), width: 1 } },
-      xaxis: axis(x, logX),
+      // Below the strip of missing values, where there is one.
+      xaxis: { ...axis(x, logX), ...(this.hasRug ? { anchor: "free", position: 0 } : {}) },
       yaxis: { ...axis(y, logY), domain: [this.hasRug ? 0.09 : 0, 1] },
       yaxis2: { domain: [0, 0.05], range: [-1, 1], fixedrange: true, visible: false, anchor: "x" },
       annotations: this.hasRug ? [{
