@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 from optnas.errors import UserError
 from optnas.loggers.entry import Entry
 from optnas.shown import notice
+from optnas.trials.optuna_internals import storage_of
 
 __all__ = ["LoggerCallback", "logging_to"]
 
@@ -99,14 +100,14 @@ class LoggerCallback(ABC):
 
 
 @contextmanager
-def logging_to(
-    study: optuna.Study, loggers: Sequence[LoggerCallback]
-) -> Iterator[Callable[[FrozenTrial], None]]:
-    """Give a function that logs a finished trial to each place; at the end what still waits is logged."""
+def logging_to(study: optuna.Study, loggers: Sequence[LoggerCallback]) -> Iterator[Callable[[int], None]]:
+    """Give a function that logs a finished trial, by its id, to each place; the end logs what still waits."""
 
-    def finished(trial: FrozenTrial) -> None:
-        for logger in loggers:
-            logger(study, trial)
+    def finished(trial_id: int) -> None:
+        if loggers:  # else the trial is not read
+            trial = storage_of(study).get_trial(trial_id)
+            for logger in loggers:
+                logger(study, trial)
 
     yield finished
     # Who is stopped does not wait for a place that is away.

@@ -45,7 +45,7 @@ def work(
     total: int,
     *,
     should_continue: Callable[[], bool] = lambda: True,
-    finished: Callable[[FrozenTrial], None] = lambda _: None,
+    finished: Callable[[int], None] = lambda _: None,
     parent: int = 0,
 ) -> None:
     """Run trials until the study has ``total`` of them, over all workers.
@@ -57,7 +57,7 @@ def work(
         opened: The same study in its storage.
         total: Number of trials that the study is to have in the end.
         should_continue: Called before every trial; if it returns ``False``, the worker ends quietly.
-        finished: Called with every trial that this worker has finished.
+        finished: Called with the id of every trial that this worker has finished.
         parent: The process id of the run that started this process as a worker; 0 if none did.
 
     Raises:
@@ -73,7 +73,7 @@ def _work(
     opened: optuna.Study,
     total: int,
     should_continue: Callable[[], bool],
-    finished: Callable[[FrozenTrial], None],
+    finished: Callable[[int], None],
     parent: int,
 ) -> None:
     claims = Claims(opened, total, lambda trial: remove_checkpoint(opened, trial, study.store), parent)
@@ -92,7 +92,7 @@ def _work(
                 with suppress(LeaseLost), fenced(storage_of(opened), claimed, claims.check):
                     own = _run(study, opened, claims.created or storage_of(opened).get_trial(claimed))
                 if own:
-                    finished(storage_of(opened).get_trial(claimed))
+                    finished(claimed)
                 hopeful = hopeful or _any_complete(opened)
     except KeyboardInterrupt:
         # If they cannot be put back now, another worker takes them over.

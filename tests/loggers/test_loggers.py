@@ -19,6 +19,7 @@ from optnas.errors import UserError
 from optnas.loggers import MLflowCallback, TensorBoardCallback, WeightsAndBiasesCallback, make_logger
 from optnas.loggers.callback import LoggerCallback, logging_to
 from optnas.loggers.entry import Entry
+from optnas.trials.optuna_internals import id_of
 from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON
 from tests.files import assert_refused, call, quick_study
 
@@ -268,13 +269,13 @@ def test_a_place_that_fails_is_told_once_and_gets_all_trials_later(
     study, logger = study_of(), Broken()
     with logging_to(study, [logger]) as finished:
         for trial in study.trials[:2]:
-            finished(trial)
+            finished(id_of(trial))
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("optnas: broken cannot be reached or written, trials go on without: ")
         assert "s3cret" not in line
         assert "\x1b" not in line
         logger.fails = False
-        finished(study.trials[2])
+        finished(id_of(study.trials[2]))
     assert sorted(logger.logged) == [0, 1, 2]
     assert capsys.readouterr().err == ""
 
@@ -290,7 +291,7 @@ def test_a_trial_that_a_place_refuses_holds_up_no_other(monkeypatch: pytest.Monk
     study, logger = study_of(), Refuses()
     with logging_to(study, [logger]) as finished:
         for trial in study.trials:
-            finished(trial)
+            finished(id_of(trial))
     assert sorted(logger.logged) == [1, 2]
 
 
@@ -298,7 +299,7 @@ def test_trials_that_never_got_there_are_counted_at_the_end(capsys: pytest.Captu
     study, logger = study_of(), Broken()
     with logging_to(study, [logger]) as finished:
         for trial in study.trials:
-            finished(trial)
+            finished(id_of(trial))
     assert capsys.readouterr().err.splitlines()[-1] == "optnas: 3 trials are not logged to broken"
 
 
