@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +159,8 @@ def _drawing(
 ) -> dict[str, Any]:
     """Write the drawing of a trial's architecture to the store, and return its attribute, if it is new."""
     begun = f"{study.study_name}/{trial.number}/{trial.datetime_start}"
-    artifact = f"optnas-{hashlib.sha256(begun.encode(errors='replace')).hexdigest()[:16]}-drawing.svg"
+    # optuna-dashboard serves artifacts of hexadecimal ids only.
+    artifact = str(uuid.UUID(hashlib.sha256(begun.encode(errors="replace")).hexdigest()[:32]))
     new = artifact_attributes(id_of(trial), artifact, f"trial-{trial.number}.svg", "image/svg+xml")
     if new.keys() <= attributes.keys():
         return {}

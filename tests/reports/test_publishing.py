@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import optuna
 import pytest
@@ -12,7 +14,7 @@ from markdown_it import MarkdownIt
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from optuna_dashboard import get_note, save_note
+from optuna_dashboard import get_note, save_note, wsgi
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._note import get_note_from_system_attrs
 from optuna_dashboard.artifact._backend import list_trial_artifacts
@@ -21,7 +23,7 @@ import optnas.ops  # noqa: F401 - known before a test forgets the ops that it me
 from optnas.reports import publishing
 from optnas.reports.publishing import PUBLISHED, publish, to_note
 from optnas.storages.opening import open_storage
-from optnas.trials.optuna_internals import id_of, study_system_attrs
+from optnas.trials.optuna_internals import id_of, identity, study_system_attrs
 from optnas.trials.record import ABOUT, ARCHITECTURE, COSTS, METRICS, REASON
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:1) `a|b` **b**\n# c\x1b[31m\u202e"
@@ -160,6 +162,20 @@ def test_drawings_are_artifacts_of_their_trials(storage: BaseStorage, tmp_path: 
     with store.open_reader(found["artifact_id"]) as reader:
         assert reader.read().startswith(b"<svg")
     assert published(study, store=store).drawings == 0
+
+
+def test_optuna_dashboard_serves_the_drawings(storage: BaseStorage, tmp_path: Path) -> None:
+    study, store = study_in(storage), FileSystemArtifactStore(tmp_path)
+    published(study, store=store)
+    trial = study.get_trials(deepcopy=False)[0]
+    (found,) = list_trial_artifacts(study_system_attrs(study), {}, trial)
+    path = f"/artifacts/{identity(study)[1]}/{id_of(trial)}/{found['artifact_id']}"
+    answered: list[str] = []
+    environment: dict[str, Any] = {"PATH_INFO": path}
+    setup_testing_defaults(environment)
+    body = b"".join(wsgi(storage, store)(environment, lambda status, *_: answered.append(status)))
+    assert answered == ["200 OK"]
+    assert body.startswith(b"<svg")
 
 
 def test_strangers_texts_are_text_in_notes_and_figures() -> None:
