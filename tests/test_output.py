@@ -74,6 +74,18 @@ def test_output_that_cannot_be_written_is_one_line(
         assert len(study.trials) == 2
 
 
+def test_streams_that_are_closed_are_written_nowhere(searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(searched)
+    for arguments, status in ((["pareto", "--json"], 0), (["show", "99"], 2)):
+        monkeypatch.setattr(sys, "argv", ["optnas", *arguments])
+        monkeypatch.setattr(sys, "stdin", None)
+        monkeypatch.setattr(sys, "stdout", None)
+        monkeypatch.setattr(sys, "stderr", None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == status
+
+
 def test_a_reader_that_has_seen_enough_ends_it_quietly(
     searched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

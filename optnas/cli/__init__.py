@@ -15,6 +15,7 @@ __all__ = ["app", "data", "draw", "explain", "launch", "look", "machine", "main"
 
 def main() -> None:
     """Run the command line."""
+    _open_closed_streams()
     write_in_any_encoding()
     show_python_s_own_plainly()
     for size in ("COLUMNS", "LINES"):
@@ -29,3 +30,13 @@ def main() -> None:
         # Of ours: not to be taken for a status with a meaning.
         sys.excepthook(*sys.exc_info())
         sys.exit(CRASHED)
+
+
+def _open_closed_streams() -> None:
+    """Let what is written to a stream that is closed, as by ``>&-``, go nowhere.
+
+    Else ``print`` takes the other stream, and the next file that is opened its number.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115

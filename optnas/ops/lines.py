@@ -18,8 +18,9 @@ from optnas.space.values import text_of
 
 __all__ = ["read", "write"]
 
+# A window begins with its first digit: to try each would take a long text of digits forever.
 _LAYER = re.compile(
-    r"(?P<name>[A-Za-z_]\w*?)(?P<window>\d+x\d+)?(?:-(?P<width>\d+))?(?P<args>\(.*\))?", re.DOTALL
+    r"(?P<name>[A-Za-z_]\w*?)(?P<window>(?<!\d)\d+x\d+)?(?:-(?P<width>\d+))?(?P<args>\(.*\))?", re.DOTALL
 )
 # A layer ends at a slash or a new line, unless that stands in brackets or in quotes.
 _TOKEN = re.compile(r"""'[^'\n]*'|"[^"\n]*"|[()\[\]/\n]""")

@@ -25,6 +25,7 @@ from optnas.page.details import details, study_summary
 from optnas.page.drawings import Drawings
 from optnas.shown import one_line
 from optnas.space.errors import SpaceError
+from optnas.storages.waiting import impatient
 from optnas.trials.record import ARCHITECTURE
 
 __all__ = ["pages"]
@@ -58,22 +59,28 @@ def pages(storage: BaseStorage, url: str) -> Bottle:
     """
     served = _Served(storage, url)
     app = Bottle()
+    # No longer than a database takes.
+    app.router.add_filter("whole", lambda _: (r"[0-9]{1,18}", int, str))
     views: dict[str, Callable[..., Any]] = {
         "/api/studies": served.studies,
-        "/api/studies/<number:int>": served.study,
-        "/api/studies/<number:int>/trials": served.trials,
-        "/api/studies/<number:int>/trials/<trial:int>": served.trial,
+        "/api/studies/<number:whole>": served.study,
+        "/api/studies/<number:whole>/trials": served.trials,
+        "/api/studies/<number:whole>/trials/<trial:whole>": served.trial,
     }
     for path, view in views.items():
-        app.get(f"/optnas{path}", callback=_as_json(view))
-    app.get("/optnas/api/studies/<number:int>/trials/<trial:int>/drawing.svg", callback=_told(served.drawing))
+        app.get(f"/optnas{path}", callback=_as_json(storage, view))
+    app.get(
+        "/optnas/api/studies/<number:whole>/trials/<trial:whole>/drawing.svg",
+        callback=_told(storage, served.drawing),
+    )
     app.get("/optnas/static/plotly.min.js", callback=_plotly)
     app.get("/optnas/static/<file>", callback=lambda file: _file(file))
-    app.get("/optnas/study/<number:int>", callback=_told(served.by_number))
+    app.get("/optnas/study/<number:whole>", callback=_told(storage, served.by_number))
     for path in ("", "/", "/optnas"):
         app.get(path, callback=lambda: _to("/optnas/"))
+    app.get("/optnas/api/<_:re:[\\s\\S]*>", callback=lambda _: _error(404, "there is no such address"))
     # Line feeds may stand in a study's name, too.
-    app.get("/optnas/<name:re:[\\s\\S]*>", callback=_told(served.page))
+    app.get("/optnas/<name:re:[\\s\\S]*>", callback=_told(storage, served.page))
     return app
 
 
@@ -167,13 +174,17 @@ class _Served:
                 threading.Thread(target=importlib.import_module, args=(module,), daemon=True).start()
 
 
-def _told(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Answer with the error's own words, as JSON, where a view raises one that is no mistake of ours."""
+def _told(storage: BaseStorage, view: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer with the error's own words, as JSON, where a view raises one that is no mistake of ours.
+
+    So it does where the storage is away: a browser has six connections to a server, which none must hold.
+    """
 
     @wraps(view)
     def answer(*args: Any, **kwargs: Any) -> Any:
         try:
-            return view(*args, **kwargs)
+            with impatient(storage):
+                return view(*args, **kwargs)
         except LookupError as error:
             return _error(404, str(error.args[0]) if error.args else "not found")
         except StorageError as error:
@@ -184,13 +195,12 @@ def _told(view: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
-def _as_json(view: Callable[..., Any]) -> Callable[..., Any]:
-    @_told
+def _as_json(storage: BaseStorage, view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def answer(*args: Any, **kwargs: Any) -> HTTPResponse:
         return _json(view(*args, **kwargs))
 
-    return answer
+    return _told(storage, answer)
 
 
 def _to(path: str) -> HTTPResponse:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["About", "about", "architecture_drawing"]
 
+# Arguments of what takes a context, which no value of it can be named.
+_TAKEN = frozenset({"self", "tree", "shape", "expand", "module"})
+
 
 @dataclasses.dataclass(frozen=True)
 class About:
@@ -56,6 +59,8 @@ def about(study: optuna.Study) -> About:
     for name in ("shape", "constraints"):
         if found.get(name) is not None:
             found[name] = tuple(found[name])
+    if not _TAKEN.isdisjoint(found.get("context") or ()):
+        found["context"] = None
     return About(**found)
 
 

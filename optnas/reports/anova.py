@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,8 +90,11 @@ def analyse(factors: Factors, y: Array, doubts: Array, beside: Array | None = No
         beside: Columns whose effect on ``y`` is taken out first, whatever it is; shape (trials, columns).
     """
     beside = np.empty((len(y), 0)) if beside is None else beside
-    scale = float(y.std()) or 1.0
-    y, doubts = (y - y.mean()) / scale, doubts / scale
+    # The squares of the largest numbers are infinite, and so may be their sum.
+    unit = math.ldexp(1.0, math.frexp(float(np.abs(y).max(initial=0.0)))[1] - 1)
+    y, doubts = y / unit, doubts / unit
+    spread = float(y.std()) or 1.0
+    y, doubts, scale = (y - y.mean()) / spread, doubts / spread, spread * unit
     singles: list[Part] = [(i,) for i in range(len(factors.factors))]
     # Until the noise is known, it counts as half of all variance.
     parts, noise = list(singles), 0.5

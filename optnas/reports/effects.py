@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
-from optnas.pareto.scale import decades, is_wide
+from optnas.pareto.scale import decades, is_wide, shares
 from optnas.reports.anova import Effects, analyse
 from optnas.reports.factors import Factors, curves
 from optnas.reports.front_table import objective_names
@@ -102,8 +102,8 @@ def effects_at_equal_cost(values: Observed, cost: str | None) -> list[Effect]:
 
 def _curve_over(costs: Array) -> Array:
     costs = decades(costs) if is_wide(costs) else costs
-    span = np.ptp(costs)
-    return curves((costs - costs.min()) / span) if span > 0 else np.empty((len(costs), 0))
+    low, high = float(costs.min()), float(costs.max())
+    return curves(shares(costs, low, high)) if high / 2 > low / 2 else np.empty((len(costs), 0))
 
 
 def _effect(values: Observed, effects: Effects, i: int, typical: float) -> Effect:

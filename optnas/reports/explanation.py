@@ -88,6 +88,7 @@ class Explanation:
         return {**dataclasses.asdict(self), "kinds": self.kinds}
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of the largest numbers
 def explain(study: optuna.Study, objective: str) -> Explanation:
     """Return what the trials tell of an objective, or of any cost or metric in their records.
 

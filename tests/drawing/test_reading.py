@@ -30,6 +30,12 @@ def test_unknown_ops_keep_their_text(text):
     assert tree.draw((3, 8, 8), outputs=2).svg.startswith("<svg")
 
 
+def test_a_long_text_of_digits_is_read_at_once():
+    # Tried at each of its digits it would take many minutes.
+    name = "e" + "0" * 200_000
+    assert read(name).op.name == name
+
+
 def test_a_known_op_without_an_unknown_one_is_the_op_itself():
     assert read("seq(conv(16), relu)") == ops.seq(ops.conv(16), ops.relu())
 

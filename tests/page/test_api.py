@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +20,7 @@ from optuna.trial import TrialState, create_trial
 from optnas.page.columns import StudyColumns
 from optnas.page.drawings import Drawings
 from optnas.page.routes import address_of
+from optnas.storages.opening import open_storage
 from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON
 from tests.page.client import asked, page_of
 
@@ -211,6 +215,18 @@ def test_drawings_that_were_not_asked_for_lately_are_forgotten(storage: BaseStor
     assert len(drawings._known) >= 2
 
 
+def test_a_storage_that_is_locked_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "studies.db"
+    study_in(optuna.storages.RDBStorage(f"sqlite:///{file}"))
+    application = page_of(open_storage(f"sqlite:///{file}", reading=True))
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        answer = asked(application, "/optnas/api/studies/1")
+    assert answer.status == 503
+    assert "locked" in answer.data["error"]
+    assert asked(application, "/optnas/api/studies/1").data["name"] == "digits"
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -219,6 +235,10 @@ def test_drawings_that_were_not_asked_for_lately_are_forgotten(storage: BaseStor
         "/optnas/api/studies/0/trials/99",
         "/optnas/api/studies/0/trials/99/drawing.svg",
         "/optnas/study/9",
+        "/optnas/api/studies/0/trials/-1",
+        f"/optnas/api/studies/{10**25}",
+        f"/optnas/api/studies/0/trials/{'9' * 5000}",
+        "/optnas/api/studies/digits",
     ],
 )
 def test_what_is_not_there_is_told_as_json(storage: BaseStorage, study: optuna.Study, path: str) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import create_trial
 
 from optnas import Study, Training, choose, data, maximize, minimize, ops, real, tasks
+from optnas.page.details import details
 from optnas.reports.about import About, about
 from optnas.storages.opening import open_storage
 from optnas.study_about import keep_about
-from optnas.trials.record import ABOUT
+from optnas.trials.record import ABOUT, ARCHITECTURE
 from tests.files import call, quick_study
 
 SPACE = ops.seq(
@@ -72,6 +74,15 @@ def test_what_is_recorded_is_written_again_only_if_it_changed(declared: Study) -
     opened.set_user_attr("about", {**opened.user_attrs["about"], "constraints": []})
     keep_about(declared, opened, "there/digits.py")
     assert about(opened).constraints == ("params <= 200_000",)
+
+
+@pytest.mark.parametrize("name", ["self", "tree", "shape", "expand", "module"])
+def test_a_context_that_no_op_can_take_is_none(name: str) -> None:
+    study = optuna.create_study()
+    study.set_user_attr(ABOUT.name, {"shape": [1, 8, 8], "context": {"outputs": 2, name: 1}})
+    study.add_trial(create_trial(value=0.0, user_attrs={ARCHITECTURE.name: "seq(conv(4), relu)"}))
+    assert about(study).context is None
+    assert details(study, 0, study.trials[0], "sqlite:///optnas.db")["layers"]
 
 
 @pytest.mark.parametrize("damage", ["text", {"shape": "x"}, {"unknown": 1}, {"samples": {"train": -1}}])

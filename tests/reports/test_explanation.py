@@ -99,6 +99,23 @@ def test_where_nothing_matters_it_is_said_and_changes_may_be_chance() -> None:
     assert len(found.effects) == 6
 
 
+def test_the_largest_numbers_are_explained() -> None:
+    values = {"a": -1e308, "b": 1e308, "c": 5e-324}
+    study, edge = optuna.create_study(), CategoricalDistribution(tuple(values))
+    study.set_metric_names(["value"])
+    for number in range(30):
+        params = {"op": "abc"[number % 3], "other": "abc"[number // 3 % 3]}
+        value = values[params["op"]]
+        attributes = {COSTS.name: {"flops": value}}
+        distributions = {"op": edge, "other": edge}
+        study.add_trial(
+            create_trial(params=params, distributions=distributions, value=value, user_attrs=attributes)
+        )
+    found = explain(study, "value")
+    assert [each.name for each in found.told] == ["op"]
+    json.dumps(found.as_record())
+
+
 def test_too_few_trials_are_said() -> None:
     assert "too few" in " ".join(sentences(explain(costed_study(trials=5), "accuracy")))
 
