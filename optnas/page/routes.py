@@ -155,9 +155,9 @@ class _Served:
     def _study(self, number: int) -> optuna.Study:
         try:
             name = self._storage.get_study_name_from_id(number)
-        except KeyError:
+            return optuna.load_study(study_name=name, storage=self._storage)
+        except KeyError:  # of a deleted one the storage may know the name still
             raise LookupError(f"there is no study of number {number}") from None
-        return optuna.load_study(study_name=name, storage=self._storage)
 
     def _trial(self, study: optuna.Study, number: int) -> FrozenTrial:
         trials = study.get_trials(deepcopy=False)

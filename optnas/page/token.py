@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -38,7 +37,7 @@ def with_token(token: str, application: Application) -> Application:
             )
             return []
         bearer = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
-        if _same(_cookie(environ, cookie), token) or _same(bearer, token):
+        if any(_same(value, token) for value in (bearer, *_cookies(environ, cookie))):
             return application(environ, start_response)
         return refuse("401 Unauthorized", _SAID, start_response)
 
@@ -56,9 +55,7 @@ def _path(environ: dict[str, Any]) -> str:
     return "/" + quote(path.lstrip("/\\"))
 
 
-def _cookie(environ: dict[str, Any], name: str) -> str:
-    try:
-        found = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(name)
-    except CookieError:
-        return ""
-    return "" if found is None else found.value
+def _cookies(environ: dict[str, Any], name: str) -> list[str]:
+    """Return the values of a cookie, whatever those of other programs on this host look like."""
+    pairs = (part.partition("=") for part in environ.get("HTTP_COOKIE", "").split(";"))
+    return [value.strip() for key, _, value in pairs if key.strip() == name]

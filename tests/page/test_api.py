@@ -215,6 +215,17 @@ def test_drawings_that_were_not_asked_for_lately_are_forgotten(storage: BaseStor
     assert len(drawings._known) >= 2
 
 
+def test_a_study_that_another_program_has_deleted_is_not_there(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'studies.db'}"
+    study_in(optuna.storages.RDBStorage(url))
+    application = page_of(open_storage(url, reading=True))
+    assert asked(application, "/optnas/api/studies/1/trials").status == 200
+    optuna.delete_study(study_name="digits", storage=optuna.storages.RDBStorage(url))
+    for path in ("", "/trials", "/trials/0", "/trials/0/drawing.svg"):
+        answer = asked(application, f"/optnas/api/studies/1{path}")
+        assert (answer.status, answer.data["error"]) == (404, "there is no study of number 1")
+
+
 def test_a_storage_that_is_locked_is_told_and_not_waited_for(tmp_path: Path) -> None:
     file = tmp_path / "studies.db"
     study_in(optuna.storages.RDBStorage(f"sqlite:///{file}"))

@@ -71,3 +71,10 @@ def test_a_program_brings_the_token_as_bearer() -> None:
     for wrong in ("Bearer s3cre", "s3cret2", "Basic s3cret", ""):
         assert guarded("/x", HTTP_AUTHORIZATION=wrong).status == 401
     assert guarded("/x", HTTP_COOKIE='optnas-8080="; \x00').status == 401
+
+
+@pytest.mark.parametrize("other", ['{"x":1}=1', "a b=1", "\xff=\xe9", "optnas-8080=old", "=;;", '"'])
+def test_cookies_of_other_programs_on_the_host_lock_nobody_out(other: str) -> None:
+    for cookies in (f"{other}; optnas-8080=s3cret", f"optnas-8080=s3cret; {other}"):
+        assert guarded("/x", HTTP_COOKIE=cookies).body == b"in"
+    assert guarded("/x", HTTP_COOKIE=f"{other}; optnas-8081=s3cret").status == 401
