@@ -63,6 +63,7 @@ def details(study: optuna.Study, number: int, trial: FrozenTrial, url: str) -> d
         url: The storage's URL, for the command.
     """
     known, text = about(study), ARCHITECTURE.of(trial)
+    train = f"optnas train {_quoted(known.file or _FILE)} --trial {trial.number}{_storage(url)}"
     tree = _read(text)
     duration = trial.duration
     more = {
@@ -77,7 +78,7 @@ def details(study: optuna.Study, number: int, trial: FrozenTrial, url: str) -> d
         "layers": _layers(tree, known),
         "copy": {
             "text": text,
-            "train": f"optnas train {_quoted(known.file or _FILE)} --trial {trial.number}{_storage(url)}",
+            "train": train if known.trainable else None,
             "parse": None if text is None else f"parse({text!r})",
         },
     }

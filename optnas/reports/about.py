@@ -52,6 +52,11 @@ class About:
     constraints: tuple[str, ...] | None = None
     file: str | None = None
 
+    @property
+    def trainable(self) -> bool:
+        """Whether ``optnas train`` can train its networks, as far as is known: there is a task."""
+        return self.task is not None or self.space is None
+
 
 def about(study: optuna.Study) -> About:
     """Return what a study's record says of its declaration; of an older one the training alone."""

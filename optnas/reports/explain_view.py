@@ -15,7 +15,7 @@ from optnas.reports.importance import FEWEST
 from optnas.reports.numbers import short
 from optnas.shown import plain
 
-__all__ = ["explanation_view", "sentences", "signed", "value_text"]
+__all__ = ["explanation_view", "percent", "sentences", "signed", "value_text"]
 
 _BAR, _NAME = 24, 34
 _EIGHTHS = "▏▎▍▌▋▊▉█"
@@ -52,17 +52,17 @@ def sentences(found: Explanation) -> list[str]:
     if not found.importances:
         return [*said, f"These are too few to tell anything: {FEWEST} at least, and {_FEW} to be of use."]
     if not found.told:
-        return [*said, "No parameter's effect can be told from chance; in more trials some may."]
+        return [*said, "No parameter's effect can be told from chance; more trials may show some."]
     best = found.told[0]
     said.append(
-        f"{plain(best.name)} matters most: {best.mean:.0%} (± {best.deviation:.0%}) of the differences"
-        " between random networks of the space are due to it."
+        f"{plain(best.name)} matters most: {percent(best.mean)} (± {percent(best.deviation)}) of the"
+        " differences between random networks of the space are due to it."
     )
     for pair in [pair for pair in found.pairs if pair.mean >= _LEAST_SAID][:_MOST_HINTS]:
         first, second = map(plain, pair.names)
         said.append(
-            f"{first} and {second} interact: together they explain {pair.mean:.0%} (± {pair.deviation:.0%})"
-            " beyond what each does alone."
+            f"{first} and {second} interact: together they explain {percent(pair.mean)}"
+            f" (± {percent(pair.deviation)}) beyond what each does alone."
         )
     if not found.pairs:
         said.append("No two parameters can be told to interact.")
@@ -70,7 +70,7 @@ def sentences(found: Explanation) -> list[str]:
     if left:
         cannot = "explain next to nothing" if found.exact else "cannot be told from chance"
         said.append(f"Of {len(found.importances)} parameters {left} {cannot}.")
-    if found.unexplained is not None:
+    if found.unexplained is not None and round(found.unexplained, 2) > 0:
         rest = "" if found.exact else ": chance in training, and effects too weak to be told"
         said.append(f"{found.unexplained:.0%} is left unexplained{rest}.")
     said += [effect_sentence(found, effect) for effect in found.effects if effect.told]
@@ -85,9 +85,9 @@ def _basis(found: Explanation) -> str:
         return f"Known before training of {trials}."
     said = []
     if found.predicted:
-        said.append(f"{found.predicted} pruned, by what they are predicted to come to")
+        said.append(f"{found.predicted} pruned, with what they were predicted to reach")
     if found.diverged:
-        said.append(f"{found.diverged} diverged, as what has learned nothing")
+        said.append(f"{found.diverged} diverged, counted as having learned nothing")
     return f"From {trials}" + (f" (of them {'; '.join(said)})" if said else "") + "."
 
 
@@ -128,12 +128,13 @@ def _bars(rows: list[tuple[str, float, float | None]], width: int) -> Table:
     table.add_column(width=_BAR, no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for name, share, deviation in rows:
-        figures = _percent(share) + ("" if deviation is None else f" ± {_percent(deviation)}".rjust(6))
+        figures = percent(share) + ("" if deviation is None else f" ± {percent(deviation)}".rjust(6))
         table.add_row(Text(plain(name)), Text(_bar(share), style="cyan"), Text(figures))
     return table
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Return a share in percent; what rounds to none is ``<1%``."""
     return f"{share:.0%}" if share >= _LEAST_SAID / 2 else "<1%"
 
 

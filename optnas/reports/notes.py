@@ -60,7 +60,7 @@ def trial_note(study: optuna.Study, trial: FrozenTrial, about: About) -> str:
         parts.append(_in_a_row(beside))
     curve = curve_of(trial, about.training or {})
     if len(curve) > 1 or (curve and trial.values is None):
-        parts.append(_curve(names, curve))
+        parts.append(_curve(names, curve, COSTS.get(trial, {})))
     kept = [f"{as_text(name)}: broken by {v:.3g}" for name, v in constraints_of(trial).items() if v > 0]
     if kept:
         parts.append("Constraints: " + ", ".join(kept))
@@ -93,11 +93,12 @@ def _in_a_row(figures: Mapping[str, float], *, bold: bool = False) -> str:
     )
 
 
-def _curve(names: Sequence[str], curve: Mapping[int, Sequence[float]]) -> str:
+def _curve(names: Sequence[str], curve: Mapping[int, Sequence[float]], costs: Mapping[str, float]) -> str:
     """Return the learning curve of each objective that training changes, by epoch."""
     rows = []
     for name, values in zip(names, zip(*curve.values(), strict=False), strict=False):
-        if len(set(values)) > 1 or len(curve) == 1:
+        # A metric that stays the same is told as well: it is why the trial is no good.
+        if name not in costs or len(set(values)) > 1 or len(curve) == 1:
             rows.append([as_text(name), *map(short, values)])
     return _spaced(["after", *(f"{step}" for step in curve)], rows)
 

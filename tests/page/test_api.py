@@ -21,7 +21,7 @@ from optnas.page.columns import StudyColumns
 from optnas.page.drawings import Drawings
 from optnas.page.routes import address_of
 from optnas.storages.opening import open_storage
-from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON
+from optnas.trials.record import ABOUT, ARCHITECTURE, COSTS, METRICS, REASON
 from tests.page.client import asked, page_of
 
 TEXT = "seq(conv(16), norm, mish, head)"
@@ -166,6 +166,8 @@ def test_details_have_the_record_the_curve_and_the_lines_to_copy(
     assert found["rungs"] == [[1, 0.3, 5120], [3, 0.4, 5120]]
     assert found["copy"]["train"] == "optnas train STUDY.py --trial 1 --storage 'sqlite:///my studies.db'"
     assert found["copy"]["parse"] == f"parse({TEXT!r})"
+    ABOUT.put(study, {"space": "seq(relu, head)", "task": None})
+    assert asked(page_of(storage), path).data["copy"]["train"] is None
     # A password is told to nobody.
     secret = asked(page_of(storage, "postgresql://me:s3cret@host/d"), path).text
     assert "s3cret" not in secret

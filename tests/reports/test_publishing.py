@@ -101,6 +101,17 @@ def test_the_dashboard_shows_why_a_trial_ended_its_curve_its_layers_and_how_to_t
     assert "**Pruned**: not among the best" in pruned
 
 
+def test_a_metric_that_stayed_the_same_is_in_the_curve_of_its_trial() -> None:
+    study = study_in(InMemoryStorage())
+    trial = trial_of(5, None)
+    trial.set_user_attr("rung:3", [0.1, 500.0])
+    study.add_trial(trial)
+    published(study)
+    body = note(study, 4)
+    assert "| accuracy&emsp; | 0.1000&emsp; | 0.1000&emsp; |" in body
+    assert "| flops&emsp; | 500" not in body
+
+
 def test_the_study_has_a_note_with_its_front_and_figures(storage: BaseStorage) -> None:
     study = study_in(storage)
     assert published(study).figures == 3  # too few trials for the others

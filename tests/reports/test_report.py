@@ -74,6 +74,18 @@ def test_a_report_says_what_was_found_drawn_stopped_and_how_to_reproduce_it() ->
     assert "relu after epoch 23" in text or "relu after epoch 22" in text
     assert "logistic regression" in text
     assert "optnas run studies/digits.py --trials 24" in text
+    assert "optnas train studies/digits.py --trial" in text
+    assert "epochs = 9" in text
+
+
+def test_a_study_that_evaluates_by_itself_is_told_nothing_of_training() -> None:
+    study = declared_study()
+    ABOUT.put(study, {**(ABOUT.of(study) or {}), "task": None})
+    page = report(study)
+    assert "optnas run studies/digits.py --trials 24" in page
+    assert "optnas train" not in page
+    assert "trains the first network" not in page
+    assert "epochs = 9" not in page
 
 
 def test_baselines_are_what_scikit_learn_has_on_the_validation_part() -> None:

@@ -50,7 +50,7 @@ export class Compare {
       el("h3", {}, key_(number, i), drop),
       drawing ? el("div", { class: "paper", tabIndex: 0, role: "group", "aria-label": `Drawing of trial ${number}` }, drawing) : el("p", { class: "note" }, "No drawing."),
       el("p", { class: "note" }, only.length ? `Only here: ${only.map((each) => short(each)).join(", ")}` : drawing && i ? "The same layers as the first." : ""),
-      el("div", { class: "tools" }, copy.text ? [copyButton("Copy text", copy.text), copyButton("Copy parse()", copy.parse)] : [], copyButton("Copy train command", copy.train)));
+      el("div", { class: "tools" }, copy.text ? [copyButton("Copy text", copy.text), copyButton("Copy parse()", copy.parse)] : [], copy.train ? copyButton("Copy train command", copy.train) : []));
   }
 
   figures(trials, details, order, caption) {

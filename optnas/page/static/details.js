@@ -84,7 +84,7 @@ export class Details {
     this.sheet.replaceChildren(this.image(found));
     this.sheet.classList.toggle("waits", Boolean(found.drawing));
     if (copy.text) this.tools.append(copyButton("Copy text", copy.text), copyButton("Copy parse()", copy.parse));
-    this.tools.append(copyButton("Copy train command", copy.train));
+    if (copy.train) this.tools.append(copyButton("Copy train command", copy.train));
     const chart = found.rungs.length > 1 ? curves([found], this.study.objectives, 250, 120) : null;
     const broken = Object.entries(found.constraints).filter(([, violation]) => violation > 0);
     this.body.replaceChildren(...[

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import UserError
 from optnas.reports.about import About, architecture_drawing
-from optnas.reports.explain_view import sentences, signed, value_text
+from optnas.reports.explain_view import percent, sentences, signed, value_text
 from optnas.reports.explanation import Explanation, explain
 from optnas.reports.figures.curves import draw_curves
 from optnas.reports.figures.front import draw_front
@@ -161,7 +161,7 @@ def _importance(told: Reported) -> Iterator[Markup]:
         yield items(sentences(found))
         shown = found.told[:_MOST_BARS]
         if shown:
-            yield bars((e.name, e.mean, f"{e.mean:.0%} ± {e.deviation:.0%}") for e in shown)
+            yield bars((e.name, e.mean, f"{percent(e.mean)} ± {percent(e.deviation)}") for e in shown)
         effects = [effect for effect in found.effects if effect.told]
         if effects:
             beside = f" at equal {found.cost}" if found.cost else ""
@@ -184,7 +184,7 @@ def _space(told: Reported) -> Iterator[Markup]:
         rows.append(("samples", ", ".join(f"{count:,} {part}" for part, count in known.samples.items())))
     if known.constraints:
         rows.append(("limits", ", ".join(known.constraints)))
-    if known.training:
+    if known.training and known.trainable:
         said = [f"{n} = {v}" for n, v in known.training.items() if v not in ("None", "False", "0", "0.0")]
         rows.append(("training", ", ".join(said)))
     if rows:
@@ -272,13 +272,13 @@ def _baselines(told: Reported) -> Iterator[Markup]:
 def _reproduce(told: Reported) -> Iterator[Markup]:
     file = shlex.quote(plain(told.file))
     finished = sum(trial.state.is_finished() for trial in told.trials)
-    lines = [f"pip install optnas=={version('optnas')}", f"optnas run {file} --trials {finished}"]
-    if told.front:
+    lines = [f"optnas run {file} --trials {finished}"]
+    said = f"By optnas {version('optnas')}. A search with several workers tries other networks each time."
+    if told.front and told.known.trainable:
         lines.append(f"optnas train {file} --trial {told.front[0].number}")
+        said += (
+            " The last line trains the first network of the front fully and measures it on the test part,"
+            " which no search has seen."
+        )
     yield commands(*lines)
-    yield element(
-        "p",
-        "The last line trains the first network of the front fully and measures it on the test part, which no"
-        " search has seen. A search with several workers tries other networks each time.",
-        class_="faint",
-    )
+    yield element("p", said, class_="faint")
