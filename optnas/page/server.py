@@ -67,8 +67,8 @@ def serve(url: str, host: str, port: int, *, announce: Callable[[str], None]) ->
     server_class = _Server6 if ":" in host else _Server
     try:
         server = make_server(host, port, application, server_class, _Quiet)
-    except (OSError, OverflowError) as error:
-        raise UserError(f"cannot listen on {host}:{port}: {error}; give another --port") from None
+    except (OSError, OverflowError, TypeError, UnicodeError) as error:  # the last two of names that are none
+        raise UserError(f"cannot listen on {host}:{port}: {error}; give another --host or --port") from None
     with server:
         announce(_address(host, server.server_port, token))
         with contextlib.suppress(KeyboardInterrupt), stop_on_signals():

@@ -111,5 +111,5 @@ def test_it_listens_on_an_address_of_version_6(storage: str) -> None:
 
 
 def test_a_port_that_is_taken_is_one_line(storage: str, port: int) -> None:
-    with pytest.raises(UserError, match="give another --port"):
+    with pytest.raises(UserError, match="give another --host or --port"):
         serve(storage, "127.0.0.1", port, announce=print)

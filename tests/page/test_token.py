@@ -11,7 +11,7 @@ from optnas.page.hosts import Application
 from optnas.page.token import with_token
 from optnas.run.files import load_study
 from optnas.storages.opening import open_storage
-from tests.files import quick_study
+from tests.files import assert_refused, call, quick_study
 from tests.page.client import Answer, asked, listening, requested
 
 
@@ -78,3 +78,10 @@ def test_cookies_of_other_programs_on_the_host_lock_nobody_out(other: str) -> No
     for cookies in (f"{other}; optnas-8080=s3cret", f"optnas-8080=s3cret; {other}"):
         assert guarded("/x", HTTP_COOKIE=cookies).body == b"in"
     assert guarded("/x", HTTP_COOKIE=f"{other}; optnas-8081=s3cret").status == 401
+
+
+@pytest.mark.parametrize("host", ["\u202e", "x" * 300, "nosuchhost.invalid"])
+def test_a_host_that_is_none_is_one_line(tmp_path: Path, host: str) -> None:
+    url = f"sqlite:///{tmp_path / 'optnas.db'}"
+    load_study(str(quick_study(tmp_path))).open(open_storage(url))
+    assert_refused(call("dashboard", "--storage", url, "--port", 0, "--host", host), "cannot listen on")
