@@ -88,7 +88,7 @@ def check_takes(declared: Declaration, study: optuna.Study) -> None:
             f"the Optuna study's directions are {directions}, but study {declared.name!r} has the objectives"
             f" {', '.join(wanted)}: {fix}"
         )
-    names, ours = metric_names(study), [objective.name for objective in declared.objectives]
+    names, ours = metric_names(study, anew=True), [objective.name for objective in declared.objectives]
     if names is not None and names != ours and sorted(names) == sorted(ours):
         raise UserError(f"the Optuna study's metric names are {names}, but the values are those of {ours}")
     if names == ours:
@@ -98,7 +98,7 @@ def check_takes(declared: Declaration, study: optuna.Study) -> None:
 def _check_objectives(declared: Declaration, study: optuna.Study) -> None:
     """Raise ``UserError`` if a study in a storage has other directions, or other names of objectives."""
     directions = [direction.name.lower() for direction in study.directions]
-    known, wanted = metric_names(study), [objective.name for objective in declared.objectives]
+    known, wanted = metric_names(study, anew=True), [objective.name for objective in declared.objectives]
     if directions == declared.directions and known in (None, wanted):
         return
     before = _told(known or ["?"] * len(directions), directions)

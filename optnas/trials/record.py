@@ -266,13 +266,18 @@ of memory.
 """
 
 
-# By study as it was loaded: names stay once they are set.
+# By study as it was loaded.
 _named: WeakKeyDictionary[optuna.Study, list[str]] = WeakKeyDictionary()
 
 
-def metric_names(study: optuna.Study) -> list[str] | None:
-    """Return the names of a study's objectives; ``None`` if it has none, or damaged ones, which is told."""
-    if study in _named:
+def metric_names(study: optuna.Study, *, anew: bool = False) -> list[str] | None:
+    """Return the names of a study's objectives; ``None`` if it has none, or damaged ones, which is told.
+
+    Args:
+        study: The study.
+        anew: Whether to read them also if they were read before, by the same object.
+    """
+    if study in _named and not anew:
         return list(_named[study])
     found = study.metric_names  # reads everything that optuna-dashboard keeps of the study, its notes too
     if found is None or listed(text, len(study.directions))(found):

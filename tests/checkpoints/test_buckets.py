@@ -89,6 +89,7 @@ def test_another_machine_goes_on_from_what_was_kept(s3: Server, tmp_path: Path) 
         1,
         "--artifacts",
         f"s3://{s3.bucket}/x",
+        "--no-publish",  # else drawings stay there
     ]
     options += ["--storage", tmp_path / "j.log"]
     machines = [tmp_path / name for name in ("first", "second")]

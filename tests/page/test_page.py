@@ -54,7 +54,7 @@ def test_hovering_a_point_shows_its_drawing_and_figures(opens: Opens, address: s
     watched.page.mouse.move(x - 150, y - 60)
     watched.page.mouse.move(x, y, steps=4)
     watched.until(f"document.querySelector('#details h2').textContent.startsWith('Trial {front[-1]} ')")
-    watched.until("document.querySelector('#details img.drawing').naturalWidth > 50")
+    watched.until("document.querySelector('#details img.drawing')?.naturalWidth > 50")
     watched.until("document.querySelectorAll('#details .curves .point').length >= 2")
     told = watched.page.locator("#details").inner_text()
     assert "flops" in told
@@ -302,7 +302,7 @@ def test_nothing_sticks_out_at_any_width(
     watched = drawn(opens, address, viewport={"width": width, "height": 900}, color_scheme=scheme)
     front = numbers_in_table(watched)
     picked(watched, front[0], front[-1])
-    watched.until("document.querySelector('#details img.drawing').naturalWidth > 50")
+    watched.until("document.querySelector('#details img.drawing')?.naturalWidth > 50")
     watched.page.screenshot(path=pictures / f"page-{width}-{scheme}.png", full_page=True)
     assert watched.page.evaluate("document.documentElement.scrollWidth") <= width
 

@@ -64,6 +64,8 @@ def test_a_killed_worker_s_trial_is_taken_over_with_its_parameters(tmp_path: Pat
     file = quick_study(tmp_path, seconds=0.5)
     run = start("run", file, "--trials", 6, "--workers", 1, folder=tmp_path)
     wait_for_trials(tmp_path, 2)
+    while not any(t.params for t in stored(tmp_path).trials if t.state == TrialState.RUNNING):
+        time.sleep(0.02)
     run.send_signal(signal.SIGKILL)
     run.wait()
     (lost,) = (t for t in stored(tmp_path).trials if t.state == TrialState.RUNNING)

@@ -95,7 +95,9 @@ def test_workers_of_whom_one_is_killed_promote_trials_and_repeat_no_rung(tmp_pat
         after=5 * STEPS,
         more="pruner='pareto-promotion',",
     )
-    finish(start("run", file, "--trials", 16, "--workers", 2, "--threads", 1, folder=tmp_path))
+    # Not published, as drawings are kept where checkpoints are.
+    arguments = ["--trials", 16, "--workers", 2, "--threads", 1, "--no-publish"]
+    finish(start("run", file, *arguments, folder=tmp_path))
 
     found = trials(tmp_path)
     assert len(found) == 16
