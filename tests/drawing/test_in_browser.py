@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-import shutil
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -43,16 +44,11 @@ FAULTS = """
 """
 
 
-@pytest.fixture(scope="module")
-def page():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 1200, "height": 900})
-        browser.close()
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    opened = browser.new_page(viewport={"width": 1200, "height": 900})
+    yield opened
+    opened.close()
 
 
 def assert_readable(page, drawings) -> None:

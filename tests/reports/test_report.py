@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -109,25 +110,21 @@ def test_texts_of_strangers_are_texts() -> None:
     assert not {"\x1b", "\u202e"} & set(page.split("<script>")[0])
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 @pytest.mark.parametrize("width", [390, 1400])
-def test_a_report_opens_without_errors_or_requests_and_fits(tmp_path: Path, width: int) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
+def test_a_report_opens_without_errors_or_requests_and_fits(tmp_path: Path, width: int, browser: Any) -> None:
     path = tmp_path / "report.html"
     path.write_text(report(declared_study(name=HOSTILE, text=HOSTILE)), encoding="utf-8")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark")
-        page.set_default_timeout(120_000)
-        wrong: list[str] = []
-        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda r: wrong.append(r.url) if r.url.startswith("http") else None)
-        page.goto(path.as_uri())
-        page.wait_for_selector(".figure .main-svg")
-        assert page.evaluate("window.hacked") is None
-        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-        browser.close()
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark")
+    page.set_default_timeout(120_000)
+    wrong: list[str] = []
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda r: wrong.append(r.url) if r.url.startswith("http") else None)
+    page.goto(path.as_uri())
+    page.wait_for_selector(".figure .main-svg")
+    assert page.evaluate("window.hacked") is None
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    page.close()
     assert wrong == []
 
 
