@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optnas.shown import one_line, plain
-from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON, metric_names
+from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON, objective_names
 from optnas.trials.rungs import rungs_of
 
 __all__ = ["Entry"]
@@ -48,8 +48,7 @@ class Entry:
 
     @classmethod
     def of(cls, study: optuna.Study, trial: FrozenTrial) -> Entry:
-        names = metric_names(study) or [f"value {i}" for i in range(len(study.directions))]
-        names = [plain(name) for name in names]
+        names = [plain(name) for name in objective_names(study)]
         values = dict(zip(names, trial.values or (), strict=False))
         start, end = (
             0.0 if time is None else time.timestamp()

@@ -18,7 +18,7 @@ from rich.text import Text
 from optnas.cost import COSTS as EXACT
 from optnas.reports.numbers import rounded, short
 from optnas.shown import plain
-from optnas.trials.record import ARCHITECTURE, COSTS, metric_names
+from optnas.trials.record import ARCHITECTURE, COSTS, objective_names
 
 __all__ = ["FrontTable", "architecture_of", "objective_names"]
 
@@ -28,11 +28,6 @@ _GAP = 2
 _WIDEST = 20
 _NARROWEST_TEXT = 40
 _BINS = 4
-
-
-def objective_names(study: optuna.Study) -> list[str]:
-    """Return the names of the study's objectives."""
-    return metric_names(study) or [f"value {i}" for i in range(len(study.directions))]
 
 
 def architecture_of(trial: FrozenTrial) -> str:

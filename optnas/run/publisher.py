@@ -89,26 +89,26 @@ class _Publisher(threading.Thread):
         # Whatever goes wrong here is not the search's; what is wrong with the storage is told by the worker.
         with contextlib.suppress(Exception), impatient(storage_of(self._opened)):
             trials = self._opened.get_trials(deepcopy=False)
-            new = [trial for trial in to_note(self._opened, trials, self._total) if self._is_new(trial)]
+            noted = self._noted_of(trials)
+            new = [each for each in to_note(self._opened, trials, self._total) if id_of(each) not in noted]
             finished = sum(trial.state.is_finished() for trial in trials)
             whole = finished > self._drawn if final else self._has_grown(finished)
             if new or whole:
                 quickly = self._spent + _IMPORTANCES_SECONDS > _LARGEST_SHARE * (started - self._begun)
                 store = self._study.store
                 publish(self._opened, trials, new, store=store, whole=whole, only_new=True, quickly=quickly)
-                assert self._noted is not None
-                self._noted |= {id_of(trial) for trial in new}
+                noted |= {id_of(trial) for trial in new}
                 self._drawn = finished if whole else self._drawn
         self._spent += time.monotonic() - started
 
-    def _is_new(self, trial: FrozenTrial) -> bool:
+    def _noted_of(self, trials: list[FrozenTrial]) -> set[int]:
+        """Return the ids of the trials that have a note; the storage is asked once, for those of before."""
         if self._noted is None:
             from optnas.reports.dashboard import is_noted
 
             attributes = study_system_attrs(self._opened)
-            known = self._opened.get_trials(deepcopy=False)
-            self._noted = {id_of(each) for each in known if is_noted(attributes, id_of(each))}
-        return id_of(trial) not in self._noted
+            self._noted = {id_of(each) for each in trials if is_noted(attributes, id_of(each))}
+        return self._noted
 
     def _has_grown(self, finished: int) -> bool:
         """Return whether there are so many more trials since the figures were drawn, here or elsewhere."""

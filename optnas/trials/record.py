@@ -70,6 +70,7 @@ __all__ = [
     "constraints_of",
     "is_feasible",
     "metric_names",
+    "objective_names",
     "suggest_seconds",
     "training_seconds",
 ]
@@ -286,6 +287,11 @@ def metric_names(study: optuna.Study, *, anew: bool = False) -> list[str] | None
         return found
     damaged(f"study {study.study_name}", "study:metric_names")
     return None
+
+
+def objective_names(study: optuna.Study) -> list[str]:
+    """Return the names of a study's objectives, ``value 0`` and so on if it has none."""
+    return metric_names(study) or [f"value {i}" for i in range(len(study.directions))]
 
 
 def constraints_of(trial: FrozenTrial) -> dict[str, float]:
