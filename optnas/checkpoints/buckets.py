@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import io
 import time
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from optuna.artifacts import Boto3ArtifactStore, GCSArtifactStore
+from optuna.exceptions import ExperimentalWarning
 
 if TYPE_CHECKING:
     from optnas.trials.optuna_internals import ArtifactStore
@@ -52,7 +54,9 @@ def bucket_store(scheme: str, path: str) -> ArtifactStore:
         Exception: Whatever the provider raises without credentials.
     """
     bucket, _, prefix = path.strip("/").partition("/")
-    store: ArtifactStore = _s3(bucket) if scheme == "s3" else GCSArtifactStore(bucket)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # what Optuna may change is ours to follow
+        store: ArtifactStore = _s3(bucket) if scheme == "s3" else GCSArtifactStore(bucket)
     return _Below(store, prefix.strip("/") + "/") if prefix else store
 
 

@@ -25,10 +25,10 @@ def status(storage: StorageOption = DEFAULT_STORAGE) -> None:
 
       optnas status --storage sqlite:///other.db
     """
-    from optnas.reports.terminal import studies_view
+    from optnas.reports.terminal import StudiesView
     from optnas.run.lookup import all_studies
 
-    out.print(studies_view(all_studies(storage)))
+    out.print(StudiesView(all_studies(storage)))
 
 
 @app.command()
@@ -115,6 +115,8 @@ def show(
 
         architecture_drawing(found, frozen, expand).save(svg)
         err.print(f"Wrote {svg}")
+        if not (layers or as_json):
+            return
     if layers:
         from optnas.reports.layers_view import layers_view
 

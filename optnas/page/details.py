@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from optnas.page.columns import kind_of
 from optnas.reports.about import About, about
+from optnas.reports.commands import quoted, storage_option
+from optnas.reports.figures.curves import curve_of
 from optnas.reports.front_table import objective_names
 from optnas.reports.records import as_record, finite
-from optnas.shown import masked_url
 from optnas.space import Node
 from optnas.space.errors import SpaceError
-from optnas.storages.opening import DEFAULT_STORAGE
-from optnas.trials.record import ARCHITECTURE, TRAINING, constraints_of
+from optnas.trials.record import ARCHITECTURE, constraints_of
 from optnas.trials.rungs import rungs_of
 
 __all__ = ["details", "study_summary"]
@@ -42,7 +41,7 @@ def study_summary(study: optuna.Study, number: int, url: str) -> dict[str, Any]:
             for name, direction in zip(names, study.directions, strict=True)
         ],
         "dashboard": f"/dashboard/studies/{number}",
-        "run": f"optnas run {_quoted(known.file or _FILE)} --trials 100{_storage(url)}",
+        "run": f"optnas run {quoted(known.file or _FILE)} --trials 100{storage_option(url)}",
         "about": {
             "task": known.task,
             "data": known.data,
@@ -63,13 +62,13 @@ def details(study: optuna.Study, number: int, trial: FrozenTrial, url: str) -> d
         url: The storage's URL, for the command.
     """
     known, text = about(study), ARCHITECTURE.of(trial)
-    train = f"optnas train {_quoted(known.file or _FILE)} --trial {trial.number}{_storage(url)}"
+    train = f"optnas train {quoted(known.file or _FILE)} --trial {trial.number}{storage_option(url)}"
     tree = _read(text)
     duration = trial.duration
     more = {
         "kind": kind_of(trial),
         "constraints": constraints_of(trial),
-        "rungs": _curve(study, trial),
+        "rungs": _curve(trial, known),
         "took": None if duration is None else duration.total_seconds(),
         "begun": None if trial.datetime_start is None else trial.datetime_start.isoformat(" ", "seconds"),
         "drawing": None
@@ -86,13 +85,10 @@ def details(study: optuna.Study, number: int, trial: FrozenTrial, url: str) -> d
     return found
 
 
-def _curve(study: optuna.Study, trial: FrozenTrial) -> list[list[float]]:
+def _curve(trial: FrozenTrial, known: About) -> list[list[float]]:
     """Return each step at which values were reported, with these; of a complete trial the last epoch, too."""
-    curve = [[step, *values] for step, values in rungs_of(trial).items()]
-    epochs = (TRAINING.of(study) or {}).get("epochs", "")
-    if trial.state == TrialState.COMPLETE and epochs.isdecimal() and curve and int(epochs) > curve[-1][0]:
-        curve.append([int(epochs), *trial.values])
-    return curve
+    curve = curve_of(trial, known.training or {}) or rungs_of(trial)
+    return [[step, *values] for step, values in curve.items()]
 
 
 def _read(text: str | None) -> Node | None:
@@ -116,14 +112,3 @@ def _layers(tree: Node | None, known: About) -> list[dict[str, Any]] | None:
     except SpaceError:
         return None
     return rows
-
-
-def _storage(url: str) -> str:
-    """Return the option that names the storage; none where it is the default, or would tell a password."""
-    told = url != DEFAULT_STORAGE and masked_url(url) == url
-    return f" --storage {_quoted(url)}" if told else ""
-
-
-def _quoted(text: str) -> str:
-    # A line feed in a terminal would run what stands before it.
-    return shlex.quote("".join(letter if letter.isprintable() else "?" for letter in text))

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 from optnas.errors import UserError
 from optnas.reports.about import about
 from optnas.space import SpaceError
-from optnas.trials.record import ARCHITECTURE
+from optnas.trials.record import ABOUT, ARCHITECTURE
 
 if TYPE_CHECKING:
     from optnas.drawing import ArchitectureTable
@@ -32,9 +32,15 @@ def layers_view(study: optuna.Study, trial: FrozenTrial, *, expand: bool = False
     # Reading knows all ops, and with them PyTorch, which most commands do without.
     from optnas.drawing.reading import read
 
-    text, known = ARCHITECTURE.of(trial), about(study)
+    text = ARCHITECTURE.of(trial)
     if text is None:
         raise UserError(f"trial {trial.number} has no architecture in its record")
+    if ABOUT.is_damaged(study):
+        raise UserError(
+            f"the record of {study.study_name!r} does not say the shape of an input: its attribute"
+            f" {ABOUT.name!r} is damaged; after one more trial of its file it will"
+        )
+    known = about(study)
     if known.shape is None:
         raise UserError(
             f"the record of {study.study_name!r} does not say the shape of an input, as one of an earlier"

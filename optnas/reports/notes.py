@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.reports.about import About
+from optnas.reports.commands import command
 from optnas.reports.figures.curves import curve_of
 from optnas.reports.front_table import architecture_of, objective_names
 from optnas.reports.layers import layer_lines
@@ -67,7 +68,8 @@ def trial_note(study: optuna.Study, trial: FrozenTrial, about: About) -> str:
     room = _MOST_CHARACTERS - sum(map(len, parts)) - 200
     parts += _architecture(trial, about, room)
     if ARCHITECTURE.of(trial) is not None and about.task is not None:
-        parts.append(_train(about, trial.number))
+        train = command(study, "train", about.file or "FILE", "--trial", trial.number)
+        parts.append(f"Train it in full: {as_code(train)}")
     return "\n\n".join(parts)
 
 
@@ -115,11 +117,6 @@ def _architecture(trial: FrozenTrial, about: About, room: int) -> Iterator[str]:
     yield as_block("\n".join(lines))
 
 
-def _train(about: About, number: int) -> str:
-    file = about.file or "FILE"
-    return f"Train it in full: {as_code(f'optnas train {file} --trial {number}')}"
-
-
 def study_note(study: optuna.Study, trials: Sequence[FrozenTrial], about: About, place: str) -> str:
     """Return the note of a study: what is searched, the front, how to go on.
 
@@ -134,10 +131,14 @@ def study_note(study: optuna.Study, trials: Sequence[FrozenTrial], about: About,
     if best:
         parts.append(_front(study, best, place))
     file = about.file or "FILE"
-    commands = [f"optnas run {file} --trials {len(trials) + 100}", "optnas dashboard", "optnas pareto"]
+    words: list[tuple[object, ...]] = [
+        ("run", file, "--trials", len(trials) + 100),
+        ("dashboard",),
+        ("pareto", study.study_name),
+    ]
     if best and about.task is not None:
-        commands.append(f"optnas train {file} --trial {best[0].number}")
-    parts.append("To go on:\n\n" + as_block("\n".join(commands)))
+        words.append(("train", file, "--trial", best[0].number))
+    parts.append("To go on:\n\n" + as_block("\n".join(command(study, *each) for each in words)))
     if about.space is not None:
         lines = wrap(rounded(about.space), _WIDTH)
         parts.append("The space:\n\n" + as_block("\n".join([*lines[:20], *("…" for _ in lines[20:21])])))

@@ -26,14 +26,12 @@ from optnas.shown import note
 from optnas.storages.attributes import write_study_attributes
 from optnas.trials.optuna_internals import id_of, identity, study_system_attrs
 from optnas.trials.progress import front
+from optnas.trials.record import PUBLISHED
 
 if TYPE_CHECKING:
     from optnas.trials.optuna_internals import ArtifactStore
 
-__all__ = ["PUBLISHED", "Published", "publish", "to_note"]
-
-PUBLISHED = "optnas:published"
-"""System attribute of a study: how many trials were finished when its figures were published last."""
+__all__ = ["Published", "publish", "to_note"]
 
 FIGURES: dict[str, Callable[[optuna.Study, Sequence[FrozenTrial]], Drawn]] = {
     "front": draw_front,
@@ -124,8 +122,8 @@ def publish(
         place = f"/dashboard/studies/{identity(study)[1]}"
         writes |= _kept("note", lambda: note_attributes(attributes, study_note(study, trials, known, place)))
         finished = sum(trial.state.is_finished() for trial in trials)
-        if attributes.get(PUBLISHED) != finished:
-            writes[PUBLISHED] = finished
+        if attributes.get(PUBLISHED.name) != finished:
+            writes[PUBLISHED.name] = finished
     write_study_attributes(study, writes)
     return done
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optnas.reports.chart_text import LEAST_ROWS, TrialChart
+from optnas.reports.commands import command
 from optnas.reports.front_table import FrontTable, architecture_of, objective_names
 from optnas.reports.numbers import exact, rounded, share, short
 from optnas.shown import duration, one_line, plain
@@ -39,7 +40,7 @@ from optnas.trials.record import (
 from optnas.trials.rungs import rungs_of
 from optnas.trials.volume import hypervolume
 
-__all__ = ["FrontView", "LiveView", "studies_view", "trial_view"]
+__all__ = ["FrontView", "LiveView", "StudiesView", "trial_view"]
 
 # Of the live view: rows of the front that a chart leaves room for, a table's rows beside these, and what a
 # chart has at most.
@@ -111,9 +112,9 @@ class LiveView:
             yield Text("   ").join(counts)
         yield facts
         if progress.last_failure is not None:
-            yield _failure_view(*progress.last_failure)
+            yield _failure_view(self.study, *progress.last_failure)
         if progress.last_infeasible is not None:
-            yield _infeasible_view(progress.pruned, *progress.last_infeasible)
+            yield _infeasible_view(self.study, progress.pruned, *progress.last_infeasible)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,24 +135,46 @@ class FrontView:
             yield FrontTable(self.study, self.front, equal=self.equal)
 
 
-def _failure_view(trial: FrozenTrial, reason: str, times: int) -> Text:
+def _failure_view(study: optuna.Study, trial: FrozenTrial, reason: str, times: int) -> Text:
     often = "" if times == 1 else f" {times} times"
-    said = f"failed{often}, last trial {trial.number}: {one_line(reason)}   (optnas show {trial.number})"
+    said = f"failed{often}, last trial {trial.number}: {one_line(reason)}   ({_showing(study, trial)})"
     return Text(said, style="red", overflow="fold")
 
 
-def _infeasible_view(pruned: int, trial: FrozenTrial, reason: str, kinds: list[str]) -> Text:
+def _infeasible_view(
+    study: optuna.Study, pruned: int, trial: FrozenTrial, reason: str, kinds: list[str]
+) -> Text:
     head = f"{pruned} pruned: {', '.join(kinds)}, last trial {trial.number}"
-    return Text(f"{head}: {reason}   (optnas show {trial.number})", style="yellow", overflow="fold")
+    return Text(f"{head}: {reason}   ({_showing(study, trial)})", style="yellow", overflow="fold")
 
 
-def studies_view(studies: list[optuna.Study]) -> RenderableType:
-    """Return each study's trials by state, and each objective's best value and region of interest."""
-    return Group(*(part for study in studies for part in _study_view(study)))
+def _showing(study: optuna.Study, trial: FrozenTrial) -> str:
+    return command(study, "show", trial.number)
 
 
-def _study_view(study: optuna.Study) -> Iterator[RenderableType]:
-    trials = study.get_trials(deepcopy=False)
+@dataclasses.dataclass(frozen=True)
+class StudiesView:
+    """Of each study its trials by state, and each objective's best value and region of interest.
+
+    On a terminal that has room for it there is a chart of each.
+    """
+
+    studies: list[optuna.Study]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        for study in self.studies:
+            trials = study.get_trials(deepcopy=False)
+            best = front(study, trials)
+            told = Group(*_study_view(study, trials, best))
+            yield told
+            if best and console.is_terminal and options.max_width >= _WIDE:
+                left = console.height // len(self.studies) - len(console.render_lines(told, options))
+                yield TrialChart(study, trials, best, min(left - 1, _MOST_ROWS))
+
+
+def _study_view(
+    study: optuna.Study, trials: list[FrozenTrial], best: list[FrozenTrial]
+) -> Iterator[RenderableType]:
     counts = [
         f"{sum(trial.state == state for trial in trials)} {name}"
         for name, state in {
@@ -162,7 +185,7 @@ def _study_view(study: optuna.Study) -> Iterator[RenderableType]:
             "waiting": TrialState.WAITING,
         }.items()
     ]
-    best, spent = front(study, trials), sampler_share(trials)
+    spent = sampler_share(trials)
     took = [] if spent is None else [f"sampler {spent:.0%} of the time"]
     yield Text(plain(study.study_name), style="bold")
     yield Text("  " + "   ".join(counts))

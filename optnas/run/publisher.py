@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import optuna
-from optuna.trial import FrozenTrial
 
-from optnas.checkpoints.store import artifact_store
+from optnas.checkpoints.store import artifact_store, check_store
 from optnas.errors import StorageError
 from optnas.storages.opening import default_artifacts
 from optnas.storages.waiting import impatient
 from optnas.study import Study
-from optnas.trials.optuna_internals import id_of, storage_of, study_system_attrs
+from optnas.trials.optuna_internals import id_of, storage_of
+from optnas.trials.record import PUBLISHED
 
 __all__ = ["publish_all", "publishing"]
 
@@ -66,7 +66,7 @@ class _Publisher(threading.Thread):
         self._study, self._opened, self._total = study, opened, total
         self._begun, self._spent = time.monotonic(), 0.0
         self._done = threading.Event()
-        self._noted: set[int] | None = None
+        self._given: set[int] = set()
         self._drawn = 0
 
     def run(self) -> None:
@@ -89,35 +89,23 @@ class _Publisher(threading.Thread):
         # Whatever goes wrong here is not the search's; what is wrong with the storage is told by the worker.
         with contextlib.suppress(Exception), impatient(storage_of(self._opened)):
             trials = self._opened.get_trials(deepcopy=False)
-            noted = self._noted_of(trials)
-            new = [each for each in to_note(self._opened, trials, self._total) if id_of(each) not in noted]
+            wanted = to_note(self._opened, trials, self._total)
+            new = [each for each in wanted if id_of(each) not in self._given]
             finished = sum(trial.state.is_finished() for trial in trials)
             whole = finished > self._drawn if final else self._has_grown(finished)
             if new or whole:
                 quickly = self._spent + _IMPORTANCES_SECONDS > _LARGEST_SHARE * (started - self._begun)
                 store = self._study.store
                 publish(self._opened, trials, new, store=store, whole=whole, only_new=True, quickly=quickly)
-                noted |= {id_of(trial) for trial in new}
+                self._given |= {id_of(trial) for trial in new}
                 self._drawn = finished if whole else self._drawn
         self._spent += time.monotonic() - started
-
-    def _noted_of(self, trials: list[FrozenTrial]) -> set[int]:
-        """Return the ids of the trials that have a note; the storage is asked once, for those of before."""
-        if self._noted is None:
-            from optnas.reports.dashboard import is_noted
-
-            attributes = study_system_attrs(self._opened)
-            self._noted = {id_of(each) for each in trials if is_noted(attributes, id_of(each))}
-        return self._noted
 
     def _has_grown(self, finished: int) -> bool:
         """Return whether there are so many more trials since the figures were drawn, here or elsewhere."""
         if finished < max(1, _GROWTH * self._drawn):
             return False
-        from optnas.reports.publishing import PUBLISHED
-
-        elsewhere = study_system_attrs(self._opened).get(PUBLISHED)
-        self._drawn = max(self._drawn, elsewhere if isinstance(elsewhere, int) else 0)
+        self._drawn = max(self._drawn, PUBLISHED.of(self._opened) or 0)
         return finished >= max(1, _GROWTH * self._drawn)
 
 
@@ -137,9 +125,12 @@ def publish_all(study: optuna.Study, url: str, artifacts: str | None = None) -> 
 
     trials = study.get_trials(deepcopy=False)
     store = artifact_store(default_artifacts(url) if artifacts is None else artifacts)
+    if artifacts is not None and store is not None:
+        check_store(store)
     noted = to_note(study, trials)
     done = publish(study, trials, noted, store=store)
     counts = {"note": done.notes, "drawing": done.drawings, "figure": done.figures}
-    told = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items())
+    told = ", ".join(f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items() if count)
     of = f"study {study.study_name!r}, {len(noted)} of {len(trials)} trials have a note"
-    return f"Wrote {told} ({of}): optnas dashboard shows them."
+    said = f"Wrote {told}" if told else "Everything is published already"
+    return f"{said} ({of}): optnas dashboard shows it."

@@ -28,7 +28,7 @@ from optnas.trials.accepted import (
     text,
     whole,
 )
-from optnas.trials.optuna_internals import set_system_attr, set_user_attr
+from optnas.trials.optuna_internals import set_system_attr, set_user_attr, study_system_attrs
 
 __all__ = [
     "ABOUT",
@@ -54,6 +54,7 @@ __all__ = [
     "PAUSED",
     "PIECES",
     "PROMOTES",
+    "PUBLISHED",
     "REASON",
     "REGION",
     "RESUMED",
@@ -66,6 +67,7 @@ __all__ = [
     "WORKER",
     "Attribute",
     "StudyAttribute",
+    "StudySystemAttribute",
     "SystemAttribute",
     "constraints_of",
     "is_feasible",
@@ -149,15 +151,30 @@ class StudyAttribute(Generic[_Value]):
 
     def of(self, study: optuna.Study) -> _Value | None:
         """Return the attribute's value; ``None`` if it is missing."""
-        value: _Value | None = study.user_attrs.get(self.name)
+        value: _Value | None = self._stored(study).get(self.name)
         if value is None or self._accepts(len(study.directions))(value):
             return value
         damaged(f"study {study.study_name}", self.name)
         return None
 
+    def is_damaged(self, study: optuna.Study) -> bool:
+        """Return whether there is a value of another kind than optnas writes; nothing is told."""
+        value = self._stored(study).get(self.name)
+        return value is not None and not self._accepts(len(study.directions))(value)
+
     def put(self, study: optuna.Study, value: _Value) -> None:
         """Write the attribute to the study's record."""
         study.set_user_attr(self.name, value)
+
+    def _stored(self, study: optuna.Study) -> dict[str, Any]:
+        return study.user_attrs
+
+
+class StudySystemAttribute(StudyAttribute[_Value]):
+    """System attribute of a study, which dashboards do not show; notes and figures stand beside it."""
+
+    def _stored(self, study: optuna.Study) -> dict[str, Any]:
+        return study_system_attrs(study)
 
 
 def _rounds(value: Any) -> bool:
@@ -258,6 +275,8 @@ ABOUT = StudyAttribute[dict[str, Any]]("about", _about)
 """What a study file declares, for those who have only the database (:mod:`optnas.reports.about`)."""
 MEASURED_ON = StudyAttribute[str]("measured_on", lambda _: text)
 """Hardware on which the study measures latency, energy or memory; no other is accepted."""
+PUBLISHED = StudySystemAttribute[int]("optnas:published", lambda _: whole)
+"""How many trials were finished when the study's figures for optuna-dashboard were written last."""
 
 BUILDABLE, FINITE, MEMORY = "buildable", "finite", "memory"
 """Names of the constraints that optnas sets itself.

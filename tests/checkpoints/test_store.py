@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import warnings
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.artifacts import FileSystemArtifactStore
+from optuna.exceptions import ExperimentalWarning
 
 from optnas import UserError
 from optnas.checkpoints.store import Checkpoints, StoreError, artifact_store, check_store
@@ -223,6 +226,19 @@ def test_a_store_of_one_s_own_is_taken_as_it_is() -> None:
 def test_a_place_that_is_none_says_what_to_give(place: object) -> None:
     with pytest.raises(UserError, match=r"give (an .*, )?a folder"):
         artifact_store(place)
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/x", "gs://bucket"])
+def test_that_optuna_calls_a_bucket_experimental_is_told_to_nobody(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with contextlib.suppress(UserError):  # the package may be missing, which is told by then
+            artifact_store(place)
+    assert not [each for each in told if issubclass(each.category, ExperimentalWarning)]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,42 @@ def test_learning_curves_end_with_the_trial_s_value_and_prunings_with_a_cross(st
     assert curves_figure(study).layout.yaxis.title.text == "accuracy"
 
 
+def curves_of(study: optuna.Study, kind: str) -> list[tuple[Any, Any, str]]:
+    (trace,) = [trace for trace in curves_figure(study).data if trace.name == kind]
+    return list(zip(trace.x, trace.y, trace.text, strict=True))
+
+
+@pytest.mark.parametrize("setting", ["choose(4, 9)", "choose(4, 9, name='passes')"])
+def test_a_curve_ends_after_as_many_epochs_as_the_trial_chose(study: optuna.Study, setting: str) -> None:
+    TRAINING.put(study, {"epochs": setting})
+    name = "passes" if "passes" in setting else "epochs"
+    trial = trial_of(210, [0.95, 1e5], {1: [0.6, 1e5]})
+    trial.distributions = {name: optuna.distributions.CategoricalDistribution((4, 9))}
+    trial.params = {name: 4}
+    study.add_trial(trial)
+    assert curves_of(study, "on the front")[-3:-1] == [
+        (1, 0.6, "trial 4, on the front, after 1"),
+        (4, 0.95, "trial 4, on the front, after 4"),
+    ]
+
+
+def test_a_curve_whose_length_is_unknown_ends_with_the_trial_s_value_said_to_be_its_end(
+    study: optuna.Study,
+) -> None:
+    TRAINING.put(study, {})
+    found = curves_of(study, "on the front")
+    assert found[:4] == [
+        (1, 0.2, "trial 0, on the front, after 1"),
+        (3, 0.4, "trial 0, on the front, after 3"),
+        (4, 0.5, "trial 0, on the front, at its end"),
+        (None, None, ""),
+    ]
+    # One that reported its value at its end is whole.
+    study.add_trial(trial_of(300, [0.99, 1e6], {1: [0.5, 1e6], 5: [0.99, 1e6]}))
+    assert [x for x, *_ in curves_of(study, "on the front")[-3:]] == [1, 5, None]
+    assert [x for x, *_ in curves_of(study, "pruned")] == [1, None]
+
+
 def test_a_study_without_reports_has_no_learning_curves() -> None:
     made = optuna.create_study(directions=["maximize", "minimize"])
     made.add_trial(create_trial(values=[1.0, 2.0]))

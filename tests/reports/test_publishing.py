@@ -21,10 +21,10 @@ from optuna_dashboard.artifact._backend import list_trial_artifacts
 
 import optnas.ops  # noqa: F401 - known before a test forgets the ops that it met
 from optnas.reports import publishing
-from optnas.reports.publishing import PUBLISHED, publish, to_note
+from optnas.reports.publishing import publish, to_note
 from optnas.storages.opening import open_storage
 from optnas.trials.optuna_internals import id_of, identity, study_system_attrs
-from optnas.trials.record import ABOUT, ARCHITECTURE, COSTS, METRICS, REASON
+from optnas.trials.record import ABOUT, ARCHITECTURE, COSTS, METRICS, PUBLISHED, REASON
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:1) `a|b` **b**\n# c\x1b[31m\u202e"
 
@@ -97,7 +97,7 @@ def test_the_dashboard_shows_why_a_trial_ended_its_curve_its_layers_and_how_to_t
     assert "| accuracy&emsp; | 0.1000&emsp; | 0.2000&emsp; | 0.9000&emsp; |" in first
     assert "conv(5)" in first
     assert "5×8×8" in first
-    assert "`optnas train studies/digits.py --trial 0`" in first
+    assert "`optnas train studies/digits.py --trial 0" in first
     assert "**Pruned**: not among the best" in pruned
 
 
@@ -134,7 +134,7 @@ def test_to_publish_again_changes_nothing_and_new_trials_are_added(storage: Base
     assert study_system_attrs(study) == before
     study.add_trials([trial_of(5, 0.99)])
     assert published(study).notes == 1
-    assert study_system_attrs(study)[PUBLISHED] == 5
+    assert study_system_attrs(study)[PUBLISHED.name] == 5
     assert "5 trials" in get_note(study)
 
 

@@ -16,7 +16,7 @@ from optnas.reports.figures import front_figure, write_figure
 from optnas.reports.front_table import FrontTable
 from optnas.reports.numbers import short
 from optnas.reports.records import as_csv, as_record
-from optnas.reports.terminal import studies_view, trial_view
+from optnas.reports.terminal import StudiesView, trial_view
 from optnas.shown import duration
 from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON
@@ -54,15 +54,35 @@ def test_rows_that_do_not_fit_are_counted(study: optuna.Study) -> None:
 
 
 def test_a_study_s_view_counts_every_state_and_says_its_best(study: optuna.Study) -> None:
-    text = "\n".join(printed(studies_view([study])))
+    text = "\n".join(printed(StudiesView([study])))
     for told in ("seen", "3 complete", "1 pruned", "0 failed", "2 on the front", "best 0.97"):
         assert told in text
+
+
+@pytest.mark.parametrize(
+    ("terminal", "width", "height", "studies", "charts"),
+    [
+        (True, 100, 40, 1, 1),
+        (True, 100, 60, 2, 2),
+        (True, 100, 26, 2, 0),
+        (True, 60, 40, 1, 0),
+        (False, 100, 40, 1, 0),
+    ],
+)
+def test_a_wide_terminal_shows_a_chart_of_each_front_where_all_have_room(
+    study: optuna.Study, terminal: bool, width: int, height: int, studies: int, charts: int
+) -> None:
+    out = io.StringIO()
+    console = Console(width=width, height=height, file=out, force_terminal=terminal, color_system=None)
+    console.print(StudiesView([study] * studies))
+    assert out.getvalue().count("● front") == charts
+    assert len(out.getvalue().splitlines()) < height
 
 
 @pytest.mark.parametrize("names", [["accuracy"], ["accuracy", 2], {"accuracy": 1}, "ab", 3])
 def test_malformed_names_of_objectives_are_left_out(study: optuna.Study, names: object) -> None:
     study._storage.set_study_system_attr(study._study_id, "study:metric_names", names)
-    for what in (studies_view([study]), trial_view(study, study.trials[0]), FrontTable(study, front(study))):
+    for what in (StudiesView([study]), trial_view(study, study.trials[0]), FrontTable(study, front(study))):
         assert "value 1" in "\n".join(printed(what))
 
 

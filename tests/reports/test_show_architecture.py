@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import optuna
@@ -29,7 +30,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
 def drawn(*options: str) -> str:
     result = call("show", 0, "--svg", "a.svg", *options)
     assert result.exit_code == 0, result.output
-    assert "Wrote a.svg" in result.output
+    assert result.output == "Wrote a.svg\n"
     return Path("a.svg").read_text(encoding="utf-8")
 
 
@@ -55,6 +56,20 @@ def test_the_layers_are_listed_with_their_costs(study: optuna.Study) -> None:
     assert [line.split()[0] for line in lines] == ["layer", "conv_norm(16)", "head", "my_layer(3)", "total"]
     assert "16×8×8" in lines[1]
     assert "18,432" in lines[1]
+
+
+def test_a_drawing_may_be_written_beside_the_layers_or_the_record(study: optuna.Study) -> None:
+    ABOUT.put(study, ABOUT_IT)
+    listed = call("show", 0, "--layers", "--svg", "a.svg")
+    assert "Wrote a.svg" in listed.output
+    assert "18,432" in listed.output
+    assert json.loads(call("show", 0, "--json", "--svg", "a.svg").stdout)["architecture"]
+
+
+@pytest.mark.parametrize("damage", [{"shape": "x"}, {"shape": [1, -8]}, [], 3])
+def test_a_damaged_record_of_the_shape_is_one_line(study: optuna.Study, damage: object) -> None:
+    study.set_user_attr(ABOUT.name, damage)
+    assert_refused(call("show", 0, "--layers"), "'about' is damaged")
 
 
 def test_what_has_no_architecture_cannot_be_drawn(study: optuna.Study) -> None:

@@ -13,12 +13,12 @@ from optuna_dashboard import get_note
 from optnas.errors import StorageError
 from optnas.reports import publishing as reports
 from optnas.reports.dashboard import is_noted
-from optnas.reports.publishing import PUBLISHED
 from optnas.run import publisher
 from optnas.run.files import load_study
 from optnas.run.publisher import publishing
 from optnas.storages.opening import open_storage
 from optnas.trials.optuna_internals import id_of, study_system_attrs
+from optnas.trials.record import PUBLISHED
 from tests.files import assert_refused, call, quick_study
 
 
@@ -49,7 +49,7 @@ def test_in_the_end_every_trial_and_the_study_have_a_note(file: Path, url: str) 
     study = opened(url)
     assert noted(study) == [0, 1, 2, 3, 4]
     assert "5 trials" in get_note(study)
-    assert study_system_attrs(study)[PUBLISHED] == 5
+    assert study_system_attrs(study)[PUBLISHED.name] == 5
 
 
 def test_it_can_be_turned_off_and_made_up_for(file: Path) -> None:
@@ -59,9 +59,17 @@ def test_it_can_be_turned_off_and_made_up_for(file: Path) -> None:
     result = call("publish", "quick")
     assert result.exit_code == 0, result.output
     assert "3 notes" in result.output
-    assert "0 notes" in call("publish").output
+    again = call("publish").output
+    assert again.startswith("Everything is published already (study 'quick', 3 of 3 trials have a note)")
     assert noted(study) == [0, 1, 2]
     assert_refused(call("publish", "slow"), "no study 'slow'")
+
+
+def test_a_place_that_keeps_no_drawings_is_refused_also_if_there_is_nothing_to_write(file: Path) -> None:
+    run(file, 2)
+    assert_refused(call("publish", "--artifacts", file), "artifacts cannot be kept: File exists")
+    assert_refused(call("publish", "--artifacts", "nowhere://a"), "give a folder")
+    assert call("publish", "--artifacts", "none").exit_code == 0
 
 
 def test_a_mistake_in_it_is_not_the_search_s(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

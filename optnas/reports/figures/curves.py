@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["curve_of", "curves_figure", "draw_curves"]
 
 _MOST_TRIALS = 300
+# The name of a searched setting, in the text of its hole.
+_NAME = re.compile(r"\bname='([^']+)'")
 _KINDS: dict[str, dict[str, Any]] = {
     "complete": {"color": GREY, "width": 1},
     "pruned": {"color": ORANGE, "width": 1},
@@ -45,6 +48,7 @@ def draw_curves(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
     settings = about(study).training or {}
     curves = {trial.number: curve_of(trial, settings) for trial in trials if trial.state.is_finished()}
     curves = {number: curve for number, curve in curves.items() if curve}
+    ended = _with_ends(curves, trials, settings)
     index = _index(curves)
     if index is None:
         raise UserError(f"study {study.study_name!r} has no trial that reported at two steps")
@@ -55,7 +59,11 @@ def draw_curves(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
     for number in chosen[:told]:
         pruned = states[number] == TrialState.PRUNED
         groups["pruned" if pruned else "on the front" if number in best else "complete"].append(number)
-    data = [_lines(groups[kind], kind, curves, index, line) for kind, line in _KINDS.items() if groups[kind]]
+    data = [
+        _lines(groups[kind], kind, curves, ended, index, line)
+        for kind, line in _KINDS.items()
+        if groups[kind]
+    ]
     steps = [step for number in chosen[:told] for step in curves[number]]
     which = "" if told == len(curves) else f", {told} of {len(curves):,} trials"
     wide = min(steps) > 0 and max(steps) > 10 * min(steps)
@@ -74,10 +82,36 @@ def curve_of(trial: FrozenTrial, settings: Mapping[str, str]) -> dict[int, list[
     if TWIN.of(trial) is not None:
         return {}
     curve = {step: list(values) for step, values in rungs_of(trial).items()}
-    epochs = str(trial.params.get("epochs", settings.get("epochs")))
-    if curve and trial.state == TrialState.COMPLETE and epochs.isdecimal() and int(epochs) > max(curve):
-        curve[int(epochs)] = list(trial.values)
+    epochs = _epochs(trial, settings)
+    if curve and trial.state == TrialState.COMPLETE and epochs is not None and epochs > max(curve):
+        curve[epochs] = list(trial.values)
     return curve
+
+
+def _epochs(trial: FrozenTrial, settings: Mapping[str, str]) -> int | None:
+    """Return for how many epochs a complete trial was trained; ``None`` if its record does not say so."""
+    setting = settings.get("epochs", "")
+    named = _NAME.search(setting)
+    epochs = str(trial.params.get(named[1] if named else "epochs", setting))
+    return int(epochs) if epochs.isdecimal() and len(epochs) < 10 else None
+
+
+def _with_ends(
+    curves: dict[int, dict[int, list[float]]], trials: Sequence[FrozenTrial], settings: Mapping[str, str]
+) -> set[int]:
+    """Add a complete trial's values to its curve where it is unknown after how many epochs it ended.
+
+    They stand one step behind its last report. The numbers of these trials are returned.
+    """
+    ended = set()
+    for trial in trials:
+        curve = curves.get(trial.number)
+        if curve and trial.state == TrialState.COMPLETE and _epochs(trial, settings) is None:
+            last = max(curve)
+            if curve[last] != trial.values:
+                curve[last + 1] = list(trial.values)
+                ended.add(trial.number)
+    return ended
 
 
 def _index(curves: Mapping[int, Mapping[int, Sequence[float]]]) -> int | None:
@@ -95,6 +129,7 @@ def _lines(
     numbers: Sequence[int],
     kind: str,
     curves: Mapping[int, Mapping[int, Sequence[float]]],
+    ended: Container[int],
     index: int,
     line: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -110,7 +145,12 @@ def _lines(
         # A mark where it was pruned; a curve of one point has no line.
         end = 7 if kind == "pruned" or len(curve) == 1 else 0
         sizes += [*([0] * (len(curve) - 1)), end, 0]
-        text += [f"trial {number}, {kind}"] * (len(curve) + 1)
+        at = [f"after {step}" for step in curve]
+        text += [
+            f"trial {number}, {kind}, {when}"
+            for when in [*at[:-1], "at its end" if number in ended else at[-1]]
+        ]
+        text.append("")
     symbol = "x" if kind == "pruned" else "circle"
     return {
         "type": "scatter",
@@ -119,7 +159,7 @@ def _lines(
         "x": x,
         "y": [None if value is None else float(f"{value:.5g}") for value in y],
         "text": text,
-        "hovertemplate": "%{text}: %{y} after %{x}<extra></extra>",
+        "hovertemplate": "%{text}: %{y}<extra></extra>",
         "line": dict(line),
         "marker": {"color": line["color"], "symbol": symbol, "size": sizes, "line": {"width": 0}},
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import UserError
 from optnas.reports.about import About, architecture_drawing
+from optnas.reports.commands import command
 from optnas.reports.explain_view import percent, sentences, signed, value_text
 from optnas.reports.explanation import Explanation, explain
 from optnas.reports.figures.curves import draw_curves
@@ -28,7 +28,6 @@ from optnas.reports.numbers import short
 from optnas.reports.report.baselines import Baseline
 from optnas.reports.report.findings import findings, spent, value_of
 from optnas.reports.report.markup import Markup, bars, commands, element, figure, items, joined, pairs, table
-from optnas.shown import plain
 from optnas.space.errors import SpaceError
 from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, COSTS, PAUSED, REASON, is_feasible
@@ -270,12 +269,11 @@ def _baselines(told: Reported) -> Iterator[Markup]:
 
 
 def _reproduce(told: Reported) -> Iterator[Markup]:
-    file = shlex.quote(plain(told.file))
     finished = sum(trial.state.is_finished() for trial in told.trials)
-    lines = [f"optnas run {file} --trials {finished}"]
+    lines = [command(told.study, "run", told.file, "--trials", finished)]
     said = f"By optnas {version('optnas')}. A search with several workers tries other networks each time."
     if told.front and told.known.trainable:
-        lines.append(f"optnas train {file} --trial {told.front[0].number}")
+        lines.append(command(told.study, "train", told.file, "--trial", told.front[0].number))
         said += (
             " The last line trains the first network of the front fully and measures it on the test part,"
             " which no search has seen."
