@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import StorageError, UserError
 from optnas.page.columns import StudyColumns, kind_of
+from optnas.page.computed import Computed
 from optnas.page.details import details, study_summary
 from optnas.page.drawings import Drawings
 from optnas.shown import one_line
@@ -66,6 +67,8 @@ def pages(storage: BaseStorage, url: str) -> Bottle:
         "/api/studies/<number:whole>": served.study,
         "/api/studies/<number:whole>/trials": served.trials,
         "/api/studies/<number:whole>/trials/<trial:whole>": served.trial,
+        "/api/studies/<number:whole>/matters": served.matters,
+        "/api/studies/<number:whole>/figures/<name>": served.figure,
     }
     for path, view in views.items():
         app.get(f"/optnas{path}", callback=_as_json(storage, view))
@@ -93,6 +96,7 @@ class _Served:
         self._columns: OrderedDict[tuple[int, str], StudyColumns] = OrderedDict()
         self._lock = threading.Lock()
         self._drawings = Drawings()
+        self._computed = Computed()
         self._warmed = False
 
     def page(self, name: str) -> HTTPResponse:
@@ -139,6 +143,21 @@ class _Served:
     def trial(self, number: int, trial: int) -> Any:
         study = self._study(number)
         return details(study, number, self._trial(study, trial), self._url)
+
+    def matters(self, number: int) -> Any:
+        from optnas.page.matters import what_matters
+
+        name = request.query.getunicode("of", "")
+        study = self._study(number)
+        return self._computed.of(number, study, f"matters/{name}", lambda study: what_matters(study, name))
+
+    def figure(self, number: int, name: str) -> Any:
+        from optnas.page.matters import FIGURES, figure_of
+
+        if name not in FIGURES:
+            raise LookupError(f"there is no figure {name}; there are {', '.join(FIGURES)}")
+        study = self._study(number)
+        return self._computed.of(number, study, f"figures/{name}", lambda study: figure_of(study, name))
 
     def drawing(self, number: int, trial: int) -> HTTPResponse:
         study = self._study(number)

@@ -15,7 +15,15 @@ from optnas.reports.importance import FEWEST
 from optnas.reports.numbers import short
 from optnas.shown import plain
 
-__all__ = ["explanation_view", "percent", "sentences", "signed", "value_text"]
+__all__ = [
+    "chance_sentence",
+    "explanation_view",
+    "percent",
+    "sentences",
+    "shown_effects",
+    "signed",
+    "value_text",
+]
 
 _BAR, _NAME = 24, 34
 _EIGHTHS = "▏▎▍▌▋▊▉█"
@@ -36,11 +44,13 @@ def explanation_view(found: Explanation, width: int = 80) -> RenderableType:
         if found.kinds:
             parts += ["", Text("all layers together", style="bold")]
             parts.append(_bars([(kind, share, None) for kind, share in found.kinds.items()], width))
-    effects = _shown_effects(found)
+    effects = shown_effects(found)
     if effects:
         beside = f" at equal {plain(found.cost)}" if found.cost else ""
         parts += ["", Text(f"what a choice changes in {name}{beside}, with 90 % intervals", style="bold")]
         parts.append(_effects(effects))
+        if (said := chance_sentence(found)) is not None:
+            parts += ["", Text(said, style="dim")]
     return Group(*parts)
 
 
@@ -102,9 +112,21 @@ def effect_sentence(found: Explanation, effect: Effect) -> str:
     )
 
 
-def _shown_effects(found: Explanation) -> list[Effect]:
+def shown_effects(found: Explanation) -> list[Effect]:
+    """Return the effects that are told from chance, and up to three in all."""
     told = [effect for effect in found.effects if effect.told]
     return told + [effect for effect in found.effects if not effect.told][: max(0, _MOST_HINTS - len(told))]
+
+
+def chance_sentence(found: Explanation) -> str | None:
+    """Return what "may be chance" means beside an interval; ``None`` where it is said of nothing."""
+    if all(effect.told for effect in shown_effects(found)):
+        return None
+    return (
+        "may be chance: each interval is of one parameter, as if it alone had been looked at. Among all"
+        f" {len(found.effects)} one like it turns up by chance in more than 3 of 100 searches, or the others"
+        " explain it."
+    )
 
 
 def _effects(effects: list[Effect]) -> Table:

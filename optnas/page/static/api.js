@@ -2,6 +2,8 @@
 
 const ROOT = "/optnas/api/studies";
 const MOST_DETAILS = 300;
+// Milliseconds between two questions whether it is computed.
+const COMPUTING = 1000;
 
 export class Away extends Error {}
 
@@ -22,6 +24,18 @@ async function get(path, options) {
 export const studies = () => get(ROOT);
 export const study = (id) => get(`${ROOT}/${id}`);
 export const trials = (id, cursor) => get(`${ROOT}/${id}/trials?after=${encodeURIComponent(cursor)}`);
+
+// What the server computes beside its other answers: asked for until it is there.
+async function computed(path, signal) {
+  for (;;) {
+    const found = await get(path, { signal });
+    if (found.ready) return found;
+    await new Promise((resolve) => { setTimeout(resolve, COMPUTING); });
+  }
+}
+
+export const matters = (id, of, signal) => computed(`${ROOT}/${id}/matters?of=${encodeURIComponent(of)}`, signal);
+export const figure = (id, name, signal) => computed(`${ROOT}/${id}/figures/${name}`, signal);
 
 const known = new Map();
 

@@ -33,11 +33,12 @@ function line(trials, row, columns, { focus, pick, isPicked }) {
   return el("tr", { onmouseenter: () => focus(row) }, el("td", {}, box), el("td", {}, show), cells);
 }
 
-function costs(trials, front, objectives) {
+// The costs that are worth a column: the usual ones, and what was measured.
+export function costs(trials, rows, objectives) {
   const usual = ["flops", "params"];
   const exact = ["flops", "macs", "params", "activations", "elementwise", "depth", "width"];
   const found = [...trials.columns.values()].filter(({ group }) => group === "costs").map(({ name }) => name);
-  return found.filter((name) => !objectives.includes(name) && (usual.includes(name) || !exact.includes(name)) && front.some((row) => trials.value(name, row) !== null));
+  return found.filter((name) => !objectives.includes(name) && (usual.includes(name) || !exact.includes(name)) && rows.some((row) => trials.value(name, row) !== null));
 }
 
 // The parameters that differ most on the front.

@@ -5,6 +5,7 @@ import { Compare, MOST_PICKED } from "./compare.js";
 import { Details } from "./details.js";
 import { compile, searchOps, spelled } from "./filter.js";
 import { fillTable } from "./fronttable.js";
+import { Course, Matters } from "./matters.js";
 import { Parallel, usualAxes } from "./parallel.js";
 import { KINDS, Scatter } from "./scatter.js";
 import { el, plain, say, short } from "./shown.js";
@@ -43,6 +44,8 @@ class Page {
       brush: (name, range) => this.limit(name, range),
       hover: (row) => this.look(row),
     });
+    this.matters = new Matters(byId("matters"), study, this.trials);
+    this.course = new Course(byId("course"), study, this.trials);
     this.listen();
   }
 
@@ -289,6 +292,8 @@ class Page {
         if (this.focus !== null && this.trials.rows.has(this.focus)) this.look(this.trials.rows.get(this.focus), false);
       }
       this.open = open;
+      this.matters.age();
+      this.course.age();
     } catch (error) {
       byId("away").hidden = false;
       byId("away").textContent = plain(error.message);

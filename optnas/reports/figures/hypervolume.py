@@ -53,7 +53,7 @@ def draw_hypervolume(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Draw
     axes: dict[str, Any] = {}
     along: dict[str, Sequence[float]] = {
         "finished trials": counts,
-        f"{unit} since the first began": [each / size for each in seconds],
+        f"{unit} of search": [each / size for each in seconds],
     }
     for i, ((title, x), (width, height)) in enumerate(zip(along.items(), panels(2, 2), strict=True)):
         number = "" if i == 0 else "2"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACCENT",
+    "DARK",
     "GREY",
     "INK",
     "ORANGE",
@@ -41,6 +42,14 @@ Drawn = dict[str, Any]
 
 # Told apart by colour-blind eyes, on white and on black (Okabe & Ito 2008; the blue is darker).
 INK, GREY, ACCENT, ORANGE = "#1f2933", "#aab4c0", "#0b6e99", "#d55e00"
+DARK = {
+    INK: "#e6ebf0",
+    GREY: "#5d6b7a",
+    ACCENT: "#5bb8df",
+    ORANGE: "#f0853c",
+    "white": "#14191f",
+}
+"""What the colours of a figure are on a dark page."""
 # Of any background.
 _GRID = "rgba(130,145,165,0.25)"
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 import optuna
 
 from optnas.reports.about import about
-from optnas.reports.figures.parts import ACCENT, GREY, INK, ORANGE
+from optnas.reports.figures.parts import DARK
 from optnas.reports.report.baselines import Baseline
 from optnas.reports.report.markup import Markup, element, joined
 from optnas.reports.report.sections import Reported, sections
@@ -18,15 +18,6 @@ from optnas.shown import plain
 
 __all__ = ["report"]
 
-# What the figures' colours are on dark.
-_DARK = {
-    INK: "#e6ebf0",
-    GREY: "#5d6b7a",
-    ACCENT: "#5bb8df",
-    ORANGE: "#f0853c",
-    "#e3e8ee": "#2c3642",
-    "white": "#14191f",
-}
 # Nothing is loaded from anywhere, whatever stands in the page.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 
@@ -65,7 +56,7 @@ def _sections(told: Reported) -> Iterator[Markup]:
         return
     from plotly.offline import get_plotlyjs
 
-    yield Markup(f'<script type="application/json" id="dark-colours">{json.dumps(_DARK)}</script>')
+    yield Markup(f'<script type="application/json" id="dark-colours">{json.dumps(DARK)}</script>')
     yield Markup(f"<script>{get_plotlyjs()}</script>")
     yield Markup(f"<script>{_file('figures.js')}</script>")
 
