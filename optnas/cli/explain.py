@@ -52,13 +52,15 @@ def explain(
     from optnas.run.lookup import find_study
 
     if trained is not None:
-        from optnas.winner.sensitivity import sensitivity, sensitivity_view
+        from optnas.reports.ablations import sensitivity_view
+        from optnas.winner.sensitivity import keep, sensitivity
 
         parts = sensitivity(study, trained)
         if as_json:
             write(records.as_json(parts.as_record()))
         else:
             out.print(sensitivity_view(parts, out.width))
+        err.print(keep(parts, trained, storage))
         return
     found = find_study(storage, study)
     told = [explain(found, name) for name in objective or objective_names(found)]

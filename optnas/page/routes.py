@@ -68,6 +68,7 @@ def pages(storage: BaseStorage, url: str) -> Bottle:
         "/api/studies/<number:whole>/trials": served.trials,
         "/api/studies/<number:whole>/trials/<trial:whole>": served.trial,
         "/api/studies/<number:whole>/matters": served.matters,
+        "/api/studies/<number:whole>/parts": served.parts,
         "/api/studies/<number:whole>/figures/<name>": served.figure,
     }
     for path, view in views.items():
@@ -150,6 +151,13 @@ class _Served:
         name = request.query.getunicode("of", "")
         study = self._study(number)
         return self._computed.of(number, study, f"matters/{name}", lambda study: what_matters(study, name))
+
+    def parts(self, number: int) -> Any:
+        from optnas.reports.ablations import kept_in
+        from optnas.reports.records import finite
+
+        kept = kept_in(self._study(number))
+        return [finite({"trial": trial, **found.as_record()}) for trial, found in kept.items()]
 
     def figure(self, number: int, name: str) -> Any:
         from optnas.page.matters import FIGURES, figure_of

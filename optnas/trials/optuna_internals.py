@@ -53,6 +53,7 @@ __all__ = [
     "serve_storage",
     "set_channel",
     "set_redis_client",
+    "set_study_system_attr",
     "set_system_attr",
     "set_user_attr",
     "storage_of",
@@ -136,6 +137,11 @@ def backend_of(storage: BaseStorage) -> BaseStorage:
 def study_system_attrs(study: Study) -> dict[str, Any]:
     """Return all system attributes of a study, notes and figures of optuna-dashboard among them."""
     return study._storage.get_study_system_attrs(study._study_id)
+
+
+def set_study_system_attr(study: Study, name: str, value: Any) -> None:
+    """Write a system attribute of a study."""
+    study._storage.set_study_system_attr(study._study_id, name, value)
 
 
 def cached_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:

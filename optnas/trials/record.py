@@ -28,7 +28,12 @@ from optnas.trials.accepted import (
     text,
     whole,
 )
-from optnas.trials.optuna_internals import set_system_attr, set_user_attr, study_system_attrs
+from optnas.trials.optuna_internals import (
+    set_study_system_attr,
+    set_system_attr,
+    set_user_attr,
+    study_system_attrs,
+)
 
 __all__ = [
     "ABOUT",
@@ -70,9 +75,11 @@ __all__ = [
     "StudySystemAttribute",
     "SystemAttribute",
     "constraints_of",
+    "explained_trials",
     "is_feasible",
     "metric_names",
     "objective_names",
+    "sensitivity_attribute",
     "suggest_seconds",
     "training_seconds",
 ]
@@ -173,6 +180,9 @@ class StudyAttribute(Generic[_Value]):
 class StudySystemAttribute(StudyAttribute[_Value]):
     """System attribute of a study, which dashboards do not show; notes and figures stand beside it."""
 
+    def put(self, study: optuna.Study, value: _Value) -> None:
+        set_study_system_attr(study, self.name, value)
+
     def _stored(self, study: optuna.Study) -> dict[str, Any]:
         return study_system_attrs(study)
 
@@ -209,6 +219,12 @@ def _about(_: int) -> Accepts:
         constraints=listed(text),
         file=any_of(text),
     )
+
+
+def _sensitivity(_: int) -> Accepts:
+    metrics = mapped(number)
+    part = mapped(text, metrics=metrics, halved=metrics)
+    return mapped(text, samples=whole, metrics=metrics, ablations=listed(part))
 
 
 ARCHITECTURE = Attribute[str]("architecture", text)
@@ -311,6 +327,25 @@ def metric_names(study: optuna.Study, *, anew: bool = False) -> list[str] | None
 def objective_names(study: optuna.Study) -> list[str]:
     """Return the names of a study's objectives, ``value 0`` and so on if it has none."""
     return metric_names(study) or [f"value {i}" for i in range(len(study.directions))]
+
+
+# No study has as many trials.
+_MOST_DIGITS = 12
+
+
+def sensitivity_attribute(trial: int) -> StudySystemAttribute[dict[str, Any]]:
+    """Return the attribute of how a trial's trained network depends on its parts.
+
+    It is the study's, as the record of a finished trial is closed (:mod:`optnas.reports.ablations`).
+    """
+    return StudySystemAttribute(f"optnas:sensitivity:{trial}", _sensitivity)
+
+
+def explained_trials(study: optuna.Study) -> list[int]:
+    """Return the numbers of the trials that have such an attribute, in order."""
+    prefix = sensitivity_attribute(0).name.removesuffix("0")
+    numbers = [name.removeprefix(prefix) for name in study_system_attrs(study) if name.startswith(prefix)]
+    return sorted(int(number) for number in numbers if number.isdecimal() and len(number) < _MOST_DIGITS)
 
 
 def constraints_of(trial: FrozenTrial) -> dict[str, float]:

@@ -3,73 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 from torch import Tensor, nn
 
 from optnas.errors import UserError
 from optnas.ops.merges import Merge
 from optnas.ops.modules import Gated, Merged, Residual
-from optnas.reports.explain_view import signed
-from optnas.reports.numbers import rounded, short
+from optnas.reports.ablations import Ablation, Sensitivity
+from optnas.reports.numbers import rounded
 from optnas.run.files import load_study, output_to_stderr
-from optnas.shown import plain
+from optnas.run.lookup import find_study, find_trial
 from optnas.space import BuildError, Node, Site
 from optnas.space.parse import parse_tree
 from optnas.train.loop import evaluate
+from optnas.trials.record import ARCHITECTURE
 from optnas.winner.folder import finished, load
 
-__all__ = ["Ablation", "Sensitivity", "sensitivity", "sensitivity_view"]
+__all__ = ["keep", "sensitivity"]
 
-How = Literal["skipped", "averaged", "left out"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Ablation:
-    """What the metrics become without a part.
-
-    Attributes:
-        place: Where the part is: the number of the child at each level, from 0 on.
-        part: Its text.
-        how: ``skipped``: its input goes on unchanged; ``averaged``: where it changes the shape, its output is
-            the mean over all samples; ``left out``: of a residual connection only the shortcut is left.
-        metrics: The metrics on the validation part without it.
-    """
-
-    place: str
-    part: str
-    how: How
-    metrics: dict[str, float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Sensitivity:
-    """How a network depends on its parts.
-
-    Attributes:
-        folder: The folder of the network.
-        samples: Number of validation samples.
-        metrics: The metrics of the whole network.
-        ablations: One for each part, in the order of the network.
-    """
-
-    folder: str
-    samples: int
-    metrics: dict[str, float]
-    ablations: list[Ablation]
-
-    def as_record(self) -> dict[str, Any]:
-        """Return everything as a dictionary that can be written as JSON."""
-        return dataclasses.asdict(self)
+_Measured = Callable[[], dict[str, float]]
+_Hook = Callable[[nn.Module, tuple[Any, ...], Any], Any]
+_HALF = 0.5
 
 
 def sensitivity(file: str | None, folder: Path) -> Sensitivity:
-    """Measure a trained network without each of its layers, blocks and branches in turn, all else the same.
+    """Measure a trained network without each layer, block and branch in turn, and with half of its output.
 
     Args:
         file: The study's file, which has the data.
@@ -104,12 +65,33 @@ def sensitivity(file: str | None, folder: Path) -> Sensitivity:
     whole = measured()
     if "loss" not in whole:
         raise UserError(f"{type(task).__name__} measures no loss on the validation part")
-    ablations = []
-    for place, text, body, module in _parts(architecture, network, site):
-        found = _without(module, body, measured)
-        if found is not None:
-            ablations.append(Ablation(place, text, *found))
-    return Sensitivity(str(folder), len(part), whole, ablations)
+    parts = list(_parts(architecture, network, site))
+    seen = [_Seen() for _ in parts]
+    _hooked(((each[-1], saw.look) for each, saw in zip(parts, seen, strict=True)), measured)
+    found = (_ablation(each, saw, measured) for each, saw in zip(parts, seen, strict=True))
+    return Sensitivity(str(folder), len(part), whole, [each for each in found if each is not None])
+
+
+def keep(found: Sensitivity, folder: Path, url: str) -> str:
+    """Keep what was measured of a trial's network in its study's record, and say so; or say why not.
+
+    Args:
+        found: What was measured.
+        folder: The network's folder.
+        url: The URL of the study's storage.
+    """
+    record = finished(folder) or {}
+    if record["trial"] is None:
+        return "Not kept for the report and the page, as the network is of no trial."
+    try:
+        study = find_study(url, record["study"])
+        trial = find_trial(study, record["trial"])
+    except UserError as error:
+        return f"Not kept for the report and the page: {error}"
+    if ARCHITECTURE.of(trial) != record["architecture"]:
+        return f"Not kept for the report and the page: trial {trial.number} has another architecture by now."
+    found.keep(study, trial.number)
+    return f"Kept with trial {trial.number}: optnas report and the page of the study show it."
 
 
 _Part = tuple[str, str, bool, nn.Module]
@@ -156,66 +138,53 @@ def _text(tree: Node) -> str:
     return rounded(str(tree))
 
 
-def _without(module: nn.Module, body: bool, measured: Any) -> tuple[How, dict[str, float]] | None:
-    """Return how a module was ablated and the metrics without it; ``None`` if its output is no tensor."""
-    sums: list[Tensor] = []
-    count, same = 0, True
+@dataclasses.dataclass
+class _Seen:
+    """What goes into a module and comes out of it, over all samples."""
 
-    def look(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        nonlocal count, same
-        if not isinstance(output, Tensor) or not inputs or not isinstance(inputs[0], Tensor):
-            same, count = False, -1
+    total: Tensor | None = None
+    count: int = 0
+    same_shape: bool = True
+    tensors: bool = True
+
+    def look(self, _: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        """Forward hook: take a batch."""
+        self.tensors = (
+            self.tensors and isinstance(output, Tensor) and isinstance(next(iter(inputs), None), Tensor)
+        )
+        if not self.tensors:
             return
-        same = same and inputs[0].shape == output.shape
-        if count >= 0:
-            total = output.double().sum(dim=0)
-            sums[:] = [sums[0] + total if sums else total]
-            count += len(output)
+        self.same_shape = self.same_shape and inputs[0].shape == output.shape
+        total = output.double().sum(dim=0)
+        self.total = total if self.total is None else self.total + total
+        self.count += len(output)
 
-    hook = module.register_forward_hook(look)
+
+def _hooked(hooks: Iterable[tuple[nn.Module, _Hook]], measured: _Measured) -> dict[str, float]:
+    """Return the metrics with forward hooks."""
+    handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
-        measured()
+        return measured()
     finally:
-        hook.remove()
-    if count <= 0:
+        for handle in handles:
+            handle.remove()
+
+
+def _ablation(part: _Part, seen: _Seen, measured: _Measured) -> Ablation | None:
+    """Return what the metrics are without a part and with half of it; ``None`` if its output is no tensor."""
+    place, text, body, module = part
+    if not seen.tensors or seen.total is None:
         return None
+    mean = seen.total / seen.count
 
     def instead(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         if body:
             return output * 0
-        if same:
+        if seen.same_shape:
             return inputs[0]  # type: ignore[no-any-return]
-        return (sums[0] / count).to(output.dtype).expand_as(output)
+        return mean.to(output.dtype).expand_as(output)
 
-    hook = module.register_forward_hook(instead)
-    try:
-        return ("left out" if body else "skipped" if same else "averaged"), measured()
-    finally:
-        hook.remove()
-
-
-def sensitivity_view(found: Sensitivity, width: int = 80) -> RenderableType:
-    """Return a table of the parts, with the change of the loss and the first metric without each."""
-    metric = next((name for name in found.metrics if name != "loss"), "loss")
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("part", overflow="ellipsis", no_wrap=True, max_width=max(12, width - 36))
-    table.add_column("without it", no_wrap=True, min_width=10)
-    table.add_column("loss", justify="right", no_wrap=True, min_width=8)
-    table.add_column(Text(plain(metric)), justify="right", no_wrap=True, min_width=8)
-    for each in found.ablations:
-        changes = {name: each.metrics[name] - value for name, value in found.metrics.items()}
-        deep = "  " * each.place.count(".")
-        table.add_row(
-            Text(f"{deep}{plain(each.part)}"),
-            each.how,
-            signed(changes["loss"]),
-            signed(changes[metric]) if metric != "loss" else "",
-        )
-    told = f"{plain(metric)} {short(found.metrics[metric])}, " if metric != "loss" else ""
-    head = f"{plain(found.folder)}: {told}loss {short(found.metrics['loss'])} on {found.samples:,} samples"
-    most = max(found.ablations, key=lambda each: each.metrics["loss"], default=None)
-    parts: list[RenderableType] = [Text(head, style="bold cyan")]
-    if most is not None:
-        change = signed(most.metrics["loss"] - found.metrics["loss"])
-        parts.append(Text(f"It depends most on {plain(most.part)}: without it the loss changes by {change}."))
-    return Group(*parts, "", table)
+    how = "left out" if body else "skipped" if seen.same_shape else "averaged"
+    without = _hooked([(module, instead)], measured)
+    halved = _hooked([(module, lambda _module, _inputs, output: output * _HALF)], measured)
+    return Ablation(place, text, how, without, halved)

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from optnas.reports.ablations import kept_in
+from optnas.run.lookup import find_study
+from optnas.storages.opening import open_storage
+from optnas.trials.record import sensitivity_attribute
 from tests.files import assert_refused, call
+from tests.page.client import asked, page_of
 
 STUDY = """
 from optnas import *
@@ -52,6 +57,31 @@ def test_each_layer_block_and_branch_is_ablated_and_what_matters_most_is_said() 
     assert head["metrics"]["accuracy"] < 0.2 < 0.5 < found["metrics"]["accuracy"]
     told = call("explain", "small.py", "--run", "net")
     assert "It depends most on" in told.output
+    assert "the network is of no trial" in " ".join(told.output.split())
+    # Half of all logits: the same answers, less sure.
+    assert head["halved"]["accuracy"] == found["metrics"]["accuracy"]
+    assert found["metrics"]["loss"] != head["halved"]["loss"] < head["metrics"]["loss"]
+    assert all(each["halved"].keys() == found["metrics"].keys() for each in found["ablations"])
+
+
+def test_of_a_trial_it_is_kept_for_the_report_and_the_page() -> None:
+    assert call("run", "small.py", "--trials", "1", "--workers", "1").exit_code == 0
+    assert call("train", "small.py", "--trial", "0", "--out", "net").exit_code == 0
+    told = call("explain", "small.py", "--run", "net", "--json")
+    found = json.loads(told.stdout)
+    assert "Kept with trial 0" in told.stderr
+    assert call("report", "small.py").exit_code == 0
+    report = Path("report.html").read_text()
+    assert "What its networks depend on" in report
+    assert '<td class="text">head</td>' in report
+    storage = open_storage("sqlite:///optnas.db", reading=True)
+    (kept,) = asked(page_of(storage), "/optnas/api/studies/1/parts").data
+    assert kept == {"trial": 0, **found}
+    # Nothing that anyone wrote into the database is taken for it.
+    study = find_study("sqlite:///optnas.db", None)
+    for wrong in ({"ablations": 3}, {**found, "ablations": [{"part": "x"}]}, {**found, "more": "x"}, {}):
+        sensitivity_attribute(1).put(study, wrong)
+        assert list(kept_in(study)) == [0]
 
 
 def test_what_is_no_network_or_no_file_is_said() -> None:

@@ -35,6 +35,7 @@ async function computed(path, signal) {
 }
 
 export const matters = (id, of, signal) => computed(`${ROOT}/${id}/matters?of=${encodeURIComponent(of)}`, signal);
+export const parts = (id) => get(`${ROOT}/${id}/parts`);
 export const figure = (id, name, signal) => computed(`${ROOT}/${id}/figures/${name}`, signal);
 
 const known = new Map();

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { costs } from "./fronttable.js";
-import { el, plain, short } from "./shown.js";
+import { el, plain, short, signed } from "./shown.js";
 
 const FIGURES = { hypervolume: "How far the front has come: 1 is an ideal trial", curves: "How the networks learned", preferences: "What the front chooses more or less often than by chance" };
 
@@ -52,13 +52,14 @@ export class Matters extends Folded {
       const names = [...objectives, ...costs(this.trials, [...this.trials.number.keys()], objectives)];
       this.choice.replaceChildren(...names.map((name) => el("option", { value: name }, plain(name))));
     }
-    return api.matters(this.study.id, this.choice.value, signal);
+    const asked = [api.matters(this.study.id, this.choice.value, signal), api.parts(this.study.id)];
+    return Promise.all(asked).then(([found, parts]) => ({ ...found, parts }));
   }
 
   show(found) {
     this.finished = found.finished;
     if (found.lacks) {
-      this.told.replaceChildren(el("p", { class: "note" }, plain(found.lacks)));
+      this.told.replaceChildren(el("p", { class: "note" }, plain(found.lacks)), ...found.parts.map(partsTable));
       return;
     }
     const of = plain(found.of);
@@ -71,13 +72,13 @@ export class Matters extends Folded {
         found.pairs.length ? shares("What two explain only together", "parameters", found.pairs.map((pair) => ({ ...pair, name: pair.names.join(" × ") }))) : null),
         found.effects.length ? effects(`What a choice changes in ${of}${beside}, with 90 % intervals`, found.effects) : null),
       found.chance ? el("p", { class: "note" }, plain(found.chance)) : null,
+      ...found.parts.map(partsTable),
     ].filter(Boolean));
     this.age();
   }
 }
 
 const percent = (share) => (share >= 0.005 ? `${(100 * share).toFixed(0)}%` : "<1%");
-const signed = (value) => `${value >= 0 ? "+" : "−"}${short(Number(Math.abs(value).toPrecision(2)))}`;
 
 function headed(caption, names, rows, kind) {
   return el("table", { class: `matters ${kind}` }, el("caption", {}, caption),
@@ -106,6 +107,20 @@ function effects(caption, found) {
     return [el("tr", { class: "name" }, el("th", { scope: "rowgroup", colSpan: 3 }, plain(name), told ? null : el("small", {}, "may be chance"))), row];
   }).flat());
   return headed(caption, ["value", "interval", "change"], rows, "effects");
+}
+
+// How the fully trained network depends on its parts, as optnas explain --run measured it.
+function partsTable({ trial, metrics, samples, ablations }) {
+  const names = ["loss", ...Object.keys(metrics).filter((name) => name !== "loss").slice(0, 1)];
+  const change = (of, name) => signed(of[name] - metrics[name]);
+  return el("div", { class: "scrolled", tabIndex: 0, role: "group", "aria-label": `What trial ${trial} depends on` }, el("table", { class: "layers parts" },
+    el("caption", {}, `What trial ${trial} depends on, trained fully (${names.map((name) => `${plain(name)} ${short(metrics[name])}`).join(", ")} on ${samples.toLocaleString("en")} samples): the change without each part, and with half of its output`),
+    el("thead", {}, el("tr", {}, ["part", ...names.map(plain), "half: loss"].map((name) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, ablations.map(({ place, part, how, metrics: without, halved }) => {
+      const name = el("td", { title: how }, plain(part));
+      name.style.paddingLeft = `${place.split(".").length - 1}em`;
+      return el("tr", {}, name, names.map((each) => el("td", {}, change(without, each))), el("td", {}, change(halved, "loss")));
+    }))));
 }
 
 function placed(kind, from, to) {

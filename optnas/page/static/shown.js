@@ -29,6 +29,11 @@ function digits(value) {
   return String(Number(value.toPrecision(4)));
 }
 
+// A change, with its sign and two digits.
+export function signed(value) {
+  return `${value >= 0 ? "+" : "−"}${short(Number(Math.abs(value).toPrecision(2)))}`;
+}
+
 // An element with properties and children; texts become text nodes, never markup.
 export function el(tag, properties = {}, ...children) {
   const made = document.createElement(tag);

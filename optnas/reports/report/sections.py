@@ -14,6 +14,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import UserError
+from optnas.reports.ablations import Sensitivity, kept_in, sensitivity_sentences
 from optnas.reports.about import About, architecture_drawing
 from optnas.reports.commands import command
 from optnas.reports.explain_view import percent, sentences, signed, value_text
@@ -75,6 +76,11 @@ class Reported:
                 continue
         return found
 
+    @cached_property
+    def parts(self) -> dict[int, Sensitivity]:
+        """How trained networks depend on their parts, as ``optnas explain --run`` kept it."""
+        return kept_in(self.study)
+
     @property
     def file(self) -> str:
         return self.given or self.known.file or "STUDY.py"
@@ -88,6 +94,7 @@ def sections(told: Reported) -> Iterator[Markup]:
     yield _section("Findings", items(said))
     yield _section("The front", *_front(told))
     yield _section("What matters", *_importance(told))
+    yield _section("What its networks depend on", *_parts(told)) if told.parts else Markup()
     yield _section("The search space", *_space(told))
     yield _section("The search", *_search(told))
     yield _section("What was stopped, and why", *_stopped(told))
@@ -171,6 +178,28 @@ def _importance(told: Reported) -> Iterator[Markup]:
                 for c in effect.choices
             ]
             yield table(["parameter", "value", "change", "90 % interval"], rows, texts=[0, 1])
+
+
+def _parts(told: Reported) -> Iterator[Markup]:
+    said = (
+        "Each part was taken out of the fully trained network, or its output halved, all else the same: by"
+        " how much the metrics on the validation part change."
+    )
+    yield element("p", said, class_="faint")
+    for number, found in told.parts.items():
+        yield element("h3", f"Trial {number}")
+        yield items(sensitivity_sentences(found))
+        header = ["part", "without it", "loss", found.metric, "half: loss"]
+        rows = [
+            [
+                "\u2003" * each.place.count(".") + each.part,
+                each.how,
+                *map(signed, found.changes(each.metrics)),
+                signed(found.changes(each.halved)[0]),
+            ]
+            for each in found.ablations
+        ]
+        yield table(header, rows, texts=[0, 1])
 
 
 def _space(told: Reported) -> Iterator[Markup]:
