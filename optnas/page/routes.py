@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import importlib.util
 import json
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ from optnas.page.details import details, study_summary
 from optnas.page.drawings import Drawings
 from optnas.shown import one_line
 from optnas.space.errors import SpaceError
+from optnas.storages.guarded import trial_counts
 from optnas.storages.waiting import impatient
+from optnas.trials.optuna_internals import id_of
 from optnas.trials.record import ARCHITECTURE
 
-__all__ = ["pages"]
+__all__ = ["Served", "pages"]
 
 _STATIC = Path(__file__).parent / "static"
 # Columns of this many studies are kept; those of another are made anew.
@@ -51,14 +54,8 @@ def address_of(name: str) -> str:
     return f"/optnas/{quote(name)}" if tidy else f"/optnas/?study={quote(name, safe='')}"
 
 
-def pages(storage: BaseStorage, url: str) -> Bottle:
-    """Return the application that answers ``/`` and what begins with ``/optnas``.
-
-    Args:
-        storage: The storage whose studies it shows; it is only read.
-        url: Its URL, for the commands that the page offers to copy.
-    """
-    served = _Served(storage, url)
+def pages(served: Served) -> Bottle:
+    """Return the application that answers ``/`` and what begins with ``/optnas``."""
     app = Bottle()
     # No longer than a database takes.
     app.router.add_filter("whole", lambda _: (r"[0-9]{1,18}", int, str))
@@ -72,66 +69,82 @@ def pages(storage: BaseStorage, url: str) -> Bottle:
         "/api/studies/<number:whole>/figures/<name>": served.figure,
     }
     for path, view in views.items():
-        app.get(f"/optnas{path}", callback=_as_json(storage, view))
+        app.get(f"/optnas{path}", callback=_as_json(served, view))
     app.get(
         "/optnas/api/studies/<number:whole>/trials/<trial:whole>/drawing.svg",
-        callback=_told(storage, served.drawing),
+        callback=_told(served, served.drawing),
     )
     app.get("/optnas/static/plotly.min.js", callback=_plotly)
     app.get("/optnas/static/<file>", callback=lambda file: _file(file))
-    app.get("/optnas/study/<number:whole>", callback=_told(storage, served.by_number))
+    app.get("/optnas/study/<number:whole>", callback=_told(served, served.by_number))
     for path in ("", "/", "/optnas"):
         app.get(path, callback=lambda: _to("/optnas/"))
     app.get("/optnas/api/<_:re:[\\s\\S]*>", callback=lambda _: _error(404, "there is no such address"))
     # Line feeds may stand in a study's name, too.
-    app.get("/optnas/<name:re:[\\s\\S]*>", callback=_told(storage, served.page))
+    app.get("/optnas/<name:re:[\\s\\S]*>", callback=_told(served, served.page))
     return app
 
 
-class _Served:
-    """What the routes answer, from one storage."""
+class Served:
+    """What the routes answer, from one storage.
+
+    Args:
+        storage: The storage whose studies are shown; it is only read.
+        url: Its URL, for the commands that the page offers to copy.
+    """
 
     def __init__(self, storage: BaseStorage, url: str) -> None:
-        self._storage = storage
+        self.storage = storage
         self._url = url
         self._columns: OrderedDict[tuple[int, str], StudyColumns] = OrderedDict()
         self._lock = threading.Lock()
         self._drawings = Drawings()
         self._computed = Computed()
-        self._warmed = False
 
     def page(self, name: str) -> HTTPResponse:
         """Return the page, which reads its own address; with one study, send to that study's."""
         if not name and "study" not in request.query:
-            found = optuna.get_all_study_names(self._storage)
+            found = optuna.get_all_study_names(self.storage)
             if len(found) == 1:
                 return _to(address_of(found[0]))
-        self._warm_up()
         return _file("index.html", {"Content-Security-Policy": _PAGE_POLICY})
 
     def by_number(self, number: int) -> HTTPResponse:
         return _to(address_of(self._study(number).study_name))
 
+    def read_ahead(self) -> None:
+        """Read the study that was begun last, whose page is likely to be opened next; it can take seconds."""
+        # Whoever asks for what cannot be read is told why.
+        with contextlib.suppress(Exception), impatient(self.storage):
+            counts = trial_counts(self.storage)
+            if counts:
+                last = max(counts, key=lambda number: (counts[number][1] or datetime.min, number))
+                self._columns_of(last).since("")
+
     def studies(self) -> Any:
-        summaries = optuna.get_all_study_summaries(self._storage, include_best_trial=False)
-        return [
-            {
-                "id": self._storage.get_study_id_from_name(each.study_name),
-                "name": each.study_name,
-                "trials": each.n_trials,
-                "objectives": len(each.directions),
-                "page": address_of(each.study_name),
-                "begun": None
-                if each.datetime_start is None
-                else each.datetime_start.isoformat(" ", "minutes"),
-            }
-            for each in summaries
-        ]
+        counts = trial_counts(self.storage)
+        found = []
+        for each in self.storage.get_all_studies():
+            count, begun = counts.get(id_of(each), (0, None))
+            found.append(
+                {
+                    "id": id_of(each),
+                    "name": each.study_name,
+                    "trials": count,
+                    "objectives": len(each.directions),
+                    "page": address_of(each.study_name),
+                    "begun": None if begun is None else begun.isoformat(" ", "minutes"),
+                }
+            )
+        return found
 
     def study(self, number: int) -> Any:
         return study_summary(self._study(number), number, self._url)
 
     def trials(self, number: int) -> Any:
+        return self._columns_of(number).since(request.query.get("after", ""))
+
+    def _columns_of(self, number: int) -> StudyColumns:
         study = self._study(number)
         key = (number, study.study_name)
         with self._lock:
@@ -139,7 +152,7 @@ class _Served:
             self._columns.move_to_end(key)
             if len(self._columns) > _MOST_STUDIES:
                 self._columns.popitem(last=False)
-        return columns.since(request.query.get("after", ""))
+        return columns
 
     def trial(self, number: int, trial: int) -> Any:
         study = self._study(number)
@@ -176,13 +189,18 @@ class _Served:
         headers = {"Content-Type": "image/svg+xml; charset=utf-8", "Content-Security-Policy": _DRAWING_POLICY}
         if found.state.is_finished():
             headers["Cache-Control"] = "private, max-age=3600"
-        svg = self._drawings.of(study, found, text)
+        try:
+            svg = self._drawings.of(study, found, text)
+        except UserError:
+            if "quiet" in request.query:
+                return HTTPResponse(status=204, headers=_SECURITY)
+            raise
         return HTTPResponse(svg.encode(), headers=headers | _SECURITY)
 
     def _study(self, number: int) -> optuna.Study:
         try:
-            name = self._storage.get_study_name_from_id(number)
-            return optuna.load_study(study_name=name, storage=self._storage)
+            name = self.storage.get_study_name_from_id(number)
+            return optuna.load_study(study_name=name, storage=self.storage)
         except KeyError:  # of a deleted one the storage may know the name still
             raise LookupError(f"there is no study of number {number}") from None
 
@@ -192,16 +210,8 @@ class _Served:
             raise LookupError(f"study {study.study_name!r} has no trial {number}")
         return trials[number]
 
-    def _warm_up(self) -> None:
-        """Import what draws, which takes seconds, before somebody waits for a drawing."""
-        with self._lock:
-            if not self._warmed:
-                self._warmed = True
-                module = "optnas.drawing.reading"
-                threading.Thread(target=importlib.import_module, args=(module,), daemon=True).start()
 
-
-def _told(storage: BaseStorage, view: Callable[..., Any]) -> Callable[..., Any]:
+def _told(served: Served, view: Callable[..., Any]) -> Callable[..., Any]:
     """Answer with the error's own words, as JSON, where a view raises one that is no mistake of ours.
 
     So it does where the storage is away: a browser has six connections to a server, which none must hold.
@@ -210,7 +220,7 @@ def _told(storage: BaseStorage, view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def answer(*args: Any, **kwargs: Any) -> Any:
         try:
-            with impatient(storage):
+            with impatient(served.storage):
                 return view(*args, **kwargs)
         except LookupError as error:
             return _error(404, str(error.args[0]) if error.args else "not found")
@@ -222,12 +232,12 @@ def _told(storage: BaseStorage, view: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
-def _as_json(storage: BaseStorage, view: Callable[..., Any]) -> Callable[..., Any]:
+def _as_json(served: Served, view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def answer(*args: Any, **kwargs: Any) -> HTTPResponse:
         return _json(view(*args, **kwargs))
 
-    return _told(storage, answer)
+    return _told(served, answer)
 
 
 def _to(path: str) -> HTTPResponse:

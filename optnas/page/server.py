@@ -6,10 +6,15 @@ import contextlib
 import secrets
 import socket
 import socketserver
+import threading
 from collections.abc import Callable, Iterable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from optuna.storages import BaseStorage
 
 from optnas.errors import UserError
 from optnas.interrupts.signals import stop_on_signals
@@ -50,16 +55,14 @@ def serve(url: str, host: str, port: int, *, announce: Callable[[str], None]) ->
     Raises:
         UserError: If the storage cannot be reached, or the port is taken.
     """
+    from optnas.page.routes import Served, pages
+
     storage = open_storage(url, reading=True)
-    import optuna_dashboard
-    from optuna.artifacts import FileSystemArtifactStore
-
-    from optnas.page.routes import pages
-
-    # Where workers keep the drawings that optuna-dashboard shows in its notes.
-    kept = default_artifacts(url)
-    store = FileSystemArtifactStore(kept) if Path(kept).is_dir() else None
-    application = _together(pages(storage, url), with_link(optuna_dashboard.wsgi(storage, store)))
+    served, dashboard = Served(storage, url), _Dashboard(storage, url)
+    # In the order in which people look at them; each takes seconds.
+    ahead = (served.read_ahead, partial(import_module, "optnas.drawing.reading"), dashboard.load)
+    threading.Thread(target=lambda: [each() for each in ahead], daemon=True).start()
+    application = _together(pages(served), with_link(dashboard))
     token = None if is_loopback(host) else secrets.token_urlsafe(16)
     if token is not None:
         application = with_token(token, application)
@@ -73,6 +76,31 @@ def serve(url: str, host: str, port: int, *, announce: Callable[[str], None]) ->
         announce(_address(host, server.server_port, token))
         with contextlib.suppress(KeyboardInterrupt), stop_on_signals():
             server.serve_forever()
+
+
+class _Dashboard:
+    """optuna-dashboard as an application, which is imported by the first who needs it."""
+
+    def __init__(self, storage: BaseStorage, url: str) -> None:
+        self._storage = storage
+        self._url = url
+        self._lock = threading.Lock()
+        self._application: Application | None = None
+
+    def load(self) -> Application:
+        with self._lock:
+            if self._application is None:
+                import optuna_dashboard
+                from optuna.artifacts import FileSystemArtifactStore
+
+                # Where workers keep the drawings that it shows in its notes.
+                kept = default_artifacts(self._url)
+                store = FileSystemArtifactStore(kept) if Path(kept).is_dir() else None
+                self._application = optuna_dashboard.wsgi(self._storage, store)
+        return self._application
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return self.load()(environ, start_response)
 
 
 def _together(ours: Application, dashboard: Application) -> Application:

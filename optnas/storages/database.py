@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from optnas.storages.waiting import Guard
 from optnas.trials.optuna_batches import create_once, write_study_to_database, write_to_database
 from optnas.trials.optuna_internals import CachedStorage, backend_of, storage_of
 from optnas.trials.optuna_reading import CheckedDatabase
-from optnas.trials.optuna_rows import read_trials
+from optnas.trials.optuna_rows import read_counts, read_trials
 from optnas.trials.writes import Writes
 
 __all__ = ["CachedDatabase", "Database", "rescuing"]
@@ -71,6 +72,10 @@ class Database(Guarded, CheckedDatabase):
         """See :class:`Guarded`."""
         write_study_to_database(self, study_id, attributes)
 
+    def get_trial_counts(self) -> dict[int, tuple[int, datetime | None]]:
+        """See :class:`Guarded`."""
+        return read_counts(self)
+
     def after_operation(self) -> None:
         """See :class:`Guarded`."""
         if self.path is not None:
@@ -114,6 +119,10 @@ class CachedDatabase(Guarded, CachedStorage):
     def get_unfinished(self, study_id: int, attribute: str) -> tuple[list[FrozenTrial], int]:
         """See :class:`Guarded`."""
         return self.glance(study_id, attribute)
+
+    def get_trial_counts(self) -> dict[int, tuple[int, datetime | None]]:
+        """See :class:`Guarded`."""
+        return self.database.get_trial_counts()
 
     def after_operation(self) -> None:
         """See :class:`Guarded`."""

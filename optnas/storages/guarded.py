@@ -6,6 +6,7 @@ import copy
 import functools
 import threading
 from collections.abc import Callable, Container, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
@@ -19,7 +20,7 @@ from optnas.trials.optuna_internals import OPERATIONS, TRIAL_WRITES, id_of
 from optnas.trials.optuna_reading import unreadable
 from optnas.trials.writes import Writes
 
-__all__ = ["Guarded", "guarded"]
+__all__ = ["Guarded", "guarded", "trial_counts"]
 
 _Storage = TypeVar("_Storage", bound=type[BaseStorage])
 
@@ -75,8 +76,27 @@ class Guarded:
         trials = self.get_all_trials(study_id, deepcopy=False)
         return [trial for trial in trials if not trial.state.is_finished()], len(trials)
 
+    def get_trial_counts(self) -> dict[int, tuple[int, datetime | None]]:
+        """Return the number of trials of each study that has one, and when the first began, by its id."""
+        assert isinstance(self, BaseStorage)
+        return _counts(self)
+
     def after_operation(self) -> None:
         """Called after each operation that succeeded."""
+
+
+def trial_counts(storage: BaseStorage) -> dict[int, tuple[int, datetime | None]]:
+    """Return what :meth:`Guarded.get_trial_counts` does, of any storage."""
+    return storage.get_trial_counts() if isinstance(storage, Guarded) else _counts(storage)
+
+
+def _counts(storage: BaseStorage) -> dict[int, tuple[int, datetime | None]]:
+    counts = {}
+    for study in storage.get_all_studies():
+        trials = storage.get_all_trials(id_of(study), deepcopy=False)
+        begun = [trial.datetime_start for trial in trials if trial.datetime_start is not None]
+        counts[id_of(study)] = (len(trials), min(begun, default=None))
+    return counts
 
 
 def guarded(storage: _Storage) -> _Storage:

@@ -18,6 +18,7 @@ from optuna.storages import BaseStorage
 from optuna.storages._cached_storage import _CachedStorage, _StudyInfo
 from optuna.study import Study
 from optuna.study._constrained_optimization import _CONSTRAINTS_KEY
+from optuna.study._frozen import FrozenStudy
 from optuna.study._tell import _check_values_are_feasible
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -73,6 +74,7 @@ OPERATIONS = (
     "_get_best_trial_id",
     "_get_trials",
     "_set_trial_param",
+    "get_trial_counts",
     "get_unfinished",
     "write_study_attributes",
     "write_together",
@@ -173,9 +175,9 @@ def call_back(
     return study._stop_flag
 
 
-def id_of(trial: Trial | FrozenTrial) -> int:
-    """Return a trial's id in its storage, which is not its number."""
-    return trial._trial_id
+def id_of(record: Trial | FrozenTrial | FrozenStudy) -> int:
+    """Return the id of a trial, which is not its number, or of a study in its storage."""
+    return record._study_id if isinstance(record, FrozenStudy) else record._trial_id
 
 
 def frozen(trial: Trial) -> FrozenTrial:

@@ -19,7 +19,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from optnas.trials.accepted import finite, number, scalar, text, whole
 
-__all__ = ["CheckedDatabase", "Damaged", "apply_checked", "check_trial", "unreadable"]
+__all__ = [
+    "CheckedDatabase",
+    "Damaged",
+    "apply_checked",
+    "check_distribution",
+    "check_trial",
+    "unreadable",
+]
 
 _MOST_CHARACTERS = 200
 
@@ -93,6 +100,7 @@ def _check_applied(replay: JournalStorageReplayResult, record: dict[str, Any]) -
     if operation == JournalOperation.SET_TRIAL_PARAM:
         name = record["param_name"]
         if name in trial.params:
+            check_distribution(trial.distributions[name])
             _check_parameter(name, trial.params[name], trial.distributions[name])
     elif operation == JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE:
         _check_report(record["step"], record["intermediate_value"])
@@ -100,8 +108,14 @@ def _check_applied(replay: JournalStorageReplayResult, record: dict[str, Any]) -
         check_trial(trial, len(study.directions))
 
 
-def check_trial(trial: FrozenTrial, objectives: int) -> None:
-    """Raise ``ValueError`` if a record is none that Optuna writes, whatever its attributes hold."""
+def check_trial(trial: FrozenTrial, objectives: int, *, distributions: bool = True) -> None:
+    """Raise ``ValueError`` if a record is none that Optuna writes, whatever its attributes hold.
+
+    Args:
+        trial: The record.
+        objectives: The number of the study's objectives.
+        distributions: Whether to check its distributions as well.
+    """
     _expect(whole(trial.number), f"its number is {trial.number!r}")
     for time in (trial.datetime_start, trial.datetime_complete):
         _expect(time is None or (isinstance(time, datetime) and time.tzinfo is None), f"a time is {time!r}")
@@ -115,6 +129,8 @@ def check_trial(trial: FrozenTrial, objectives: int) -> None:
     for step, value in trial.intermediate_values.items():
         _check_report(step, value)
     for name, value in trial.params.items():
+        if distributions:
+            check_distribution(trial.distributions[name])
         _check_parameter(name, value, trial.distributions[name])
     for name in (*trial.user_attrs.keys(), *trial.system_attrs.keys()):
         _expect(text(name), f"an attribute's name is {name!r}")
@@ -124,12 +140,17 @@ def _check_report(step: object, value: object) -> None:
     _expect(whole(step) and number(value), f"the value at its step {step!r} is {value!r}")
 
 
-def _check_parameter(name: object, value: object, distribution: BaseDistribution) -> None:
+def check_distribution(distribution: BaseDistribution) -> None:
+    """Raise ``ValueError`` if a distribution is none that Optuna writes."""
     if isinstance(distribution, CategoricalDistribution):
-        _expect(all(map(scalar, distribution.choices)), f"the choices of its parameter {name!r} are none")
+        _expect(all(map(scalar, distribution.choices)), f"the choices of {distribution} are none")
     else:
         bounds = distribution.__dict__
-        _expect(finite(bounds["low"]) and finite(bounds["high"]), f"the range of {name!r} is none")
+        _expect(finite(bounds["low"]) and finite(bounds["high"]), f"the range of {distribution} is none")
+
+
+def _check_parameter(name: object, value: object, distribution: BaseDistribution) -> None:
+    if not isinstance(distribution, CategoricalDistribution):
         _expect(finite(value), f"its parameter {name!r} is {value!r}")
     _expect(text(name), f"a parameter's name is {name!r}")
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from optuna.storages import BaseStorage
 
 from optnas.page.hosts import Application
-from optnas.page.routes import pages
+from optnas.page.routes import Served, pages
 from optnas.page.server import serve
 
 
@@ -56,7 +56,7 @@ def asked(application: Application, path: str, **more: str) -> Answer:
 
 
 def page_of(storage: BaseStorage, url: str = "sqlite:///optnas.db") -> Application:
-    return pages(storage, url)
+    return pages(Served(storage, url))
 
 
 def listening(storage: str, host: str) -> str:

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from optuna.trial import TrialState, create_trial
 
 from optnas.page.columns import StudyColumns
 from optnas.page.drawings import Drawings
-from optnas.page.routes import address_of
+from optnas.page.routes import Served, address_of
 from optnas.storages.opening import open_storage
 from optnas.trials.record import ABOUT, ARCHITECTURE, COSTS, METRICS, REASON
 from tests.page.client import asked, page_of
@@ -194,6 +195,7 @@ def test_what_is_no_architecture_is_one_line(storage: BaseStorage) -> None:
     study.ask()
     application = page_of(storage)
     assert asked(application, "/optnas/api/studies/0/trials/0/drawing.svg").status == 422
+    assert asked(application, "/optnas/api/studies/0/trials/0/drawing.svg?quiet").status == 204
     assert asked(application, "/optnas/api/studies/0/trials/0").data["drawing"] is None
     answer = asked(application, "/optnas/api/studies/0/trials/1/drawing.svg")
     assert answer.status == 404
@@ -319,11 +321,43 @@ def test_the_page_runs_no_script_but_its_own(storage: BaseStorage, study: optuna
     assert again.status == 304
 
 
+def test_studies_are_listed_without_reading_their_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'optnas.db'}"
+    first, second = (optuna.create_study(study_name=name, storage=url) for name in ("first", "second"))
+    for study in (first, second, second):
+        study.add_trial(optuna.trial.create_trial(value=1.0))
+    optuna.create_study(study_name="empty", storage=url)
+    storage = open_storage(url, reading=True)
+    monkeypatch.setattr(type(storage), "get_all_trials", None)
+    found = asked(page_of(storage), "/optnas/api/studies").data
+    assert [(each["name"], each["trials"]) for each in found] == [("first", 1), ("second", 2), ("empty", 0)]
+    assert found[1]["begun"] == first.trials[0].datetime_start.isoformat(" ", "minutes")
+
+
+def test_the_study_that_was_begun_last_is_read_ahead(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'optnas.db'}"
+    for name, day in (("old", 1), ("new", 3), ("older", 2)):
+        begun = datetime(2026, 1, day)
+        trial = optuna.trial.create_trial(value=1.0)
+        trial.datetime_start = begun
+        optuna.create_study(study_name=name, storage=url).add_trial(trial)
+    storage = open_storage(url, reading=True)
+    read: list[int] = []
+    everything = storage.get_all_trials
+    storage.get_all_trials = lambda number, *args, **kwargs: (  # type: ignore[method-assign]
+        read.append(number) or everything(number, *args, **kwargs)
+    )
+    Served(storage, url).read_ahead()
+    assert read == [storage.get_study_id_from_name("new")]
+
+
 def test_the_server_starts_without_pytorch() -> None:
 
     lines = (
         "import sys, optnas.page.server, optnas.page.routes; from optuna.storages import InMemoryStorage;"
-        "optnas.page.routes.pages(InMemoryStorage(), 'x');"
+        "optnas.page.routes.pages(optnas.page.routes.Served(InMemoryStorage(), 'x'));"
         "print(*{'torch', 'plotly', 'pandas', 'sklearn'}.intersection(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)

@@ -176,7 +176,7 @@ def test_brushing_an_axis_filters_the_front(opens: Opens, address: str, searched
     kept = sum(low <= t.user_attrs["costs"]["flops"] <= high for t in searched[1].trials)
     assert 0 < kept < len(searched[1].trials)
     assert count(watched).startswith(f"{kept} of ")
-    plotted = "document.querySelectorAll('#front .scatterlayer .point').length"
+    plotted = "optnas.scatter.points.drawn"
     assert watched.page.evaluate(plotted) == kept
     watched.page.locator("#chips button").click()
     watched.until(f"document.getElementById('count').textContent === {before!r}")

@@ -23,6 +23,8 @@ async function get(path, options) {
 
 export const studies = () => get(ROOT);
 export const study = (id) => get(`${ROOT}/${id}`);
+// Asked for before it is known whether there is one: an error would stand in the browser's console.
+export const drawingOf = (id, number) => `${ROOT}/${id}/trials/${number}/drawing.svg?quiet`;
 export const trials = (id, cursor) => get(`${ROOT}/${id}/trials?after=${encodeURIComponent(cursor)}`);
 
 // What the server computes beside its other answers: asked for until it is there.

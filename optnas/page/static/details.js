@@ -33,6 +33,8 @@ export class Details {
     const content = el("div", { class: "sides" }, this.paper(), this.body);
     this.node.replaceChildren(el("div", { class: "top" }, head, this.buttons(number)), content);
     this.timer = setTimeout(async () => {
+      // Whoever hovers waits for the drawing most, so it is asked for beside all else.
+      if (trials.ops[row].size) this.sheet.replaceChildren(this.image(number));
       try {
         const found = await api.trial(this.study.id, number, request.signal);
         if (this.number === number) this.fill(found, figures);
@@ -57,11 +59,10 @@ export class Details {
     return this.sheet;
   }
 
-  image({ number, drawing }) {
-    if (!drawing) return el("p", { class: "note" }, "No drawing: its architecture is not on record, or cannot be read.");
-    const image = el("img", { class: "drawing", alt: `Drawing of the architecture of trial ${number}` });
-    image.addEventListener("load", () => this.sheet.classList.remove("waits"));
-    image.src = drawing;
+  image(number) {
+    const [image, { sheet }] = [el("img", { class: "drawing", alt: `Drawing of the architecture of trial ${number}` }), this];
+    image.addEventListener("load", () => sheet.classList.remove("waits"));
+    image.src = api.drawingOf(this.study.id, number);
     return image;
   }
 
@@ -81,8 +82,10 @@ export class Details {
 
   fill(found, figures) {
     const { copy } = found;
-    this.sheet.replaceChildren(this.image(found));
-    this.sheet.classList.toggle("waits", Boolean(found.drawing));
+    if (!found.drawing) {
+      this.sheet.replaceChildren(el("p", { class: "note" }, "No drawing: its architecture is not on record, or cannot be read."));
+      this.sheet.classList.remove("waits");
+    }
     if (copy.text) this.tools.append(copyButton("Copy text", copy.text), copyButton("Copy parse()", copy.parse));
     if (copy.train) this.tools.append(copyButton("Copy train command", copy.train));
     const chart = found.rungs.length > 1 ? curves([found], this.study.objectives, 250, 120) : null;

@@ -1,17 +1,22 @@
-// The front: two quantities of all shown trials, drawn by plotly.js, which the server has from the installed plotly.
+// The front: two quantities of all shown trials on axes of plotly.js, which the server has from the installed plotly.
 
+import { Points } from "./points.js";
 import { el, plain } from "./shown.js";
 import { extent, frontOf } from "./trials.js";
 
 export const KINDS = {
   complete: { symbol: "circle", mark: "●", words: "complete" },
-  pruned: { symbol: "circle-open", mark: "○", words: "pruned" },
-  infeasible: { symbol: "triangle-down-open", mark: "▽", words: "infeasible" },
-  failed: { symbol: "x-thin-open", mark: "×", words: "failed" },
-  running: { symbol: "diamond-open", mark: "◇", words: "running" },
-  waiting: { symbol: "square-open", mark: "□", words: "waiting" },
+  pruned: { symbol: "circle", mark: "○", words: "pruned" },
+  infeasible: { symbol: "triangle", mark: "▽", words: "infeasible" },
+  failed: { symbol: "cross", mark: "×", words: "failed" },
+  running: { symbol: "diamond", mark: "◇", words: "running" },
+  waiting: { symbol: "square", mark: "□", words: "waiting" },
 };
-const MOST_SIZE = 8;
+const [MOST_RADIUS, FRONT_RADIUS] = [4, 4.5];
+// Pixels: how near the mouse is to a trial that it shows, and how far it moves in a click.
+const [NEAR, STILL] = [24, 4];
+// The strip of trials without a value on the upward axis, as shares of the plot's height from below.
+const [STRIP, ABOVE_STRIP] = [0.025, 0.09];
 
 const plotly = new Promise((resolve, reject) => {
   const script = document.getElementById("plotly");
@@ -25,8 +30,10 @@ export class Scatter {
   constructor(node, { hover, pick, brush }) {
     this.node = node;
     this.plot = el("div", { class: "plot" });
+    node.append(this.plot);
+    this.points = new Points(node);
     this.rings = el("div", { class: "rings", "aria-hidden": "true" });
-    node.append(this.plot, this.rings);
+    node.append(this.rings);
     this.handlers = { hover, pick, brush };
     this.coarse = matchMedia("(pointer: coarse)").matches;
     this.ready = null;
@@ -37,64 +44,66 @@ export class Scatter {
     const Plotly = await plotly;
     this.trials = trials;
     this.axes = axes;
-    await Plotly.react(this.plot, this.traces(trials, shown, front, axes), this.layout(trials, axes), {
+    [this.xs, this.ys] = [axes.x, axes.y].map((name) => trials.columns.get(name)?.data ?? []);
+    const css = getComputedStyle(this.node);
+    this.colour = (name) => css.getPropertyValue(name).trim();
+    this.points.set(this.groups(trials, shown, front));
+    await Plotly.react(this.plot, [this.extent(), ...this.stairs(trials, shown)], this.layout(trials, css.fontFamily), {
       displaylogo: false,
       responsive: true,
       doubleClick: "reset",
       modeBarButtonsToRemove: ["lasso2d", "autoScale2d", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines"],
     });
     this.ready ??= this.listen();
-    this.place();
+    this.paint();
   }
 
-  traces(trials, shown, front, { x, y }) {
-    const css = getComputedStyle(this.node);
-    const colour = (name) => css.getPropertyValue(name).trim();
+  // What is drawn as marks: trials by kind, and the front on top.
+  groups(trials, shown, front) {
     const onFront = new Set(front);
-    const [xs, ys] = [x, y].map((name) => trials.columns.get(name)?.data ?? []);
-    const groups = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, []]));
-    const missing = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, []]));
-    for (const row of shown) {
-      if (onFront.has(row) || typeof xs[row] !== "number") continue;
-      (typeof ys[row] === "number" ? groups : missing)[trials.kind[row]].push(row);
-    }
-    this.hasRug = Object.values(missing).some((rows) => rows.length);
-    const size = shown.length > 3000 ? 5 : shown.length > 500 ? 6 : MOST_SIZE;
-    const points = (rows, more) => ({
-      type: "scatter", mode: "markers", hoverinfo: "none", customdata: rows,
-      x: rows.map((row) => xs[row]), y: rows.map((row) => ys[row]), ...more,
-    });
-    const found = [];
-    for (const [kind, rows] of Object.entries(groups)) {
-      const running = kind === "running";
-      const marker = {
-        symbol: KINDS[kind].symbol, size: kind === "complete" ? size : size + 1, opacity: kind === "complete" ? 0.75 : 0.9,
-        color: colour(running ? "--accent" : kind === "complete" ? "--dot" : "--dot-other"), line: { width: 1.3 },
+    const byKind = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, []]));
+    for (const row of shown) if (!onFront.has(row) && typeof this.xs[row] === "number") byKind[trials.kind[row]].push(row);
+    this.hasStrip = Object.values(byKind).some((rows) => rows.some((row) => typeof this.ys[row] !== "number"));
+    const radius = shown.length > 3000 ? 2.5 : shown.length > 500 ? 3 : MOST_RADIUS;
+    const found = Object.entries(byKind).map(([kind, rows]) => {
+      const whole = kind === "complete";
+      return {
+        rows, symbol: KINDS[kind].symbol, filled: whole, radius: whole ? radius : radius + 0.5, opacity: whole ? 0.75 : 0.9,
+        colour: this.colour(kind === "running" ? "--accent" : whole ? "--dot" : "--dot-other"),
       };
-      if (kind === "complete") marker.line.width = 0;
-      if (rows.length) found.push(points(rows, { marker, name: kind }));
-      if (missing[kind].length) {
-        found.push(points(missing[kind], {
-          y: missing[kind].map(() => 0), yaxis: "y2", name: `${kind}, no ${y}`, marker: { ...marker, size: size + 1, color: colour("--dot-other"), line: { width: 1.3 } },
-        }));
-      }
-    }
-    const directed = [x, y].every((name) => trials.direction(name));
-    const at = front.filter((row) => typeof xs[row] === "number" && typeof ys[row] === "number");
-    if (directed && x !== y) {
-      const pair = [x, y].map((name) => ({ name, direction: trials.direction(name) }));
-      const stairs = frontOf(trials, shown.filter((row) => trials.kind[row] === "complete"), pair);
-      // From the best along x on, the best so far stays until the next trial is better.
-      stairs.sort((a, b) => (xs[a] - xs[b]) * (pair[0].direction === "maximize" ? -1 : 1));
-      found.push(points(stairs, { mode: "lines", hoverinfo: "skip", line: { color: colour("--accent"), width: 1.5, shape: "hv" } }));
-    }
-    found.push(points(at, { name: "front", marker: { color: colour("--accent"), size: MOST_SIZE + 1, line: { width: 1, color: colour("--paper") } } }));
+    });
+    const rows = front.filter((row) => typeof this.xs[row] === "number" && typeof this.ys[row] === "number");
+    found.push({ rows, symbol: "circle", filled: true, radius: FRONT_RADIUS, opacity: 1, colour: this.colour("--accent"), edge: this.colour("--paper") });
     return found;
   }
 
-  layout(trials, { x, y, logX, logY }) {
-    const css = getComputedStyle(this.node);
-    const colour = (name) => css.getPropertyValue(name).trim();
+  // Two unseen marks, from which plotly.js takes the ends of the axes.
+  extent() {
+    const { logX, logY } = this.axes;
+    const ends = (data, log) => {
+      const known = this.points.rows.map((row) => data[row]).filter((value) => typeof value === "number" && (!log || value > 0));
+      return known.length ? extent(known) : [];
+    };
+    return { type: "scatter", mode: "markers", hoverinfo: "skip", x: ends(this.xs, logX), y: ends(this.ys, logY), marker: { size: 2 * FRONT_RADIUS, opacity: 0 } };
+  }
+
+  // The best along one axis for each value on the other, where both have a direction.
+  stairs(trials, shown) {
+    const { x, y } = this.axes;
+    if (x === y || ![x, y].every((name) => trials.direction(name))) return [];
+    const pair = [x, y].map((name) => ({ name, direction: trials.direction(name) }));
+    const rows = frontOf(trials, shown.filter((row) => trials.kind[row] === "complete"), pair);
+    // From the best along x on, the best so far stays until the next trial is better.
+    rows.sort((a, b) => (this.xs[a] - this.xs[b]) * (pair[0].direction === "maximize" ? -1 : 1));
+    return [{
+      type: "scatter", mode: "lines", hoverinfo: "skip", line: { color: this.colour("--accent"), width: 1.5, shape: "hv" },
+      x: rows.map((row) => this.xs[row]), y: rows.map((row) => this.ys[row]),
+    }];
+  }
+
+  layout(trials, family) {
+    const { x, y, logX, logY } = this.axes;
+    const { colour } = this;
     const narrow = this.node.clientWidth < 520;
     const axis = (name, log) => ({
       type: log ? "log" : "linear",
@@ -108,35 +117,51 @@ export class Scatter {
       selectionrevision: `${x}|${y}|${this.cleared ?? 0}`,
       margin: { l: narrow ? 48 : 64, r: 14, t: 30, b: 48 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: css.fontFamily, size: 12, color: colour("--soft") },
-      showlegend: false, hovermode: "closest", hoverdistance: 24,
+      font: { family, size: 12, color: colour("--soft") },
+      showlegend: false, hovermode: false,
       dragmode: this.coarse ? false : "select",
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--faint"), activecolor: colour("--accent") },
       newselection: { line: { color: colour("--accent"), width: 1 } },
       // Below the strip of missing values, where there is one.
-      xaxis: { ...axis(x, logX), ...(this.hasRug ? { anchor: "free", position: 0 } : {}) },
-      yaxis: { ...axis(y, logY), domain: [this.hasRug ? 0.09 : 0, 1] },
-      yaxis2: { domain: [0, 0.05], range: [-1, 1], fixedrange: true, visible: false, anchor: "x" },
-      annotations: this.hasRug ? [{
-        text: escaped(`no ${y}`), xref: "paper", yref: "paper", x: 1, y: 0.025, xanchor: "right", yanchor: "bottom", yshift: 6,
+      xaxis: { ...axis(x, logX), ...(this.hasStrip ? { anchor: "free", position: 0 } : {}) },
+      yaxis: { ...axis(y, logY), domain: [this.hasStrip ? ABOVE_STRIP : 0, 1] },
+      annotations: this.hasStrip ? [{
+        text: escaped(`no ${y}`), xref: "paper", yref: "paper", x: 1, y: STRIP, xanchor: "right", yanchor: "bottom", yshift: 6,
         showarrow: false, font: { size: 11, color: colour("--faint") },
       }] : [],
     };
   }
 
   listen() {
-    this.plot.on("plotly_hover", ({ points }) => this.handlers.hover(points[0].customdata));
-    this.plot.on("plotly_click", ({ points }) => {
-      this.handlers.hover(points[0].customdata);
-      if (!this.coarse) this.handlers.pick(points[0].customdata);
+    const under = (event) => {
+      const box = this.node.getBoundingClientRect();
+      return this.points.nearest(event.clientX - box.left, event.clientY - box.top, NEAR);
+    };
+    let pressed = null;
+    this.plot.addEventListener("mousemove", (event) => {
+      const row = event.buttons ? null : under(event);
+      if (row !== null && row !== this.over) this.handlers.hover(row);
+      this.over = row;
+    });
+    // plotly.js lays a cover over the page while a button is down, which takes the click.
+    this.plot.addEventListener("pointerdown", (event) => {
+      pressed = event.button === 0 && !event.target.closest?.(".modebar") ? event : null;
+    });
+    addEventListener("pointerup", (event) => {
+      const still = pressed && Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) < STILL;
+      const row = still ? under(event) : null;
+      pressed = null;
+      if (row === null) return;
+      this.handlers.hover(row);
+      if (!this.coarse) this.handlers.pick(row);
     });
     this.plot.on("plotly_selected", (event) => {
       if (!event?.range?.x) return;
       const { x, y } = event.range;
       this.handlers.brush({ [this.axes.x]: sorted(x), ...(y ? { [this.axes.y]: sorted(y) } : {}) });
     });
-    this.plot.on("plotly_afterplot", () => this.place());
-    this.plot.on("plotly_relayouting", () => this.rings.replaceChildren());
+    this.plot.on("plotly_afterplot", () => this.paint());
+    this.plot.on("plotly_relayouting", () => this.paint());
     return true;
   }
 
@@ -148,25 +173,38 @@ export class Scatter {
   // Marks rows by rings, which are moved without drawing ten thousand points again.
   mark(picked, focus) {
     this.marked = [...picked.map((row) => [row, "ring picked"]), ...(focus === null ? [] : [[focus, "ring"]])];
-    this.place();
+    this.ring(this.placing());
   }
 
-  place() {
-    const layout = this.plot._fullLayout;
-    if (!layout || !this.trials) return;
+  paint() {
+    const place = this.placing();
+    this.points.paint(place);
+    this.ring(place);
+  }
+
+  // Returns the function that says where a row is, in pixels from the left and the top; null where it is not shown.
+  placing() {
+    const { xaxis, yaxis, _size: size } = this.plot._fullLayout ?? {};
+    if (!xaxis || !this.trials) return () => null;
+    const { xs, ys, hasStrip } = this;
+    const strip = size.t + size.h * (1 - STRIP);
+    return (row) => {
+      if (typeof xs[row] !== "number") return null;
+      const left = xaxis.d2p(xs[row]);
+      if (!(left >= 0 && left <= xaxis._length)) return null;
+      if (typeof ys[row] !== "number") return hasStrip ? [left + xaxis._offset, strip] : null;
+      const top = yaxis.d2p(ys[row]);
+      return top >= 0 && top <= yaxis._length ? [left + xaxis._offset, top + yaxis._offset] : null;
+    };
+  }
+
+  ring(place) {
     const rings = [];
     for (const [row, name] of this.marked) {
-      const [x, y] = [this.trials.value(this.axes.x, row), this.trials.value(this.axes.y, row)];
-      if (typeof x !== "number") continue;
-      const vertical = typeof y === "number" ? layout.yaxis : layout.yaxis2;
-      // There is no strip for missing values where none is shown.
-      if (!vertical) continue;
-      const left = layout.xaxis.d2p(x);
-      const top = vertical.d2p(typeof y === "number" ? y : 0);
-      if (!(left >= 0 && left <= layout.xaxis._length && top >= 0 && top <= vertical._length)) continue;
+      const found = place(row);
+      if (!found) continue;
       const ring = el("span", { class: name });
-      ring.style.left = `${left + layout.xaxis._offset}px`;
-      ring.style.top = `${top + vertical._offset}px`;
+      [ring.style.left, ring.style.top] = found.map((pixels) => `${pixels}px`);
       rings.push(ring);
     }
     this.rings.replaceChildren(...rings);
