@@ -89,6 +89,30 @@ def test_one_trial_is_drawn_with_readable_axes(tmp_path: Path, count: int) -> No
     assert (tmp_path / "front.html").stat().st_size > 1_000_000
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_a_front_fills_its_window_in_the_window_s_colours(
+    tmp_path: Path, browser: Any, scheme: str
+) -> None:
+    study = optuna.create_study(study_name="</script><b>", directions=["maximize", "minimize"])
+    study.add_trial(create_trial(values=[0.5, 10.0]))
+    write_figure(front_figure(study), tmp_path / "front.html")
+    size = {"width": 700, "height": 500}
+    context = browser.new_context(viewport=size, color_scheme=scheme)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.goto((tmp_path / "front.html").as_uri())
+    page.wait_for_selector(".figure .main-svg")
+    drawn = page.evaluate("document.querySelector('.main-svg').getBoundingClientRect().toJSON()")
+    paper = page.evaluate("document.querySelector('.main-svg').style.background")
+    title = page.title()
+    context.close()
+    assert (round(drawn["width"]), round(drawn["height"])) == (700, 500)
+    assert paper == {"light": "white", "dark": "rgb(20, 25, 31)"}[scheme]
+    assert title == "</script><b>: 1 trained architecture"
+    assert wrong == []
+
+
 def test_values_that_are_not_positive_are_drawn_on_a_linear_axis() -> None:
     study = optuna.create_study(directions=["minimize", "minimize"])
     for values in ([0.0, -5.0], [1.0, 1000.0], [-1.0, 0.0]):

@@ -13,6 +13,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
 from optnas import data, tasks
+from optnas.reports.ablations import Ablation, Sensitivity
 from optnas.reports.report import report
 from optnas.reports.report.baselines import baselines
 from optnas.trials.record import ABOUT, ARCHITECTURE, COSTS, REASON
@@ -108,6 +109,28 @@ def test_texts_of_strangers_are_texts() -> None:
     assert "<script>window.hacked" not in page
     assert "&lt;script&gt;window.hacked" in page
     assert not {"\x1b", "\u202e"} & set(page.split("<script>")[0])
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1400, "dark")])
+def test_a_report_has_no_serious_accessibility_fault(
+    tmp_path: Path, width: int, scheme: str, browser: Any
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    path = tmp_path / "report.html"
+    study = declared_study()
+    metrics = {"loss": 0.1, "accuracy": 0.9}
+    part = Ablation("0.1", "a part of a long name " * 4, "left out", metrics, metrics)
+    Sensitivity("net", 359, metrics, [part]).keep(study, 1)
+    baseline = baselines(tasks.classification(data.digits()))
+    path.write_text(report(study, baseline), encoding="utf-8")
+    size = {"width": width, "height": 900}
+    context = browser.new_context(viewport=size, color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector(".figure .main-svg")
+    found = axe.run(page).response["violations"]
+    context.close()
+    assert [each for each in found if each["impact"] in ("serious", "critical")] == []
 
 
 @pytest.mark.parametrize("width", [390, 1400])

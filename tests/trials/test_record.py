@@ -11,7 +11,7 @@ import pytest
 import optnas
 from optnas.storages.opening import open_storage
 from optnas.trials import record
-from optnas.trials.record import Attribute, StudyAttribute, SystemAttribute
+from optnas.trials.record import Attribute, StudyAttribute, StudySystemAttribute, SystemAttribute
 
 PACKAGE = Path(optnas.__file__).parent
 KNOWN = {name: value for name, value in vars(record).items() if isinstance(value, Attribute | StudyAttribute)}
@@ -39,7 +39,12 @@ def test_what_is_put_is_read_by_whoever_opens_the_storage(study: optuna.Study) -
 def test_no_two_attributes_have_one_name() -> None:
     names = [(type(value), value.name) for value in KNOWN.values()]
     assert len(set(names)) == len(names)
-    assert {type(value) for value in KNOWN.values()} == {Attribute, SystemAttribute, StudyAttribute}
+    assert {type(value) for value in KNOWN.values()} == {
+        Attribute,
+        SystemAttribute,
+        StudyAttribute,
+        StudySystemAttribute,
+    }
 
 
 def test_no_other_file_knows_a_name_or_touches_what_is_private_to_optuna() -> None:

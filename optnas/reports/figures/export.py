@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optnas.errors import UserError
+from optnas.reports.figures.web import page_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -23,8 +25,8 @@ def write_figure(figure: Figure, path: Path) -> None:
         UserError: If the suffix is none of these, or the packages for pictures are not installed.
     """
     if path.suffix == ".html":
-        fills = {"default_width": "100%", "default_height": "96vh", "config": {"responsive": True}}
-        figure.write_html(path, include_plotlyjs=True, **fills)
+        title = html.unescape(figure.layout.title.text or path.stem)
+        path.write_text(page_of(figure.to_json(), title), encoding="utf-8")
         return
     if path.suffix not in (".svg", ".png", ".pdf"):
         raise UserError(f"{path}: a figure is written as .html, .svg, .png or .pdf")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.resources import files
@@ -10,16 +9,13 @@ from importlib.resources import files
 import optuna
 
 from optnas.reports.about import about
-from optnas.reports.figures.parts import DARK
+from optnas.reports.figures.web import POLICY, scripts
 from optnas.reports.report.baselines import Baseline
 from optnas.reports.report.markup import Markup, element, joined
 from optnas.reports.report.sections import Reported, sections
 from optnas.shown import plain
 
 __all__ = ["report"]
-
-# Nothing is loaded from anywhere, whatever stands in the page.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 
 
 def report(
@@ -39,7 +35,7 @@ def report(
     head = joined(
         [
             Markup('<meta charset="utf-8">'),
-            Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+            Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
             Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
             Markup(f'<meta name="generator" content="optnas {version("optnas")}">'),
             element("title", f"{title}: report"),
@@ -54,11 +50,7 @@ def _sections(told: Reported) -> Iterator[Markup]:
     yield element("main", main)
     if 'class="figure"' not in main:
         return
-    from plotly.offline import get_plotlyjs
-
-    yield Markup(f'<script type="application/json" id="dark-colours">{json.dumps(DARK)}</script>')
-    yield Markup(f"<script>{get_plotlyjs()}</script>")
-    yield Markup(f"<script>{_file('figures.js')}</script>")
+    yield Markup(scripts())
 
 
 def _file(name: str) -> str:

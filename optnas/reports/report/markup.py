@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from optnas.reports.figures.parts import Drawn
+from optnas.reports.figures.web import place_of
 from optnas.shown import plain
 
 __all__ = ["Markup", "bars", "commands", "element", "figure", "items", "joined", "pairs", "table"]
@@ -22,7 +23,9 @@ def _escaped(content: str) -> str:
 
 def element(tag: str, *content: str, **attributes: str) -> Markup:
     """Return an element; texts that are no :class:`Markup` are escaped."""
-    given = "".join(f' {name.rstrip("_")}="{html.escape(value)}"' for name, value in attributes.items())
+    given = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{html.escape(value)}"' for name, value in attributes.items()
+    )
     return Markup(f"<{tag}{given}>{''.join(map(_escaped, content))}</{tag}>")
 
 
@@ -51,7 +54,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: Iterable[
         return element("tr", joined(pieces))
 
     head, body = element("thead", row("th", header)), element("tbody", joined(row("td", r) for r in rows))
-    return element("div", element("table", head, body), class_="wide")
+    label = plain(f"Table of {', '.join(header)}")
+    # It may be wider than the page, and the keyboard then scrolls it.
+    return element(
+        "div", element("table", head, body), class_="wide", tabindex="0", role="group", aria_label=label
+    )
 
 
 def bars(rows: Iterable[tuple[str, float, str]]) -> Markup:
@@ -59,8 +66,8 @@ def bars(rows: Iterable[tuple[str, float, str]]) -> Markup:
     parts = []
     for name, share, said in rows:
         filled = Markup(f'<span style="width:{100 * min(max(share, 0.0), 1.0):.1f}%"></span>')
-        bar = element("span", filled, class_="bar", aria_hidden="true").replace("aria_hidden", "aria-hidden")
-        parts += [element("span", name), Markup(bar), element("span", said)]
+        bar = element("span", filled, class_="bar", aria_hidden="true")
+        parts += [element("span", name), bar, element("span", said)]
     return element("div", joined(parts), class_="bars")
 
 
@@ -73,8 +80,5 @@ def figure(drawn: Drawn, caption: str) -> Markup:
     """Return a figure of plotly's, which the page's script draws."""
     layout = {name: value for name, value in drawn["layout"].items() if name != "title"}
     layout["margin"] = {**layout.get("margin", {}), "t": 40}
-    # Within a script, HTML is not read, but for its end.
-    data = json.dumps({"data": drawn["data"], "layout": layout}).replace("<", "\\u003c")
-    place = element("div", class_="figure", role="img").replace(">", f' aria-label="{_escaped(caption)}">', 1)
-    script = f'<script type="application/json">{data}</script>'
-    return element("figure", Markup(place), Markup(script), element("figcaption", caption))
+    place = Markup(place_of(json.dumps({"data": drawn["data"], "layout": layout}), plain(caption)))
+    return element("figure", place, element("figcaption", caption))
