@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.reports.front_table import objective_names
-from optnas.trials.optuna_internals import id_of
+from optnas.trials.optuna_internals import storage_of
 from optnas.trials.reader import Reader
 from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, is_feasible
 from optnas.trials.rungs import rungs_of
@@ -52,18 +52,19 @@ class StudyColumns:
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
-        self._names = objective_names(study)
         self._lock = threading.Lock()
         self._whole_of: tuple[str, int] | None = None
         self._whole: dict[str, Any] = {}
-        self._begin()
+        self._reader: Reader[list[_Row]] = Reader(self._begin, self._take)
 
-    def _begin(self) -> None:
+    def _begin(self, study: optuna.Study) -> list[_Row]:
         # A cursor of another server, or of a study that was deleted, begins anew.
         self._epoch = secrets.token_hex(4)
-        self._reader: Reader[list[_Row]] = Reader(lambda _: [], self._take)
-        self._first: int | None = None
-        self._count = 0
+        # A study that was made anew may have other objectives.
+        self._names = objective_names(
+            optuna.load_study(study_name=study.study_name, storage=storage_of(study))
+        )
+        return []
 
     def _take(self, rows: list[_Row], trial: FrozenTrial) -> None:
         if trial.state.is_finished():
@@ -76,10 +77,6 @@ class StudyColumns:
         """
         trials = self._study.get_trials(deepcopy=False)
         with self._lock:
-            first = id_of(trials[0]) if trials else None
-            if len(trials) < self._count or (self._first is not None and first != self._first):
-                self._begin()
-            self._first, self._count = first, len(trials)
             rows = self._reader.read(self._study, trials)
             epoch, total = self._epoch, len(rows)
             known = self._position(cursor, total)

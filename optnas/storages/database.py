@@ -17,7 +17,8 @@ from optnas.errors import StorageError
 from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard
 from optnas.trials.optuna_batches import create_once, write_study_to_database, write_to_database
-from optnas.trials.optuna_internals import CachedStorage, backend_of, storage_of
+from optnas.trials.optuna_cache import CachedStorage
+from optnas.trials.optuna_internals import backend_of, storage_of
 from optnas.trials.optuna_reading import CheckedDatabase
 from optnas.trials.optuna_rows import read_counts, read_trials
 from optnas.trials.writes import Writes
@@ -115,6 +116,11 @@ class CachedDatabase(Guarded, CachedStorage):
     def write_study_attributes(self, study_id: int, attributes: dict[str, Any]) -> None:
         """See :class:`Guarded`."""
         self.database.write_study_attributes(study_id, attributes)
+
+    def forget(self, study_id: int) -> None:
+        """See :class:`CachedStorage`."""
+        super().forget(study_id)
+        self.distributions.pop(study_id, None)
 
     def get_unfinished(self, study_id: int, attribute: str) -> tuple[list[FrozenTrial], int]:
         """See :class:`Guarded`."""

@@ -1,7 +1,7 @@
 """Access to Optuna's private attributes, which no other file uses.
 
 Optuna has no public way to do what these functions do; a new release of it is checked against this file
-alone, and against :mod:`optnas.trials.optuna_batches` and :mod:`optnas.trials.optuna_rows`.
+alone, and against the other files of this room whose names begin with ``optuna_``.
 """
 
 from __future__ import annotations
@@ -12,17 +12,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from optuna.distributions import BaseDistribution
 from optuna.pruners import _filter_study
 from optuna.storages import BaseStorage
-from optuna.storages._cached_storage import _CachedStorage, _StudyInfo
+from optuna.storages._cached_storage import _CachedStorage
 from optuna.study import Study
 from optuna.study._constrained_optimization import _CONSTRAINTS_KEY
 from optuna.study._frozen import FrozenStudy
 from optuna.study._tell import _check_values_are_feasible
 from optuna.trial import FrozenTrial, Trial, TrialState
-
-from optnas.trials.optuna_rows import read_attribute
 
 if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore
@@ -31,7 +28,6 @@ __all__ = [
     "OPERATIONS",
     "TRIAL_WRITES",
     "ArtifactStore",
-    "CachedStorage",
     "StudyView",
     "after_trial",
     "backend_of",
@@ -91,34 +87,6 @@ TRIAL_WRITES = (
     "write_together",
 )
 """Those that write to one trial, whose id comes first."""
-
-
-class CachedStorage(_CachedStorage):
-    """Optuna's cache of finished trials in front of an ``RDBStorage``.
-
-    Unlike Optuna's, it knows trials that another process created, as a proxy's clients do before a restart.
-    """
-
-    def set_trial_param(
-        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
-    ) -> None:
-        if trial_id in self._trial_id_to_study_id_and_number:
-            super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
-        else:
-            self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
-
-    def glance(self, study_id: int, name: str) -> tuple[list[FrozenTrial], int]:
-        """Read the unfinished trials with one user attribute and nothing else, and count all trials.
-
-        What else is read of them is not remembered. It is one statement for few rows.
-        """
-        with self._lock:
-            study = self._studies.setdefault(study_id, _StudyInfo())
-            found = read_attribute(
-                self._backend, study_id, name, study.unfinished_trial_ids, study.last_finished_trial_id
-            )
-            count = len(study.trials) + sum(trial.number not in study.trials for trial in found)
-        return [trial for trial in found if not trial.state.is_finished()], count
 
 
 def storage_of(study: Study) -> BaseStorage:

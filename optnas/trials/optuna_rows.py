@@ -23,7 +23,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from optnas.trials.optuna_reading import check_distribution, check_trial, unreadable
 
-__all__ = ["read_attribute", "read_counts", "read_trials"]
+__all__ = ["Replaced", "read_attribute", "read_counts", "read_new", "read_trials"]
 
 # Of so many ids a statement may ask; SQLite of before 2020 takes 999 parameters.
 _MOST_IDS = 500
@@ -44,7 +44,7 @@ _ROWS = (
     .order_by(_trials.trial_id)
 )
 _WITH_ATTRIBUTE = (
-    select(_trials.trial_id, _trials.number, _trials.state, _user_attrs.value_json)
+    select(_trials.trial_id, _trials.number, _trials.state, _trials.datetime_complete, _user_attrs.value_json)
     .outerjoin_from(
         models.TrialModel.__table__,
         models.TrialUserAttributeModel.__table__,
@@ -84,6 +84,13 @@ def _distribution(text: str) -> BaseDistribution:
     return distribution
 
 
+class Replaced(Exception):
+    """Error: trials that were read before are gone; their study was deleted, and another one has its id.
+
+    SQLite gives the ids of a deleted study and of its trials away again.
+    """
+
+
 def read_trials(
     storage: RDBStorage,
     study_id: int,
@@ -99,27 +106,44 @@ def read_trials(
         Damaged: If one is none that Optuna writes.
         KeyError: If there is no such study.
     """
-    trials = []
-    with _reading(storage) as connection, _all_stays():
+    with _reading(storage) as connection:
         rows = _rows(connection, _ROWS, study_id, also, after)
-        rows = [row for row in rows if states is None or row.state in states]
-        for start in range(0, len(rows), _MOST_IDS):
-            some = rows[start : start + _MOST_IDS]
-            parts = _parts(connection, [row.trial_id for row in some])
-            trials += [_checked(row, parts) for row in some]
-    return trials
+        return _whole(connection, [row for row in rows if states is None or row.state in states])
+
+
+def read_new(
+    storage: RDBStorage, study_id: int, also: Collection[int], last: FrozenTrial | None
+) -> list[FrozenTrial]:
+    """Return the trials whose id is larger than that of ``last`` or in ``also``, which were read before.
+
+    Some others may be among them if ``also`` is long.
+
+    Args:
+        storage: The database.
+        study_id: The study.
+        also: The ids of the trials that were not finished.
+        last: The finished trial of the largest id; ``None`` if none was.
+
+    Raises:
+        Damaged: If one is none that Optuna writes.
+        KeyError: If there is no such study.
+        Replaced: If it is not the study that was read before.
+    """
+    with _reading(storage) as connection:
+        return _whole(connection, _new_rows(connection, _ROWS, study_id, also, last))
 
 
 def read_attribute(
-    storage: RDBStorage, study_id: int, name: str, also: Collection[int], after: int
+    storage: RDBStorage, study_id: int, name: str, also: Collection[int], last: FrozenTrial | None
 ) -> list[FrozenTrial]:
-    """Return the trials that :func:`read_trials` returns, but with one user attribute and nothing else.
+    """Return the trials that :func:`read_new` returns, but with one user attribute and nothing else.
 
     Raises:
         KeyError: If there is no such study.
+        Replaced: If it is not the study that was read before.
     """
     with _reading(storage) as connection:
-        rows = _rows(connection, _WITH_ATTRIBUTE, study_id, also, after, name=name)
+        rows = _new_rows(connection, _WITH_ATTRIBUTE, study_id, also, last, name=name)
     return [
         FrozenTrial(
             number=row.number,
@@ -179,7 +203,43 @@ def _rows(
     return found
 
 
+def _new_rows(
+    connection: Connection,
+    statement: Any,
+    study_id: int,
+    also: Collection[int],
+    last: FrozenTrial | None,
+    **of: str,
+) -> list[Any]:
+    if last is None:
+        rows = _rows(connection, statement, study_id, also, -1, **of)
+    else:
+        # Its own row as well: none of a study is deleted or changed, but the study may be another by now.
+        rows = _rows(connection, statement, study_id, also, last._trial_id - 1, **of)
+    found = {row.trial_id: row for row in rows}
+    if last is not None:
+        now = found.pop(last._trial_id, None)
+        if now is None or (now.number, _local(now.datetime_complete)) != (
+            last.number,
+            last.datetime_complete,
+        ):
+            raise Replaced
+    if not found.keys() >= set(also):
+        raise Replaced
+    return list(found.values())
+
+
 _Parts = list[dict[int, list[Any]]]
+
+
+def _whole(connection: Connection, rows: list[Any]) -> list[FrozenTrial]:
+    trials = []
+    with _all_stays():
+        for start in range(0, len(rows), _MOST_IDS):
+            some = rows[start : start + _MOST_IDS]
+            parts = _parts(connection, [row.trial_id for row in some])
+            trials += [_checked(row, parts) for row in some]
+    return trials
 
 
 def _parts(connection: Connection, ids: list[int]) -> _Parts:

@@ -39,12 +39,14 @@ def test_what_is_put_is_read_by_whoever_opens_the_storage(study: optuna.Study) -
 def test_no_two_attributes_have_one_name() -> None:
     names = [(type(value), value.name) for value in KNOWN.values()]
     assert len(set(names)) == len(names)
-    assert {type(value) for value in KNOWN.values()} == {
-        Attribute,
-        SystemAttribute,
-        StudyAttribute,
-        StudySystemAttribute,
-    }
+    kinds = {Attribute, SystemAttribute, StudyAttribute, StudySystemAttribute}
+    assert {type(value) for value in KNOWN.values()} == kinds
+
+
+def test_a_study_s_attributes_for_programs_alone_are_not_shown(study: optuna.Study) -> None:
+    record.PUBLISHED.put(study, 5)
+    assert record.PUBLISHED.of(study) == 5
+    assert record.PUBLISHED.name not in study.user_attrs
 
 
 def test_no_other_file_knows_a_name_or_touches_what_is_private_to_optuna() -> None:
@@ -59,6 +61,7 @@ def test_no_other_file_knows_a_name_or_touches_what_is_private_to_optuna() -> No
         PACKAGE / "storages" / "deferred.py",  # it stands in for a storage
         PACKAGE / "storages" / "guarded.py",  # it compares trials with what they were made of
         PACKAGE / "trials" / "optuna_batches.py",
+        PACKAGE / "trials" / "optuna_cache.py",
         PACKAGE / "trials" / "optuna_internals.py",
         PACKAGE / "trials" / "optuna_reading.py",
         PACKAGE / "trials" / "optuna_rows.py",
