@@ -360,3 +360,18 @@ def test_several_studies_are_listed(opens: Opens, tmp_path: Path) -> None:
     watched.until("document.querySelector('h1#name').textContent === 'second/one'")
     watched.page.get_by_role("link", name="All studies").click()
     watched.until("document.querySelectorAll('#studies a').length === 3")
+
+
+def test_a_finger_shows_a_trial_and_scrolls_past_the_plot(opens: Opens, address: str) -> None:
+    watched = opens(
+        f"{address}optnas/digits", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    watched.until(DRAWN)
+    number = numbers_in_table(watched)[-1]
+    x, y = place_of(watched, number)
+    watched.page.evaluate(f"optnas.look(optnas.trials.rows.get({numbers_in_table(watched)[0]}))")
+    watched.page.touchscreen.tap(x, y)
+    watched.until(f"document.querySelector('#details h2').textContent.startsWith('Trial {number} ')")
+    assert watched.page.evaluate("optnas.picked.length") == 0, "a finger that scrolls picks nothing"
+    watched.page.get_by_role("button", name="Compare", exact=True).tap()
+    watched.until("optnas.picked.length === 1")
