@@ -13,7 +13,7 @@ from optuna.trial import TrialState, create_trial
 from optnas import Study, Training, UserError, choose, data, integer, maximize, minimize, ops, real, tasks
 from optnas.space import Node, Op, register
 from optnas.storages.opening import open_storage
-from optnas.trials.progress import Progress
+from optnas.trials.progress import ProgressReader
 from optnas.trials.record import SPACE, TRAINING
 
 ROW = register(Op("holding", Signature([Parameter("width", Parameter.KEYWORD_ONLY)])))
@@ -180,9 +180,12 @@ def test_trials_added_from_another_space_stop_no_sampler(
         opened.optimize(mine.objective, n_trials=3)
     assert all(trial.state == TrialState.COMPLETE for trial in opened.trials)
     assert (
-        Progress.of(mine.open(optuna.storages.InMemoryStorage()), 9, since=0, finished_before=0).front == []
+        ProgressReader(mine.open(optuna.storages.InMemoryStorage()), 9, since=0, finished_before=0)
+        .read()
+        .front
+        == []
     )
-    assert Progress.of(opened, 9, since=0, finished_before=0).front
+    assert ProgressReader(opened, 9, since=0, finished_before=0).read().front
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from optnas.reports.terminal import LiveView
 from optnas.shown import duration
 from optnas.storages.waiting import StorageAway, impatient
 from optnas.trials.optuna_internals import storage_of
-from optnas.trials.progress import Progress, finished_trials
+from optnas.trials.progress import ProgressReader, finished_trials
 from optnas.trials.record import REASON
 
 __all__ = ["Display"]
@@ -36,11 +36,11 @@ class Display:
 
     def __init__(self, study: optuna.Study, total: int, title: str, console: Console) -> None:
         self._study = study
-        self._total = total
         self._title = title
         self._console = console
         self._since = time.monotonic()
-        self._before = len(finished_trials(study))
+        before = len(finished_trials(study))
+        self._progress = ProgressReader(study, total, since=self._since, finished_before=before)
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._next = 0.0
         self._shown: RenderableType | None = None
@@ -71,13 +71,10 @@ class Display:
 
     def _view(self) -> RenderableType:
         height = self._console.height if self._live.is_started else None
-        view = LiveView(self._study, self._progress(), self._title, height)
+        view = LiveView(self._study, self._progress.read(), self._title, height)
         # Laid out now: that reads the storage, which may be away whenever it is shown again.
         lines = self._console.render_lines(view, pad=False, new_lines=True)
         return Segments(itertools.chain.from_iterable(lines))
-
-    def _progress(self) -> Progress:
-        return Progress.of(self._study, self._total, since=self._since, finished_before=self._before)
 
     def __enter__(self) -> Display:
         self._live.start()

@@ -25,7 +25,7 @@ class NotebookDisplay(Display):
     def _refresh(self) -> None:
         try:
             with impatient(storage_of(self._study)):
-                self._html = progress_html(self._study, self._progress(), self._title)
+                self._html = progress_html(self._study, self._progress.read(), self._title)
         except StorageAway as error:
             self._show(f"{self._html}<div>Waiting: {html.escape(one_line(str(error)))}</div>")
         else:

@@ -15,12 +15,14 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas import pareto
 from optnas.trials.directions import signs_of
 from optnas.trials.failure import last_failure, last_infeasible
+from optnas.trials.reader import Reader
 from optnas.trials.record import is_feasible, suggest_seconds
 from optnas.trials.region import Region
-from optnas.trials.volume import hypervolume
+from optnas.trials.volume import first_complete, hypervolume
 
 __all__ = [
     "Progress",
+    "ProgressReader",
     "equal_to",
     "finished_trials",
     "front",
@@ -73,37 +75,105 @@ class Progress:
     def finished(self) -> int:
         return self.complete + self.pruned + self.failed
 
-    @classmethod
-    def of(cls, study: optuna.Study, total: int, *, since: float, finished_before: int) -> Progress:
-        """Return the progress of ``study``, which had ``finished_before`` finished trials at ``since``.
 
-        Args:
-            study: The study in its storage.
-            total: Number of trials that it is to have.
-            since: When this run began, by ``time.monotonic()``.
-            finished_before: Number of trials that were finished then.
-        """
+class ProgressReader:
+    """Reads the progress of a study again and again; each finished trial is looked at once.
+
+    Args:
+        study: The study in its storage.
+        total: Number of trials that it is to have.
+        since: When this run began, by ``time.monotonic()``.
+        finished_before: Number of trials that were finished then.
+    """
+
+    def __init__(self, study: optuna.Study, total: int, *, since: float, finished_before: int) -> None:
+        self._study, self._total = study, total
+        self._since, self._before = since, finished_before
+        self._reader = Reader(_Seen, _Seen.take)
+
+    def read(self) -> Progress:
+        """Return the progress as it is in the storage now."""
+        study, total = self._study, self._total
         trials = study.get_trials(deepcopy=False)
-        states = Counter(trial.state for trial in trials)
-        finished = states[TrialState.COMPLETE] + states[TrialState.PRUNED] + states[TrialState.FAIL]
-        best = front(study, trials)
-        done, seconds = finished - finished_before, time.monotonic() - since
-        return cls(
-            complete=states[TrialState.COMPLETE],
-            pruned=states[TrialState.PRUNED],
-            failed=states[TrialState.FAIL],
-            running=states[TrialState.RUNNING],
+        seen = self._reader.read(study, trials)
+        best = seen.front()
+        counts = seen.counts
+        finished = sum(counts.values())
+        done, seconds = finished - self._before, time.monotonic() - self._since
+        return Progress(
+            complete=counts[TrialState.COMPLETE],
+            pruned=counts[TrialState.PRUNED],
+            failed=counts[TrialState.FAIL],
+            running=sum(state == TrialState.RUNNING for state in seen.open.values()),
             total=total,
             rate=3600 * done / seconds if done > 0 and seconds > 0 else 0.0,
             seconds_left=(total - finished) * seconds / done if done > 0 else None,
             trials=trials,
             front=best,
-            equal=equal_to(best, trials),
-            hypervolume=hypervolume(study, trials),
-            sampler_share=sampler_share(trials),
-            last_failure=last_failure(trials),
-            last_infeasible=last_infeasible(trials),
+            equal=seen.equal_to(best),
+            hypervolume=seen.hypervolume(best),
+            sampler_share=seen.taken / seen.spent if seen.spent else None,
+            last_failure=last_failure(_in_order(seen.failed)),
+            last_infeasible=last_infeasible(_in_order(seen.infeasible)),
         )
+
+
+class _Seen:
+    """What is kept of the trials of a study that have finished."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self.counts: Counter[TrialState] = Counter()
+        self.open: dict[int, TrialState] = {}
+        self.spent = self.taken = 0.0
+        self.failed: list[FrozenTrial] = []
+        self.infeasible: list[FrozenTrial] = []
+        # Those that the axes of the hypervolume follow from.
+        self._first: list[FrozenTrial] = []
+        self._front: list[FrozenTrial] = []
+        self._new: list[FrozenTrial] = []
+        self._equal: dict[tuple[float, ...], list[int]] = {}
+
+    def take(self, trial: FrozenTrial) -> None:
+        if not trial.state.is_finished():
+            self.open[trial.number] = trial.state
+            return
+        self.open.pop(trial.number, None)
+        self.counts[trial.state] += 1
+        spent, taken = _sampling(trial)
+        self.spent, self.taken = self.spent + spent, self.taken + taken
+        if trial.state == TrialState.FAIL:
+            self.failed.append(trial)
+        elif trial.state == TrialState.PRUNED:
+            if not is_feasible(trial):
+                self.infeasible.append(trial)
+        else:
+            self._first = first_complete([*self._first, trial])
+            if is_feasible(trial):
+                self._new.append(trial)
+                self._equal.setdefault(tuple(trial.values), []).append(trial.number)
+
+    def front(self) -> list[FrozenTrial]:
+        if self._new:
+            self._front = front(self._study, _in_order([*self._front, *self._new]))
+            self._new = []
+        return self._front
+
+    def equal_to(self, best: list[FrozenTrial]) -> dict[int, list[int]]:
+        others = {
+            trial.number: sorted(n for n in self._equal[tuple(trial.values)] if n != trial.number)
+            for trial in best
+        }
+        return {number: equal for number, equal in others.items() if equal}
+
+    def hypervolume(self, best: list[FrozenTrial]) -> float | None:
+        # What is dominated adds nothing.
+        needed = {trial.number: trial for trial in (*self._first, *best)}
+        return hypervolume(self._study, list(needed.values()))
+
+
+def _in_order(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    return sorted(trials, key=lambda trial: trial.number)
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -115,11 +185,17 @@ def sampler_share(trials: list[FrozenTrial]) -> float | None:
     """Return the share of the trials' time that the sampler took; ``None`` if no trial recorded it."""
     spent = taken = 0.0
     for trial in trials:
-        seconds = suggest_seconds(trial)
-        if seconds is not None and trial.duration is not None:
-            spent += trial.duration.total_seconds()
-            taken += seconds
+        of, seconds = _sampling(trial)
+        spent, taken = spent + of, taken + seconds
     return taken / spent if spent else None
+
+
+def _sampling(trial: FrozenTrial) -> tuple[float, float]:
+    """Return the seconds that a trial took, and how many of them the sampler; zeros if not recorded."""
+    seconds = suggest_seconds(trial)
+    if seconds is None or trial.duration is None:
+        return 0.0, 0.0
+    return trial.duration.total_seconds(), seconds
 
 
 def front(study: optuna.Study, trials: list[FrozenTrial] | None = None) -> list[FrozenTrial]:

@@ -18,7 +18,7 @@ from optnas.trials.optuna_internals import cached_trials, identity
 from optnas.trials.record import AXES, is_feasible
 from optnas.trials.region import Region
 
-__all__ = ["Ends", "hypervolume", "hypervolume_course", "keep_axes", "settle_axes"]
+__all__ = ["Ends", "first_complete", "hypervolume", "hypervolume_course", "keep_axes", "settle_axes"]
 
 Ends = tuple[float | None, float | None]
 """The worst and the best value of an objective; ``None`` if unknown."""
@@ -162,7 +162,7 @@ def _filled(
     study: optuna.Study, axes: Sequence[Ends], complete: Sequence[FrozenTrial]
 ) -> list[tuple[float, float]] | None:
     """Return the axes with their open ends filled from the first trials; ``None`` if there are too few."""
-    filled, first = [], _first(complete)
+    filled, first = [], first_complete(complete)
     for i, (sign, (worst, best)) in enumerate(zip(signs_of(study), axes, strict=True)):
         if worst is None or best is None:
             seen = np.array([trial.values[i] for trial in first], dtype=float) * sign
@@ -176,7 +176,8 @@ def _filled(
     return filled
 
 
-def _first(complete: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def first_complete(complete: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return those of complete trials from which the open ends of axes follow: the first ten that ended."""
     ended = [trial for trial in complete if trial.datetime_complete is not None]
     ended.sort(key=lambda trial: (trial.datetime_complete, trial.number))
     return ended[:_FIRST]

@@ -17,7 +17,7 @@ from optnas.reports.chart import Axis, charts_of
 from optnas.reports.chart_text import TrialChart
 from optnas.reports.terminal import FrontView, LiveView
 from optnas.shown import console
-from optnas.trials.progress import Progress, equal_to, front
+from optnas.trials.progress import ProgressReader, equal_to, front
 from optnas.trials.record import REASON
 
 DIRECTIONS = ("maximize", "minimize", "minimize")
@@ -162,7 +162,7 @@ def test_the_live_view_fits_the_terminal_and_has_a_chart_where_there_is_room(
         state=TrialState.FAIL, user_attrs={REASON.name: "RuntimeError: " + "no kernel " * 9}
     )
     study.add_trial(failed)
-    progress = Progress.of(study, 100, since=time.monotonic() - 60, finished_before=0)
+    progress = ProgressReader(study, 100, since=time.monotonic() - 60, finished_before=0).read()
     lines = printed(LiveView(study, progress, "digits", height), width, height=height)
     assert len(lines) < height
     text = "\n".join(lines)

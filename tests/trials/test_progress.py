@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import datetime
+import random
+import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
 from optnas import Study, Training, choose, data, maximize, minimize, ops, tasks
-from optnas.trials.progress import front, sampler_share, worst_useful
+from optnas.trials import progress
+from optnas.trials.failure import last_failure, last_infeasible
+from optnas.trials.progress import ProgressReader, equal_to, front, sampler_share, worst_useful
+from optnas.trials.volume import hypervolume
 from tests.files import call
 
 
@@ -76,3 +82,70 @@ def test_status_says_what_is_of_use_without_the_study_s_file(
     opened("stated", above=0.85)
     again = optuna.load_study(study_name="stated", storage=storage)
     assert worst_useful(again, front(again))[0] == 0.85
+
+
+def random_end(study: optuna.Study, trial: optuna.Trial, draw: random.Random) -> None:
+    """End a trial in one of all ways, with values that many others have as well."""
+    trial.set_user_attr("run", {"suggest_seconds": draw.random()})
+    if draw.random() < 0.3:
+        trial.set_constraint("params", draw.choice([-1.0, 1.0]))
+    state = draw.choice([TrialState.COMPLETE] * 3 + [TrialState.PRUNED, TrialState.FAIL])
+    if state == TrialState.FAIL:
+        trial.set_user_attr("reason", draw.choice(["ValueError: a", "RuntimeError: b"]))
+    values = [float(draw.randrange(6)), float(draw.randrange(6))]
+    study.tell(trial, values if state == TrialState.COMPLETE else None, state=state)
+
+
+def numbered(found: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    """Return the number of the trial that stands first, and what is told of it."""
+    return None if found is None else (found[0].number, *found[1:])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_progress_read_again_and_again_is_what_all_trials_tell(seed: int) -> None:
+    draw = random.Random(seed)
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    reader = ProgressReader(study, 99, since=time.monotonic() - 60, finished_before=0)
+    running: list[optuna.Trial] = []
+    for _ in range(60):
+        running.append(study.ask())
+        draw.shuffle(running)  # they end in another order than they begin
+        while len(running) > 4:
+            random_end(study, running.pop(), draw)
+        if draw.random() < 0.5:
+            continue
+        now, trials = reader.read(), study.get_trials(deepcopy=False)
+        states = [trial.state for trial in trials]
+        assert now.complete == states.count(TrialState.COMPLETE)
+        assert now.pruned == states.count(TrialState.PRUNED)
+        assert now.failed == states.count(TrialState.FAIL)
+        assert now.running == states.count(TrialState.RUNNING)
+        best = front(study, trials)
+        assert [trial.number for trial in now.front] == [trial.number for trial in best]
+        assert now.equal == equal_to(best, trials)
+        assert now.hypervolume == hypervolume(study, trials)
+        assert now.sampler_share == pytest.approx(sampler_share(trials))
+        assert numbered(now.last_failure) == numbered(last_failure(trials))
+        assert numbered(now.last_infeasible) == numbered(last_infeasible(trials))
+
+
+def test_a_trial_that_ended_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = optuna.create_study()
+    study.add_trials([create_trial(value=float(i)) for i in range(20)])
+    reader = ProgressReader(study, 99, since=time.monotonic(), finished_before=0)
+    seen: list[int] = []
+
+    def looked(trial: optuna.trial.FrozenTrial) -> bool:
+        seen.append(trial.number)
+        return True
+
+    monkeypatch.setattr(progress, "is_feasible", looked)
+    assert reader.read().complete == 20
+    assert seen[:20] == list(range(20))
+    del seen[:]
+    study.add_trial(create_trial(value=-1.0))
+    assert [trial.number for trial in reader.read().front] == [20]
+    assert set(seen) == {0, 20}, "the front and what is new"
+    del seen[:]
+    assert reader.read().complete == 21
+    assert seen == []

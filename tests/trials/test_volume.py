@@ -19,7 +19,7 @@ from rich.console import Console
 from optnas import Candidate, Study, Training, data, integer, maximize, minimize, ops, real, repeat, tasks
 from optnas.reports.terminal import LiveView
 from optnas.storages.opening import open_storage
-from optnas.trials.progress import Progress
+from optnas.trials.progress import ProgressReader
 from optnas.trials.record import AXES
 from optnas.trials.volume import hypervolume, settle_axes
 from tests.files import call
@@ -39,7 +39,7 @@ def add(study: optuna.Study, *values: float) -> None:
 
 def volume(study: optuna.Study) -> float | None:
     found = hypervolume(study, study.get_trials(deepcopy=False))
-    progress = Progress.of(study, 1, since=0.0, finished_before=0)
+    progress = ProgressReader(study, 1, since=0.0, finished_before=0).read()
     assert progress.hypervolume == found
     return found
 
@@ -159,7 +159,7 @@ def test_the_axes_stay_when_a_study_goes_on_and_status_agrees_with_the_live_view
     monkeypatch.chdir(tmp_path)
     told = call("status").output
     console = Console(record=True, width=100)
-    progress = Progress.of(opened, 6, since=0.0, finished_before=0)
+    progress = ProgressReader(opened, 6, since=0.0, finished_before=0).read()
     console.print(LiveView(opened, progress, ""))
     said = f"hypervolume {seen[2][1]:.3f}"
     assert said in told
@@ -169,7 +169,7 @@ def test_the_axes_stay_when_a_study_goes_on_and_status_agrees_with_the_live_view
 def test_before_anything_is_known_a_dash_stands_for_it() -> None:
     study = stored(minimize("loss"), evaluate=evaluate)
     console = Console(record=True, width=100)
-    progress = Progress.of(study, 6, since=0.0, finished_before=0)
+    progress = ProgressReader(study, 6, since=0.0, finished_before=0).read()
     console.print(LiveView(study, progress, ""))
     assert "hypervolume –" in console.export_text()
 
