@@ -64,6 +64,7 @@ def pages(served: Served) -> Bottle:
         "/api/studies/<number:whole>": served.study,
         "/api/studies/<number:whole>/trials": served.trials,
         "/api/studies/<number:whole>/trials/<trial:whole>": served.trial,
+        "/api/studies/<number:whole>/outcome": served.outcome,
         "/api/studies/<number:whole>/matters": served.matters,
         "/api/studies/<number:whole>/parts": served.parts,
         "/api/studies/<number:whole>/figures/<name>": served.figure,
@@ -157,6 +158,12 @@ class Served:
     def trial(self, number: int, trial: int) -> Any:
         study = self._study(number)
         return details(study, number, self._trial(study, trial), self._url)
+
+    def outcome(self, number: int) -> Any:
+        from optnas.reports.outcome import outcome
+
+        study = self._study(number)
+        return {"sentences": outcome(study, study.get_trials(deepcopy=False))}
 
     def matters(self, number: int) -> Any:
         from optnas.page.matters import what_matters

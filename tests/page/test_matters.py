@@ -11,13 +11,16 @@ from typing import Any
 import optuna
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import TrialState
 
 from optnas.errors import StorageError
 from optnas.page.computed import Computed
 from optnas.shown import plain
 from optnas.storages.opening import open_storage
+from optnas.trials.record import REASON
 from tests.page.client import asked, listening, page_of
 from tests.page.conftest import Opens
+from tests.page.test_api import add, study_in
 from tests.page.test_page import DRAWN, HOSTILE
 from tests.reports.test_explanation import costed_study
 from tests.reports.test_hostile_texts import study_of
@@ -199,3 +202,18 @@ def test_hostile_names_are_text(opens: Opens, tmp_path: Path, name: str) -> None
         watched.page.evaluate("document.querySelectorAll('#matters script, #matters img, #matters b').length")
         == 0
     )
+
+
+def test_a_study_of_which_all_failed_says_why_and_what_to_do(opens: Opens, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'failed.db'}"
+    study = study_in(open_storage(url))
+    add(study, TrialState.FAIL, attributes={REASON.name: "ValueError: <b>no</b>"})
+    watched = opens(listening(url, "127.0.0.1"))
+    watched.until(
+        "document.getElementById('empty').innerText.includes('ValueError: <b>no</b> (1, the last is 0)')"
+    )
+    assert "optnas show 0 --study digits" in watched.page.locator("#empty").inner_text()
+    watched.until("document.querySelector('#details .reason')")
+    add(study, TrialState.COMPLETE, [0.5, 1.0])
+    watched.page.evaluate("optnas.look_again(0)")
+    watched.until("document.getElementById('empty').hidden")

@@ -101,6 +101,7 @@ def test_baselines_are_what_scikit_learn_has_on_the_validation_part() -> None:
 def test_a_study_without_anything_is_reported_as_such() -> None:
     page = report(optuna.create_study(directions=["maximize", "minimize"]))
     assert "nothing to tell" in page
+    assert "optnas run STUDY.py --trials 100" in page
     assert "plotly" not in page
 
 

@@ -37,6 +37,7 @@ async function computed(path, signal) {
 }
 
 export const matters = (id, of, signal) => computed(`${ROOT}/${id}/matters?of=${encodeURIComponent(of)}`, signal);
+export const outcome = (id) => get(`${ROOT}/${id}/outcome`);
 export const parts = (id) => get(`${ROOT}/${id}/parts`);
 export const figure = (id, name, signal) => computed(`${ROOT}/${id}/figures/${name}`, signal);
 

@@ -6,6 +6,7 @@ import { Details } from "./details.js";
 import { compile, searchOps, spelled } from "./filter.js";
 import { fillTable } from "./fronttable.js";
 import { Course, Matters } from "./matters.js";
+import { Outcome } from "./outcome.js";
 import { Parallel, usualAxes } from "./parallel.js";
 import { KINDS, Scatter } from "./scatter.js";
 import { el, plain, say, short } from "./shown.js";
@@ -45,6 +46,7 @@ class Page {
       hover: (row) => this.look(row),
     });
     this.matters = new Matters(byId("matters"), study, this.trials);
+    this.outcome = new Outcome(byId("empty"), study);
     this.course = new Course(byId("course"), study, this.trials);
     this.listen();
   }
@@ -109,7 +111,7 @@ class Page {
     this.keep();
     document.documentElement.dataset.drawn = String(this.trials.count);
     this.took = performance.now() - begun;
-    if (this.focus === null && this.front.length) this.look(this.front[0], false);
+    if (this.focus === null && this.shown.length) this.look(this.front[0] ?? this.shown[0], false);
     this.compare.show(this.trials, this.picked.filter((number) => this.trials.rows.has(number)));
   }
 
@@ -119,7 +121,7 @@ class Page {
     const some = shown.length === trials.count ? `${all} trials` : `${shown.length.toLocaleString("en")} of ${all} trials`;
     const said = `${some}, ${front.length} on the front`;
     if (byId("count").textContent !== said) byId("count").textContent = said;
-    byId("empty").hidden = trials.count > 0;
+    this.outcome.tell(trials);
     byId("clear").hidden = !(byId("filter").value || byId("ops").value || this.ranges.size || this.hidden.size);
   }
 

@@ -82,7 +82,8 @@ export class Scatter {
     const { logX, logY } = this.axes;
     const ends = (data, log) => {
       const known = this.points.rows.map((row) => data[row]).filter((value) => typeof value === "number" && (!log || value > 0));
-      return known.length ? extent(known) : [];
+      // Without both, plotly.js would show neither.
+      return known.length ? extent(known) : log ? [1, 10] : [0, 1];
     };
     return { type: "scatter", mode: "markers", hoverinfo: "skip", x: ends(this.xs, logX), y: ends(this.ys, logY), marker: { size: 2 * FRONT_RADIUS, opacity: 0 } };
   }

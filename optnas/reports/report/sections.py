@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,16 +25,18 @@ from optnas.reports.figures.parts import Drawn
 from optnas.reports.figures.preferences import draw_preferences
 from optnas.reports.front_table import architecture_of, objective_names
 from optnas.reports.numbers import short
+from optnas.reports.outcome import outcome, reasons, stopped
 from optnas.reports.report.baselines import Baseline
 from optnas.reports.report.findings import findings, spent, value_of
 from optnas.reports.report.markup import Markup, bars, commands, element, figure, items, joined, pairs, table
 from optnas.space.errors import SpaceError
 from optnas.trials.progress import front
-from optnas.trials.record import ARCHITECTURE, COSTS, PAUSED, REASON, is_feasible
+from optnas.trials.record import ARCHITECTURE, COSTS
 
 __all__ = ["Reported", "sections"]
 
 # Of a longer front so many are drawn, spread over it; the table has all.
+_STATES = {TrialState.FAIL: "failed"}
 _MOST_DRAWN, _MOST_BARS, _MOST_REASONS = 12, 12, 8
 
 
@@ -90,7 +91,8 @@ def sections(told: Reported) -> Iterator[Markup]:
     """Yield the sections of a report, the most important first."""
     yield element("h1", told.study.study_name)
     yield element("p", _question(told), class_="faint")
-    said = findings(told.study, told.trials, told.known, told.baselines or ())
+    said = outcome(told.study, told.trials, told.file)
+    said = said or findings(told.study, told.trials, told.known, told.baselines or ())
     yield _section("Findings", items(said))
     yield _section("The front", *_front(told))
     yield _section("What matters", *_importance(told))
@@ -161,6 +163,9 @@ def _card(told: Reported, trial: FrozenTrial) -> Markup:
 
 
 def _importance(told: Reported) -> Iterator[Markup]:
+    if not told.front:
+        yield element("p", "This can be told once trials are complete.")
+        return
     yield from _figure(draw_preferences, told, "What the front chooses more or less often than by chance.")
     for found in told.explanations:
         yield element("h3", f"What decides {found.objective}")
@@ -232,8 +237,8 @@ def _space(told: Reported) -> Iterator[Markup]:
 
 def _search(told: Reported) -> Iterator[Markup]:
     states = Counter(trial.state for trial in told.trials)
-    counts = [f"{states[s]:,} {s.name.lower()}" for s in TrialState if states[s]]
-    yield element("p", f"{spent(told.trials)} {', '.join(counts)}.")
+    counts = [f"{states[s]:,} {_STATES.get(s, s.name.lower())}" for s in TrialState if states[s]]
+    yield element("p", f"{spent(told.trials)} {', '.join(counts)}{'.' * bool(counts)}")
     yield from _figure(draw_hypervolume, told, "How far the front has come: 1 is an ideal network.")
     yield from _figure(draw_curves, told, "How the networks learned.")
 
@@ -249,36 +254,19 @@ def _figure(
 
 
 def _stopped(told: Reported) -> Iterator[Markup]:
-    pruned = [trial for trial in told.trials if trial.state == TrialState.PRUNED]
-    groups = {
-        "Stopped early by the pruner": [t for t in pruned if is_feasible(t) and PAUSED.of(t) is None],
-        "Paused, and not resumed": [t for t in pruned if is_feasible(t) and PAUSED.of(t) is not None],
-        "Not trained, or not to the end, because they break a limit": [
-            t for t in pruned if not is_feasible(t)
-        ],
-        "Failed": [trial for trial in told.trials if trial.state == TrialState.FAIL],
-    }
-    if not any(groups.values()):
-        yield element("p", "Nothing: every trial is complete.")
+    groups = {title: trials for title, trials in stopped(told.trials).items() if trials}
+    if not groups:
+        ended = any(trial.state.is_finished() for trial in told.trials)
+        yield element("p", "Nothing: every trial is complete." if ended else "No trial has ended yet.")
     for title, trials in groups.items():
-        if trials:
-            yield element("h3", f"{title}: {len(trials)}")
-            yield table(["reason, such as", "trials", "the last"], _reasons(trials))
-
-
-def _reasons(trials: Sequence[FrozenTrial]) -> list[list[str]]:
-    """Return the reasons, equal but for their numbers, with how many have each and the last trial."""
-    found: dict[str, list[FrozenTrial]] = {}
-    for trial in trials:
-        kind = re.sub(r"\d[\d.,e+-]*", "…", REASON.get(trial, "its record says no more"))
-        found.setdefault(kind, []).append(trial)
-    most = sorted(found.values(), key=len, reverse=True)
-    rows = [
-        [REASON.get(of[-1], "its record says no more"), str(len(of)), str(of[-1].number)]
-        for of in most[:_MOST_REASONS]
-    ]
-    rest = sum(map(len, most[_MOST_REASONS:]))
-    return [*rows, ["other reasons", str(rest), ""]] if rest else rows
+        found = reasons(trials)
+        rows = [[each.said, str(each.count), str(each.last)] for each in found[:_MOST_REASONS]]
+        rest = sum(each.count for each in found[_MOST_REASONS:])
+        yield element("h3", f"{title}: {len(trials)}")
+        yield table(
+            ["reason, such as", "trials", "the last"],
+            [*rows, *[["other reasons", str(rest), ""]] * (rest > 0)],
+        )
 
 
 def _baselines(told: Reported) -> Iterator[Markup]:
@@ -299,7 +287,7 @@ def _baselines(told: Reported) -> Iterator[Markup]:
 
 def _reproduce(told: Reported) -> Iterator[Markup]:
     finished = sum(trial.state.is_finished() for trial in told.trials)
-    lines = [command(told.study, "run", told.file, "--trials", finished)]
+    lines = [command(told.study, "run", told.file, "--trials", finished or 100)]
     said = f"By optnas {version('optnas')}. A search with several workers tries other networks each time."
     if told.front and told.known.trainable:
         lines.append(command(told.study, "train", told.file, "--trial", told.front[0].number))
