@@ -1,7 +1,8 @@
 """What it costs to publish a study in optuna-dashboard while it runs: runs with it and without, in turns.
 
 Two studies: studies/digits.py, and a table, whose evaluation takes no time at all. ``share`` is the time that
-publishing itself took, of the time of its run; ``ratio`` is the time of a run with it, to that of the one
+publishing itself took, of the time of its run, and ``last`` the part of it that was the last write, after the
+last trial had ended; ``ratio`` is the time of a run with it, to that of the one
 without; ``cpu`` is the same of processor time. The ratios also have in them what others did on the machine,
 and that two searches do not try the same networks.
 
@@ -26,7 +27,7 @@ from rich.table import Table
 from written import write_figures
 
 from optnas import Study, UserError, choose, integer, maximize, minimize, ops
-from optnas.reports import publishing
+from optnas.run import publisher
 from optnas.run.command import search
 from optnas.run.files import load_study
 from optnas.run.options import RunOptions
@@ -49,23 +50,22 @@ def table() -> Study:
 
 
 def measured(study: Study, trials: int, *, publish: bool) -> dict[str, float]:
-    """Run a study in a new database, and return the seconds that it and publishing took."""
-    spent = [0.0]
-    inner = publishing.publish
+    """Run a study in a new database, and return the seconds that it, publishing and its last write took."""
+    spent = {True: 0.0, False: 0.0}
+    inner = publisher.Publisher.publish
 
-    def timed(*arguments: Any, **options: Any) -> Any:
+    def timed(self: publisher.Publisher, *, final: bool) -> None:
         begun = time.perf_counter()
-        try:
-            return inner(*arguments, **options)
-        finally:
-            spent[0] += time.perf_counter() - begun
+        inner(self, final=final)
+        spent[final] += time.perf_counter() - begun
 
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(publishing, "publish", timed):
+    patched = mock.patch.object(publisher.Publisher, "publish", timed)
+    with tempfile.TemporaryDirectory() as folder, patched:
         options = RunOptions(trials, workers=1, threads=1, publish=publish)
         begun, used = time.perf_counter(), time.process_time()
         search(study, None, f"sqlite:///{folder}/optnas.db", options, Console(file=io.StringIO()))
         wall, cpu = time.perf_counter() - begun, time.process_time() - used
-    return {"wall": wall, "cpu": cpu, "publishing": spent[0]}
+    return {"wall": wall, "cpu": cpu, "publishing": sum(spent.values()), "last": spent[True]}
 
 
 def compared(name: str, trials: int, pairs: int) -> dict[str, Any]:
@@ -80,6 +80,8 @@ def compared(name: str, trials: int, pairs: int) -> dict[str, Any]:
         found.append(
             {
                 "share": on["publishing"] / on["wall"],
+                "last": on["last"] / on["wall"],
+                "last_seconds": on["last"],
                 "ratio": on["wall"] / off["wall"],
                 "cpu": on["cpu"] / off["cpu"],
                 "seconds": off["wall"],
@@ -98,9 +100,10 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     wanted = {"digits": arguments.digits, "table": arguments.table}
     figures = {name: compared(name, trials, arguments.pairs) for name, trials in wanted.items() if trials}
-    view = Table("study", "trials", "seconds without", "share", "ratio", "ratio of cpu")
+    view = Table("study", "trials", "seconds without", "share", "last", "ratio", "ratio of cpu")
     for name, each in figures.items():
-        numbers = [f"{each['share']:.2%}", f"{each['ratio']:.3f}", f"{each['cpu']:.3f}"]
+        last = f"{each['last']:.2%} ({each['last_seconds']:.1f} s)"
+        numbers = [f"{each['share']:.2%}", last, f"{each['ratio']:.3f}", f"{each['cpu']:.3f}"]
         view.add_row(name, f"{each['trials']:,}", f"{each['seconds']:.0f}", *numbers)
     Console().print(view)
     write_figures(arguments, publishing=figures)

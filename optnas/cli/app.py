@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ __all__ = ["CRASHED", "INTERRUPTED", "RUN_ERROR", "STORAGE_ERROR", "app", "err",
 # Whoever restarts a worker goes by them: the same again is of use after the last three only.
 RUN_ERROR, USER_ERROR, STORAGE_ERROR, CRASHED = 1, 2, 3, 70
 
+# Within a paragraph of a docstring, which is wrapped at the width of the terminal; not before an example.
+_LINE_END = re.compile(r"(?<!\n)\n(?![\n ])")
+
 # Of click, which some versions of typer bring along.
 _UsageError: Any = typer.BadParameter.__base__
 
@@ -31,6 +35,11 @@ err = console(stderr=True)
 
 class _Commands(TyperGroup):
     """Commands whose errors are one line that says what to do."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for command in (self, *self.commands.values()):
+            command.help = _LINE_END.sub(" ", command.help or "")
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         try:

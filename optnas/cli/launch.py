@@ -71,13 +71,13 @@ def launch(
 
     [dim]Examples:[/]
 
-      optnas launch study.py -n 1000 -w 16 --engine slurm --set partition=gpu --gpus-per-worker 1
+      optnas launch study.py -w 16 --engine slurm --set partition=gpu
 
       optnas launch study.py -n 1000 -w 16 --engine ssh --host anna,bert
 
       optnas launch study.py -n 1000 -w 16 --engine ray --gpus-per-worker 0.25
 
-      optnas launch study.py -n 1000 -w 16 --engine kubernetes --image me/optnas --print
+      optnas launch study.py -w 16 --engine kubernetes --image me/optnas --print
     """
     from optnas.launch.command import launch_command, settings_of
     from optnas.launch.engine import Placement

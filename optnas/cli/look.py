@@ -203,7 +203,7 @@ def storage_proxy(
 
     [dim]Examples:[/]
 
-      optnas storage-proxy --storage postgresql://user:password@localhost/database --host 0.0.0.0
+      optnas storage-proxy -s postgresql://user:password@host/database
     """
     from optnas.run.storage_proxy import serve
 

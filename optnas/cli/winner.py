@@ -55,11 +55,11 @@ def train(
 
       optnas train studies/digits.py --trial 17
 
-      optnas train studies/digits.py --trial 17 --seeds 3 --epochs 50 --patience 10
+      optnas train studies/digits.py --trial 17 --seeds 3 --epochs 50
 
       optnas train studies/digits.py --front --out runs
 
-      optnas train studies/digits.py -a "seq(conv(16), relu, head)" --set optimizer=adam --set lr=0.01
+      optnas train studies/digits.py -a "seq(conv(16), relu, head)" --set lr=0.01
     """
     from optnas.winner.command import TrainOptions, train_command
 

@@ -18,7 +18,7 @@ from optnas.study import Study
 from optnas.trials.optuna_internals import id_of, storage_of
 from optnas.trials.record import PUBLISHED
 
-__all__ = ["publish_all", "publishing"]
+__all__ = ["Publisher", "publish_all", "publishing"]
 
 _PERIOD_SECONDS = 10.0
 # Of the time since the run began.
@@ -26,8 +26,8 @@ _LARGEST_SHARE = 0.01
 # Figures are drawn anew after so many more trials: a journal keeps every one that was ever written.
 _GROWTH = 1.3
 _FINAL_SECONDS = 5.0
-# What the analysis of importances takes.
-_IMPORTANCES_SECONDS = 3.0
+# What the analysis of importances takes: at least, and for each trial.
+_IMPORTANCES_SECONDS, _EACH_SECONDS = 3.0, 0.002
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def publishing(study: Study, opened: optuna.Study, total: int, *, wanted: bool =
     if not wanted:
         yield
         return
-    publisher = _Publisher(study, opened, total)
+    publisher = Publisher(study, opened, total)
     publisher.start()
     try:
         yield
@@ -60,7 +60,9 @@ def publishing(study: Study, opened: optuna.Study, total: int, *, wanted: bool =
     publisher.stop(finally_publish=True)
 
 
-class _Publisher(threading.Thread):
+class Publisher(threading.Thread):
+    """Thread that publishes a study every ten seconds, and no longer than a hundredth of the time."""
+
     def __init__(self, study: Study, opened: optuna.Study, total: int) -> None:
         super().__init__(name="optnas-publisher", daemon=True)
         self._study, self._opened, self._total = study, opened, total
@@ -72,7 +74,7 @@ class _Publisher(threading.Thread):
     def run(self) -> None:
         while not self._done.wait(_PERIOD_SECONDS):
             if self._spent <= _LARGEST_SHARE * (time.monotonic() - self._begun):
-                self._publish(final=False)
+                self.publish(final=False)
 
     def stop(self, *, finally_publish: bool) -> None:
         self._done.set()
@@ -80,9 +82,10 @@ class _Publisher(threading.Thread):
         with contextlib.suppress(KeyboardInterrupt):
             self.join(_FINAL_SECONDS if finally_publish else 0.0)
             if finally_publish and not self.is_alive():
-                self._publish(final=True)
+                self.publish(final=True)
 
-    def _publish(self, *, final: bool) -> None:
+    def publish(self, *, final: bool) -> None:
+        """Write what is new; ``final``: for the last time, the figures in any case."""
         from optnas.reports.publishing import publish, to_note
 
         started = time.monotonic()
@@ -94,7 +97,8 @@ class _Publisher(threading.Thread):
             finished = sum(trial.state.is_finished() for trial in trials)
             whole = finished > self._drawn if final else self._has_grown(finished)
             if new or whole:
-                quickly = self._spent + _IMPORTANCES_SECONDS > _LARGEST_SHARE * (started - self._begun)
+                importances = max(_IMPORTANCES_SECONDS, finished * _EACH_SECONDS)
+                quickly = self._spent + importances > _LARGEST_SHARE * (started - self._begun)
                 store = self._study.store
                 publish(self._opened, trials, new, store=store, whole=whole, only_new=True, quickly=quickly)
                 self._given |= {id_of(trial) for trial in new}
