@@ -39,6 +39,7 @@ from optnas import Study, UserError
 from optnas.run.files import load_study
 from optnas.run.worker import work
 from optnas.storages.opening import open_storage
+from optnas.trials.record import KEY
 from optnas.trials.rungs import rungs_of
 
 NEVER = 10**9
@@ -74,8 +75,8 @@ def search(study: Study, seed: int, seconds: float, clock: Callable[[], float], 
     complete = [trial for trial in in_time if trial.state == TrialState.COMPLETE and feasible(trial)]
     signs = [-1 if direction == "maximize" else 1 for direction in study.directions]
     points = np.array([trial.values for trial in complete]).reshape(-1, 2) * signs
-    trained = {trial.user_attrs["key"] for trial in in_time if rungs_of(trial)}
-    whole = {trial.user_attrs["key"] for trial in complete}
+    trained = {KEY.of(trial) for trial in in_time if rungs_of(trial)}
+    whole = {KEY.of(trial) for trial in complete}
     return Searched(points, len(trained | whole), len(whole), len(in_time))
 
 

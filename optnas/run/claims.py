@@ -118,7 +118,7 @@ class Claims:
         """Return the unfinished trials, with their claims and perhaps nothing else, and the number of all."""
         storage, study_id = identity(self.study)
         if isinstance(storage, Guarded):
-            return storage.get_unfinished(study_id, WORKER.name)
+            return storage.get_unfinished(study_id, WORKER.name, WORKER.older.name)
         trials = self.study.get_trials(deepcopy=False)
         return [trial for trial in trials if not trial.state.is_finished()], len(trials)
 
@@ -244,7 +244,7 @@ class Claims:
     def _new(self) -> int:
         # Created and claimed in one transaction: a worker that dies leaves no trial without a claim.
         at, claim = now(), self._claim()
-        template = create_trial(state=TrialState.RUNNING, user_attrs={WORKER.name: claim})
+        template = create_trial(state=TrialState.RUNNING, system_attrs={WORKER.name: claim})
         self.created = new_trial(self.study, template)
         return self._claimed(id_of(self.created), claim, at)
 

@@ -122,9 +122,9 @@ class CachedDatabase(Guarded, CachedStorage):
         super().forget(study_id)
         self.distributions.pop(study_id, None)
 
-    def get_unfinished(self, study_id: int, attribute: str) -> tuple[list[FrozenTrial], int]:
+    def get_unfinished(self, study_id: int, system: str, user: str) -> tuple[list[FrozenTrial], int]:
         """See :class:`Guarded`."""
-        return self.glance(study_id, attribute)
+        return self.glance(study_id, system, user)
 
     def get_trial_counts(self) -> dict[int, tuple[int, datetime | None]]:
         """See :class:`Guarded`."""

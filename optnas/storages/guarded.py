@@ -67,10 +67,10 @@ class Guarded:
         for name, value in attributes.items():
             self.set_study_system_attr(study_id, name, value)
 
-    def get_unfinished(self, study_id: int, attribute: str) -> tuple[list[FrozenTrial], int]:
+    def get_unfinished(self, study_id: int, system: str, user: str) -> tuple[list[FrozenTrial], int]:
         """Return a study's unfinished trials, and the number of all its trials.
 
-        Of each may be read no more than its state and one user attribute.
+        Of each may be read no more than its state, one system attribute and one user attribute.
         """
         assert isinstance(self, BaseStorage)
         trials = self.get_all_trials(study_id, deepcopy=False)

@@ -10,7 +10,7 @@ from optuna.storages._cached_storage import _CachedStorage, _StudyInfo
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from optnas.trials.optuna_rows import Replaced, read_attribute, read_new
+from optnas.trials.optuna_rows import Replaced, read_attributes, read_new
 
 __all__ = ["CachedStorage"]
 
@@ -53,13 +53,15 @@ class CachedStorage(_CachedStorage):
         else:
             self._backend.set_trial_param(trial_id, param_name, param_value_internal, distribution)
 
-    def glance(self, study_id: int, name: str) -> tuple[list[FrozenTrial], int]:
-        """Read the unfinished trials with one user attribute and nothing else, and count all trials.
+    def glance(self, study_id: int, system: str, user: str) -> tuple[list[FrozenTrial], int]:
+        """Read the unfinished trials with a system and a user attribute alone, and count all trials.
 
         What else is read of them is not remembered. It is one statement for few rows.
         """
         with self._lock:
-            found = self._news(study_id, lambda *known: read_attribute(self._backend, study_id, name, *known))
+            found = self._news(
+                study_id, lambda *known: read_attributes(self._backend, study_id, system, user, *known)
+            )
             known = self._studies[study_id].trials
             count = len(known) + sum(trial.number not in known for trial in found)
         return [trial for trial in found if not trial.state.is_finished()], count

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from optnas.trials.optuna_reading import check_distribution, check_trial, unreadable
 
-__all__ = ["Replaced", "read_attribute", "read_counts", "read_new", "read_trials"]
+__all__ = ["Replaced", "read_attributes", "read_counts", "read_new", "read_trials"]
 
 # Of so many ids a statement may ask; SQLite of before 2020 takes 999 parameters.
 _MOST_IDS = 500
@@ -31,6 +31,7 @@ _DISTRIBUTIONS = 4096
 
 _trials = models.TrialModel.__table__.c
 _user_attrs = models.TrialUserAttributeModel.__table__.c
+_system_attrs = models.TrialSystemAttributeModel.__table__.c
 _WANTED = and_(
     _trials.study_id == bindparam("study_id"),
     or_(_trials.trial_id > bindparam("after"), _trials.trial_id.in_(bindparam("also", expanding=True))),
@@ -43,12 +44,17 @@ _ROWS = (
     .where(_WANTED)
     .order_by(_trials.trial_id)
 )
-_WITH_ATTRIBUTE = (
-    select(_trials.trial_id, _trials.number, _trials.state, _trials.datetime_complete, _user_attrs.value_json)
-    .outerjoin_from(
-        models.TrialModel.__table__,
+_WITH_ATTRIBUTES = (
+    select(_trials.trial_id, _trials.number, _trials.state, _trials.datetime_complete)
+    .add_columns(_system_attrs.value_json.label("system"), _user_attrs.value_json.label("user"))
+    .select_from(models.TrialModel.__table__)
+    .outerjoin(
+        models.TrialSystemAttributeModel.__table__,
+        and_(_system_attrs.trial_id == _trials.trial_id, _system_attrs.key == bindparam("system_name")),
+    )
+    .outerjoin(
         models.TrialUserAttributeModel.__table__,
-        and_(_user_attrs.trial_id == _trials.trial_id, _user_attrs.key == bindparam("name")),
+        and_(_user_attrs.trial_id == _trials.trial_id, _user_attrs.key == bindparam("user_name")),
     )
     .where(_WANTED)
     .order_by(_trials.trial_id)
@@ -133,17 +139,23 @@ def read_new(
         return _whole(connection, _new_rows(connection, _ROWS, study_id, also, last))
 
 
-def read_attribute(
-    storage: RDBStorage, study_id: int, name: str, also: Collection[int], last: FrozenTrial | None
+def read_attributes(
+    storage: RDBStorage,
+    study_id: int,
+    system: str,
+    user: str,
+    also: Collection[int],
+    last: FrozenTrial | None,
 ) -> list[FrozenTrial]:
-    """Return the trials that :func:`read_new` returns, but with one user attribute and nothing else.
+    """Return the trials that :func:`read_new` returns, with a system and a user attribute alone.
 
     Raises:
         KeyError: If there is no such study.
         Replaced: If it is not the study that was read before.
     """
     with _reading(storage) as connection:
-        rows = _new_rows(connection, _WITH_ATTRIBUTE, study_id, also, last, name=name)
+        names = {"system_name": system, "user_name": user}
+        rows = _new_rows(connection, _WITH_ATTRIBUTES, study_id, also, last, **names)
     return [
         FrozenTrial(
             number=row.number,
@@ -153,8 +165,8 @@ def read_attribute(
             datetime_complete=None,
             params={},
             distributions={},
-            user_attrs={} if row.value_json is None else {name: json.loads(row.value_json)},
-            system_attrs={},
+            user_attrs={} if row.user is None else {user: json.loads(row.user)},
+            system_attrs={} if row.system is None else {system: json.loads(row.system)},
             intermediate_values={},
             trial_id=row.trial_id,
         )

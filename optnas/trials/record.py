@@ -7,12 +7,11 @@ trusted: each attribute says what it accepts (:mod:`optnas.trials.accepted`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import optuna
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial
 
 from optnas.trials.accepted import (
     Accepts,
@@ -28,12 +27,14 @@ from optnas.trials.accepted import (
     text,
     whole,
 )
-from optnas.trials.optuna_internals import (
-    set_study_system_attr,
-    set_system_attr,
-    set_user_attr,
-    study_system_attrs,
+from optnas.trials.attribute import (
+    Attribute,
+    HiddenAttribute,
+    StudyAttribute,
+    StudySystemAttribute,
+    SystemAttribute,
 )
+from optnas.trials.optuna_internals import study_system_attrs
 
 __all__ = [
     "ABOUT",
@@ -71,6 +72,7 @@ __all__ = [
     "TWIN",
     "WORKER",
     "Attribute",
+    "HiddenAttribute",
     "StudyAttribute",
     "StudySystemAttribute",
     "SystemAttribute",
@@ -83,108 +85,6 @@ __all__ = [
     "suggest_seconds",
     "training_seconds",
 ]
-
-_Value = TypeVar("_Value")
-
-
-class Attribute(Generic[_Value]):
-    """User attribute of a trial.
-
-    A value of another kind than optnas writes is ignored, as a missing one is, and told once.
-
-    Args:
-        name: Its name in the storage.
-        accepts: Whether a value is of the right kind.
-    """
-
-    def __init__(self, name: str, accepts: Accepts) -> None:
-        self.name = name
-        self._accepts = accepts
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"
-
-    def of(self, trial: FrozenTrial) -> _Value | None:
-        """Return the attribute's value in a trial's record; ``None`` if it is missing."""
-        value: _Value | None = self._stored(trial).get(self.name)
-        if value is None or self._accepts(value):
-            return value
-        damaged(f"trial {trial.number}", self.name)
-        return None
-
-    def get(self, trial: FrozenTrial, default: _Value) -> _Value:
-        """Return the attribute's value in a trial's record, or ``default`` if it is missing."""
-        value = self.of(trial)
-        return default if value is None else value
-
-    def put(self, trial: Trial, value: _Value | None) -> None:
-        """Write the attribute to the record of a running trial."""
-        trial.set_user_attr(self.name, value)
-
-    def put_in(self, study: optuna.Study, trial: FrozenTrial, value: _Value | None) -> None:
-        """Write the attribute to the record of any trial, also one that another process runs."""
-        set_user_attr(study, trial, self.name, value)
-
-    def _stored(self, trial: FrozenTrial) -> dict[str, Any]:
-        return trial.user_attrs
-
-
-class SystemAttribute(Attribute[_Value]):
-    """System attribute of a trial, for programs alone: dashboards do not show it."""
-
-    def put(self, trial: Trial, value: _Value | None) -> None:
-        set_system_attr(trial.study, trial, self.name, value)
-
-    def put_in(self, study: optuna.Study, trial: FrozenTrial, value: _Value | None) -> None:
-        set_system_attr(study, trial, self.name, value)
-
-    def _stored(self, trial: FrozenTrial) -> dict[str, Any]:
-        return trial.system_attrs
-
-
-class StudyAttribute(Generic[_Value]):
-    """User attribute of a study.
-
-    A value of another kind than optnas writes is ignored, as a missing one is, and told once.
-
-    Args:
-        name: Its name in the storage.
-        accepts: Returns what accepts its value in a study of that many objectives.
-    """
-
-    def __init__(self, name: str, accepts: Callable[[int], Accepts]) -> None:
-        self.name = name
-        self._accepts = accepts
-
-    def of(self, study: optuna.Study) -> _Value | None:
-        """Return the attribute's value; ``None`` if it is missing."""
-        value: _Value | None = self._stored(study).get(self.name)
-        if value is None or self._accepts(len(study.directions))(value):
-            return value
-        damaged(f"study {study.study_name}", self.name)
-        return None
-
-    def is_damaged(self, study: optuna.Study) -> bool:
-        """Return whether there is a value of another kind than optnas writes; nothing is told."""
-        value = self._stored(study).get(self.name)
-        return value is not None and not self._accepts(len(study.directions))(value)
-
-    def put(self, study: optuna.Study, value: _Value) -> None:
-        """Write the attribute to the study's record."""
-        study.set_user_attr(self.name, value)
-
-    def _stored(self, study: optuna.Study) -> dict[str, Any]:
-        return study.user_attrs
-
-
-class StudySystemAttribute(StudyAttribute[_Value]):
-    """System attribute of a study, which dashboards do not show; notes and figures stand beside it."""
-
-    def put(self, study: optuna.Study, value: _Value) -> None:
-        set_study_system_attr(study, self.name, value)
-
-    def _stored(self, study: optuna.Study) -> dict[str, Any]:
-        return study_system_attrs(study)
 
 
 def _rounds(value: Any) -> bool:
@@ -229,7 +129,7 @@ def _sensitivity(_: int) -> Accepts:
 
 ARCHITECTURE = Attribute[str]("architecture", text)
 """The architecture's text, which :func:`optnas.parse` reads."""
-KEY = Attribute[str]("key", text)
+KEY = HiddenAttribute[str]("key", text)
 """The candidate's digest: trials with equal keys train the same network in the same way."""
 OPS = Attribute[dict[str, str]]("ops", mapped(text))
 """Digests of the source of the user's own ops in the architecture, by name; missing if there are none."""
@@ -263,7 +163,7 @@ PIECES = Attribute[int]("pieces", whole)
 """Number of parts into which each batch was split because a whole one did not fit in memory."""
 EAGER = Attribute[str]("eager", text)
 """Why training steps on CUDA were not recorded as a graph, in words."""
-WORKER = Attribute[dict[str, Any]]("worker", claim)
+WORKER = HiddenAttribute[dict[str, Any]]("worker", claim)
 """The worker that holds the trial, and since when (:mod:`optnas.run.liveness`)."""
 
 FROM = SystemAttribute[int]("optnas:from", whole)

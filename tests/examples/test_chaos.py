@@ -11,6 +11,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from optnas.trials.record import WORKER
 from tests.files import REPOSITORY
 
 
@@ -37,8 +38,8 @@ class Run:
             "user_attrs": {
                 "rung:3": list(table(params, 3).values()),
                 "metrics": {**table(params), "stamp": 2.0},
-                "worker": {"pid": 12},
             },
+            "system_attrs": {WORKER.name: {"pid": 12}},
         }
         attempt = modules["workers"].Attempt
         self.killed = attempt("w0.0", 11, 0, 1, params, begun=10.0)
@@ -104,7 +105,7 @@ def test_a_wrong_value_is_seen_wherever_it_stands(run: Run) -> None:
 
 
 def test_a_result_of_a_worker_that_had_lost_the_trial_is_seen(run: Run) -> None:
-    run.trial["user_attrs"]["worker"] = {"pid": 11}
+    run.trial["system_attrs"][WORKER.name] = {"pid": 11}
     assert run.broken() == ["a result is of the worker that had the claim"]
 
 

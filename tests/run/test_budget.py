@@ -17,6 +17,7 @@ from optnas.run.claims import Claims
 from optnas.run.files import load_study
 from optnas.run.worker import EveryTrialFailed, work
 from optnas.storages.opening import open_storage
+from optnas.trials.record import WORKER
 from tests.files import call, finish, quick_study, start
 
 
@@ -56,7 +57,7 @@ def test_two_runs_at_once_end_with_the_total_between_them(tmp_path: Path) -> Non
     for run in runs:
         finish(run)
     assert states(tmp_path) == {"COMPLETE": 30}
-    pids = {trial.user_attrs["worker"]["pid"] for trial in stored(tmp_path).trials}
+    pids = {WORKER.get(trial, {})["pid"] for trial in stored(tmp_path).trials}
     assert len(pids) == 2, "both took part"
 
 
@@ -75,7 +76,7 @@ def test_a_killed_worker_s_trial_is_taken_over_with_its_parameters(tmp_path: Pat
     assert states(tmp_path) == {"COMPLETE": 6}
     again = stored(tmp_path).trials[lost.number]
     assert again.params == lost.params
-    assert again.user_attrs["worker"]["attempt"] == 2
+    assert WORKER.get(again, {})["attempt"] == 2
 
 
 def test_a_worker_process_that_is_killed_is_replaced_within_the_run(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_a_worker_that_dies_as_it_takes_up_a_waiting_trial_leaves_it_waiting(
     study = optuna.create_study()
     study.enqueue_trial({})
     storage = study._storage
-    for write in ("set_trial_user_attr", "set_trial_state_values"):
+    for write in ("set_trial_system_attr", "set_trial_state_values"):
         with monkeypatch.context() as patched:
             patched.setattr(storage, write, dies)
             with pytest.raises(SystemExit):

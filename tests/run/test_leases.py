@@ -14,7 +14,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from optnas.run import claims as claims_file
 from optnas.run import liveness
@@ -112,6 +112,36 @@ def test_who_could_not_see_the_storage_begins_to_observe_anew(study: optuna.Stud
     assert other.next() is NoTrial.WAIT
 
 
+@pytest.mark.parametrize("url", ["sqlite:///{}/b.db", "{}/b.log"])
+def test_a_trial_of_an_older_optnas_is_taken_over_where_its_worker_sees_it(
+    url: str, tmp_path: Path, clock: Clock
+) -> None:
+    study = optuna.create_study(storage=open_storage(url.format(tmp_path)))
+    other = on(study, 1)
+    of_older = {**dataclasses.asdict(other.worker), "worker": "older", "token": "a", "attempt": 1, "beat": 0}
+    study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs={"worker": of_older}))
+    assert other.next() is NoTrial.WAIT
+    clock.passes(LEASE_SECONDS, other)
+    assert other.next() == study.trials[0]._trial_id
+    claim = study.trials[0].user_attrs["worker"]
+    assert (claim["worker"], claim["attempt"]) == (other.worker.worker, 2)
+    other.beat()
+    assert study.trials[0].user_attrs["worker"] == {**claim, "beat": 1}
+    assert WORKER.name not in study.trials[0].system_attrs
+
+
+def test_an_older_optnas_keeps_a_trial_that_a_newer_one_put_back(study: optuna.Study, clock: Clock) -> None:
+    newer, other = on(study, 1), on(study, 1)
+    newer.next()
+    newer.release()
+    (trial,) = study.trials
+    older = {**dataclasses.asdict(other.worker), "worker": "older", "token": "a", "attempt": 1, "beat": 0}
+    study._storage.set_trial_user_attr(trial._trial_id, "worker", older)
+    study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+    assert newer.next() is NoTrial.WAIT
+    assert other.next() is NoTrial.WAIT
+
+
 def test_a_worker_that_stood_still_drops_its_result(study: optuna.Study, clock: Clock) -> None:
     sleeper, other = on(study), on(study, 1)
     trial = sleeper.next()
@@ -163,7 +193,7 @@ def test_the_work_goes_on_with_another_trial_after_a_lost_one(
     monkeypatch.setattr(declared, "evaluate", sleeps)
     work(declared, opened, 10, should_continue=lambda: len(seen) < 3)
     assert states(opened) == ["RUNNING", "COMPLETE", "COMPLETE"]
-    assert opened.trials[0].user_attrs["worker"]["worker"] == other.worker.worker
+    assert WORKER.get(opened.trials[0], {})["worker"] == other.worker.worker
     assert opened.trials[0].values is None
 
 
@@ -271,7 +301,7 @@ def test_a_trial_is_given_up_only_if_it_dies_more_than_others_do(
     claims = on(study, 31)
     for number in range(30):
         trial = study.ask()
-        trial.set_user_attr("worker", {"pid": 1, "attempt": 2 if number < others_died else 1})
+        WORKER.put(trial, {"pid": 1, "attempt": 2 if number < others_died else 1})
         study.tell(trial, 1.0)
     killer = claims.next()
     for attempt in (2, 3, 4):

@@ -16,6 +16,7 @@ from optnas.run.files import load_study
 from optnas.run.options import RunOptions
 from optnas.run.worker import work
 from optnas.storages.opening import open_storage
+from optnas.trials.record import WORKER
 from optnas.trials.rungs import rungs_of
 from tests.files import call, finish, start
 from tests.watched import EPOCHS, STEPS, evaluations, steps, watched_study
@@ -102,7 +103,7 @@ def test_workers_of_whom_one_is_killed_promote_trials_and_repeat_no_rung(tmp_pat
     found = trials(tmp_path)
     assert len(found) == 16
     assert all(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in found)
-    assert sum(trial.user_attrs["worker"]["attempt"] == 2 for trial in found) == 1
+    assert sum(WORKER.get(trial, {})["attempt"] == 2 for trial in found) == 1
     promotions = [trial for trial in found if trial.user_attrs.get("promotes") is not None]
     assert promotions
     for trial in promotions:
@@ -135,8 +136,8 @@ def test_a_trial_is_given_up_that_kills_its_worker_for_the_third_time_at_the_sam
     (trial,) = trials(tmp_path)
     storage = open_storage("sqlite:///optnas.db")
     storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-    gone = {**trial.user_attrs["worker"], "pid": 2**22 + 1, "attempt": 3, "rungs": rungs}
-    storage.set_trial_user_attr(trial._trial_id, "worker", gone)
+    gone = {**WORKER.get(trial, {}), "pid": 2**22 + 1, "attempt": 3, "rungs": rungs}
+    storage.set_trial_system_attr(trial._trial_id, WORKER.name, gone)
 
     run_here(file)
 

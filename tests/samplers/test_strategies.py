@@ -18,6 +18,7 @@ from optuna.trial import Trial, TrialState
 from optnas.samplers import make_sampler
 from optnas.samplers.domain import FlatDomain
 from optnas.study_domain import StudyDomain
+from optnas.trials.record import KEY
 from tests.samplers.studies import continued, killed_after, mixed, mixed_pair, params_of, run
 
 STRATEGIES = ["cmaes", "evolution", "local", "reinforce"]
@@ -138,4 +139,4 @@ def test_an_architecture_by_another_name_is_not_proposed_while_others_are_left(n
         directions=["maximize", "minimize"], sampler=make_sampler(name, 0, StudyDomain(study))
     )
     searched.optimize(study.objective, n_trials=5)
-    assert len({trial.user_attrs["key"] for trial in searched.trials}) == 5
+    assert len({KEY.of(trial) for trial in searched.trials}) == 5

@@ -21,6 +21,7 @@ from optnas.storages.fence import LeaseLost, fenced
 from optnas.storages.guarded import _guarded
 from optnas.storages.opening import open_storage
 from optnas.trials.optuna_internals import backend_of, cache_trials, constrain, set_system_attr, storage_of
+from optnas.trials.record import KEY, WORKER
 from tests.servers import KINDS, serving
 
 FILES = ["sqlite:///a.db", "a.log"]
@@ -230,7 +231,8 @@ def test_a_trial_is_three_transactions_that_write(tmp_path: Path) -> None:
     seen: list[list[str]] = []
 
     def evaluate(candidate: Any, report: Any) -> dict[str, float]:
-        seen.append([*open_trials(url)[-1].params, *open_trials(url)[-1].user_attrs])
+        trial = open_trials(url)[-1]
+        seen.append([*trial.params, *trial.user_attrs, *trial.system_attrs])
         return {"accuracy": 0.5}
 
     study = Study(
@@ -253,7 +255,7 @@ def test_a_trial_is_three_transactions_that_write(tmp_path: Path) -> None:
     work(study, opened, 3)
     transactions = " ".join(wrote).split("COMMIT")
     assert sum("INSERT" in each or "UPDATE" in each for each in transactions) == 3
-    assert {"w", "architecture", "costs", "worker"} <= set(seen[-1])
+    assert {"w", "architecture", "costs", KEY.name, WORKER.name} <= set(seen[-1])
     assert len(seen) == 3, "no candidate came twice"
     assert "metrics" not in seen[-1]
     assert "metrics" in opened.trials[2].user_attrs

@@ -19,13 +19,14 @@ from typer.testing import Result
 
 from optnas.storages.opening import open_storage
 from optnas.trials import accepted, record
-from optnas.trials.record import Attribute, StudyAttribute, SystemAttribute
+from optnas.trials.record import Attribute, HiddenAttribute, StudyAttribute, SystemAttribute
 from tests.files import call, quick_study
 
 KNOWN = [value for value in vars(record).values() if isinstance(value, Attribute | StudyAttribute)]
 OF_TRIALS = [known for known in KNOWN if isinstance(known, Attribute)]
 NAMES = [
     *(("system" if isinstance(known, SystemAttribute) else "user", known.name) for known in OF_TRIALS),
+    *(("user", known.older.name) for known in OF_TRIALS if isinstance(known, HiddenAttribute)),
     ("user", "rung:1"),
     ("user", "rung:x"),
     ("system", "constraints:buildable"),

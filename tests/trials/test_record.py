@@ -11,7 +11,15 @@ import pytest
 import optnas
 from optnas.storages.opening import open_storage
 from optnas.trials import record
-from optnas.trials.record import Attribute, StudyAttribute, StudySystemAttribute, SystemAttribute
+from optnas.trials.record import (
+    KEY,
+    WORKER,
+    Attribute,
+    HiddenAttribute,
+    StudyAttribute,
+    StudySystemAttribute,
+    SystemAttribute,
+)
 
 PACKAGE = Path(optnas.__file__).parent
 KNOWN = {name: value for name, value in vars(record).items() if isinstance(value, Attribute | StudyAttribute)}
@@ -39,7 +47,7 @@ def test_what_is_put_is_read_by_whoever_opens_the_storage(study: optuna.Study) -
 def test_no_two_attributes_have_one_name() -> None:
     names = [(type(value), value.name) for value in KNOWN.values()]
     assert len(set(names)) == len(names)
-    kinds = {Attribute, SystemAttribute, StudyAttribute, StudySystemAttribute}
+    kinds = {Attribute, SystemAttribute, HiddenAttribute, StudyAttribute, StudySystemAttribute}
     assert {type(value) for value in KNOWN.values()} == kinds
 
 
@@ -60,6 +68,7 @@ def test_no_other_file_knows_a_name_or_touches_what_is_private_to_optuna() -> No
     allowed = {
         PACKAGE / "storages" / "deferred.py",  # it stands in for a storage
         PACKAGE / "storages" / "guarded.py",  # it compares trials with what they were made of
+        PACKAGE / "trials" / "attribute.py",
         PACKAGE / "trials" / "optuna_batches.py",
         PACKAGE / "trials" / "optuna_cache.py",
         PACKAGE / "trials" / "optuna_internals.py",
@@ -89,3 +98,30 @@ def test_times_are_of_trials_that_were_trained_themselves(study: optuna.Study) -
     assert record.training_seconds(trained) == 2.5
     assert record.training_seconds(lent) is None
     assert record.suggest_seconds(trained) == 0.1
+
+
+def test_a_trial_of_an_older_optnas_keeps_its_claim_and_key_where_they_are(study: optuna.Study) -> None:
+    trial = study.ask()
+    trial.set_user_attr("worker", {"pid": 1})
+    trial.set_user_attr("key", "abc")
+    (stored,) = study.trials
+    assert (KEY.of(stored), WORKER.of(stored)) == ("abc", {"pid": 1})
+    WORKER.put_in(study, stored, {"pid": 2})
+    KEY.put(trial, "abd")
+    (stored,) = study.trials
+    assert (KEY.of(stored), WORKER.of(stored)) == ("abd", {"pid": 2})
+    assert stored.user_attrs == {"worker": {"pid": 2}, "key": "abd"}
+    assert stored.system_attrs == {}
+    WORKER.put_in(study, stored, None)
+    assert WORKER.of(study.trials[0]) is None
+
+
+def test_claims_and_keys_are_not_among_what_dashboards_show(study: optuna.Study) -> None:
+    trial = study.ask()
+    KEY.put(trial, "abc")
+    WORKER.put_in(study, study.trials[0], {"pid": 1})
+    (stored,) = study.trials
+    assert stored.user_attrs == {}
+    assert (KEY.of(stored), WORKER.of(stored)) == ("abc", {"pid": 1})
+    WORKER.put_in(study, stored, None)
+    assert WORKER.of(study.trials[0]) is None
