@@ -268,10 +268,15 @@ def test_a_study_that_runs_is_followed(opens: Opens, tmp_path: Path) -> None:
     declared = digits()
     study = declared.open(open_storage(url))
     watched = opens(f"{listening(url, '127.0.0.1')}optnas/digits")
-    watched.until("!document.getElementById('empty').hidden")
+    watched.until("document.getElementById('empty').innerText.includes('No trial has begun')")
+    assert not watched.page.locator("#front").is_visible()
     study.optimize(declared.objective, n_trials=2)
     watched.page.evaluate("optnas.look_again(0)")
     watched.until("document.getElementById('count').textContent.startsWith('2 trials')")
+    watched.until(
+        "document.querySelector('#front .main-svg').clientWidth ==="
+        " document.getElementById('front').clientWidth"
+    )
     trial = study.ask()
     watched.page.evaluate("optnas.look_again(0)")
     watched.until("document.getElementById('state').textContent === '1 open, updating'")

@@ -12,6 +12,7 @@ export class Outcome {
   async tell(trials) {
     const none = !trials.kind.includes("complete");
     this.node.hidden = !none;
+    document.getElementById("study").classList.toggle("bare", trials.count === 0);
     const state = `${trials.finished} ${trials.count}`;
     if (!none || this.asked === state) return;
     this.asked = state;
