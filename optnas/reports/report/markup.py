@@ -67,7 +67,7 @@ def bars(rows: Iterable[tuple[str, float, str]]) -> Markup:
     for name, share, said in rows:
         filled = Markup(f'<span style="width:{100 * min(max(share, 0.0), 1.0):.1f}%"></span>')
         bar = element("span", filled, class_="bar", aria_hidden="true")
-        parts += [element("span", name), bar, element("span", said)]
+        parts.append(element("div", element("span", name), bar, element("span", said), class_="row"))
     return element("div", joined(parts), class_="bars")
 
 

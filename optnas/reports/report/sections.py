@@ -197,7 +197,7 @@ def _parts(told: Reported) -> Iterator[Markup]:
         header = ["part", "without it", "loss", found.metric, "half: loss"]
         rows = [
             [
-                "\u2003" * each.place.count(".") + each.part,
+                "\u00a0\u00a0" * each.place.count(".") + each.part,
                 each.how,
                 *map(signed, found.changes(each.metrics)),
                 signed(found.changes(each.halved)[0]),
