@@ -126,7 +126,7 @@ def _costs(layer: Layer, room: float) -> str:
 
 
 def described(part: Part, share: float | None = None) -> str:
-    """Return what shows where the pointer rests on a part."""
+    """Return the tooltip of a part."""
     lines = [str(part.node) + (f"  (×{part.times})" if part.times > 1 else "")]
     if part.before is not None and part.after is not None:
         lines.append(f"{shape_text(part.before)} → {shape_text(part.after)}")

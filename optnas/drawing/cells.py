@@ -1,4 +1,4 @@
-"""The cells of a network: each is opened once, and a box of its name wherever else it stands."""
+"""Cells of a network: the first copy of each is drawn as its graph, all others as a box of its name."""
 
 from __future__ import annotations
 

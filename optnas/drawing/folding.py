@@ -1,4 +1,4 @@
-"""Repetitions among parts, which are drawn once."""
+"""Folding of repeated layers or blocks in a row into one that is marked with their number, such as ×3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written in the box of a layer, and its kind, which gives the colour."""
+"""Labels of the boxes of a drawing: a layer's name, its arguments, its shape, and its kind."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def title_of(node: Node) -> str:
 
 
 def words_of(node: Node) -> tuple[str, ...]:
-    """Return what is said of a layer, the most important first: its name, then what differs from defaults."""
+    """Return the words of a layer's label: its name, then its arguments that are not defaults."""
     arguments = dict(node.args)
     if kind_of(node) == "activation" and (node.children or "of" in arguments):
         return (formula(node),)
@@ -130,7 +130,7 @@ def _with_children(node: Node) -> str:
 
 
 def copies(repeat: Repeat) -> str:
-    """Return how often a repeat stands, such as ×1–4."""
+    """Return the number of copies of a repeat as text, such as ×1–4."""
     return f"×{repeat.low}" if repeat.low == repeat.high else f"×{repeat.low}–{repeat.high}"
 
 

@@ -1,4 +1,4 @@
-"""Places the parts of a network on the page, from top to bottom."""
+"""Layout: positions and sizes of the parts of a network, from top to bottom."""
 
 from __future__ import annotations
 

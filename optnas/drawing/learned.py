@@ -1,4 +1,4 @@
-"""Constants of activations as a network has learned them."""
+"""Replaces constants of activations in an architecture by the values that a trained network learned."""
 
 from __future__ import annotations
 

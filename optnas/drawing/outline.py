@@ -1,4 +1,4 @@
-"""The parts of a tree that a drawing shows."""
+"""Converts an architecture or a search space to the parts of a drawing, with shapes and costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a drawing shows of a tree: its layers with their shapes and costs, and how data flows between them."""
+"""Data classes for the parts of a drawn network: layers, chains, branches, residuals, repeats and cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces of a drawing around the axis on which data flows, and the lines between them."""
+"""Laid-out pieces of a drawing, each on the vertical axis of the data flow, and the lines between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading of recorded texts, in which ops may stand that are unknown here."""
+"""Parses recorded architectures and spaces whose ops may be unknown in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shapes with coordinates, and the SVG that they make."""
+"""Shapes with coordinates, and their SVG markup."""
 
 from __future__ import annotations
 

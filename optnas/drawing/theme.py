@@ -1,4 +1,4 @@
-"""Colours of the kinds of layers: those of Okabe & Ito (2008), which colour-blind eyes tell apart."""
+"""Colour of each kind of layer, from the palette of Okabe & Ito (2008) for colour-blind readers."""
 
 from __future__ import annotations
 

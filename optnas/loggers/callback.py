@@ -1,4 +1,4 @@
-"""Base of the loggers: a place that fails is told once and tried again, and never fails a trial."""
+"""Base class of the loggers: errors of a logging service are reported once and never fail a trial."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LoggerCallback(ABC):
                 ) from None
 
     def begin(self) -> None:  # noqa: B027 - most have nothing to make
-        """Make what several processes would otherwise make at once. May raise anything."""
+        """Create the experiment or folder, once, before several processes log to it. May raise anything."""
 
     @abstractmethod
     def log(self, entry: Entry) -> None:
@@ -62,7 +62,7 @@ class LoggerCallback(ABC):
             self._send()
 
     def flush(self) -> None:
-        """Log what waits; if that fails again, say how many trials are not logged."""
+        """Log the trials that could not be logged before; if that fails again, report how many."""
         if self._waiting:
             self._send()
         if self._waiting:
@@ -70,7 +70,7 @@ class LoggerCallback(ABC):
             notice(f"{count} {'trial is' if count == 1 else 'trials are'} not logged to {self.name}")
 
     def prepare(self) -> None:
-        """Do what comes before the first trial, for processes that are started after it."""
+        """Set up the logging service before the first trial and before workers are started."""
         self._guarded(self.begin)
 
     def _send(self) -> None:
@@ -101,7 +101,7 @@ class LoggerCallback(ABC):
 
 @contextmanager
 def logging_to(study: optuna.Study, loggers: Sequence[LoggerCallback]) -> Iterator[Callable[[int], None]]:
-    """Give a function that logs a finished trial, by its id, to each place; the end logs what still waits."""
+    """Context manager: yield a function that logs a trial by its id to all loggers; flush them at the end."""
 
     def finished(trial_id: int) -> None:
         if loggers:  # else the trial is not read

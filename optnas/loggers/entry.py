@@ -1,4 +1,4 @@
-"""What a logger is given of a finished trial."""
+"""Data of a finished trial that the loggers write: values, costs, metrics, parameters, learning curve."""
 
 from __future__ import annotations
 

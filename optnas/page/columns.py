@@ -1,4 +1,4 @@
-"""A study's trials as columns, which are shorter than records, and what of them is new since a cursor."""
+"""Trials of a study as JSON columns, in full or only those that finished after a cursor."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _GROUPS = ("values", "costs", "metrics", "params")
 
 
 def kind_of(trial: FrozenTrial) -> str:
-    """Return how a trial stands: its state, or ``infeasible`` if it ended and breaks a constraint."""
+    """Return a trial's state as text, or ``infeasible`` if it finished and breaks a constraint."""
     ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     return "infeasible" if ended and not is_feasible(trial) else _STATES[trial.state]
 

@@ -1,4 +1,4 @@
-"""What takes a while to compute of a study: once for each state of it, one at a time, beside the requests."""
+"""Cache of slow analyses of a study, each computed in a background thread and anew as trials finish."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import optuna
 
 from optnas.errors import StorageError
 from optnas.storages.waiting import impatient
-from optnas.trials.optuna_internals import id_of, storage_of
+from optnas.trials.optuna_internals import storage_of
 
 __all__ = ["Computed"]
 
 _Data = dict[str, Any]
-_State = tuple[int, int | None]
+_State = tuple[int, datetime | None]
 
 _MOST_KEPT = 64
 # An answer that comes within this many seconds is waited for.
@@ -109,4 +110,4 @@ class Computed:
 def _state_of(study: optuna.Study) -> _State:
     trials = study.get_trials(deepcopy=False)
     # A study that was deleted and made anew has other trials.
-    return sum(trial.state.is_finished() for trial in trials), id_of(trials[0]) if trials else None
+    return sum(trial.state.is_finished() for trial in trials), trials[0].datetime_start if trials else None

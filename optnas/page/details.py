@@ -1,4 +1,4 @@
-"""Everything of one trial that the page shows, and the lines to copy that go on with it."""
+"""JSON data of one trial for the page: its record, curve, layers, and commands to copy."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def details(study: optuna.Study, number: int, trial: FrozenTrial, url: str) -> d
 
 
 def _curve(trial: FrozenTrial, known: About) -> list[list[float]]:
-    """Return each step at which values were reported, with these; of a complete trial the last epoch, too."""
+    """Return the learning curve: each step with the objectives' values, a complete trial's end included."""
     curve = curve_of(trial, known.training or {}) or rungs_of(trial)
     return [[step, *values] for step, values in curve.items()]
 

@@ -1,4 +1,4 @@
-"""Drawings of trials, made when they are asked for, and the last ones kept."""
+"""Cache of the drawings of trials as SVG, each drawn at its first request."""
 
 from __future__ import annotations
 

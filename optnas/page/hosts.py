@@ -1,4 +1,4 @@
-"""Requests are answered by the names of this machine alone."""
+"""Checks of the Host header against DNS rebinding: only names of this machine are answered."""
 
 from __future__ import annotations
 

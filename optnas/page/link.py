@@ -1,4 +1,4 @@
-"""A link on optuna-dashboard's pages that leads to ours."""
+"""WSGI middleware that adds a link to our page to optuna-dashboard's pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What matters in a study, and how its search went, as data for the page."""
+"""JSON data of the page's analyses: importances, effects, and figures of the search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A token that requests from other machines need: a URL brings it once, and a cookie carries it then."""
+"""Token authentication for requests from other machines: once in a URL, then in a cookie."""
 
 from __future__ import annotations
 

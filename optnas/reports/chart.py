@@ -1,4 +1,4 @@
-"""What a chart of a study's trials shows, for terminals and notebooks: axes, points, the front's steps."""
+"""Chart of a study's trials as data, for terminals and notebooks: axes, points, the front's steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a table is understood as, for ``optnas data``: a line a column, and what a study gets of it."""
+"""Output of ``optnas data``: how each column of a CSV file is read, and the line of Python that loads it."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ def note_attributes(attributes: Attributes, body: str, trial_id: int | None = No
         mark = _MARKED.search(before or "")
         if mark is None or mark[1] != _digest((before or "")[: mark.start()]):
             return {}
-    return {f"{place}note_ver": version + 1, **_parts(attributes, marked, f"{place}note_str:")}
+    # The version last: where attributes are written one by one, a note of which not all is there is none yet.
+    return {**_parts(attributes, marked, f"{place}note_str:"), f"{place}note_ver": version + 1}
 
 
 def figure_attributes(attributes: Attributes, name: str, drawn: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What each choice changes in an objective at equal cost."""
+"""Marginal effects: by how much each choice changes an objective at equal cost."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class _Column:
         return [self.said(value) for value in self.values]
 
     def said(self, value: Any) -> str:
-        """Return a value as people read it: measures and fractions with four digits."""
+        """Format a value for the table: measurements and fractions with four digits."""
         if value is None:
             return "–"
         if self.kind == "measure":

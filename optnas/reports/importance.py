@@ -59,7 +59,7 @@ def importances(study: optuna.Study, objective: str) -> list[Importance]:
 
 
 def effects_of(values: Observed) -> Effects | None:
-    """Return what values depend on; ``None`` with fewer than ten trials, or if all values are equal."""
+    """Fit a functional ANOVA to values; ``None`` with fewer than ten trials, or if all values are equal."""
     if len(values.y) < FEWEST or np.ptp(values.y) == 0:
         return None
     return analyse(Factors(values.trials), values.y, values.doubts)

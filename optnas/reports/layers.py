@@ -1,4 +1,4 @@
-"""An architecture as lines of text: its layers with their shapes and costs."""
+"""Formats an architecture as plain text, one line a layer, with shapes and costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts and tables in Markdown, in which strangers' texts appear as they are."""
+"""Markdown of texts, code and tables, with all markup in untrusted texts escaped."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def _many(size: float) -> str:
 
 
 def _spaced(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose columns stand apart, which optuna-dashboard does not see to."""
+    """Return a Markdown table with space between its columns, which optuna-dashboard does not add."""
     return as_table([f"{cell}&emsp;" for cell in header], ([f"{cell}&emsp;" for cell in row] for row in rows))
 
 

@@ -1,4 +1,4 @@
-"""Exact costs of random architectures of a study's space: what decides these needs no trial."""
+"""Exact costs of random architectures of a study's space, to explain costs without any trial."""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,8 @@ from typing import Any
 import optuna
 import pytest
 from optuna_dashboard import get_note
+from optuna_dashboard._note import get_note_from_system_attrs
+from optuna_dashboard.artifact._backend import list_trial_artifacts
 
 from optnas.errors import StorageError
 from optnas.reports import publishing as reports
@@ -70,6 +75,72 @@ def test_a_place_that_keeps_no_drawings_is_refused_also_if_there_is_nothing_to_w
     assert_refused(call("publish", "--artifacts", file), "artifacts cannot be kept: File exists")
     assert_refused(call("publish", "--artifacts", "nowhere://a"), "give a folder")
     assert call("publish", "--artifacts", "none").exit_code == 0
+
+
+TRAINED = """
+from optnas import Study, Training, data, integer, maximize, minimize, ops, tasks
+study = Study(
+    name="quick",
+    space=ops.seq(ops.linear(integer(1, 64, name="width")), ops.relu(), ops.head()),
+    task=tasks.classification(data.sklearn("wine")),
+    objectives=[maximize("accuracy"), minimize("flops")],
+    training=Training(epochs=1),
+    sampler="random",
+)
+"""
+HALVES = {
+    "artifact": """
+write = Folder.write
+def killed(self, name, body):
+    if len(list(Path("optnas-artifacts").glob("*"))) == 2:
+        write(self, name, io.BytesIO(body.read()[:99]))
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, name, body)
+Folder.write = killed
+""",
+    "attributes": """
+write = publishing.write_study_attributes
+def killed(study, attributes):
+    write(study, dict(list(attributes.items())[:4]))
+    os.kill(os.getpid(), signal.SIGKILL)
+publishing.write_study_attributes = killed
+""",
+}
+KILLED = """
+import io, os, signal, sys
+from pathlib import Path
+from optuna.artifacts import FileSystemArtifactStore as Folder
+from optnas.cli import app
+from optnas.reports import publishing
+"""
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("url", ["sqlite:///optnas.db", "optnas.log"])
+def test_a_run_that_is_killed_while_it_publishes_loses_nothing(file: Path, half: str, url: str) -> None:
+    file.write_text(TRAINED)
+    arguments = ["run", str(file), "--trials", "5", "--workers", "1", "--storage", url]
+    code = f"{KILLED}{HALVES[half]}\napp({arguments!r})"
+    killed = subprocess.run([sys.executable, "-c", code], cwd=file.parent, timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    study = opened(url)
+    assert [trial.state.is_finished() for trial in study.trials] == [True] * 5
+    assert len(noted(study)) < 5, "it was killed before it was done"
+    result = call("publish", "--storage", url)
+    assert result.exit_code == 0, result.output
+    attributes = study_system_attrs(opened(url))
+    for trial in study.trials:
+        (drawing,) = list_trial_artifacts(attributes, {}, trial)
+        drawn = Path("optnas-artifacts", drawing["artifact_id"]).read_text(encoding="utf-8")
+        assert drawn.rstrip().endswith("</svg>"), "none is left in halves"
+        body = get_note_from_system_attrs(attributes, id_of(trial))["body"]
+        assert body.startswith("**")
+        assert body.count("[optnas]: #") == 1
+    assert len(list(Path("optnas-artifacts").glob("*"))) == 5
+    assert "5 trials" in get_note(opened(url))
+    assert call("publish", "--storage", url).output.startswith("Everything is published already")
+    run(file, 7, "--storage", url)
+    assert noted(opened(url)) == list(range(7))
 
 
 def test_a_mistake_in_it_is_not_the_search_s(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

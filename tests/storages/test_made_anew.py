@@ -14,6 +14,7 @@ from optnas.reports.terminal import StudiesView
 from optnas.storages.guarded import Guarded
 from optnas.storages.opening import open_storage
 from optnas.trials.reader import Reader
+from optnas.trials.record import WORKER
 from tests.page.client import asked, page_of
 from tests.reports.test_reports import printed
 
@@ -82,7 +83,7 @@ def test_a_worker_that_goes_on_in_it_counts_its_trials_and_sees_its_parameters(t
     assert len(study.trials) == 3
     made(url, 4.0)
     assert isinstance(storage, Guarded)
-    assert storage.get_unfinished(study._study_id, "worker") == ([], 1)
+    assert storage.get_unfinished(study._study_id, WORKER.name, WORKER.older.name) == ([], 1)
     trial = study.ask()
     assert trial.number == 1
     assert trial.suggest_int("x", 20, 30) >= 20

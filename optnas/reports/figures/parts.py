@@ -1,4 +1,4 @@
-"""What the figures share: colours, axes, panels, texts."""
+"""Helpers of the plotly figures: colours, axes, panels, hover texts."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def layout(title: str, **more: Any) -> dict[str, Any]:
 
 
 def axis(title: str | None, **more: Any) -> dict[str, Any]:
-    """Return an axis with the look of all."""
+    """Return a plotly axis in the style of all figures."""
     known = {} if title is None else {"title": {"text": title, "standoff": 8}}
     return {**known, "gridcolor": _GRID, "linecolor": GREY, "zeroline": False, "automargin": True, **more}
 
@@ -135,7 +135,7 @@ def shown(text: str) -> str:
 
 
 def hover(names: Sequence[str], trial: FrozenTrial, lines: int) -> str:
-    """Return what is said where the pointer is on a trial: its values, and the architecture in few lines."""
+    """Return the hover text of a trial: its values, and the architecture in few lines."""
     values = ", ".join(
         f"{name} {short(value)}" for name, value in zip(names, trial.values or (), strict=False)
     )
