@@ -16,13 +16,16 @@ from optnas.storages.opening import default_artifacts
 from optnas.storages.waiting import impatient
 from optnas.study import Study
 from optnas.trials.optuna_internals import id_of, storage_of
+from optnas.trials.progress import front
 from optnas.trials.record import PUBLISHED
 
 __all__ = ["Publisher", "publish_all", "publishing"]
 
 _PERIOD_SECONDS = 10.0
-# Of the time since the run began.
-_LARGEST_SHARE = 0.01
+# Of the time since the run began; and the seconds that the last write may take in any case.
+_LARGEST_SHARE, _FINAL_LEAST = 0.01, 2.0
+# What a note with its drawing takes, until it is known.
+_NOTE_SECONDS = 0.01
 # Figures are drawn anew after so many more trials: a journal keeps every one that was ever written.
 _GROWTH = 1.3
 _FINAL_SECONDS = 5.0
@@ -34,9 +37,10 @@ _IMPORTANCES_SECONDS, _EACH_SECONDS = 3.0, 0.002
 def publishing(study: Study, opened: optuna.Study, total: int, *, wanted: bool = True) -> Iterator[None]:
     """Publish the study in optuna-dashboard as its trials end, and once more in the end.
 
-    It is done in a thread of its own, so that no trial waits for it and none fails of it, in no more than a
-    hundredth of the time. Of what it cannot write, as the storage is away or the process is killed, nothing
-    is lost: it is derived from the trials, and written the next time or by ``optnas publish``.
+    It is done in a thread of its own, so that no trial waits for it and none fails of it, in about a
+    hundredth of the time: of many trials that take no time, notes of the front come first, and some of the
+    others may be left. Nothing is lost by what is not written, as time is short, the storage is away or the
+    process is killed: it is derived from the trials, and written the next time or by ``optnas publish``.
 
     Args:
         study: The study as declared.
@@ -70,6 +74,7 @@ class Publisher(threading.Thread):
         self._done = threading.Event()
         self._given: set[int] = set()
         self._drawn = 0
+        self._each = _NOTE_SECONDS
 
     def run(self) -> None:
         while not self._done.wait(_PERIOD_SECONDS):
@@ -94,6 +99,9 @@ class Publisher(threading.Thread):
             trials = self._opened.get_trials(deepcopy=False)
             wanted = to_note(self._opened, trials, self._total)
             new = [each for each in wanted if id_of(each) not in self._given]
+            if len(new) > (most := self._affordable(started, final=final)):
+                best = {trial.number for trial in front(self._opened, trials)}
+                new = sorted(new, key=lambda trial: trial.number not in best)[:most]
             finished = sum(trial.state.is_finished() for trial in trials)
             whole = finished > self._drawn if final else self._has_grown(finished)
             if new or whole:
@@ -102,8 +110,17 @@ class Publisher(threading.Thread):
                 store = self._study.store
                 publish(self._opened, trials, new, store=store, whole=whole, only_new=True, quickly=quickly)
                 self._given |= {id_of(trial) for trial in new}
+                if new and not whole:
+                    self._each = (time.monotonic() - started) / len(new)
                 self._drawn = finished if whole else self._drawn
         self._spent += time.monotonic() - started
+
+    def _affordable(self, now: float, *, final: bool) -> int:
+        """Return how many notes there is time for; one in any case."""
+        seconds = _LARGEST_SHARE * (now - self._begun) - self._spent
+        if final:
+            seconds = max(seconds, _FINAL_LEAST)
+        return max(1, int(seconds / self._each))
 
     def _has_grown(self, finished: int) -> bool:
         """Return whether there are so many more trials since the figures were drawn, here or elsewhere."""

@@ -56,7 +56,7 @@ class CheckedDatabase(RDBStorage):
         studies = super().get_all_studies()
         for study in studies:
             names = (study.study_name, *study.user_attrs.keys(), *study.system_attrs.keys())
-            _expect(all(map(text, names)), f"a name of a study or its attribute is among {names!r}")
+            _expect(all(map(text, names)), "a name of a study or its attribute is among {!r}", names)
         return studies
 
     def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
@@ -116,15 +116,18 @@ def check_trial(trial: FrozenTrial, objectives: int, *, distributions: bool = Tr
         objectives: The number of the study's objectives.
         distributions: Whether to check its distributions as well.
     """
-    _expect(whole(trial.number), f"its number is {trial.number!r}")
+    _expect(whole(trial.number), "its number is {!r}", trial.number)
     for time in (trial.datetime_start, trial.datetime_complete):
-        _expect(time is None or (isinstance(time, datetime) and time.tzinfo is None), f"a time is {time!r}")
+        local = time is None or (isinstance(time, datetime) and time.tzinfo is None)
+        _expect(local, "a time is {!r}", time)
     values = trial.values
-    _expect(values is None or all(map(number, values)), f"its values are {values!r}")
+    _expect(values is None or all(map(number, values)), "its values are {!r}", values)
     if trial.state == TrialState.COMPLETE:
         _expect(
             values is not None and len(values) == objectives and not any(map(math.isnan, values)),
-            f"its values are {values!r}, for {objectives} objectives",
+            "its values are {!r}, for {} objectives",
+            values,
+            objectives,
         )
     for step, value in trial.intermediate_values.items():
         _check_report(step, value)
@@ -133,28 +136,29 @@ def check_trial(trial: FrozenTrial, objectives: int, *, distributions: bool = Tr
             check_distribution(trial.distributions[name])
         _check_parameter(name, value, trial.distributions[name])
     for name in (*trial.user_attrs.keys(), *trial.system_attrs.keys()):
-        _expect(text(name), f"an attribute's name is {name!r}")
+        _expect(text(name), "an attribute's name is {!r}", name)
 
 
 def _check_report(step: object, value: object) -> None:
-    _expect(whole(step) and number(value), f"the value at its step {step!r} is {value!r}")
+    _expect(whole(step) and number(value), "the value at its step {!r} is {!r}", step, value)
 
 
 def check_distribution(distribution: BaseDistribution) -> None:
     """Raise ``ValueError`` if a distribution is none that Optuna writes."""
     if isinstance(distribution, CategoricalDistribution):
-        _expect(all(map(scalar, distribution.choices)), f"the choices of {distribution} are none")
+        _expect(all(map(scalar, distribution.choices)), "the choices of {} are none", distribution)
     else:
         bounds = distribution.__dict__
-        _expect(finite(bounds["low"]) and finite(bounds["high"]), f"the range of {distribution} is none")
+        _expect(finite(bounds["low"]) and finite(bounds["high"]), "the range of {} is none", distribution)
 
 
 def _check_parameter(name: object, value: object, distribution: BaseDistribution) -> None:
     if not isinstance(distribution, CategoricalDistribution):
-        _expect(finite(value), f"its parameter {name!r} is {value!r}")
-    _expect(text(name), f"a parameter's name is {name!r}")
+        _expect(finite(value), "its parameter {!r} is {!r}", name, value)
+    _expect(text(name), "a parameter's name is {!r}", name)
 
 
-def _expect(condition: object, otherwise: str) -> None:
+def _expect(condition: object, otherwise: str, *said: object) -> None:
+    # Said only if it is wrong: to write a number as text takes longer than to check it.
     if not condition:
-        raise ValueError(otherwise)
+        raise ValueError(otherwise.format(*said))

@@ -23,6 +23,7 @@ from optnas.run.files import load_study
 from optnas.run.publisher import publishing
 from optnas.storages.opening import open_storage
 from optnas.trials.optuna_internals import id_of, study_system_attrs
+from optnas.trials.progress import front
 from optnas.trials.record import PUBLISHED
 from tests.files import assert_refused, call, quick_study
 
@@ -182,3 +183,17 @@ def test_who_is_stopped_or_cut_off_waits_for_nothing(file: Path, ended: Any) -> 
     with pytest.raises(BaseException, match=r"away|^$"), publishing(load_study(str(file)), study, 10):
         raise ended
     assert noted(study) == []
+
+
+def test_of_many_quick_trials_the_front_is_noted_first(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(file, 12, "--no-publish")
+    study = opened()
+    best = sorted(trial.number for trial in front(study, study.trials))
+    assert len(best) < 12
+    thread = publisher.Publisher(load_study(str(file)), study, 12)
+    monkeypatch.setattr(publisher, "_FINAL_LEAST", len(best) * thread._each * 1.01)
+    thread.publish(final=True)
+    assert noted(study) == best
+    monkeypatch.setattr(publisher, "_FINAL_LEAST", 1000.0)
+    thread.publish(final=True)
+    assert noted(study) == [*range(12)], "the others are written as soon as there is time"
