@@ -36,5 +36,5 @@ def as_block(text: str) -> str:
 
 def as_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
     """Return a table of cells that are Markdown already."""
-    lines = [header, tuple("---" for _ in header), *rows]
+    lines = [header, tuple(":---" for _ in header), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from textwrap import wrap
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -29,6 +28,7 @@ _MOST_CHARACTERS = 4000
 _WIDTH = 88
 _MOST_ROWS = 25
 _MOST_IN_CELL = 70
+_MOST_OF_SPACE = 1800
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PARTS = {"train": "training"}
 _STATES = {
@@ -89,10 +89,9 @@ def _ending(trial: FrozenTrial) -> str:
 
 
 def _in_a_row(figures: Mapping[str, float], *, bold: bool = False) -> str:
+    # A line breaks between figures where it is too long; a table would stick out.
     mark = "**" if bold else ""
-    return _spaced(
-        [as_text(name) for name in figures], [[f"{mark}{exact(v)}{mark}" for v in figures.values()]]
-    )
+    return "&emsp; ".join(f"{mark}{as_text(name)}&nbsp;{exact(v)}{mark}" for name, v in figures.items())
 
 
 def _curve(names: Sequence[str], curve: Mapping[int, Sequence[float]], costs: Mapping[str, float]) -> str:
@@ -101,7 +100,7 @@ def _curve(names: Sequence[str], curve: Mapping[int, Sequence[float]], costs: Ma
     for name, values in zip(names, zip(*curve.values(), strict=False), strict=False):
         # A metric that stays the same is told as well: it is why the trial is no good.
         if name not in costs or len(set(values)) > 1 or len(curve) == 1:
-            rows.append([as_text(name), *map(short, values)])
+            rows.append([as_text(name), *map(_unbroken, values)])
     return _spaced(["after", *(f"{step}" for step in curve)], rows)
 
 
@@ -111,7 +110,8 @@ def _architecture(trial: FrozenTrial, about: About, room: int) -> Iterator[str]:
         return
     lines = layer_lines(text, about.shape, about.context or {}, _WIDTH)
     if lines is None:
-        lines = wrap(rounded(text), _WIDTH)
+        yield _wrapping(text, room)
+        return
     while sum(map(len, lines)) + len(lines) > room and len(lines) > 1:
         lines = [*lines[:-2], "…"]
     yield as_block("\n".join(lines))
@@ -140,8 +140,7 @@ def study_note(study: optuna.Study, trials: Sequence[FrozenTrial], about: About,
         words.append(("train", file, "--trial", best[0].number))
     parts.append("To go on:\n\n" + as_block("\n".join(command(study, *each) for each in words)))
     if about.space is not None:
-        lines = wrap(rounded(about.space), _WIDTH)
-        parts.append("The space:\n\n" + as_block("\n".join([*lines[:20], *("…" for _ in lines[20:21])])))
+        parts.append(f"The space: {_wrapping(about.space, _MOST_OF_SPACE)}")
     return "\n\n".join(parts)
 
 
@@ -150,7 +149,8 @@ def _searched(study: optuna.Study, about: About) -> str:
     aims = " and ".join(
         f"{how} {as_text(name)}" for how, name in zip(directions, objective_names(study), strict=True)
     )
-    told = f"Neural architecture search by optnas: {aims}"
+    # Alone, as optuna-dashboard's button to edit stands at the end of the first line.
+    told = f"Neural architecture search by optnas.\n\nThe aim: {aims}"
     if about.constraints:
         told += f", with {', '.join(map(as_code, about.constraints))}"
     told += "."
@@ -172,6 +172,17 @@ def _many(size: float) -> str:
         return f"{size:,.0f}"
     power = math.floor(math.log10(size))
     return f"{size / 10**power:.1f} × 10{str(power).translate(_RAISED)}"
+
+
+def _wrapping(text: str, room: int) -> str:
+    """Return the text of an architecture or a space as code whose lines are as long as there is room."""
+    told = " ".join(rounded(text).split())
+    return as_code(told if len(told) <= room else f"{told[: max(0, room - 1)]}…")
+
+
+def _unbroken(value: float | None) -> str:
+    """Return a number whose unit stays on its line."""
+    return short(value).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _spaced(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -197,7 +208,7 @@ def _front(study: optuna.Study, best: Sequence[FrozenTrial], place: str) -> str:
         cut = text if len(text) <= _MOST_IN_CELL else f"{text[: _MOST_IN_CELL - 1]}…"
         values = [*trial.values, *(costs.get(name) for name in beside)]
         link = f"[{trial.number}]({place}/trials?numbers={trial.number})"
-        rows.append([link, *map(short, values), as_code(cut)])
+        rows.append([link, *map(_unbroken, values), as_code(cut)])
     head = ["trial", *map(as_text, [*names, *beside]), "architecture"]
     more = f"\n\n… and {len(best) - _MOST_ROWS} more (`optnas pareto`)" if len(best) > _MOST_ROWS else ""
     return _spaced(head, rows) + more

@@ -1,4 +1,4 @@
-"""Plain optuna-dashboard in a browser: what a study that was published shows there."""
+"""optuna-dashboard in a browser: what a study that was published, or that runs, shows there."""
 
 from __future__ import annotations
 
@@ -17,10 +17,31 @@ from optnas.run.publisher import publish_all
 from optnas.storages.opening import default_artifacts, open_storage
 from optnas.study_about import keep_about
 from optnas.trials.progress import front
+from tests.page.client import listening
 from tests.page.conftest import Opens, Watched, digits
+from tests.reports.test_publishing import study_in, trial_of
 
 Shown = tuple[str, optuna.Study]
-TITLES = "[...document.querySelectorAll('.gtitle')].map((each) => each.textContent)"
+PICTURE = "[...document.images].some((each) => each.naturalWidth > 100)"
+WIDTH = "document.documentElement.scrollWidth"
+
+# The titles and legends of our figures that reach beyond their figure or overlap with another part of it.
+CUT_OR_HIDDEN = """
+[...document.querySelectorAll("[id^='user-defined-plot']")].flatMap((figure) => {
+  const edge = figure.getBoundingClientRect();
+  const parts = [...figure.querySelectorAll(".gtitle, .legend, .xtitle, .ytitle, .xtick text, .ytick text")]
+    .map((part) => ({ what: part.textContent, ticks: part.closest(".xtick, .ytick") !== null,
+                      box: part.getBoundingClientRect() }));
+  const cut = parts.filter(({ box }) => box.left < edge.left || box.right > edge.right
+    || box.top < edge.top || box.bottom > edge.bottom).map(({ what }) => `cut: ${what}`);
+  const hidden = parts.flatMap((one, i) => parts.slice(i + 1)
+    .filter((other) => !(one.ticks && other.ticks)
+      && Math.min(one.box.right, other.box.right) > Math.max(one.box.left, other.box.left) + 1
+      && Math.min(one.box.bottom, other.box.bottom) > Math.max(one.box.top, other.box.top) + 1)
+    .map((other) => `${one.what} over ${other.what}`));
+  return [...cut, ...hidden];
+})
+"""
 
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -74,13 +95,13 @@ def test_a_trial_has_its_note_and_its_drawing(opens: Opens, shown: Shown) -> Non
     number = best(study)
     watched = opens(f"{address}/trials?numbers={number}")
     has(watched, "Complete after", "flops", f"optnas train digits.py --trial {number}")
-    watched.until("[...document.images].some((each) => each.naturalWidth > 100)")
+    watched.until(PICTURE)
     assert watched.page.evaluate("[...document.images].every((each) => each.naturalWidth > 0)")
     lines = watched.page.evaluate("[...document.querySelectorAll('p')].map((each) => each.textContent)")
     assert any(line.startswith("architecture ") for line in lines)
     assert not any(line.startswith(("key ", "worker ")) for line in lines)
     # It breaks no line of an attribute: what scrolls still is the dict of metrics or the architecture's text.
-    assert watched.page.evaluate("document.documentElement.scrollWidth") < 1600
+    assert watched.page.evaluate(WIDTH) < 1600
 
 
 def test_the_study_has_its_note_and_each_figure_with_names_on_its_axes(opens: Opens, shown: Shown) -> None:
@@ -96,3 +117,56 @@ def test_the_study_has_its_note_and_each_figure_with_names_on_its_axes(opens: Op
         )
     axes = "[...document.querySelectorAll('.xtitle, .ytitle')].map((each) => each.textContent)"
     assert {"accuracy", "flops", "epochs"} <= set(watched.page.evaluate(axes))
+
+
+def test_a_trial_that_ends_is_seen_on_its_open_page(opens: Opens, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'optnas.db'}"
+    study = study_in(open_storage(url))
+    trial = study.ask()
+    publish_all(study, url)
+    watched = opens(f"{serving(url)}/trials?numbers={trial.number}")
+    has(watched, f"Trial {trial.number} (trial_id=", "Running")
+    assert watched.page.evaluate("document.images.length") == 0
+    for name, value in trial_of(trial.number, 0.9).user_attrs.items():
+        trial.set_user_attr(name, value)
+    study.tell(trial, [0.9, 400.0])
+    publish_all(study, url)
+    # optuna-dashboard asks anew every ten seconds.
+    has(watched, "Complete after 1.5 s", f"--trial {trial.number}")
+    watched.until(PICTURE)
+    watched.page.goto(watched.page.url.replace(f"/trials?numbers={trial.number}", "/note"))
+    has(watched, "5 trials: 4 complete, 1 pruned.")
+
+
+def test_on_our_server_no_attribute_makes_the_page_of_a_trial_scroll_sideways(
+    opens: Opens, searched: Shown, tmp_path: Path
+) -> None:
+    url, study = copied(searched, tmp_path)
+    page = f"{listening(url, '127.0.0.1')}dashboard/studies/1/trials?numbers={best(study)}"
+    for width in (1400, 768):
+        watched = opens(page, viewport={"width": width, "height": 900})
+        has(watched, "Complete after", "architecture seq(")
+        watched.until(PICTURE)
+        assert watched.page.evaluate(WIDTH) == width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 768, 390])
+def test_figures_fit_their_places_at_any_width(
+    opens: Opens, shown: Shown, width: int, scheme: str, pictures: Path
+) -> None:
+    address, study = shown
+    pages = {
+        "study": ("", "document.querySelectorAll('.gtitle').length >= 5"),
+        "note": ("/note", "document.body.innerText.includes('on the front')"),
+        "trial": (f"/trials?numbers={best(study)}", PICTURE),
+    }
+    # Its own light or dark colours are the browser's, until someone presses its button.
+    watched = opens(address, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for what, (path, ready) in pages.items():
+        watched.page.goto(f"{address}{path}")
+        watched.until(ready)
+        if what == "study":
+            assert watched.page.evaluate(CUT_OR_HIDDEN) == []
+        picture = pictures / f"optuna-dashboard-{what}-{width}-{scheme}.png"
+        watched.page.screenshot(path=picture, full_page=True)

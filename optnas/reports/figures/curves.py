@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import UserError
 from optnas.reports.about import about
-from optnas.reports.figures.parts import ACCENT, GREY, ORANGE, Drawn, as_figure, axis, layout, names_of, shown
+from optnas.reports.figures.parts import ACCENT, GREY, ORANGE, Drawn, as_figure, axis, layout, names_of
 from optnas.trials.progress import front
 from optnas.trials.record import TWIN
 from optnas.trials.rungs import rungs_of
@@ -39,7 +39,7 @@ def curves_figure(study: optuna.Study) -> Figure:
     Raises:
         UserError: If no trial has reported at two steps, its end included.
     """
-    return as_figure(draw_curves(study, study.get_trials(deepcopy=False)))
+    return as_figure(draw_curves(study, study.get_trials(deepcopy=False)), study.study_name)
 
 
 def draw_curves(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
@@ -68,7 +68,7 @@ def draw_curves(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
     which = "" if told == len(curves) else f", {told} of {len(curves):,} trials"
     wide = min(steps) > 0 and max(steps) > 10 * min(steps)
     scale = {"type": "log", "dtick": "D1"} if wide else {"tickformat": "d", "nticks": min(10, max(steps))}
-    title = f"{shown(study.study_name)}: learning curves{which}"
+    title = f"learning curves{which}"
     axes = {"xaxis": axis("epochs", **scale), "yaxis": axis(names_of(study)[index])}
     return {"data": data, "layout": layout(title, **axes)}
 

@@ -25,7 +25,7 @@ def write_figure(figure: Figure, path: Path) -> None:
         UserError: If the suffix is none of these, or the packages for pictures are not installed.
     """
     if path.suffix == ".html":
-        title = html.unescape(figure.layout.title.text or path.stem)
+        title = html.unescape((figure.layout.title.text or path.stem).replace("<br>", " "))
         path.write_text(page_of(figure.to_json(), title), encoding="utf-8")
         return
     if path.suffix not in (".svg", ".png", ".pdf"):

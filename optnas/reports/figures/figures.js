@@ -14,9 +14,8 @@
       const drawn = JSON.parse(place.nextElementSibling.textContent);
       const { data, layout } = isDark ? recoloured(drawn) : drawn;
       const narrow = place.clientWidth < 500;
-      const margin = narrow ? { ...layout.margin, l: 52, r: 8 } : layout.margin;
       const options = { responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover" };
-      Plotly.react(place, data, { ...layout, margin, autosize: true }, options);
+      Plotly.react(place, data, { ...layout, autosize: true }, options);
     }
   };
   draw(dark.matches);

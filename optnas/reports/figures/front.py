@@ -21,7 +21,6 @@ from optnas.reports.figures.parts import (
     names_of,
     panels,
     scale_of,
-    shown,
 )
 from optnas.trials.progress import front, front_of
 
@@ -47,7 +46,7 @@ def front_figure(study: optuna.Study) -> Figure:
     Raises:
         UserError: If the study has fewer than two objectives, or no complete trial.
     """
-    return as_figure(draw_front(study, study.get_trials(deepcopy=False)))
+    return as_figure(draw_front(study, study.get_trials(deepcopy=False)), study.study_name)
 
 
 def draw_front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
@@ -59,7 +58,7 @@ def draw_front(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
     if not complete:
         raise UserError(f"study {study.study_name!r} has no complete trial yet")
     many = "s" if len(complete) > 1 else ""
-    title = f"{shown(study.study_name)}: {len(complete):,} trained architecture{many}"
+    title = f"{len(complete):,} trained architecture{many}"
     data: list[dict[str, Any]] = []
     axes: dict[str, Any] = {}
     best = front(study, complete)

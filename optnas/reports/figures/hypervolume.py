@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError
-from optnas.reports.figures.parts import ACCENT, Drawn, as_figure, axis, layout, panels, shown
+from optnas.reports.figures.parts import ACCENT, Drawn, as_figure, axis, layout, panels
 from optnas.trials.volume import hypervolume_course
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def hypervolume_figure(study: optuna.Study) -> Figure:
     Raises:
         UserError: If there is none yet.
     """
-    return as_figure(draw_hypervolume(study, study.get_trials(deepcopy=False)))
+    return as_figure(draw_hypervolume(study, study.get_trials(deepcopy=False)), study.study_name)
 
 
 def draw_hypervolume(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
@@ -75,7 +75,7 @@ def draw_hypervolume(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Draw
         same = {"matches": "y", "showticklabels": False} if i else {}
         y = axis(None if i else "hypervolume (1: an ideal trial)", domain=height, anchor=f"x{number}", **same)
         axes[f"yaxis{number}"] = {**y, "rangemode": "tozero"}
-    return {"data": data, "layout": layout(f"{shown(study.study_name)}: how far the front has come", **axes)}
+    return {"data": data, "layout": layout("how far the front has come", **axes)}
 
 
 def _seconds(at: datetime.datetime, begun: datetime.datetime) -> float:

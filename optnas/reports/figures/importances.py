@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError
-from optnas.reports.figures.parts import ACCENT, ORANGE, Drawn, as_figure, axis, layout, shown
+from optnas.reports.figures.parts import ACCENT, ORANGE, Drawn, as_figure, axis, label, layout, shown
 from optnas.reports.front_table import objective_names
 from optnas.reports.importance import importances
 
@@ -28,7 +28,7 @@ def importances_figure(study: optuna.Study) -> Figure:
     Raises:
         UserError: If there are too few trials to tell.
     """
-    return as_figure(draw_importances(study, study.get_trials(deepcopy=False)))
+    return as_figure(draw_importances(study, study.get_trials(deepcopy=False)), study.study_name)
 
 
 def draw_importances(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
@@ -59,6 +59,13 @@ def draw_importances(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Draw
         )
     axes = {
         "xaxis": axis("importance", rangemode="tozero"),
-        "yaxis": axis(None, type="category", categoryarray=[shown(row) for row in rows], ticksuffix=" "),
+        "yaxis": axis(
+            None,
+            type="category",
+            categoryarray=[shown(row) for row in rows],
+            tickvals=[shown(row) for row in rows],
+            ticktext=[f"{label(row)} " for row in rows],
+            tickfont={"size": 11},
+        ),
     }
-    return {"data": data, "layout": layout(f"{shown(study.study_name)}: what matters", **axes)}
+    return {"data": data, "layout": layout("what matters", **axes)}

@@ -30,6 +30,7 @@ __all__ = [
     "as_figure",
     "axis",
     "hover",
+    "label",
     "layout",
     "names_of",
     "panels",
@@ -54,33 +55,51 @@ DARK = {
 _GRID = "rgba(130,145,165,0.25)"
 
 _WIDEST_LINE = 64
+# What fits beside a plot on a telephone, and above it.
+_WIDEST_LABEL, _WIDEST_TITLE = 30, 40
 
 
-def as_figure(drawn: Drawn) -> Figure:
-    """Return a figure of plotly's."""
+def as_figure(drawn: Drawn, name: str) -> Figure:
+    """Return a figure of plotly's, which stands alone: the study's name is added to its title."""
     from plotly.graph_objects import Figure
 
+    what = drawn["layout"]["title"]["text"]
+    lines = wrap(f"{plain(name)}:", _WIDEST_TITLE, max_lines=2, placeholder=" …", break_on_hyphens=False)
+    between = " " if sum(map(len, [*lines, what])) < _WIDEST_TITLE else "<br>"
+    title = {**drawn["layout"]["title"], "text": between.join([*map(shown, lines), what])}
     # Or plotly would add the colours of its default template.
-    return Figure(drawn["data"], {"template": {"layout": {}}, **drawn["layout"]})
+    return Figure(drawn["data"], {"template": {"layout": {}}, **drawn["layout"], "title": title})
 
 
 def layout(title: str, **more: Any) -> dict[str, Any]:
-    """Return the layout of a figure that fills its place, with its legend below the title."""
+    """Return the layout of a figure that fills a place 360 pixels wide or more, with its legend below.
+
+    Margins grow with what stands in them, which neither overlaps nor is cut off.
+    """
     return {
         "font": {"color": INK, "size": 13},
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
-        "margin": {"l": 70, "r": 25, "t": 76, "b": 58},
+        "margin": {"l": 12, "r": 16, "t": 20, "b": 12},
         "title": {
             "text": title,
+            "font": {"size": 15},
             "x": 0,
-            "xref": "paper",
+            "xref": "container",
             "y": 1,
             "yref": "container",
             "yanchor": "top",
-            "pad": {"t": 14},
+            "pad": {"l": 12, "t": 12, "b": 12},
+            "automargin": True,
         },
-        "legend": {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 0,
+            "yref": "container",
+            "xanchor": "left",
+            "yanchor": "bottom",
+        },
         "hoverlabel": {"align": "left", "bgcolor": "white", "bordercolor": GREY, "font": {"color": INK}},
         "hovermode": "closest",
         # Beside the title there is room for few.
@@ -91,7 +110,7 @@ def layout(title: str, **more: Any) -> dict[str, Any]:
 
 def axis(title: str | None, **more: Any) -> dict[str, Any]:
     """Return a plotly axis in the style of all figures."""
-    known = {} if title is None else {"title": {"text": title, "standoff": 8}}
+    known = {} if title is None else {"title": {"text": title, "standoff": 8, "font": {"size": 13}}}
     return {**known, "gridcolor": _GRID, "linecolor": GREY, "zeroline": False, "automargin": True, **more}
 
 
@@ -132,6 +151,12 @@ def names_of(study: optuna.Study) -> list[str]:
 def shown(text: str) -> str:
     """Return a text that plotly shows as it is: it takes some tags of HTML for markup."""
     return html.escape(plain(text))
+
+
+def label(text: str) -> str:
+    """Return a text short enough to stand beside a bar; what is left out is its middle."""
+    half = _WIDEST_LABEL // 2
+    return shown(text if len(text) <= _WIDEST_LABEL else f"{text[:half]}…{text[1 - half :]}")
 
 
 def hover(names: Sequence[str], trial: FrozenTrial, lines: int) -> str:

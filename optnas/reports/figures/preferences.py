@@ -9,9 +9,9 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError
-from optnas.reports.figures.parts import ACCENT, GREY, ORANGE, Drawn, as_figure, axis, layout, shown
+from optnas.reports.figures.parts import ACCENT, GREY, ORANGE, Drawn, as_figure, axis, label, layout
 from optnas.reports.numbers import rounded
-from optnas.reports.preferences import Preference, preferences
+from optnas.reports.preferences import preferences
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["draw_preferences", "preferences_figure"]
 
 _MOST_ROWS = 12
-_WIDEST_LABEL = 34
 
 
 def preferences_figure(study: optuna.Study) -> Figure:
@@ -30,7 +29,7 @@ def preferences_figure(study: optuna.Study) -> Figure:
     Raises:
         UserError: If the study has no front, or no choices of few values.
     """
-    return as_figure(draw_preferences(study, study.get_trials(deepcopy=False)))
+    return as_figure(draw_preferences(study, study.get_trials(deepcopy=False)), study.study_name)
 
 
 def draw_preferences(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
@@ -39,7 +38,7 @@ def draw_preferences(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Draw
     if not found:
         raise UserError(f"study {study.study_name!r} has no front with choices to count")
     found.reverse()  # plotly's rows go upwards
-    rows = [_label(each) for each in found]
+    rows = [label(f"{each.name} = {rounded(str(each.value))}") for each in found]
     rows = [row if rows.count(row) == 1 else f"{row}{' ' * i}" for i, row in enumerate(rows)]
 
     def marks(name: str, x: list[float], **look: Any) -> dict[str, Any]:
@@ -66,11 +65,6 @@ def draw_preferences(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Draw
     ]
     axes = {
         "xaxis": axis("share of the decisions", tickformat=".0%", range=[-0.02, 1.02]),
-        "yaxis": axis(None, type="category", ticks="", ticksuffix=" "),
+        "yaxis": axis(None, type="category", ticks="", ticksuffix=" ", tickfont={"size": 11}),
     }
-    return {"data": data, "layout": layout(f"{shown(study.study_name)}: what the front prefers", **axes)}
-
-
-def _label(each: Preference) -> str:
-    text = f"{each.name} = {rounded(str(each.value))}"
-    return shown(text if len(text) <= _WIDEST_LABEL else f"{text[: _WIDEST_LABEL - 1]}…")
+    return {"data": data, "layout": layout("what the front prefers", **axes)}
