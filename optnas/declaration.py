@@ -22,6 +22,7 @@ from optnas.samplers import CmaEsSampler, make_sampler
 from optnas.space import Node, Site, SpaceError
 from optnas.space.closing import Closing, Decide, accepted, decide_by, decide_from, holes
 from optnas.space.own_ops import own_ops
+from optnas.space.shapes import as_shape
 from optnas.tasks import Task
 from optnas.train import Training
 from optnas.train.checks import check_training
@@ -181,8 +182,8 @@ class Declaration:
     # Costs and metrics.
 
     @cached_property
-    def shape(self) -> tuple[int, ...] | None:
-        """Shape of one input, without the batch; ``None`` if unknown.
+    def shape(self) -> Any:
+        """Shape of one input, without the batch, or those of several by name; ``None`` if unknown.
 
         Raises:
             UserError: If the task cannot be trained on its data, or not with this training configuration.
@@ -227,10 +228,11 @@ class Declaration:
         if self.shape is None:
             return {}
         cost = architecture.cost(self.shape, **self.context)
-        if self.task is not None and cost.shape != self.task.output_shape:
-            end = "lm_head" if len(self.task.output_shape) == 2 else "head"
+        wanted = None if self.task is None else self.task.output_shape
+        if wanted is not None and cost.shape != as_shape(wanted):
+            end = "fork(…)" if isinstance(wanted, Mapping) else "lm_head" if len(wanted) == 2 else "head"
             raise SpaceError(
-                f"the architecture puts out {cost.shape}, but the task takes {self.task.output_shape}:"
+                f"the architecture puts out {cost.shape}, but the task takes {as_shape(wanted)}:"
                 f" end the space with {end}"
             )
         return {name: getattr(cost, name) for name in COSTS}

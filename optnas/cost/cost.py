@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
-from optnas.space.op import Shape
+from optnas.space.shapes import AnyShape
 
 __all__ = ["COSTS", "Cost"]
 
@@ -14,7 +15,7 @@ class Cost:
     """The costs of one sample's forward pass, and the output's shape.
 
     Attributes:
-        shape: The output's shape without the batch.
+        shape: The output's shape without the batch, or those of several outputs by name.
         flops: 2 × multiply-accumulates of convolutions, matrix products and attention: the
             convention of ``torch.utils.flop_counter``. Biases, norms and activations cost nothing.
         params: The number of weights, frozen ones included; buffers do not count.
@@ -28,7 +29,7 @@ class Cost:
             included; by default those of ``shape`` if there is such a layer.
     """
 
-    shape: Shape
+    shape: Any
     flops: int = 0
     params: int = 0
     activations: int = 0
@@ -37,7 +38,7 @@ class Cost:
     width: int = 0
 
     def __post_init__(self) -> None:
-        if self.depth and self.shape and not self.width:
+        if self.depth and isinstance(self.shape, tuple) and self.shape and not self.width:
             object.__setattr__(self, "width", self.shape[0 if len(self.shape) >= 3 else -1])
 
     @property
@@ -57,7 +58,7 @@ class Cost:
             max(self.width, following.width),
         )
 
-    def beside(self, other: Cost, shape: Shape) -> Cost:
+    def beside(self, other: Cost, shape: AnyShape) -> Cost:
         """Return the cost of this part parallel to another, merged to ``shape``; the merge is not counted."""
         return Cost(
             shape,

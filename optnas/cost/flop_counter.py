@@ -19,13 +19,13 @@ from optnas.cost.flop_formulas import PRODUCT_FUNCTIONS, formulas, is_uncounted_
 from optnas.cost.layer_counter import counting_layers
 from optnas.errors import Note
 from optnas.space.errors import UncountableError
-from optnas.space.op import Shape
+from optnas.space.shapes import AnyShape
 from optnas.space.source import place_of
 
 __all__ = ["FlopCount", "counted", "counting_flops", "meta_input"]
 
 
-def meta_input(shape: Shape, *, batch: int = 1, tokens: bool = False) -> Tensor:
+def meta_input(shape: AnyShape, *, batch: int = 1, tokens: bool = False) -> Tensor:
     """Return an input of ``shape`` on the meta device, of integers if it holds tokens."""
     dtype = torch.long if tokens else torch.get_default_dtype()
     return torch.empty((batch, *shape), dtype=dtype, device="meta")
@@ -106,7 +106,7 @@ def counting_flops() -> Iterator[FlopCount]:
     count.total += counter.get_total_flops()
 
 
-def counted(module: nn.Module, shape: Shape, *, tokens: bool = False, called: str = "a module") -> Cost:
+def counted(module: nn.Module, shape: AnyShape, *, tokens: bool = False, called: str = "a module") -> Cost:
     """Return the cost of ``module``, which must be on the meta device, on one sample of ``shape``.
 
     Its weights count as ``params``, frozen ones included; buffers do not. If an operator may multiply tensors

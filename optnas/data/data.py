@@ -6,11 +6,12 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from optnas.data.trees import Tree, device_of, mapped, pieces, samples_in, shape_of
 from optnas.errors import DataWarning
 
 __all__ = ["Data", "Part", "Split", "Splits"]
@@ -20,13 +21,13 @@ class Part(Protocol):
     """One part of a data set, held in memory or streamed."""
 
     @property
-    def y(self) -> Tensor:
-        """Targets, shape (samples, …), on the part's device; classes have the shape (samples,)."""
+    def y(self) -> Tree:
+        """Targets (samples, …) on the part's device, one tensor or several; classes are (samples,)."""
         ...
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one input."""
+    def shape(self) -> Any:
+        """The shape of one input, or the shapes of several by name."""
         ...
 
     def __len__(self) -> int: ...
@@ -35,7 +36,7 @@ class Part(Protocol):
         """Return this part, yielding its tensors on ``device``."""
         ...
 
-    def blocks(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def blocks(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tree, Tree]]:
         """Yield blocks of stored inputs and their targets, ``size`` samples at a time.
 
         Args:
@@ -50,32 +51,32 @@ class Split:
     """A part of a data set that is held in memory.
 
     Attributes:
-        x: Inputs, shape (samples, …).
-        y: Targets, shape (samples, …); for classification the class of each sample, shape (samples,).
+        x: Inputs (samples, …): a tensor, or several in a tuple or a dictionary by name.
+        y: Targets (samples, …), likewise; for classification the class of each sample, shape (samples,).
     """
 
-    x: Tensor
-    y: Tensor
+    x: Tree
+    y: Tree
 
     def __len__(self) -> int:
-        return len(self.x)
+        return samples_in(self.x)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.x.shape[1:])
+    def shape(self) -> Any:
+        return shape_of(self.x)
 
     def to(self, device: torch.device) -> Split:
-        return Split(self.x.to(device), self.y.to(device))
+        return Split(*(mapped(lambda each: each.to(device), tree) for tree in (self.x, self.y)))
 
-    def blocks(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def blocks(self, size: int, order: Tensor | None = None) -> Iterator[tuple[Tree, Tree]]:
         if order is None:
-            yield from zip(torch.split(self.x, size), torch.split(self.y, size), strict=True)
+            yield from zip(pieces(self.x, size), pieces(self.y, size), strict=True)
         else:
-            for chosen in torch.split(order.to(self.x.device), size):
-                yield self.x[chosen], self.y[chosen]
+            for chosen in torch.split(order.to(device_of(self.x)), size):
+                yield tuple(mapped(lambda each: each[chosen], tree) for tree in (self.x, self.y))  # noqa: B023
 
 
-def as_stored(x: Tensor) -> Tensor:
+def as_stored(x: Tree) -> Tree:
     """Return ``x`` unchanged: the inputs are stored as a network takes them."""
     return x
 
@@ -95,7 +96,7 @@ class Splits:
     validation: Part
     test: Part
     outputs: int
-    prepare: Callable[[Tensor], Tensor] = as_stored
+    prepare: Callable[[Tree], Tree] = as_stored
     notes: tuple[str, ...] = ()
 
 
@@ -145,8 +146,8 @@ class Data:
         return self._by_kind[kind]
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one input."""
+    def shape(self) -> Any:
+        """The shape of one input, or the shapes of several by name."""
         return self.splits.train.shape
 
     @property

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from optnas.data import Data, Split
+from optnas.data.trees import Tree, mapped, samples_in
 from optnas.errors import UserError
 from optnas.measure.energy import energy, energy_meter
 from optnas.measure.file_size import file_size
@@ -142,20 +143,21 @@ def _rounded(value: float) -> float:
 
 # Cached, as a streamed data set starts processes to read samples.
 @lru_cache(maxsize=8)
-def _samples(data: Data, count: int) -> tuple[Tensor, Tensor]:
+def _samples(data: Data, count: int) -> tuple[Tree, Tree]:
     """Return ``count`` samples of the training part as stored, repeated if there are fewer."""
     part = data.splits.train
     x, y = next(iter(part.blocks(count, torch.arange(min(count, len(part))))))
-    again = torch.arange(count) % len(x)
-    return x[again], y[again]
+    again = torch.arange(count) % samples_in(x)
+    return mapped(lambda each: each[again], x), mapped(lambda each: each[again], y)
 
 
-def _inputs(task: Task, count: int, device: torch.device) -> Tensor:
+def _inputs(task: Task, count: int, device: torch.device) -> Tree:
     x, _ = _samples(task.data, count)
-    return task.data.splits.prepare(x.to(device)).contiguous()
+    prepared = task.data.splits.prepare(mapped(lambda each: each.to(device), x))
+    return mapped(Tensor.contiguous, prepared)
 
 
-def _forward(module: nn.Module, x: Tensor) -> Callable[[], object]:
+def _forward(module: nn.Module, x: Tree) -> Callable[[], object]:
     """Return a function that runs the forward pass of ``module`` on ``x``."""
     module.eval()
 

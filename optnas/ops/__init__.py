@@ -98,6 +98,7 @@ from optnas.ops.pool import (
 )
 from optnas.ops.residual import residual
 from optnas.ops.sequence import conv1d, embedding, gru, last, lm_head, lstm, rnn
+from optnas.ops.several import fork, input, update  # noqa: A004 - as in several.py
 from optnas.ops.skip import factorized_reduce, none, skip
 from optnas.ops.stack import stack
 from optnas.space.op import seal
@@ -142,6 +143,7 @@ __all__ = [
     "feed_forward",
     "first",
     "flatten",
+    "fork",
     "gate",
     "gaussian",
     "gelu",
@@ -155,6 +157,7 @@ __all__ = [
     "hardtanh",
     "head",
     "identity",
+    "input",
     "instancenorm",
     "inverted_residual",
     "laplacian",
@@ -214,6 +217,7 @@ __all__ = [
     "tanh",
     "transformer_block",
     "transposed_conv",
+    "update",
     "x",
 ]
 

@@ -43,6 +43,7 @@ def chain_modules(children: tuple[Node, ...], site: Site) -> nn.Module:
 class _Seq(Op):
     sequential = True
     chain = True
+    takes_several = True
 
     def cost(self, node: Node, site: Site) -> Cost:
         return chain_cost(node.children, site)

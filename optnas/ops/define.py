@@ -140,6 +140,7 @@ class _Wrapped(Op):
             parameters = parameters[1:]
         self._filled = [p.name for p in parameters if p.name in _FROM_SITE]
         self._composite = signature.return_annotation in (Node, "Node")
+        self.takes_several = self._composite and not self._filled
         self._wrapped = wrapped
         self._cost = cost
         self._simplify = simplify

@@ -46,6 +46,9 @@ def identity() -> nn.Module:
     return nn.Identity()
 
 
+identity.takes_several = True
+
+
 def _head_cost(shape: Shape, outputs: int | None = None) -> Cost:
     if outputs is None:
         raise ValueError(

@@ -45,6 +45,8 @@ class Merge(Function):
         most: Largest number of children; ``None`` for no limit.
     """
 
+    takes_several = True
+
     def __init__(
         self,
         name: str,

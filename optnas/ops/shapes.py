@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from optnas.space import Node, Shape
+from optnas.space import AnyShape, Node, Shape
+from optnas.space.shapes import numbers_in
 
 __all__ = [
     "Sides",
@@ -61,12 +62,9 @@ def channels_of(width: int | str, shape: Shape) -> int:
     return width
 
 
-def numel(shape: Shape) -> int:
-    """Return the number of elements of a tensor of this shape."""
-    product = 1
-    for size in shape:
-        product *= size
-    return product
+def numel(shape: AnyShape) -> int:
+    """Return the number of elements of a tensor of this shape, or of several."""
+    return numbers_in(shape)
 
 
 def positive(**sizes: int) -> None:

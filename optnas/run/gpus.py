@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from optnas.data.trees import leaves
 from optnas.errors import UserError
 from optnas.space import SpaceError
 from optnas.study import Study
@@ -84,8 +85,8 @@ def held_bytes(study: Study) -> int:
     """Return the bytes that the data of ``study`` takes in each worker; 0 for streamed parts."""
     assert study.task is not None
     parts = study.task.data.splits
-    held = sum(part.x.nbytes for part in (parts.train, parts.validation, parts.test) if hasattr(part, "x"))
-    return int(held)
+    held = [part.x for part in (parts.train, parts.validation, parts.test) if hasattr(part, "x")]
+    return sum(tensor.nbytes for tensor in leaves(tuple(held)))
 
 
 def _activations(study: Study) -> int:

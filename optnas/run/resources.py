@@ -8,14 +8,15 @@ from functools import partial
 
 import psutil
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from optnas.data.trees import Tree, leaves
 from optnas.run.gpus import gpus_of, held_bytes
 from optnas.space import SpaceError
+from optnas.space.shapes import is_image
 from optnas.study import Study
 from optnas.train import cores, default_device, use_threads
-from optnas.train.batches import in_order
-from optnas.train.memory_format import channels_last
+from optnas.train.batches import InOrder
 
 __all__ = ["default_threads", "default_workers", "fastest_threads"]
 
@@ -96,20 +97,21 @@ def _steps(study: Study) -> list[Callable[[], object]]:
     assert study.task is not None
     assert study.shape is not None
     parts = study.task.data.splits
-    inputs = next(in_order(parts.train, min(_BATCH, len(parts.train)), parts.prepare))
+    inputs, _ = next(iter(InOrder(parts.train, min(_BATCH, len(parts.train)), parts.prepare)))
     steps: list[Callable[[], object]] = []
     for seed in range(10 * _ARCHITECTURES):
         try:
             module = study.space.sample(seed).build(study.shape, **study.context)
         except SpaceError:
             continue
-        if len(study.shape) == 3:
+        if is_image(study.shape):
             module.to(memory_format=torch.channels_last)
-        steps.append(partial(_step, module, channels_last(inputs)))
+        steps.append(partial(_step, module, inputs))
         if len(steps) == _ARCHITECTURES:
             break
     return steps
 
 
-def _step(module: nn.Module, inputs: Tensor) -> None:
-    module(inputs).float().square().mean().backward()
+def _step(module: nn.Module, inputs: Tree) -> None:
+    sizes = [each.float().square().mean() for each in leaves(module(inputs))]
+    torch.stack(sizes).sum().backward()  # type: ignore[no-untyped-call]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
 
-    from optnas.space.op import Op, Shape
+    from optnas.space.op import Op
+    from optnas.space.shapes import AnyShape
 
 __all__ = ["Node"]
 
@@ -212,7 +213,7 @@ class Node(TreeValue):
 
         return to(self, spelling)
 
-    def cost(self, shape: Shape, **context: Any) -> Any:
+    def cost(self, shape: AnyShape, **context: Any) -> Any:
         """Return the exact :class:`~optnas.cost.Cost` on one sample of ``shape``, without allocating tensors.
 
         Args:
@@ -226,7 +227,7 @@ class Node(TreeValue):
 
         return Site.of(shape, context).cost(self)
 
-    def build(self, shape: Shape, **context: Any) -> Any:
+    def build(self, shape: AnyShape, **context: Any) -> Any:
         """Return a fresh ``torch.nn.Module`` for inputs of ``shape`` (without the batch).
 
         The arguments and errors are those of :meth:`cost`.
@@ -236,7 +237,7 @@ class Node(TreeValue):
         return Site.of(shape, context).build(self)
 
     def draw(
-        self, shape: Shape | None = None, *, expand: bool = False, module: Any = None, **context: Any
+        self, shape: AnyShape | None = None, *, expand: bool = False, module: Any = None, **context: Any
     ) -> Any:
         """Return a :class:`~optnas.drawing.Drawing`: an SVG for notebooks and files.
 
@@ -257,7 +258,7 @@ class Node(TreeValue):
         svg: str = self.draw().svg
         return svg
 
-    def table(self, shape: Shape, *, expand: bool = False, **context: Any) -> Any:
+    def table(self, shape: AnyShape, *, expand: bool = False, **context: Any) -> Any:
         """Return the :class:`~optnas.drawing.ArchitectureTable` of the layers with their shapes and costs.
 
         Terminals show it by rich, and notebooks as HTML.

@@ -18,14 +18,12 @@ from optnas.space.errors import BuildError, OpError, SpaceError
 from optnas.space.holes import Hole, Repeat, checked_name, outcomes
 from optnas.space.memo import forget, remembered
 from optnas.space.node import Node
+from optnas.space.shapes import AnyShape, Shape, Shapes, as_shape
 from optnas.space.source import digest_of, place_of, source_of
 from optnas.space.spellings import spellings
 from optnas.space.values import TreeValue, tree_value
 
 __all__ = ["Op", "Shape", "Site", "ops_by_name", "register", "seal"]
-
-Shape = tuple[int, ...]
-"""An input's shape without the batch, e.g. ``(channels, height, width)``."""
 
 # Enough for every subtree of some thousand recently seen architectures; about 100 MB when full.
 _COSTS_REMEMBERED = 2**17
@@ -43,6 +41,7 @@ class Op(TreeValue):
         sequential: Whether its children are applied one after the other.
         chain: Whether applying its children one after the other is all that it does.
         commutative: Whether the order of its children makes no difference.
+        takes_several: Whether it takes several tensors by name as well as one.
         builtin: Whether it is one of optnas's, not of the user's own.
         internal: Whether it stands only in the trees of other ops, and nobody writes it.
     """
@@ -50,6 +49,7 @@ class Op(TreeValue):
     sequential: bool = False
     chain: bool = False
     commutative: bool = False
+    takes_several: bool = False
     builtin: bool = False
     internal: bool = False
 
@@ -218,25 +218,19 @@ class Site:
     """The input shape and the context for which a node is built.
 
     Attributes:
-        shape: The input's shape without the batch.
+        shape: The input's shape without the batch, or those of several inputs by name.
         context: Values for op arguments left at ``None``, such as the task's number of outputs.
     """
 
-    shape: Shape
+    shape: Any
     context: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
-    def of(cls, shape: Shape, context: Mapping[str, Any]) -> Site:
+    def of(cls, shape: AnyShape, context: Mapping[str, Any]) -> Site:
         """Return the site of a whole architecture with input ``shape``."""
-        try:
-            whole = tuple(int(size) for size in shape)
-        except (TypeError, ValueError):
-            raise BuildError(f"{shape!r} is not a shape: give e.g. (channels, height, width)") from None
-        if any(size < 1 for size in whole):
-            raise BuildError(f"{shape!r} is not a shape: every size must be at least 1")
-        return cls(whole, tuple(sorted(context.items())))
+        return cls(as_shape(shape), tuple(sorted(context.items())))
 
-    def at(self, shape: Shape) -> Site:
+    def at(self, shape: AnyShape) -> Site:
         """Return the site with input ``shape`` and the same context."""
         return self if shape == self.shape else Site(shape, self.context)
 
@@ -268,6 +262,11 @@ def _located(what: Literal["build", "cost"], node: Node, site: Site) -> Any:
         raise BuildError(f"{node!r} is not an architecture: close its holes first")
     if node.open:
         raise BuildError(f"{node} still has holes: close them with suggest, close or sample first")
+    if isinstance(site.shape, Shapes) and not node.op.takes_several:
+        raise BuildError(
+            f"{node} takes one tensor, and several come in ({', '.join(site.shape)}): take one before it by"
+            f" ops.input({next(iter(site.shape))!r})"
+        )
     try:
         return getattr(node.op, what)(node, site)
     except BuildError:

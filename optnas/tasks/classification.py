@@ -108,7 +108,7 @@ class Classification(Task):
     @cached_property
     def _shares(self) -> Tensor:
         """The share of each class in the validation part."""
-        targets = self.data.splits.validation.y
+        targets: Tensor = self.data.splits.validation.y
         return targets.long().bincount() / len(targets)
 
     def check(self) -> None:

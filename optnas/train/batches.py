@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -12,11 +11,14 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from optnas.data import Part, Splits, augment
-from optnas.train.checks import check_augmentation, check_mixable, dense_targets
+from optnas.data.trees import Tree, mapped, pieces
+from optnas.interrupts import stopping
+from optnas.space.shapes import numbers_in
+from optnas.train.checks import check_augmentation, check_mixable, is_dense
 from optnas.train.memory_format import channels_last
 from optnas.train.training import Training
 
-__all__ = ["Shuffled", "batch_sizes", "block_bytes", "in_order"]
+__all__ = ["InOrder", "Shuffled", "batch_sizes", "block_bytes"]
 
 # Size of a block of inputs in float32, which is then cut into batches: a small data set's epoch is one
 # block, and a large data set's epoch is never in memory at once.
@@ -79,7 +81,7 @@ class Shuffled:
         """
         self._begun, self._skipped = {name: generators[name] for name in _BEGUN}, batches
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tree, Tree]]:
         generator, size = self._generator, self._sizes[0]
         skipped, inside = divmod(self._skipped * size, self._block)
         if self._skipped == len(self._sizes):
@@ -100,40 +102,48 @@ class Shuffled:
             x, y = _augmented(*block, self._parts, self._training, generator)
             if inside:
                 torch.set_rng_state(now_cpu)
-            pairs = zip(torch.split(channels_last(x), size), torch.split(y, size), strict=True)
+            pairs = zip(pieces(mapped(channels_last, x), size), pieces(y, size), strict=True)
             yield from islice(pairs, inside // size, None)
             inside = 0
 
 
-def in_order(part: Part, size: int, prepare: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-    """Yield the inputs of ``part``, prepared and in their stored order, in batches of ``size``."""
-    for block, _ in part.blocks(_block(part, size)):
-        for x in torch.split(block, size):
-            yield channels_last(prepare(x))
+class InOrder:
+    """A part of the data in its stored order, in batches of ``size``, inputs prepared by ``prepare``."""
+
+    def __init__(self, part: Part, size: int, prepare: Callable[[Tree], Tree]) -> None:
+        self._part, self._size, self._prepare = part, size, prepare
+
+    @property
+    def targets(self) -> Tree:
+        return self._part.y
+
+    def __iter__(self) -> Iterator[tuple[Tree, Tree]]:
+        for block, targets in self._part.blocks(_block(self._part, self._size)):
+            for x, y in zip(pieces(block, self._size), pieces(targets, self._size), strict=True):
+                stopping.check()
+                yield mapped(channels_last, self._prepare(x)), y
 
 
 def _block(part: Part, size: int, most_bytes: int = _BLOCK_BYTES) -> int:
     """Return the number of samples per block, a multiple of the batch size."""
-    return max(1, most_bytes // (4 * math.prod(part.shape) * size)) * size
+    return max(1, most_bytes // (4 * numbers_in(part.shape) * size)) * size
 
 
 def block_bytes(part: Part) -> int:
     """Return the approximate bytes of the largest block of ``part``, prepared for the network."""
-    return min(_BLOCK_BYTES, 4 * math.prod(part.shape) * len(part))
+    return min(_BLOCK_BYTES, 4 * numbers_in(part.shape) * len(part))
 
 
 def _augmented(
-    x: Tensor, y: Tensor, parts: Splits, training: Training, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+    x: Tree, y: Tree, parts: Splits, training: Training, generator: torch.Generator
+) -> tuple[Tree, Tree]:
     """Augment and prepare a block of inputs; return it with its targets."""
     # Crop and flip only move pixels, so they run before preparation, while pixels are in a small type.
-    dense = dense_targets(parts.train)
     if training.crop:
-        x, y = _moved(
-            partial(augment.crop, margin=training.crop, padding=training.padding), x, y, generator, dense
-        )
+        move = partial(augment.crop, margin=training.crop, padding=training.padding)
+        x, y = _moved(move, x, y, generator, parts.train)
     if training.flip:
-        x, y = _moved(augment.flip, x, y, generator, dense)
+        x, y = _moved(augment.flip, x, y, generator, parts.train)
     x = parts.prepare(x)
     if training.cutout:
         x = augment.cutout(x, training.cutout, generator)
@@ -145,11 +155,15 @@ def _augmented(
 
 
 def _moved(
-    move: Callable[..., Tensor], x: Tensor, y: Tensor, generator: torch.Generator, dense: bool
-) -> tuple[Tensor, Tensor]:
+    move: Callable[..., Tensor], x: Tensor, y: Tree, generator: torch.Generator, part: Part
+) -> tuple[Tensor, Tree]:
     """Move the pixels of images at random, and those of dense targets in the same way."""
-    again = generator.clone_state()
-    x = move(x, generator=generator)
-    if dense:
-        y = move(y.reshape(len(y), -1, *y.shape[-2:]), generator=again).view_as(y)
-    return x, y
+    before = generator.clone_state()
+
+    def along(target: Tensor) -> Tensor:
+        if not is_dense(target, part):
+            return target
+        again = before.clone_state()
+        return move(target.reshape(len(target), -1, *target.shape[-2:]), generator=again).view_as(target)
+
+    return move(x, generator=generator), mapped(along, y)

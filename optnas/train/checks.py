@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from optnas.data import Part, Splits
+from optnas.data.trees import Tree, leaves
 from optnas.errors import UserError
+from optnas.space.shapes import is_image
 from optnas.train.task import Task
 from optnas.train.training import Training, possible_values
 
-__all__ = ["check_augmentation", "check_mixable", "check_training", "dense_targets"]
+__all__ = ["check_augmentation", "check_mixable", "check_training", "is_dense"]
 
 
 def check_training(task: Task, training: Training) -> None:
@@ -29,7 +31,7 @@ def check_training(task: Task, training: Training) -> None:
         stored, _ = next(iter(splits.train.blocks(1, torch.arange(1))))
         check_mixable(splits.prepare(stored))
         y = splits.train.y
-        if not y.is_floating_point() and (y.min() < 0 or y.max() >= splits.outputs):
+        if isinstance(y, Tensor) and not y.is_floating_point() and (y.min() < 0 or y.max() >= splits.outputs):
             raise UserError(
                 f"Training(mixup=…) takes whole numbers for classes, and your targets go from {y.min()} to"
                 f" {y.max()} with {splits.outputs} outputs: make them floating-point, or leave it at 0"
@@ -45,46 +47,52 @@ def check_augmentation(splits: Splits, training: Training) -> None:
     Raises:
         UserError: If so.
     """
-    part, y = splits.train, tuple(splits.train.y.shape)
+    part, targets = splits.train, list(leaves(splits.train.y))
     crops = possible_values(training.crop)
     moved = any((*crops, *possible_values(training.flip)))
     if moved or any(possible_values(training.cutout)):
-        if len(part.shape) != 3:
+        if not is_image(part.shape):
             raise UserError(
                 "crop, flip and cutout are for images (channels, height, width), not for inputs of"
                 f" {part.shape}"
             )
         if max(crops) >= min(part.shape[1:]):
             raise UserError(f"Training(crop={max(crops)}): it must be less than the images of {part.shape}")
-    if moved and len(y) > 2 and not dense_targets(part):
+    fixed = [tuple(y.shape) for y in targets if y.dim() > 2 and not is_dense(y, part)]
+    if moved and fixed:
         raise UserError(
-            f"Training(crop=…, flip=…): targets of shape {y} would not move with images of {part.shape}; they"
-            " move if they are (samples, height, width) or (samples, channels, height, width) of the images'"
-            " height and width; leave crop and flip out for others"
+            f"Training(crop=…, flip=…): targets of shape {fixed[0]} would not move with images of"
+            f" {part.shape}; they move if they are (samples, height, width) or (samples, channels, height,"
+            " width) of the images' height and width; leave crop and flip out for others"
         )
-    if any(crops) and dense_targets(part) and "zero" in possible_values(training.padding):
+    dense = [tuple(y.shape) for y in targets if is_dense(y, part)]
+    if any(crops) and dense and "zero" in possible_values(training.padding):
         raise UserError(
             f"Training(crop=…, padding='zero'): beyond the edge there are no targets, and each pixel needs"
-            f" one, as they are of shape {y}: use padding='reflect'"
+            f" one, as they are of shape {dense[0]}: use padding='reflect'"
         )
-    if any(possible_values(training.mixup)) and len(y) > 1 and not splits.train.y.is_floating_point():
+    if not any(possible_values(training.mixup)):
+        return
+    if not isinstance(splits.train.y, Tensor):
+        raise UserError("Training(mixup=…) mixes targets of one tensor, and yours are several: leave it at 0")
+    shape = tuple(targets[0].shape)
+    if len(shape) > 1 and not targets[0].is_floating_point():
         raise UserError(
-            f"Training(mixup=…) mixes values, or one class of each sample, not the whole numbers of shape {y}"
-            " that your targets are: leave it at 0"
+            f"Training(mixup=…) mixes values, or one class of each sample, not the whole numbers of shape"
+            f" {shape} that your targets are: leave it at 0"
         )
 
 
-def dense_targets(part: Part) -> bool:
-    """Return whether each pixel of the images has a target, such as in segmentation."""
-    y = part.y
-    return len(part.shape) == 3 and y.dim() in (3, 4) and y.shape[-2:] == part.shape[1:]
+def is_dense(y: Tensor, part: Part) -> bool:
+    """Return whether targets are one for each pixel of the images, such as in segmentation."""
+    return is_image(part.shape) and y.dim() in (3, 4) and y.shape[-2:] == part.shape[1:]
 
 
-def check_mixable(x: Tensor) -> None:
+def check_mixable(x: Tree) -> None:
     """Raise if inputs, prepared for the network, are not floating-point numbers, as mixup needs.
 
     Raises:
         UserError: If they are not.
     """
-    if not x.is_floating_point():
+    if not all(each.is_floating_point() for each in leaves(x)):
         raise UserError("mixup is for inputs of numbers that can be mixed, not for symbols")

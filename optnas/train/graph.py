@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from optnas.data import Part, Split
+from optnas.data.trees import Tree, device_of, mapped, samples_in
 
 __all__ = ["CudaRecorder", "GraphedStep", "Recorder", "reason_not_to_record"]
 
@@ -84,7 +85,7 @@ class GraphedStep:
 
     def __init__(
         self,
-        step: Callable[[Tensor, Tensor, Any], Tensor],
+        step: Callable[[Tree, Tree, Any], Tensor],
         size: int,
         recorder: Recorder,
         give_up: Callable[[str], None],
@@ -94,18 +95,19 @@ class GraphedStep:
         self._recorder = recorder
         self._give_up = give_up
         self._warmed_up = 0
-        self._fixed: tuple[Tensor, Tensor, Tensor] | None = None
+        self._fixed: tuple[Tree, Tree, Tensor] | None = None
         self._replay: Call | None = None
         self._given_up = False
 
-    def __call__(self, inputs: Tensor, targets: Tensor, rate: float) -> Tensor:
-        if self._given_up or len(inputs) != self._size:
+    def __call__(self, inputs: Tree, targets: Tree, rate: float) -> Tensor:
+        if self._given_up or samples_in(inputs) != self._size:
             return self._step(inputs, targets, rate)
         if self._fixed is None:
-            self._fixed = _like(inputs), _like(targets), torch.zeros((), device=inputs.device)
+            like = mapped(_like, inputs), mapped(_like, targets)
+            self._fixed = *like, torch.zeros((), device=device_of(inputs))
         fixed_inputs, fixed_targets, fixed_rate = self._fixed
-        fixed_inputs.copy_(inputs)
-        fixed_targets.copy_(targets)
+        mapped(Tensor.copy_, fixed_inputs, inputs)
+        mapped(Tensor.copy_, fixed_targets, targets)
         fixed_rate.fill_(rate)
         again = partial(self._step, *self._fixed)
         if self._warmed_up < _WARM_UPS:

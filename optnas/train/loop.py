@@ -13,10 +13,13 @@ from torch import Tensor, nn
 
 from optnas.checkpoints.state import State
 from optnas.data import Part, Splits
+from optnas.data.trees import Tree, device_of, samples_in
+from optnas.data.trees import pieces as in_pieces
 from optnas.errors import UserError
 from optnas.interrupts import stopping
+from optnas.space.shapes import AnyShape, is_image, numbers_in
 from optnas.train.average import Average
-from optnas.train.batches import Shuffled, batch_sizes, in_order
+from optnas.train.batches import InOrder, Shuffled, batch_sizes
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
 from optnas.train.graph import CudaRecorder, GraphedStep, reason_not_to_record
@@ -99,7 +102,7 @@ def fit(
     with contextlib.ExitStack() as faster:
         if device.type == "cuda":
             faster.enter_context(torch.cuda.device(device))
-        if len(parts.train.shape) == 3:
+        if is_image(parts.train.shape):
             faster.enter_context(in_channels_last(module))
             faster.enter_context(faster_convolutions(module, device.type))
         faster.enter_context(faster_recurrence(module, device.type))
@@ -171,7 +174,9 @@ class _Run:
     ) -> None:
         self._module, self._task, self._training, self._parts = module, task, training, parts
         self._pieces = pieces
-        self._sizes = batch_sizes(len(parts.train), training.batch_size)
+        own = task.batches_per_epoch
+        batches = batch_sizes(len(parts.train), training.batch_size)
+        self._sizes = batches if own is None else [training.batch_size] * own
         weights = FlatWeights(module)
         self.average = Average(weights, training.ema)
         self.optimizer = None
@@ -201,7 +206,7 @@ class _Run:
                 raise WrongState("the state is of another network or training") from error
 
     def _begin_epoch(self) -> None:
-        self._batches, self._lost = 0, torch.zeros((), device=self._parts.train.y.device)
+        self._batches, self._lost = 0, torch.zeros((), device=device_of(self._parts.train.y))
         self._shuffled = Shuffled(self._parts, self._sizes, self._training, self._generator)
 
     def _restore(self, state: State) -> None:
@@ -222,8 +227,9 @@ class _Run:
     def train_epoch(self) -> None:
         """Train on the batches that are left of the next epoch."""
         training, sizes = self._training, len(self._sizes)
+        batches = self._task.experience(self._module, training, self._generator)
         self._module.train()
-        for inputs, targets in self._shuffled:
+        for inputs, targets in self._shuffled if batches is None else batches:
             progress = (self.epoch * sizes + self._batches) / (training.epochs * sizes)
             rate = learning_rate(training.schedule, training.warm_up, progress)
             self._lost += self._step(inputs, targets, rate)
@@ -280,7 +286,7 @@ def _recorded(
     own_step: bool,
 ) -> Step:
     """Return ``step`` as a CUDA graph, recorded at its first full batch; as it is if that cannot be."""
-    if not (parts.train.y.is_cuda and training.cuda_graph):
+    if not (device_of(parts.train.y).type == "cuda" and training.cuda_graph):
         return step
     epochs, batches = (0, 0) if state is None else (state.epoch, state.batches)
     full_batches = sizes.count(sizes[0]) * (training.epochs - epochs) - batches
@@ -302,13 +308,14 @@ def _usual_step(
     # Only if it is not 0: a user's own loss need not accept the argument.
     smoothing = {"label_smoothing": training.label_smoothing} if training.label_smoothing else {}
 
-    def step(inputs: Tensor, targets: Tensor, rate: float | Tensor) -> Tensor:
+    def step(inputs: Tree, targets: Tree, rate: float | Tensor) -> Tensor:
         for group in optimizer.param_groups:
             group["lr"] = training.lr * rate
         weights.zero_grad()
-        lost = torch.zeros((), device=targets.device)
-        for x, y in zip(inputs.chunk(pieces), targets.chunk(pieces), strict=True):
-            loss = task.loss(module(x), y, **smoothing) * (len(x) / len(inputs))
+        count = samples_in(inputs)
+        lost = torch.zeros((), device=device_of(targets))
+        for x, y in zip(*(in_pieces(tree, -(-count // pieces)) for tree in (inputs, targets)), strict=True):
+            loss = task.loss(module(x), y, **smoothing) * (samples_in(x) / count)
             loss.backward()  # type: ignore[no-untyped-call]
             lost += loss.detach()
         if training.clip:
@@ -319,14 +326,14 @@ def _usual_step(
     return step
 
 
-def evaluated_at_once(device: str, shape: tuple[int, ...]) -> int:
+def evaluated_at_once(device: str, shape: AnyShape) -> int:
     """Return the number of samples of ``shape`` in an evaluation batch on that type of device."""
     numbers = _EVALUATED_NUMBERS.get(device, _MOST_EVALUATED_NUMBERS)
-    return max(1, numbers // max(1, math.prod(shape)))
+    return max(1, numbers // max(1, numbers_in(shape)))
 
 
 def evaluate(
-    module: nn.Module, task: Task, split: Part, prepare: Callable[[Tensor], Tensor], pieces: int = 1
+    module: nn.Module, task: Task, split: Part, prepare: Callable[[Tree], Tree], pieces: int = 1
 ) -> dict[str, float]:
     """Return the task's metrics of ``module`` over ``split``, which must be on the same device.
 
@@ -339,9 +346,5 @@ def evaluate(
     """
     module.eval()
     with torch.inference_mode():
-        size = max(1, evaluated_at_once(split.y.device.type, split.shape) // pieces)
-        outputs = []
-        for x in in_order(split, size, prepare):
-            outputs.append(module(x))
-            stopping.check()
-        return task.measure(torch.cat(outputs), split.y)
+        size = max(1, evaluated_at_once(device_of(split.y).type, split.shape) // pieces)
+        return task.evaluate(module, InOrder(split, size, prepare))

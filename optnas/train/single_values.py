@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from optnas.data.trees import mapped
 from optnas.errors import UserError
 from optnas.space import BuildError, Node, SpaceError
 from optnas.train.task import Task
@@ -48,7 +49,7 @@ def check_single_samples(space: Node, task: Task, training: Training) -> None:
         return
     splits = task.data.splits
     stored, _ = next(iter(splits.train.blocks(1, torch.arange(1))))
-    sample = splits.prepare(stored).to("meta")
+    sample = mapped(lambda each: each.to("meta"), splits.prepare(stored))
     refused = None
     for seed in range(_TRIED):
         try:

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from abc import ABC
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from optnas.data import Data
+from optnas.data.trees import Tree, joined
 from optnas.train.training import Training
 
-__all__ = ["Step", "Task"]
+__all__ = ["Batches", "Step", "Task"]
 
-Step = Callable[[Tensor, Tensor, float], Tensor]
+Step = Callable[[Tree, Tree, float], Tensor]
 """Trains on a batch: takes inputs, targets and the share of the largest learning rate; returns the loss."""
+
+
+class Batches(Protocol):
+    """A part of the data in batches, in stored order, as often as it is iterated over."""
+
+    @property
+    def targets(self) -> Tree:
+        """The targets of all samples, on the device of the batches."""
+        ...
+
+    def __iter__(self) -> Iterator[tuple[Tree, Tree]]:
+        """Yield inputs, prepared for the network, and targets of each batch."""
+        ...
 
 
 class Task(ABC):
     """Data, a loss, and metrics. Subclass it for a task of your own.
 
-    A task has to define :attr:`data`, :attr:`metrics`, :meth:`loss` and :meth:`measure`; the rest has
-    defaults. ``examples/custom_task.py`` is a task with two losses.
+    A task has to define :attr:`data`, :attr:`metrics`, :meth:`loss`, and :meth:`measure` or :meth:`evaluate`;
+    the rest has defaults. ``optnas/tasks/README.md`` has the shortest task of each kind.
+
+    Inputs, outputs and targets are tensors; where the data or the network has several, tuples of them, or
+    dictionaries by name.
 
     Attributes:
         data: The samples.
@@ -33,13 +51,24 @@ class Task(ABC):
     metrics: tuple[str, ...]
     smooths_labels = True
 
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    def loss(self, outputs: Tree, targets: Tree, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the scalar loss of outputs of shape (batch, …)."""
         raise NotImplementedError(f"{type(self).__name__} needs loss(outputs, targets), or a step of its own")
 
-    @abstractmethod
-    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+    def measure(self, outputs: Tree, targets: Tree) -> dict[str, float]:
         """Return the metrics over a whole part of the data, from outputs of shape (samples, …)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} needs measure(outputs, targets), or evaluate(module, batches)"
+        )
+
+    def evaluate(self, module: nn.Module, batches: Batches) -> dict[str, float]:
+        """Return the metrics of ``module``, which is in evaluation mode, over a part of the data.
+
+        By default its outputs for all samples go to :meth:`measure`. Define it for metrics that need the
+        inputs or the module itself, such as what it generates or what an agent earns, or whose outputs are
+        too large to be kept for all samples. Gradients are off.
+        """
+        return self.measure(joined([module(inputs) for inputs, _ in batches]), batches.targets)
 
     def measuring(self, names: Iterable[str]) -> Task:
         """Return this task with a :meth:`measure` that returns at least ``names`` (of :attr:`metrics`).
@@ -48,6 +77,27 @@ class Task(ABC):
         is always measured.
         """
         return self
+
+    def experience(
+        self, module: nn.Module, training: Training, generator: torch.Generator
+    ) -> Iterator[tuple[Tree, Tree]] | None:
+        """Return the batches of one epoch that the task makes by itself; ``None`` for those of the data.
+
+        For tasks that bring their data as they learn, such as what an agent meets in an environment. It is
+        called at the beginning of each epoch; inputs are as the network takes them, on its device. The
+        number of batches has to be :attr:`batches_per_epoch`. The samples of :attr:`data` then only show what
+        inputs look like. An epoch that is interrupted begins anew.
+
+        Args:
+            module: The network as it has been trained so far.
+            training: The training settings.
+            generator: Generator on the CPU, whose state is kept in checkpoints: random numbers are to be
+                drawn from it alone.
+        """
+        return None
+
+    batches_per_epoch: int | None = None
+    """Batches that :meth:`experience` yields; ``None`` for a task that learns from its data."""
 
     def own_step(self, module: nn.Module, training: Training) -> Step | None:
         """Return a custom training step for ``module``; ``None`` for the usual step.
@@ -74,8 +124,11 @@ class Task(ABC):
         return None
 
     @property
-    def output_shape(self) -> tuple[int, ...]:
-        """The required shape of a network's output, without the batch."""
+    def output_shape(self) -> Any:
+        """The required shape of a network's output, without the batch: of several a mapping by name.
+
+        ``None`` if any is accepted.
+        """
         return (self.data.outputs,)
 
     @property
