@@ -6,13 +6,19 @@ from optnas.data.datasets import dataset
 from optnas.data.images import image_folder, torchvision
 from optnas.data.scikit import sklearn
 from optnas.data.sources import digits, tensors
+from optnas.data.split_rules import at_random, by_group, by_index, by_time
 from optnas.data.text import text
+from optnas.data.windows import windows
 
 __all__ = [
     "Data",
     "Part",
     "Split",
     "Splits",
+    "at_random",
+    "by_group",
+    "by_index",
+    "by_time",
     "csv",
     "dataset",
     "digits",
@@ -22,4 +28,5 @@ __all__ = [
     "tensors",
     "text",
     "torchvision",
+    "windows",
 ]

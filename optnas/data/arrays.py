@@ -10,10 +10,13 @@ from optnas.data.labels import checked_labels, class_names, numbered
 from optnas.data.numbers import Array, as_array, as_numbers, refuse_gaps, refuse_unfit
 from optnas.errors import UserError
 
-__all__ = ["Kind", "as_inputs", "as_targets", "classes_in"]
+__all__ = ["InputKind", "Kind", "as_ids", "as_inputs", "as_targets", "classes_in"]
 
 Kind = Literal["auto", "classes", "values"]
 """Kind of targets; ``auto``: values if they are floating-point numbers, else classes."""
+
+InputKind = Literal["numbers", "ids"]
+"""Kind of inputs: numbers are normalised, ids are whole numbers that stay as they are."""
 
 
 def as_inputs(name: str, x: Any) -> Array:
@@ -32,8 +35,27 @@ def as_inputs(name: str, x: Any) -> Array:
     return inputs if inputs.dtype.kind in "iu" else inputs.astype(np.float64)
 
 
+def as_ids(name: str, x: Any) -> Array:
+    """Return ids, such as tokens or users, as int64, shape (samples,) or (samples, length, …).
+
+    Raises:
+        UserError: If they are not whole numbers of one shape, from 0 on, or there is no sample.
+    """
+    try:
+        ids = as_numbers(x)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"data {name!r}: ids must be whole numbers of one shape: {error}") from None
+    if ids.ndim < 1 or ids.size == 0:
+        raise UserError(f"data {name!r}: ids of shape {ids.shape}; give (samples,) or (samples, length)")
+    if ids.dtype.kind == "f" and not (np.isfinite(ids).all() and (ids == np.round(ids)).all()):
+        raise UserError(f"data {name!r}: ids must be whole numbers: number what they are from 0 on")
+    if ids.min() < 0:
+        raise UserError(f"data {name!r}: an id is {int(ids.min())}; number what they are from 0 on")
+    return ids.astype(np.int64)
+
+
 def as_targets(name: str, y: Any, count: int, kind: Kind) -> Array:
-    """Return targets: int64 classes, shape (count,), or float32 values, (count,) or (count, values).
+    """Return targets: int64 classes, one for each sample or position, or float32 values; shape (count, …).
 
     Raises:
         UserError: If they are not one for each of ``count`` samples, or not of ``kind``.
@@ -50,7 +72,12 @@ def as_targets(name: str, y: Any, count: int, kind: Kind) -> Array:
 
 
 def _as_classes(name: str, labels: Array, count: int) -> Array:
-    """Return labels as classes: whole numbers unchanged, texts numbered in alphabetical order."""
+    """Return labels as classes: whole numbers unchanged, texts numbered in alphabetical order.
+
+    Of several for a sample, such as a class for each pixel, negative ones are of positions that do not count.
+    """
+    if labels.ndim > 1 and len(labels) == count and labels.dtype.kind in "iub":
+        return labels.astype(np.int64)
     if labels.shape != (count,):
         raise UserError(
             f"data {name!r}: labels of shape {labels.shape} do not fit {count} inputs: give one each"
@@ -59,8 +86,8 @@ def _as_classes(name: str, labels: Array, count: int) -> Array:
 
 
 def classes_in(targets: Array) -> Array | None:
-    """Return ``targets``, the result of :func:`as_targets`, if they are classes; else ``None``."""
-    return targets if targets.dtype == np.int64 else None
+    """Return ``targets``, as of :func:`as_targets`, if they are one class for each sample; else ``None``."""
+    return targets if targets.dtype == np.int64 and targets.ndim == 1 else None
 
 
 def _as_values(name: str, targets: Array, count: int) -> Array:
@@ -68,7 +95,7 @@ def _as_values(name: str, targets: Array, count: int) -> Array:
         values = targets.astype(np.float32)
     except (TypeError, ValueError) as error:
         raise UserError(f"data {name!r}: targets that are values must be numbers: {error}") from None
-    if values.ndim not in (1, 2) or len(values) != count or values.size == 0:
+    if values.ndim < 1 or len(values) != count or values.size == 0:
         raise UserError(
             f"data {name!r}: targets of shape {values.shape} do not fit {count} inputs:"
             " give (samples,) or (samples, values)"

@@ -86,7 +86,8 @@ class Splits:
     """The three parts of a data set: training and validation for the search, test for the winner alone.
 
     Attributes:
-        outputs: Number of network outputs for a prediction: classes, values or symbols.
+        outputs: Number of network outputs for a prediction: classes, values or symbols; of several targets a
+            tree of these.
         prepare: Function from stored inputs, in the smallest exact type, to inputs of a network; for
             whole batches, on any device.
         notes: What was guessed about the data and may be wrong, a line each.
@@ -95,7 +96,7 @@ class Splits:
     train: Part
     validation: Part
     test: Part
-    outputs: int
+    outputs: Any
     prepare: Callable[[Tree], Tree] = as_stored
     notes: tuple[str, ...] = ()
 
@@ -151,8 +152,8 @@ class Data:
         return self.splits.train.shape
 
     @property
-    def outputs(self) -> int:
-        """Number of network outputs for a prediction: classes, values or symbols."""
+    def outputs(self) -> Any:
+        """Number of network outputs for a prediction: classes, values or symbols; of several targets each."""
         return self.splits.outputs
 
     def on(self, device: torch.device) -> Splits:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from optnas.data.arrays import Kind, as_inputs, as_targets, classes_in
+from optnas.data.arrays import InputKind, Kind
 from optnas.data.data import Data, Splits
-from optnas.data.layout import Layout, network_axes
-from optnas.data.normalize import normalized
-from optnas.data.numbers import refuse_far
-from optnas.data.split import splits_of, three_parts
+from optnas.data.layout import Layout
+from optnas.data.several import Inputs, as_arrays, targets_of
+from optnas.data.split import splits_of
+from optnas.data.split_rules import SplitRule, at_random
 
 __all__ = ["digits", "tensors"]
 
@@ -29,7 +30,9 @@ def digits(*, validation: float = 0.2, test: float = 0.2, seed: int = 0) -> Data
 
         images, labels = load_digits(return_X_y=True)
         x = images.reshape(-1, 1, 8, 8)
-        return _standardised("digits", x, labels, "classes", "auto", validation, test, seed)
+        return _splits(
+            "digits", x, labels, "classes", "numbers", "auto", at_random(), (validation, test, seed)
+        )
 
     return Data("digits", load)
 
@@ -38,14 +41,19 @@ def tensors(
     x: Any,
     y: Any,
     *,
-    targets: Kind = "auto",
-    layout: Layout = "auto",
+    targets: Kind | Mapping[str, Kind] = "auto",
+    kinds: InputKind | Mapping[str, InputKind] = "numbers",
+    layout: Layout | Mapping[str, Layout] = "auto",
+    split: SplitRule | None = None,
     validation: float = 0.2,
     test: float = 0.2,
     seed: int = 0,
     name: str = "tensors",
 ) -> Data:
-    """Make a data set from arrays or tensors.
+    """Make a data set from arrays or tensors: one of inputs and one of targets, or several of either.
+
+    Several are a dictionary by name, or a tuple. Networks take each by ``ops.input(name)``, and losses get
+    targets as they were given.
 
     Its channels (of images) or features (of tables and sequences) are normalised to mean 0 and variance
     1 by the statistics of the training part. Small whole numbers, such as images of bytes, are stored
@@ -55,14 +63,18 @@ def tensors(
     Args:
         x: Inputs, numbers, shape (samples, features); for sequences (samples, length, features) or
             (samples, features, length); for images (samples, channels, height, width) or (samples,
-            height, width, channels).
-        y: The class of each sample, shape (samples,), whole numbers from 0 on or texts; or its value
-            or values, shape (samples,) or (samples, values), for regression.
-        targets: ``"classes"`` or ``"values"``; ``"auto"`` is as the task needs.
+            height, width, channels). Ids are (samples,) or (samples, length).
+        y: The class of each sample, shape (samples,), whole numbers from 0 on or texts, or of each of its
+            pixels or positions, (samples, …); or its value or values, (samples,) or (samples, …).
+        targets: ``"classes"`` or ``"values"``; ``"auto"`` is as the task needs. Of several, by name.
+        kinds: ``"numbers"``, or ``"ids"`` for whole numbers that are names, such as tokens, words or users:
+            they are not normalised, and an embedding takes them. Of several inputs, by name.
         layout: ``"channels_last"`` or ``"channels_first"``: whether ``x`` has its channels or features
             last, or right behind the samples. Networks get sequences as (length, features) and images
             as (channels, height, width) either way. ``"auto"`` goes by the shape where that shows it:
             an axis of size 1, or a last axis of 3 or 4 colours.
+        split: Which samples are for what, such as ``data.by_time(gap=23)`` or ``data.by_group(patients)``; by
+            default at random.
         validation: Share of the samples held out to score candidates.
         test: Share of the samples held out for the winner.
         seed: Seed of the split.
@@ -73,20 +85,25 @@ def tensors(
             has to be given.
     """
 
-    def load(kind: Kind) -> Splits:
-        return _standardised(name, x, y, kind, layout, validation, test, seed)
+    def load(kind: Kind | Mapping[str, Kind]) -> Splits:
+        return _splits(name, x, y, kind, kinds, layout, split or at_random(), (validation, test, seed))
 
     return Data(name, partial(load, targets), load_as=load if targets == "auto" else None)
 
 
-def _standardised(
-    name: str, x: Any, y: Any, kind: Kind, layout: Layout, validation: float, test: float, seed: int
+def _splits(
+    name: str,
+    x: Any,
+    y: Any,
+    kind: Kind | Mapping[str, Kind],
+    kinds: InputKind | Mapping[str, InputKind],
+    layout: Layout | Mapping[str, Layout],
+    rule: SplitRule,
+    shares: tuple[float, float, int],
 ) -> Splits:
-    inputs = as_inputs(name, x)
-    axes = network_axes(name, inputs.shape, layout)
-    targets = as_targets(name, y, len(inputs), kind)
-    parts = three_parts(name, len(inputs), validation, test, seed, classes_in(targets))
-    stored, prepare = normalized(inputs, parts[0], axes)
-    if stored.is_floating_point():
-        refuse_far(name, stored, "sample {}".format)
+    x, y = as_arrays(x, y)
+    inputs = Inputs(name, x, kinds, layout)
+    targets, classes = targets_of(name, y, inputs.count, kind)
+    parts = rule(name, inputs.count, *shares, classes)
+    stored, prepare = inputs.stored(parts[0])
     return splits_of(stored, targets, parts, prepare)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from optnas.data.data import Split, Splits, as_stored
+from optnas.data.trees import Tree, mapped
 from optnas.errors import UserError
 
-__all__ = ["splits_of", "subset", "three_parts"]
+__all__ = ["check_shares", "splits_of", "subset", "three_parts"]
 
 Indices = np.ndarray[Any, Any]
 
@@ -33,8 +33,7 @@ def three_parts(
     Raises:
         UserError: If there are too few samples, or too few of a class, for three parts.
     """
-    if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
-        raise UserError(f"data {name!r}: validation={validation} and test={test} must leave some to train on")
+    check_shares(name, validation, test)
     from sklearn.model_selection import train_test_split
 
     try:
@@ -54,6 +53,12 @@ def three_parts(
             raise UserError(f"data {name!r} cannot be split in three parts: {error}") from None
         raise UserError(f"data {name!r} cannot be split in three parts: {_too_few(labels)}") from None
     return train, valid, tested
+
+
+def check_shares(name: str, validation: float, test: float) -> None:
+    """Raise ``UserError`` unless some samples are for validation and some are left to train on."""
+    if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise UserError(f"data {name!r}: validation={validation} and test={test} must leave some to train on")
 
 
 def _too_few(labels: Indices) -> str:
@@ -89,22 +94,32 @@ def subset(name: str, labels: Indices, samples: int | None, seed: int) -> Indice
 
 
 def splits_of(
-    inputs: Tensor,
-    targets: np.ndarray[Any, Any],
+    inputs: Tree,
+    targets: Tree,
     parts: tuple[Indices, Indices, Indices],
-    prepare: Callable[[Tensor], Tensor] = as_stored,
+    prepare: Callable[[Tree], Tree] = as_stored,
 ) -> Splits:
     """Return the three parts, each with the inputs and targets at its indices.
 
     Args:
-        inputs: Stored inputs, shape (samples, …).
-        targets: Classes of int64, shape (samples,), or values of float32, (samples,) or (samples, values).
+        inputs: Stored inputs, tensors of shape (samples, …).
+        targets: Arrays: classes of int64, shape (samples,) or one for each position, (samples, …); or values
+            of float32, (samples, …).
         parts: Indices of each part, as :func:`three_parts` returns them.
         prepare: Function from stored inputs to inputs of a network.
     """
-    train, validation, test = (Split(inputs[part], torch.from_numpy(targets[part])) for part in parts)
+    train, validation, test = (
+        Split(
+            mapped(lambda x: x[part], inputs),  # noqa: B023 - used at once
+            mapped(lambda y: torch.from_numpy(y[part]), targets),  # noqa: B023
+        )
+        for part in parts
+    )
+    return Splits(train, validation, test, mapped(_outputs, targets), prepare)
+
+
+def _outputs(targets: np.ndarray[Any, Any]) -> int:
+    """Return the number of classes, or of values on the last axis."""
     if targets.dtype == np.int64:
-        outputs = int(targets.max()) + 1
-    else:
-        outputs = 1 if targets.ndim == 1 else targets.shape[1]
-    return Splits(train, validation, test, outputs, prepare)
+        return int(targets.max()) + 1
+    return 1 if targets.ndim == 1 else int(targets.shape[-1])

@@ -22,17 +22,17 @@ def mapped(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
         return {
             name: mapped(function, each, *(other[name] for other in others)) for name, each in tree.items()
         }
-    if isinstance(tree, tuple | list):
+    if isinstance(tree, tuple):
         return tuple(mapped(function, *each) for each in zip(tree, *others, strict=True))
     return function(tree, *others)
 
 
-def leaves(tree: Tree) -> Iterator[Tensor]:
+def leaves(tree: Tree) -> Iterator[Any]:
     """Yield the tensors of a tree."""
     if isinstance(tree, Mapping):
         for each in tree.values():
             yield from leaves(each)
-    elif isinstance(tree, tuple | list):
+    elif isinstance(tree, tuple):
         for each in tree:
             yield from leaves(each)
     else:
@@ -41,7 +41,8 @@ def leaves(tree: Tree) -> Iterator[Tensor]:
 
 def first(tree: Tree) -> Tensor:
     """Return the first tensor of a tree."""
-    return next(leaves(tree))
+    found: Tensor = next(leaves(tree))
+    return found
 
 
 def samples_in(tree: Tree) -> int:
@@ -57,7 +58,7 @@ def shape_of(tree: Tree) -> AnyShape:
     """Return the shape of one sample: of a tensor as a tuple, of several by their names or places."""
     if isinstance(tree, Mapping):
         return Shapes({name: shape_of(each) for name, each in tree.items()})
-    if isinstance(tree, tuple | list):
+    if isinstance(tree, tuple):
         return Shapes({str(place): shape_of(each) for place, each in enumerate(tree)})
     return tuple(tree.shape[1:])
 

@@ -21,9 +21,10 @@ __all__ = ["conv1d", "embedding", "gru", "last", "lm_head", "lstm", "rnn"]
 
 def _embedding_cost(shape: Shape, width: int, vocabulary: int | None = None) -> Cost:
     positive(width=width)
-    if len(shape) != 1:
+    if len(shape) > 1:
         raise ValueError(
-            f"it expects tokens, (length,), not {len(shape)} sizes: for features a space takes tokens=False"
+            f"it expects tokens, (length,), or one, not {len(shape)} sizes: for features a space takes"
+            " tokens=False"
         )
     out = (*shape, width)
     return Cost(
@@ -40,7 +41,7 @@ def _known(vocabulary: int | None, example: str) -> int:
 
 @op(cost=_embedding_cost)
 def embedding(width: int, vocabulary: int | None = None) -> nn.Module:
-    """Map each token to a learned vector of ``width`` features: (length,) to (length, width).
+    """Map each token to a learned vector of ``width`` features: (length,) to (length, width), () to (width,).
 
     Args:
         width: Features of a token.

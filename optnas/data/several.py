@@ -1,0 +1,170 @@
+"""Arrays of one tensor or several: inputs stored for a network, targets for a loss."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from optnas.data.arrays import InputKind, Kind, as_ids, as_inputs, as_targets, classes_in
+from optnas.data.layout import Layout, network_axes
+from optnas.data.normalize import normalized
+from optnas.data.numbers import Array, refuse_far
+from optnas.data.trees import Tree, leaves, mapped
+from optnas.errors import UserError
+
+__all__ = ["Each", "Inputs", "as_arrays", "targets_of"]
+
+_Value = TypeVar("_Value")
+_KINDS = ("numbers", "ids")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Each:
+    """Preparation of several stored inputs, each by its own function.
+
+    Attributes:
+        by: The functions, a tree as the inputs are.
+    """
+
+    by: Tree
+
+    def __call__(self, x: Tree) -> Tree:
+        return mapped(lambda function, given: function(given), self.by, x)
+
+
+class Inputs:
+    """Checked inputs of a data set, not yet normalised.
+
+    Args:
+        name: Name of the data, for error messages.
+        x: An array, or several in a dictionary by name or a tuple.
+        kinds: The kind of all, or of each by name; those that are not named are numbers.
+        layout: Where they have their channels or features, likewise.
+
+    Raises:
+        UserError: If they are not what they are said to be, or differ in their number of samples.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        x: Any,
+        kinds: InputKind | Mapping[str, InputKind],
+        layout: Layout | Mapping[str, Layout],
+    ) -> None:
+        self._name = name
+        places = _places(x)
+        self._kinds = _each(name, "kinds", kinds, places, "numbers")
+        layouts = _each(name, "layout", layout, places, "auto")
+        for kind in leaves(self._kinds):
+            if kind not in _KINDS:
+                raise UserError(f"data {name!r}: kinds={kind!r} must be 'numbers' or 'ids'")
+        self._arrays = mapped(self._checked, x, self._kinds, layouts)
+        counts = {len(each.array) for each in leaves(self._arrays)}
+        if len(counts) > 1:
+            raise UserError(f"data {name!r}: the inputs have {sorted(counts)} samples: give as many of each")
+        (self.count,) = counts
+
+    def _checked(self, x: Any, kind: InputKind, layout: Layout) -> _Checked:
+        if kind == "ids":
+            return _Checked(as_ids(self._name, x), None)
+        array = as_inputs(self._name, x)
+        return _Checked(array, network_axes(self._name, array.shape, layout))
+
+    def stored(self, train: Array) -> tuple[Tree, Callable[[Tree], Tree]]:
+        """Return the tensors to store, and the function that prepares them for a network.
+
+        Args:
+            train: The indices of the training part, by which numbers are normalised.
+        """
+        found = mapped(
+            lambda checked, kind: self._normalised(checked, kind, train), self._arrays, self._kinds
+        )
+        if isinstance(found, _Stored):
+            return found.tensor, found.prepare
+        return mapped(lambda each: each.tensor, found), Each(mapped(lambda each: each.prepare, found))
+
+    def _normalised(self, checked: _Checked, kind: InputKind, train: Array) -> _Stored:
+        if kind == "ids":
+            return _Stored(torch.from_numpy(checked.array), _as_it_is)
+        tensor, prepare = normalized(checked.array, train, checked.axes)
+        if tensor.is_floating_point():
+            refuse_far(self._name, tensor, "sample {}".format)
+        return _Stored(tensor, prepare)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Checked:
+    array: Array
+    axes: tuple[int, ...] | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Stored:
+    tensor: Tensor
+    prepare: Callable[[Tensor], Tensor]
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
+
+
+def as_arrays(x: Any, y: Any) -> tuple[Tree, Tree]:
+    """Return inputs and targets with a tuple only where it has several tensors, not one of each sample.
+
+    A tuple is what ``zip(*samples)`` returns, too; it has several tensors if all are arrays with as many rows
+    as the other side has samples.
+    """
+    return _several(x, y), _several(y, x)
+
+
+def _several(given: Any, other: Any) -> Any:
+    if not isinstance(given, tuple):
+        return given
+    rows = {_rows(each) for each in given}
+    beside = {_rows(each) for each in other} if isinstance(other, tuple) else {_rows(_any(other))}
+    is_several = len(rows) == 1 and None not in rows and (rows == beside or isinstance(_any(other), Mapping))
+    return given if is_several else list(given)
+
+
+def _any(given: Any) -> Any:
+    """Return one of several by name; anything else as it is."""
+    return next(iter(given.values()), None) if isinstance(given, Mapping) else given
+
+
+def _rows(given: Any) -> int | None:
+    shape = getattr(given, "shape", None)
+    return int(shape[0]) if shape is not None and len(shape) else None
+
+
+def targets_of(name: str, y: Any, count: int, kind: Kind | Mapping[str, Kind]) -> tuple[Tree, Array | None]:
+    """Return checked targets, and the class of each sample if they are one tensor of these.
+
+    Raises:
+        UserError: If they are not what they are said to be.
+    """
+    kinds = _each(name, "targets", kind, _places(y), "auto")
+    targets = mapped(lambda array, of: as_targets(name, array, count, of), y, kinds)
+    return targets, None if isinstance(targets, Mapping | tuple) else classes_in(targets)
+
+
+def _places(given: Any) -> Tree:
+    """Return the tree of ``given`` with the name of each array in its place."""
+    if isinstance(given, Mapping):
+        return {name: str(name) for name in given}
+    return tuple(map(str, range(len(given)))) if isinstance(given, tuple) else ""
+
+
+def _each(name: str, argument: str, given: Any, places: Tree, usual: _Value) -> Tree:
+    """Return the value of an argument for each array: one for all, or by name."""
+    if not isinstance(given, Mapping):
+        return mapped(lambda _: given, places)
+    known = set(leaves(places))
+    for wrong in given.keys() - known:
+        among = ", ".join(sorted(known - {""})) or "one tensor"
+        raise UserError(f"data {name!r}: {argument}= names {wrong!r}, and there is {among}")
+    return mapped(lambda place: given.get(place, usual), places)

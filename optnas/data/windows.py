@@ -1,0 +1,102 @@
+"""Windows of a long series, for forecasting, in parts that share no step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from optnas.data.data import Data, Splits
+from optnas.data.normalize import normalized
+from optnas.data.numbers import Array, as_numbers, refuse_far, refuse_unfit
+from optnas.data.split import check_shares, splits_of
+from optnas.errors import UserError
+
+__all__ = ["windows"]
+
+
+def windows(
+    series: Any,
+    length: int,
+    horizon: int = 1,
+    *,
+    target: int | None = None,
+    stride: int = 1,
+    gap: int = 0,
+    validation: float = 0.2,
+    test: float = 0.2,
+    name: str = "windows",
+) -> Data:
+    """Make a data set for forecasting: windows of a series, each with the values that follow it.
+
+    The series is cut in three parts in order of time, and each part in windows of its own: no step, of inputs
+    or targets, is in two parts. Inputs are normalised by the training part's steps; targets stay as they are.
+
+    Args:
+        series: Numbers in order of time, shape (steps,) or (steps, features).
+        length: Steps of a window, which a network gets as (length, features).
+        horizon: Steps after it that are its target, shape (horizon,), or (horizon, features).
+        target: The feature to forecast; by default all, or the only one.
+        stride: Steps from the beginning of a window to that of the next.
+        gap: Steps to leave out between two parts.
+        validation: Share of the steps held out to score candidates.
+        test: Share of the steps held out for the winner; may be 0.
+        name: Its name in records.
+
+    Raises:
+        UserError: At once if a number is out of its range; on first use of the data if the series is none, or
+            too short for a window in each part.
+    """
+    for what, number, least in (
+        ("length", length, 1), ("horizon", horizon, 1), ("stride", stride, 1), ("gap", gap, 0),
+    ):  # fmt: skip
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            raise UserError(f"data.windows({what}={number!r}): give a whole number of at least {least}")
+    check_shares(name, validation, test)
+
+    def load() -> Splits:
+        steps = _steps(name, series)
+        if target is not None and not -steps.shape[1] <= target < steps.shape[1]:
+            raise UserError(f"data {name!r}: target={target} is none of {steps.shape[1]} features")
+        begins = _begins(name, len(steps), length + horizon, stride, gap, validation, test)
+        at = np.concatenate(begins)[:, None]
+        x = steps[at + np.arange(length)]
+        y = steps[at + length + np.arange(horizon)]
+        if target is not None or steps.shape[1] == 1:
+            y = y[..., target or 0]
+        cuts = np.cumsum([len(part) for part in begins])
+        parts = np.split(np.arange(cuts[-1]), cuts[:-1])
+        stored, prepare = normalized(x, parts[0])
+        if stored.is_floating_point():
+            refuse_far(name, stored, "window {}".format)
+        return splits_of(stored, y.astype(np.float32), (parts[0], parts[1], parts[2]), prepare)
+
+    return Data(name, load)
+
+
+def _steps(name: str, series: Any) -> Array:
+    try:
+        steps = as_numbers(series)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"data {name!r}: a series must be numbers of one shape: {error}") from None
+    if steps.ndim not in (1, 2) or steps.size == 0:
+        raise UserError(f"data {name!r}: a series of shape {steps.shape}; give (steps,) or (steps, features)")
+    steps = steps.reshape(len(steps), -1)
+    refuse_unfit(name, steps, "step {}".format)
+    return steps.astype(np.float64)
+
+
+def _begins(
+    name: str, steps: int, whole: int, stride: int, gap: int, validation: float, test: float
+) -> list[Array]:
+    """Return the first step of each window of the three parts; ``whole`` is a window with its target."""
+    tested, validated = round(test * steps), round(validation * steps)
+    ends = [steps - tested - validated, steps - tested, steps]
+    starts = [0, ends[0] + gap, ends[1] + gap]
+    begins = [np.arange(start, end - whole + 1, stride) for start, end in zip(starts, ends, strict=True)]
+    if not len(begins[0]) or not len(begins[1]) or (tested and not len(begins[2])):
+        raise UserError(
+            f"data {name!r}: {steps} steps, gaps of {gap} left out, leave a part without a window of {whole}"
+            " steps: give a longer series, larger parts, or a shorter window"
+        )
+    return begins
