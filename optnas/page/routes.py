@@ -105,9 +105,11 @@ class Served:
     def page(self, name: str) -> HTTPResponse:
         """Return the page, which reads its own address; with one study, send to that study's."""
         if not name and "study" not in request.query:
-            found = optuna.get_all_study_names(self.storage)
-            if len(found) == 1:
-                return _to(address_of(found[0]))
+            # Where the storage is away, the page says so.
+            with contextlib.suppress(StorageError):
+                found = optuna.get_all_study_names(self.storage)
+                if len(found) == 1:
+                    return _to(address_of(found[0]))
         return _file("index.html", {"Content-Security-Policy": _PAGE_POLICY})
 
     def by_number(self, number: int) -> HTTPResponse:

@@ -237,8 +237,10 @@ def test_a_storage_that_is_locked_is_told_and_not_waited_for(tmp_path: Path) -> 
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         answer = asked(application, "/optnas/api/studies/1")
+        page = asked(application, "/optnas/")
     assert answer.status == 503
     assert "locked" in answer.data["error"]
+    assert "<main" in page.text, "a person sees a page, which asks again"
     assert asked(application, "/optnas/api/studies/1").data["name"] == "digits"
 
 
