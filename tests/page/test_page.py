@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -380,3 +382,17 @@ def test_a_finger_shows_a_trial_and_scrolls_past_the_plot(opens: Opens, address:
     assert watched.page.evaluate("optnas.picked.length") == 0, "a finger that scrolls picks nothing"
     watched.page.get_by_role("button", name="Compare", exact=True).tap()
     watched.until("optnas.picked.length === 1")
+
+
+def test_a_page_whose_storage_is_away_says_so_and_goes_on_by_itself(tmp_path: Path, browser: Any) -> None:
+    file = tmp_path / "optnas.db"
+    optuna.create_study(study_name="later", storage=f"sqlite:///{file}")
+    address = listening(f"sqlite:///{file}", "127.0.0.1")
+    watched = Watched(browser)
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        watched.page.goto(f"{address}optnas/", wait_until="load")
+        watched.until("document.getElementById('away').textContent.includes('locked')")
+    watched.until("document.querySelector('#studies a')")
+    assert watched.page.locator("#away").is_hidden()
+    watched.context.close()

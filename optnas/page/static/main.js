@@ -329,6 +329,7 @@ function list(studies) {
 async function main() {
   const name = wanted();
   const studies = await api.studies();
+  byId("away").hidden = true;
   const found = studies.find((each) => each.name === name);
   document.documentElement.dataset.ready = "yes";
   if (!found) {
@@ -349,7 +350,15 @@ async function main() {
   await page.read();
 }
 
-main().catch((error) => {
-  byId("away").hidden = false;
-  byId("away").textContent = plain(error.message);
-});
+async function begin() {
+  try {
+    await main();
+  } catch (error) {
+    byId("away").hidden = false;
+    byId("away").textContent = plain(error.message);
+    if (error instanceof api.Away) setTimeout(begin, AWAY);
+    else console.error(error);
+  }
+}
+
+begin();
