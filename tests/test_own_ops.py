@@ -84,7 +84,11 @@ def test_trials_from_before_ops_were_recorded_are_not_lent(capfd: pytest.Capture
     with sqlite3.connect("optnas.db") as connection:
         connection.execute("DELETE FROM trial_user_attributes WHERE key = 'ops'")
         connection.execute("DELETE FROM study_user_attributes WHERE key = 'ops'")
-        connection.execute("UPDATE trial_user_attributes SET value_json = '\"old\"' WHERE key = 'key'")
+        connection.execute(
+            "INSERT INTO trial_user_attributes (trial_id, key, value_json) SELECT trial_id, 'key', '\"old\"'"
+            " FROM trial_system_attributes WHERE key = 'optnas:key'"
+        )
+        connection.execute("DELETE FROM trial_system_attributes WHERE key = 'optnas:key'")
     run(FILE, 8, capfd)
     assert all(trial.user_attrs.get("twin") not in range(4) for trial in trials()[4:])
 

@@ -113,7 +113,7 @@ def run(
 
       optnas run study.py --timeout 2h --patience 100
 
-      optnas run study.py --enqueue "seq(conv(16), maxpool(2), head)"
+      optnas run s.py --enqueue "seq(seq(conv(16), norm, relu), maxpool(2), head)"
 
       optnas run study.py --log tensorboard:runs --log mlflow:sqlite:///mlflow.db
 
