@@ -77,6 +77,7 @@ def test_plain_optuna_searches_with_its_own_loop(tmp_path: Path) -> None:
     assert "FLOPs  seq(" in output
 
 
+@pytest.mark.slow
 def test_the_throughput_benchmark_measures_every_loop(tmp_path: Path) -> None:
     script = REPOSITORY / "examples" / "benchmarks" / "throughput.py"
     options = ["--data", "synthetic", "--samples", 200, "--architectures", 2, "--epochs", 1, "--rounds", 1]
@@ -88,6 +89,7 @@ def test_the_throughput_benchmark_measures_every_loop(tmp_path: Path) -> None:
     assert all(figure["trials_per_hour"] > 0 for figure in figures.values())
 
 
+@pytest.mark.slow
 def test_the_samplers_benchmark_searches_any_table(tmp_path: Path) -> None:
     """Ordered and unordered choices, a row that is missing, two objectives side by side and one."""
     (tmp_path / "table.csv").write_text(
