@@ -112,8 +112,11 @@ class Task(ABC):
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """The task's values that ops use when a network is built, by name, such as ``outputs``."""
-        return {"outputs": self.data.outputs}
+        """The task's values that ops use when a network is built, by name, such as ``outputs``.
+
+        By default the number of outputs; of several targets there is no one number, and heads say their own.
+        """
+        return {"outputs": self.data.outputs} if isinstance(self.data.outputs, int) else {}
 
     @property
     def output_scale(self) -> tuple[Tensor, Tensor] | None:
@@ -127,9 +130,12 @@ class Task(ABC):
     def output_shape(self) -> Any:
         """The required shape of a network's output, without the batch: of several a mapping by name.
 
-        ``None`` if any is accepted.
+        ``None`` if any is accepted. By default as many outputs as the data says, by the names of its targets.
         """
-        return (self.data.outputs,)
+        outputs = self.data.outputs
+        if isinstance(outputs, Mapping):
+            return {name: (count,) for name, count in outputs.items()}
+        return (outputs,) if isinstance(outputs, int) else None
 
     @property
     def chance(self) -> Mapping[str, float]:
