@@ -33,6 +33,10 @@ _FORMULAS = {
     "_softmax": 3,
     "_safe_softmax": 3,
     "_log_softmax": 3,
+    # A weighted sum of two neighbours in each dimension.
+    "upsample_linear1d": 3,
+    "upsample_bilinear2d": 7,
+    "upsample_trilinear3d": 15,
     # A scale and a shift.
     "native_batch_norm": 2,
     "_native_batch_norm_legit": 2,

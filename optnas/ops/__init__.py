@@ -45,7 +45,7 @@ from optnas.ops.blocks import (
 from optnas.ops.cell import cell, node
 from optnas.ops.cell_graph import Graph, graph_of
 from optnas.ops.containers import seq
-from optnas.ops.conv import channel_shuffle, conv, depthwise, sepconv, transposed_conv
+from optnas.ops.conv import channel_shuffle, conv, depthwise, sepconv, transposed_conv, upsample
 from optnas.ops.define import op
 from optnas.ops.elementary import (
     absolute,
@@ -218,6 +218,7 @@ __all__ = [
     "transformer_block",
     "transposed_conv",
     "update",
+    "upsample",
     "x",
 ]
 

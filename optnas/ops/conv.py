@@ -1,16 +1,29 @@
-"""Convolutions over images. Shapes are (channels, height, width)."""
+"""Convolutions over images and volumes, and resizing.
+
+Shapes are (channels, height, width), or (channels, depth, height, width). Transposed convolutions and
+``upsample`` take sequences, (length, features), too.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 from torch import nn
 
 from optnas.cost import Cost
 from optnas.ops.containers import seq
 from optnas.ops.define import op
-from optnas.ops.shapes import Sides, channels_of, image, numel, positive, sides, squared, window
+from optnas.ops.modules import ChannelsFirst
+from optnas.ops.shapes import Sides, arranged, channels_of, numel, positive, sides, spatial, squared, window
 from optnas.space import Node, Shape
 
-__all__ = ["channel_shuffle", "conv", "depthwise", "sepconv", "transposed_conv"]
+__all__ = ["channel_shuffle", "conv", "depthwise", "sepconv", "transposed_conv", "upsample"]
+
+_CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
+_TRANSPOSED: dict[int, type[nn.Module]] = {
+    1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d
+}  # fmt: skip
 
 
 def _conv_cost(
@@ -25,28 +38,27 @@ def _conv_cost(
 ) -> Cost:
     width = channels_of(width, shape)
     positive(width=width, stride=stride, dilation=dilation, groups=groups)
-    (down, across), (channels, height, wide) = sides(kernel), image(shape)
+    if len(shape) == 2:
+        raise ValueError("it expects (channels, height, width): for (length, features) there is conv1d")
+    channels, sizes = spatial(shape)
+    kernels = sides(kernel, len(sizes))
     if channels % groups or width % groups:
         raise ValueError(f"groups={groups} must divide both {channels} channels and width={width}")
-    above, beside = _same(kernel, dilation) if padding is None else (padding, padding)
-    out = (
-        width,
-        window(height, down, stride, above, dilation),
-        window(wide, across, stride, beside, dilation),
-    )
-    weights = width * (channels // groups) * down * across
+    margins = _same(kernels, dilation) if padding is None else (padding,) * len(sizes)
+    grid = zip(sizes, kernels, margins, strict=True)
+    out = (width, *(window(size, side, stride, margin, dilation) for size, side, margin in grid))
+    weights = width * (channels // groups) * math.prod(kernels)
     return Cost(
         out,
-        flops=2 * weights * out[1] * out[2],
+        flops=2 * weights * math.prod(out[1:]),
         params=weights + (width if bias else 0),
         activations=numel(out),
         depth=1,
     )
 
 
-def _same(kernel: Sides, dilation: int) -> tuple[int, int]:
-    down, across = sides(kernel)
-    return dilation * (down - 1) // 2, dilation * (across - 1) // 2
+def _same(kernels: Sequence[int], dilation: int) -> tuple[int, ...]:
+    return tuple(dilation * (side - 1) // 2 for side in kernels)
 
 
 @op(cost=_conv_cost, simplify=squared)
@@ -64,21 +76,24 @@ def conv(
 
     Args:
         width: Output channels; ``"same"`` for as many as the input has.
-        kernel: Side of the square kernel, or its height and width, such as (7, 1).
+        kernel: Side of the square kernel, or its height and width, such as (7, 1); of volumes its side,
+            or its depth, height and width, such as (1, 3, 3).
         stride: Step of the kernel.
         dilation: Distance between kernel elements.
         groups: Number of groups of channels, convolved separately; must divide both widths.
         padding: Zeros on every side; the default keeps the image size for an odd kernel at stride 1.
         bias: Whether there is a bias; off by default, since a norm follows in most spaces.
     """
-    margin = _same(kernel, dilation) if padding is None else padding
-    return nn.Conv2d(shape[0], channels_of(width, shape), kernel, stride, margin, dilation, groups, bias)
+    channels, sizes = spatial(shape)
+    margin = _same(sides(kernel, len(sizes)), dilation) if padding is None else padding
+    make = _CONV[len(sizes)]
+    return make(channels, channels_of(width, shape), kernel, stride, margin, dilation, groups, bias)
 
 
 def _depthwise_cost(
     shape: Shape, kernel: Sides = 3, stride: int = 1, dilation: int = 1, bias: bool = False
 ) -> Cost:
-    channels, _, _ = image(shape)
+    channels, _ = spatial(shape)
     return _conv_cost(shape, channels, kernel, stride, dilation, groups=channels, bias=bias)
 
 
@@ -87,10 +102,10 @@ def depthwise(
     shape: Shape, kernel: Sides = 3, stride: int = 1, dilation: int = 1, bias: bool = False
 ) -> nn.Module:
     """Apply a depthwise convolution: each channel separately. Arguments as for ``conv``."""
-    channels, _, _ = image(shape)
-    return nn.Conv2d(
-        channels, channels, kernel, stride, _same(kernel, dilation), dilation, groups=channels, bias=bias
-    )
+    channels, sizes = spatial(shape)
+    margin = _same(sides(kernel, len(sizes)), dilation)
+    make = _CONV[len(sizes)]
+    return make(channels, channels, kernel, stride, margin, dilation, groups=channels, bias=bias)
 
 
 @op
@@ -114,15 +129,17 @@ def _transposed_cost(
 ) -> Cost:
     width = channels_of(width, shape)
     positive(width=width, kernel=kernel, stride=stride)
-    channels, height, wide = image(shape)
+    channels, sizes = spatial(shape, sequences=True)
     padding, missing = _transposed_geometry(kernel, stride)
-    out = (width, *((size - 1) * stride - 2 * padding + kernel + missing for size in (height, wide)))
-    if min(out) < 1:
-        raise ValueError(f"a window of {kernel} at stride {stride} leaves nothing of {height}×{wide}")
-    weights = channels * width * kernel * kernel
+    grown = tuple((size - 1) * stride - 2 * padding + kernel + missing for size in sizes)
+    if min(grown) < 1:
+        whole = "×".join(map(str, sizes))
+        raise ValueError(f"a window of {kernel} at stride {stride} leaves nothing of {whole}")
+    out = arranged(width, grown)
+    weights = channels * width * kernel ** len(sizes)
     return Cost(
         out,
-        flops=2 * weights * height * wide,
+        flops=2 * weights * math.prod(sizes),
         params=weights + (width if bias else 0),
         activations=numel(out),
         depth=1,
@@ -135,6 +152,8 @@ def transposed_conv(
 ) -> nn.Module:
     """Apply a transposed convolution; the image becomes ``stride`` times as large (Zeiler et al. 2010).
 
+    It also takes volumes, and sequences (length, features), which become longer.
+
     Args:
         width: Output channels; ``"same"`` for as many as the input has.
         kernel: Side of the square kernel over which each pixel is spread.
@@ -142,14 +161,44 @@ def transposed_conv(
         bias: Whether each output channel has a bias.
     """
     padding, missing = _transposed_geometry(kernel, stride)
-    return nn.ConvTranspose2d(
-        shape[0], channels_of(width, shape), kernel, stride, padding, missing, bias=bias
-    )
+    channels, sizes = spatial(shape, sequences=True)
+    make = _TRANSPOSED[len(sizes)]
+    made = make(channels, channels_of(width, shape), kernel, stride, padding, missing, bias=bias)
+    return ChannelsFirst(made) if len(sizes) == 1 else made
+
+
+_LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def _upsample_cost(shape: Shape, scale: int = 2, kind: str = "nearest") -> Cost:
+    positive(scale=scale)
+    if kind not in ("nearest", "bilinear"):
+        raise ValueError(f"kind={kind!r}: upsampling is 'nearest' or 'bilinear'")
+    channels, sizes = spatial(shape, sequences=True)
+    out = arranged(channels, tuple(size * scale for size in sizes))
+    # Bilinear: a weighted sum of two neighbours in each dimension.
+    functions = 0 if kind == "nearest" else 2 * 2 ** len(sizes) - 1
+    return Cost(out, activations=numel(out), elementwise=functions * numel(out))
+
+
+@op(cost=_upsample_cost, simplify=lambda node: None if node.arguments["scale"] == 1 else node)
+def upsample(shape: Shape, scale: int = 2, kind: str = "nearest") -> nn.Module:
+    """Make an image, a volume or a sequence ``scale`` times as large, without weights.
+
+    Args:
+        scale: Factor by which every side grows.
+        kind: ``"nearest"`` repeats each number; ``"bilinear"`` interpolates between neighbours, linearly in
+            each dimension, also of sequences and volumes.
+    """
+    _, sizes = spatial(shape, sequences=True)
+    mode = "nearest" if kind == "nearest" else _LINEAR[len(sizes)]
+    made = nn.Upsample(scale_factor=scale, mode=mode)
+    return ChannelsFirst(made) if len(sizes) == 1 else made
 
 
 def _shuffle_cost(shape: Shape, groups: int) -> Cost:
     positive(groups=groups)
-    channels, _, _ = image(shape)
+    channels, _ = spatial(shape)
     if channels % groups:
         raise ValueError(f"groups={groups} must divide {channels} channels")
     return Cost(shape, activations=numel(shape))

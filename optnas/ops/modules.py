@@ -12,6 +12,7 @@ from optnas.space import Op
 
 __all__ = [
     "Applied",
+    "ChannelsFirst",
     "DropPath",
     "FactorizedReduce",
     "Function",
@@ -140,6 +141,17 @@ class Positionwise(nn.Module):
         return self.module(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
 
 
+class ChannelsFirst(nn.Module):
+    """Module that applies a module for (features, length) to (length, features)."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x.transpose(1, 2)).transpose(1, 2)  # type: ignore[no-any-return]
+
+
 class DropPath(nn.Module):
     """Drop path: zeroes each sample with probability ``rate`` in training and scales up the others."""
 
@@ -166,7 +178,8 @@ class Zeros(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride > 1:
-            x = x[:, :, :: self.stride, :: self.stride]
+            every = slice(None, None, self.stride)
+            x = x[(slice(None), slice(None), *[every] * (x.dim() - 2))]
         return torch.zeros_like(x)
 
     def extra_repr(self) -> str:

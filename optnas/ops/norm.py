@@ -1,6 +1,6 @@
 """Normalisation and regularisation.
 
-Shapes are (channels, height, width), (length, features) or (features,).
+Shapes are (channels, height, width), (channels, depth, height, width), (length, features) or (features,).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from torch import nn
 from optnas.cost import Cost
 from optnas.ops.define import op
 from optnas.ops.modules import DropPath, Positionwise
-from optnas.ops.shapes import channel_axis, image, numel, positive
+from optnas.ops.shapes import channel_axis, numel, positive, spatial
 from optnas.space import Node, Shape
 
 __all__ = ["drop_path", "dropout", "groupnorm", "instancenorm", "layernorm", "norm"]
@@ -67,8 +67,8 @@ def groupnorm(shape: Shape, groups: int) -> nn.Module:
 
 
 def _instance_norm_cost(shape: Shape) -> Cost:
-    _, height, width = image(shape)
-    if height * width == 1:
+    _, sizes = spatial(shape)
+    if numel(sizes) == 1:
         raise ValueError("an image of one point has nothing to be normalised over")
     return _norm_cost(shape)
 
@@ -76,7 +76,7 @@ def _instance_norm_cost(shape: Shape) -> Cost:
 @op(cost=_instance_norm_cost)
 def instancenorm(shape: Shape) -> nn.Module:
     """Normalise each channel of each image separately (Ulyanov et al. 2016)."""
-    return nn.InstanceNorm2d(shape[0], affine=True)
+    return (nn.InstanceNorm2d if len(shape) == 3 else nn.InstanceNorm3d)(shape[0], affine=True)
 
 
 def _dropout_cost(shape: Shape, rate: float = 0.5) -> Cost:

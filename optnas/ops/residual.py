@@ -34,9 +34,9 @@ class _Residual(Op):
         """Return a strided 1×1 convolution and a norm that map ``before`` to ``after``; ``None`` if equal."""
         if before == after:
             return None
-        if len(before) != 3 or len(after) != 3:
+        if len(before) != len(after) or len(before) not in (3, 4):
             raise ValueError(f"its body turns {before} into {after}: the sum needs one shape")
-        stride = -(-before[1] // after[1])
+        stride = -(-before[-1] // after[-1])
         if any(-(-size // stride) != out for size, out in zip(before[1:], after[1:], strict=True)):
             raise ValueError(f"its body turns {before} into {after}: no strided shortcut does the same")
         return seq(conv(after[0], kernel=1, stride=stride), norm())

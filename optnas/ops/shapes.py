@@ -7,6 +7,7 @@ from optnas.space.shapes import numbers_in
 
 __all__ = [
     "Sides",
+    "arranged",
     "channel_axis",
     "channels_of",
     "image",
@@ -14,12 +15,13 @@ __all__ = [
     "positive",
     "sequence",
     "sides",
+    "spatial",
     "squared",
     "window",
 ]
 
-Sides = int | tuple[int, int]
-"""The side of a square window, or its height and width."""
+Sides = int | tuple[int, ...]
+"""The side of a square window, or its height and width (of volumes depth, height and width)."""
 
 
 def image(shape: Shape) -> tuple[int, int, int]:
@@ -31,6 +33,26 @@ def image(shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise ValueError(f"it expects (channels, height, width), not {len(shape)} sizes")
     return shape
+
+
+def spatial(shape: Shape, *, sequences: bool = False) -> tuple[int, tuple[int, ...]]:
+    """Return the channels and the sizes of an image or a volume, and if ``sequences`` of a sequence.
+
+    Raises:
+        ValueError: If the shape is none of these.
+    """
+    if len(shape) in (3, 4):
+        return shape[0], shape[1:]
+    if sequences and len(shape) == 2:
+        return shape[1], shape[:1]
+    kinds = ["(channels, height, width)", "(channels, depth, height, width)"]
+    kinds = ["(length, features)", *kinds] if sequences else kinds
+    raise ValueError(f"it expects {', '.join(kinds[:-1])} or {kinds[-1]}, not {len(shape)} sizes")
+
+
+def arranged(channels: int, sizes: tuple[int, ...]) -> Shape:
+    """Return the shape of an image or a volume, (channels, …), or of a sequence, (length, features)."""
+    return (channels, *sizes) if len(sizes) > 1 else (*sizes, channels)
 
 
 def sequence(shape: Shape) -> tuple[int, int]:
@@ -74,17 +96,18 @@ def positive(**sizes: int) -> None:
             raise ValueError(f"{name}={size!r} must be a whole number of at least 1")
 
 
-def sides(kernel: Sides) -> tuple[int, int]:
-    """Return the height and width of a window.
+def sides(kernel: Sides, dims: int = 2) -> tuple[int, ...]:
+    """Return the sides of a window: its height and width, of a volume its depth, height and width.
 
     Raises:
-        ValueError: If it is neither a whole number of at least 1 nor a pair of them.
+        ValueError: If it is neither a whole number of at least 1 nor ``dims`` of them.
     """
-    height, width = kernel if isinstance(kernel, tuple) and len(kernel) == 2 else (kernel, kernel)
-    for side in (height, width):
+    window = kernel if isinstance(kernel, tuple) and len(kernel) == dims else (kernel,) * dims
+    for side in window:
         if not isinstance(side, int) or isinstance(side, bool) or side < 1:
-            raise ValueError(f"kernel={kernel!r} must be a whole number of at least 1, or two: (7, 1)")
-    return height, width
+            several = {1: "", 2: ", or two: (7, 1)", 3: ", or three: (1, 3, 3)"}[dims]
+            raise ValueError(f"kernel={kernel!r} must be a whole number of at least 1{several}")
+    return window  # type: ignore[return-value]
 
 
 def squared(node: Node) -> Node:

@@ -11,7 +11,7 @@ from optnas.ops.define import op
 from optnas.ops.linear import identity
 from optnas.ops.modules import FactorizedReduce, Zeros
 from optnas.ops.norm import norm
-from optnas.ops.shapes import channels_of, image, numel, positive
+from optnas.ops.shapes import channels_of, image, numel, positive, spatial
 from optnas.space import Node, Shape
 
 __all__ = ["factorized_reduce", "none", "skip"]
@@ -21,8 +21,8 @@ def _none_cost(shape: Shape, stride: int = 1) -> Cost:
     positive(stride=stride)
     if stride == 1:
         return Cost(shape, activations=numel(shape))
-    channels, height, width = image(shape)
-    out = (channels, -(-height // stride), -(-width // stride))
+    channels, sizes = spatial(shape)
+    out = (channels, *(-(-size // stride) for size in sizes))
     return Cost(out, activations=numel(out))
 
 

@@ -10,6 +10,7 @@ from optnas.space import BuildError
 from tests.ops.helpers import assert_cost_is_counted, assert_runs
 
 IMAGE, ODD, SEQUENCE, ROW, TOKENS = (8, 8, 8), (8, 7, 9), (6, 8), (8,), (6,)
+VOLUME = (4, 3, 6, 5)
 
 ON_IMAGES = [
     "conv(12)",
@@ -71,6 +72,36 @@ ON_IMAGES = [
     "branch(conv(4), conv(4), merge='concat')",
     "residual(conv(12, stride=2), norm, relu)",
     "patches(12, 1)",
+    "upsample",
+    "upsample(scale=3, kind='bilinear')",
+]
+
+ON_VOLUMES = [
+    "conv(6)",
+    "conv('same', kernel=(1, 3, 5), stride=2, bias=True)",
+    "conv(6, kernel=2, groups=2, padding=1)",
+    "depthwise(kernel=5, dilation=2)",
+    "sepconv(6, stride=2)",
+    "transposed_conv(6)",
+    "transposed_conv('same', kernel=3, stride=1, bias=True)",
+    "upsample",
+    "upsample(kind='bilinear')",
+    "maxpool(2)",
+    "maxpool((1, 2, 2))",
+    "avgpool(3, stride=2)",
+    "global_avgpool",
+    "global_maxpool",
+    "adaptive_avgpool(2)",
+    "adaptive_maxpool(4)",
+    "norm",
+    "layernorm",
+    "groupnorm(2)",
+    "instancenorm",
+    "channel_shuffle(2)",
+    "none(stride=2)",
+    "basic_block(6, stride=2)",
+    "squeeze_excite(3)",
+    "head(outputs=5)",
 ]
 
 ON_SEQUENCES = [
@@ -106,6 +137,17 @@ ON_SEQUENCES = [
     "lm_head(vocabulary=11)",
     "residual(lstm(8))",
     "concat(lstm(3), gru(4))",
+    "transposed_conv(5)",
+    "transposed_conv('same', kernel=3, stride=3, bias=True)",
+    "upsample(scale=3)",
+    "upsample(kind='bilinear')",
+    "maxpool(2)",
+    "maxpool(3, stride=2)",
+    "avgpool(3, stride=1)",
+    "global_avgpool",
+    "global_maxpool",
+    "adaptive_avgpool(4)",
+    "adaptive_maxpool(4)",
 ]
 
 ON_ROWS = [
@@ -122,6 +164,7 @@ ON_TOKENS = ["embedding(6)", "seq(embedding(6), gru(5), head(outputs=3))", "seq(
 # Batch norm takes no single position of a batch of one, nor the odd image this one.
 CASES = [
     *((text, shape) for text in ON_IMAGES for shape in (IMAGE, ODD)),
+    *((text, VOLUME) for text in ON_VOLUMES),
     *((text, SEQUENCE) for text in ON_SEQUENCES),
     *((text, ROW) for text in ON_ROWS),
     *((text, TOKENS) for text in ON_TOKENS),
@@ -143,7 +186,14 @@ def test_a_layer_costs_what_its_module_is_counted_at(text, shape):
     [
         ("conv(12, groups=5)", IMAGE, "must divide"),
         ("conv('wide')", IMAGE, "'same'"),
-        ("conv(12)", SEQUENCE, "channels, height, width"),
+        ("conv(12)", SEQUENCE, "channels, height, width.*conv1d"),
+        ("conv(12)", (2, 3, 4, 5, 6), "channels, depth, height, width"),
+        ("conv(12, kernel=(3, 3))", VOLUME, "or three"),
+        ("conv(12, kernel=(3, 3, 1))", IMAGE, "or two"),
+        ("upsample(kind='cubic')", IMAGE, "'nearest' or 'bilinear'"),
+        ("upsample(scale=0)", IMAGE, "at least 1"),
+        ("upsample", ROW, "length, features"),
+        ("maxpool(2)", ROW, "length, features"),
         ("groupnorm(3)", IMAGE, "must divide 8"),
         ("instancenorm", (8, 1, 1), "one point"),
         ("channel_shuffle(3)", IMAGE, "must divide"),

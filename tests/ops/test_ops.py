@@ -43,6 +43,8 @@ FUNCTIONS = {
     "maxpool(2)": X.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5)),
     "avgpool(3)": X.unfold(2, 3, 3).unfold(3, 3, 3).mean((4, 5)),
     "avgpool(3, stride=1)": nn.functional.avg_pool2d(X, 3, 1, 1, count_include_pad=False),
+    "upsample": X.repeat_interleave(2, 2).repeat_interleave(2, 3),
+    "upsample(kind='bilinear')": nn.functional.interpolate(X, scale_factor=2, mode="bilinear"),
     "residual": 2 * X,
     "residual(tanh, relu)": X + X.tanh().relu(),
 }
@@ -85,6 +87,17 @@ def test_norms_activations_and_heads_take_any_number_of_positions(shape: tuple[i
     tree = parse("seq(norm, relu, dropout, head(2))")
     assert tree.build(shape)(torch.randn(2, *shape)).shape == (2, 2)
     assert tree.cost(shape).shape == (2,)
+
+
+def test_pooling_and_resizing_of_a_sequence_go_along_its_length() -> None:
+    x = torch.arange(12.0).reshape(1, 6, 2)
+    assert made("upsample", x)[0, :, 0].tolist() == [0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10]
+    assert made("maxpool(2)", x)[0].tolist() == [[2, 3], [6, 7], [10, 11]]
+    assert made("avgpool(3)", x)[0].tolist() == [[2, 3], [8, 9]]
+    assert made("global_avgpool", x)[0].tolist() == [5, 6]
+    assert made("global_maxpool", x)[0].tolist() == [10, 11]
+    assert made("adaptive_avgpool(2)", x)[0].tolist() == [[2, 3], [8, 9]]
+    assert made("transposed_conv(3, stride=4)", x).shape == (1, 24, 3)
 
 
 def test_a_linear_layer_takes_each_row_of_a_sequence() -> None:
