@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 
 from optnas.declaration import Declaration
+from optnas.space.shapes import plain_shape
 from optnas.space.size import combinations
 from optnas.space.values import text_of
 from optnas.trials.accepted import listed, scalar
@@ -45,7 +46,7 @@ def _about(declared: Declaration) -> dict[str, Any]:
         name: list(value) if isinstance(value, tuple) else value for name, value in declared.context.items()
     }
     return {
-        "shape": None if shape is None else list(shape),
+        "shape": None if shape is None else plain_shape(shape),
         "context": {n: v for n, v in context.items() if any(kind(v) for kind in plainly)},
         "space": space if len(space.encode(errors="replace")) <= _MOST_BYTES else None,
         "size": combinations(declared.space),

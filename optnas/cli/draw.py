@@ -23,7 +23,11 @@ def draw(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The SVG file to write.")] = Path("drawing.svg"),
     shape: Annotated[
-        str | None, typer.Option(help="An input's sizes without the batch, such as 3x32x32, for the costs.")
+        list[str] | None,
+        typer.Option(
+            help="An input's sizes without the batch, such as 3x32x32, for the costs. Of several inputs give"
+            " each by name: --shape user=1 --shape picture=3x32x32."
+        ),
     ] = None,
     outputs: Annotated[int | None, typer.Option(help="The number of outputs of a head.", min=1)] = None,
     expand: Annotated[bool, typer.Option("--expand", help="Open blocks and write repetitions out.")] = False,
@@ -40,5 +44,5 @@ def draw(
     """
     from optnas.run.drawing import drawing_of
 
-    drawing_of(what, shape=shape, outputs=outputs, expand=expand).save(out)
+    drawing_of(what, shape=shape or (), outputs=outputs, expand=expand).save(out)
     err.print(f"Wrote {out}")

@@ -7,12 +7,13 @@ import math
 from optnas.drawing.curves import Curve
 from optnas.drawing.fonts import SMALL, TEXT, shortened, width_of, wrapped
 from optnas.drawing.icons import icon
-from optnas.drawing.labels import compact, shape_text
+from optnas.drawing.labels import compact
 from optnas.drawing.parts import Layer, Part
 from optnas.drawing.pieces import Piece, line, polyline
 from optnas.drawing.svg import Box, Item, Text
 from optnas.ops.shapes import channel_axis
 from optnas.shown import plain
+from optnas.space.shapes import shape_text
 
 __all__ = ["LEAST", "box_of", "described", "small_curves"]
 
@@ -89,7 +90,7 @@ def _width(layer: Layer, room: float, wanted: float) -> float:
 
 
 def _channels(layer: Layer) -> int | None:
-    if layer.after:
+    if isinstance(layer.after, tuple) and layer.after:
         return layer.after[channel_axis(layer.after)]
     arguments = dict(layer.node.args) if hasattr(layer.node, "args") else {}
     width = arguments.get("width")

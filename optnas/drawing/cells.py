@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from optnas.drawing.labels import option_text
 from optnas.drawing.parts import Branches, Cell, Chain, Frame, Graph, Layer, Loop, Options, Part
 from optnas.ops.cell_graph import graph_of
-from optnas.space import Node, Shape
+from optnas.space import Node
 from optnas.space.holes import Choose, is_open
+from optnas.space.shapes import AnyShape
 
 __all__ = ["Cells"]
 
@@ -18,7 +19,7 @@ Row = tuple[tuple[Part, int | None], ...]
 
 
 class _Reader(Protocol):
-    def layer(self, node: Node, shape: Shape | None, *, block: bool = False) -> Layer: ...
+    def layer(self, node: Node, shape: AnyShape | None, *, block: bool = False) -> Layer: ...
 
     def one(self, value: Any) -> Part: ...
 
@@ -91,7 +92,7 @@ class Cells:
 
     def _closed(self, cell: Cell) -> tuple[int, list[Row], tuple[int, ...], list[str]]:
         graph = graph_of(cell.node)
-        shapes: list[Shape | None] = [cell.inner] * graph.inputs
+        shapes: list[AnyShape | None] = [cell.inner] * graph.inputs
         rows: list[Row] = []
         for edges in graph.nodes:
             row = tuple((self._edge(op, shapes[source]), source) for op, source in edges)
@@ -114,7 +115,7 @@ class Cells:
             rows.append(tuple(zip((self._edge(op, None) for op in child.children), sources, strict=True)))
         return inputs, rows, concat or (inputs + len(rows) - 1,), notes
 
-    def _edge(self, value: Any, shape: Shape | None) -> Part:
+    def _edge(self, value: Any, shape: AnyShape | None) -> Part:
         # A box also for a chain: within a cell there is no room for more.
         return self._reader.layer(value, shape) if isinstance(value, Node) else self._reader.one(value)
 

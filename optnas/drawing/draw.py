@@ -10,7 +10,7 @@ from torch import nn
 from optnas.drawing.drawing import Drawing
 from optnas.drawing.fonts import SMALL, width_of
 from optnas.drawing.icons import icon
-from optnas.drawing.labels import compact, shape_text
+from optnas.drawing.labels import compact
 from optnas.drawing.layout import Layout
 from optnas.drawing.learned import with_learned
 from optnas.drawing.outline import Outline
@@ -18,7 +18,8 @@ from optnas.drawing.parts import Branches, Chain, Frame, Graph, Layer, Loop, Opt
 from optnas.drawing.pieces import arrow
 from optnas.drawing.svg import Box, Group, Item, Text, to_drawing
 from optnas.drawing.theme import KINDS
-from optnas.space import Node, Shape, Site, SpaceError
+from optnas.space import Node, Site, SpaceError
+from optnas.space.shapes import AnyShape, shape_text
 
 __all__ = ["draw"]
 
@@ -27,7 +28,7 @@ _MARGIN = 10.0
 
 
 def draw(
-    tree: Node, shape: Shape | None = None, *, expand: bool = False, module: Any = None, **context: Any
+    tree: Node, shape: AnyShape | None = None, *, expand: bool = False, module: Any = None, **context: Any
 ) -> Drawing:
     """Return the drawing of an architecture or a space; see :meth:`~optnas.space.node.Node.draw`."""
     title = f"Drawing of {_start(str(tree))}"

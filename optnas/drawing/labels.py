@@ -8,7 +8,7 @@ from optnas.drawing.formula import formula
 from optnas.space import Node
 from optnas.space.holes import Choose, Hole, Integer, Real, Repeat, is_open
 
-__all__ = ["compact", "kind_of", "option_text", "shape_text", "title_of", "words_of"]
+__all__ = ["compact", "kind_of", "option_text", "title_of", "words_of"]
 
 _KINDS = {
     "conv": "conv depthwise sepconv transposed_conv conv1d conv_norm relu_conv_bn relu_sepconv_bn"
@@ -133,11 +133,6 @@ def _with_children(node: Node) -> str:
 def copies(repeat: Repeat) -> str:
     """Return the number of copies of a repeat as text, such as ×1–4."""
     return f"×{repeat.low}" if repeat.low == repeat.high else f"×{repeat.low}–{repeat.high}"
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """Return a shape such as 16×8×8."""
-    return "×".join(map(str, shape))
 
 
 def compact(value: float) -> str:

@@ -7,11 +7,10 @@ from functools import partial
 from optnas.drawing.boxes import LEAST, box_of, described
 from optnas.drawing.fonts import SMALL, TEXT, width_of
 from optnas.drawing.graphs import graph_piece
-from optnas.drawing.labels import shape_text
 from optnas.drawing.parts import Branches, Chain, Frame, Graph, Layer, Loop, Options, Part
 from optnas.drawing.pieces import Piece, arrow, curve, line, merge_sign, rounded
 from optnas.drawing.svg import Box, Item, Text
-from optnas.space import Shape
+from optnas.space.shapes import AnyShape, shape_text
 
 __all__ = ["Layout"]
 
@@ -173,7 +172,7 @@ class Layout:
         return Piece(left, right, height, (frame, *items))
 
 
-def _says(part: Part, shape: Shape) -> bool:
+def _says(part: Part, shape: AnyShape) -> bool:
     """Return whether the shape with which a part ends is written within it."""
     if isinstance(part, Frame | Loop):
         return _says(part.body, shape)

@@ -14,8 +14,9 @@ from optnas.drawing.labels import copies, kind_of, option_text, title_of, words_
 from optnas.drawing.parts import Branches, Cell, Chain, Frame, Layer, Loop, Options, Part
 from optnas.ops.merges import Merge
 from optnas.ops.stack import reductions, steps
-from optnas.space import BuildError, Node, Shape, Site
+from optnas.space import BuildError, Node, Site
 from optnas.space.holes import Choose, Hole, Repeat, is_open, outcomes
+from optnas.space.shapes import AnyShape
 from optnas.space.stage import Stage
 
 __all__ = ["Outline"]
@@ -33,13 +34,13 @@ class Outline:
         self._context = site
         self._expand = expand
 
-    def of(self, tree: Node, shape: Shape | None) -> Chain:
+    def of(self, tree: Node, shape: AnyShape | None) -> Chain:
         """Return the parts of a whole tree."""
         opened = None if tree.children else self._opened(tree, shape)
         chain = self.chain((tree if opened is None else opened,), shape)
         return Cells(self, opened=self._expand).placed(chain)
 
-    def chain(self, values: tuple[Any, ...], shape: Shape | None) -> Chain:
+    def chain(self, values: tuple[Any, ...], shape: AnyShape | None) -> Chain:
         """Return the parts of values one after the other, for an input of a shape."""
         before = shape
         parts: list[Part] = []
@@ -49,7 +50,7 @@ class Outline:
                 shape = part.after
         return Chain(parts=tuple(parts) if self._expand else folded(parts), before=before, after=shape)
 
-    def _parts(self, value: Any, shape: Shape | None) -> tuple[Part, ...]:
+    def _parts(self, value: Any, shape: AnyShape | None) -> tuple[Part, ...]:
         match value:
             case Choose():
                 return (self._options(value),)
@@ -68,10 +69,10 @@ class Outline:
                 return self._node(value, shape)
         return (Layer(node=value, kind="plain", words=(option_text(value),)),)
 
-    def _node(self, node: Node, shape: Shape | None) -> tuple[Part, ...]:
-        reader: Callable[[Node, Shape | None], Part | tuple[Part, ...]] | None = None
+    def _node(self, node: Node, shape: AnyShape | None) -> tuple[Part, ...]:
+        reader: Callable[[Node, AnyShape | None], Part | tuple[Part, ...]] | None = None
         if node.op.builtin:
-            readers: dict[str, Callable[[Node, Shape | None], Part | tuple[Part, ...]]] = {
+            readers: dict[str, Callable[[Node, AnyShape | None], Part | tuple[Part, ...]]] = {
                 "residual": self._loop,
                 "excite": self._loop,
                 "branch": self._branch,
@@ -90,7 +91,7 @@ class Outline:
             return (self.layer(node, shape),)
         return read if isinstance(read, tuple) else (read,)
 
-    def _block(self, node: Node, shape: Shape | None) -> tuple[Part, ...]:
+    def _block(self, node: Node, shape: AnyShape | None) -> tuple[Part, ...]:
         opened = self._opened(node, shape)
         holds = any(map(_is_block, (value for _, value in node.args)))
         if opened is None or not (self._expand or holds):
@@ -100,17 +101,17 @@ class Outline:
             return body.parts
         return (self._with_cost(Frame(node=node, title=title_of(node), body=body), node, shape),)
 
-    def _opened(self, node: Node, shape: Shape | None) -> Node | None:
+    def _opened(self, node: Node, shape: AnyShape | None) -> Node | None:
         """Return the tree that a composite op stands for, where that is known."""
         try:
             return node.op.stands_for(node, self._site(shape))
         except Exception:  # a function of the user's own, or one that needs what is still open
             return None
 
-    def _site(self, shape: Shape | None) -> Site | None:
+    def _site(self, shape: AnyShape | None) -> Site | None:
         return None if self._context is None or shape is None else self._context.at(shape)
 
-    def _cost(self, node: Any, shape: Shape | None) -> tuple[Cost | None, str]:
+    def _cost(self, node: Any, shape: AnyShape | None) -> tuple[Cost | None, str]:
         """Return the cost of a node, and why it has none."""
         site = self._site(shape)
         if site is None or not isinstance(node, Node) or node.open:
@@ -121,12 +122,12 @@ class Outline:
             unknown = any(part.op.defined_in == "optnas.drawing.reading" for part in node.walk())
             return None, "" if unknown else str(error)
 
-    def _with_cost(self, part: Any, node: Node, shape: Shape | None) -> Any:
+    def _with_cost(self, part: Any, node: Node, shape: AnyShape | None) -> Any:
         cost, _ = self._cost(node, shape)
         after = None if cost is None else cost.shape
         return dataclasses.replace(part, cost=cost, before=shape, after=after)
 
-    def layer(self, node: Node, shape: Shape | None, *, block: bool = False) -> Layer:
+    def layer(self, node: Node, shape: AnyShape | None, *, block: bool = False) -> Layer:
         """Return the box of a node, for an input of a shape."""
         cost, error = self._cost(node, shape)
         return Layer(
@@ -151,7 +152,7 @@ class Outline:
         chain = self.chain((value,), None)
         return chain.parts[0] if len(chain.parts) == 1 else chain
 
-    def _loop(self, node: Node, shape: Shape | None) -> Part:
+    def _loop(self, node: Node, shape: AnyShape | None) -> Part:
         body = self.chain(node.children, shape)
         shortcut = ""
         if node.op.name == "residual" and body.after is not None and body.after != shape:
@@ -159,24 +160,24 @@ class Outline:
         loop = Loop(node=node, body=body, sign="×" if node.op.name == "excite" else "+", shortcut=shortcut)
         return self._with_cost(loop, node, shape)  # type: ignore[no-any-return]
 
-    def _merge(self, node: Node, shape: Shape | None) -> Part:
+    def _merge(self, node: Node, shape: AnyShape | None) -> Part:
         paths = tuple(self.chain((child,), shape) for child in node.children)
         return self._with_cost(Branches(node=node, paths=paths, merge=node.op.name), node, shape)  # type: ignore[no-any-return]
 
-    def _branch(self, node: Node, shape: Shape | None) -> Part:
+    def _branch(self, node: Node, shape: AnyShape | None) -> Part:
         merge = node.arguments["merge"]
         paths = tuple(self.chain((child,), shape) for child in node.children)
         part = Branches(node=node, paths=paths, merge=option_text(merge), open=is_open(merge))
         return self._with_cost(part, node, shape)  # type: ignore[no-any-return]
 
-    def _cell(self, node: Node, shape: Shape | None) -> Part:
+    def _cell(self, node: Node, shape: AnyShape | None) -> Part:
         return self._with_cost(Cell(node=node, inner=shape), node, shape)  # type: ignore[no-any-return]
 
-    def _stack(self, node: Node, shape: Shape | None) -> tuple[Part, ...]:
+    def _stack(self, node: Node, shape: AnyShape | None) -> tuple[Part, ...]:
         site = self._site(shape)
         arguments = node.arguments
         if site is None or node.open:
-            cells: list[tuple[Any, Shape | None, Shape | None, Cost | None, bool]] = [
+            cells: list[tuple[Any, AnyShape | None, AnyShape | None, Cost | None, bool]] = [
                 (arguments["reduction" if reduces else "normal"], None, None, None, reduces)
                 for reduces in reductions(arguments["cells"])
             ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from optnas.cost import Cost
 from optnas.drawing.curves import Curve
-from optnas.space import Shape
+from optnas.space.shapes import AnyShape
 
 __all__ = ["Branches", "Cell", "Chain", "Frame", "Graph", "Layer", "Loop", "Options", "Part"]
 
@@ -25,8 +25,8 @@ class Part:
     """
 
     node: Any = None
-    before: Shape | None = None
-    after: Shape | None = None
+    before: AnyShape | None = None
+    after: AnyShape | None = None
     cost: Cost | None = None
     times: int = 1
 
@@ -123,7 +123,7 @@ class Cell(Part):
         title: What it is called in a stack, whose cells take the outputs of the two before them.
     """
 
-    inner: Shape | None = None
+    inner: AnyShape | None = None
     title: str = ""
 
 

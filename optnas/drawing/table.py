@@ -10,11 +10,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from optnas.drawing.labels import shape_text
 from optnas.drawing.outline import Outline
 from optnas.drawing.parts import Branches, Chain, Frame, Graph, Layer, Loop, Part
 from optnas.shown import plain, rounded
-from optnas.space import BuildError, Node, Shape, Site, SpaceError
+from optnas.space import BuildError, Node, Site, SpaceError
+from optnas.space.shapes import AnyShape, shape_text
 
 __all__ = ["ArchitectureTable", "table"]
 
@@ -82,7 +82,7 @@ def _cells(row: dict[str, Any]) -> Iterator[str]:
     yield "–" if row["share"] is None else f"{row['share']:.1%}"
 
 
-def table(tree: Node, shape: Shape, *, expand: bool = False, **context: Any) -> ArchitectureTable:
+def table(tree: Node, shape: AnyShape, *, expand: bool = False, **context: Any) -> ArchitectureTable:
     """Return the table of an architecture; see :meth:`~optnas.space.node.Node.table`."""
     if tree.open:
         raise SpaceError(f"{tree} still has holes: only an architecture has a table of its layers")

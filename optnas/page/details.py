@@ -15,6 +15,7 @@ from optnas.reports.front_table import objective_names
 from optnas.reports.records import as_record, finite
 from optnas.space import Node
 from optnas.space.errors import SpaceError
+from optnas.space.shapes import plain_shape
 from optnas.trials.record import ARCHITECTURE, constraints_of
 from optnas.trials.rungs import rungs_of
 
@@ -111,4 +112,4 @@ def _layers(tree: Node | None, known: About) -> list[dict[str, Any]] | None:
         rows: list[dict[str, Any]] = tree.table(known.shape, **(known.context or {})).rows
     except SpaceError:
         return None
-    return rows
+    return [row | {"shape": None if row["shape"] is None else plain_shape(row["shape"])} for row in rows]

@@ -28,7 +28,7 @@ class Ablation:
     """What the metrics become without a part, and with half of its output.
 
     Attributes:
-        place: Where the part is: the number of the child at each level, from 0 on.
+        place: Where the part is: the number of the child at each level, from 0 on, or the name of a branch.
         part: Its text.
         how: ``skipped``: its input goes on unchanged; ``averaged``: where it changes the shape, its output is
             the mean over all samples; ``left out``: of a residual connection only the shortcut is left.

@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError
 from optnas.space import SpaceError
+from optnas.space.shapes import AnyShape, Shapes
 from optnas.trials.record import ABOUT, ARCHITECTURE, TRAINING
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class About:
     Texts are as they stand in the database, which is not trusted.
 
     Attributes:
-        shape: The shape of one input, without the batch.
+        shape: The shape of one input, without the batch, or the shapes of several by name.
         context: Values that ops take from the task, such as ``outputs``.
         space: The search space's text, which :func:`optnas.drawing.reading.read` reads.
         size: The number of architectures in it, a continuous choice counted as one value.
@@ -41,7 +42,7 @@ class About:
         file: The study's file, as ``optnas run`` was given it.
     """
 
-    shape: tuple[int, ...] | None = None
+    shape: AnyShape | None = None
     context: Mapping[str, Any] | None = None
     space: str | None = None
     size: float | None = None
@@ -61,12 +62,19 @@ class About:
 def about(study: optuna.Study) -> About:
     """Return what a study's record says of its declaration; of an older one the training alone."""
     found = dict(ABOUT.of(study) or {"training": TRAINING.of(study)})
-    for name in ("shape", "constraints"):
-        if found.get(name) is not None:
-            found[name] = tuple(found[name])
+    if found.get("constraints") is not None:
+        found["constraints"] = tuple(found["constraints"])
+    if found.get("shape") is not None:
+        found["shape"] = _shape(found["shape"])
     if not _TAKEN.isdisjoint(found.get("context") or ()):
         found["context"] = None
     return About(**found)
+
+
+def _shape(recorded: Any) -> AnyShape:
+    if isinstance(recorded, Mapping):
+        return Shapes({name: _shape(each) for name, each in recorded.items()})
+    return tuple(recorded)
 
 
 def architecture_drawing(study: optuna.Study, trial: FrozenTrial, expand: bool = False) -> Drawing:

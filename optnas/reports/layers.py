@@ -7,6 +7,7 @@ from typing import Any
 
 from optnas.reports.numbers import rounded, short
 from optnas.space import SpaceError
+from optnas.space.shapes import AnyShape, shape_text
 
 __all__ = ["layer_lines"]
 
@@ -15,13 +16,13 @@ _NARROWEST = 20
 
 
 def layer_lines(
-    text: str, shape: Sequence[int] | None, context: Mapping[str, Any], width: int
+    text: str, shape: AnyShape | None, context: Mapping[str, Any], width: int
 ) -> list[str] | None:
     """Return a recorded architecture as lines: a layer each, with its output, parameters and FLOPs.
 
     Args:
         text: The architecture's text.
-        shape: The shape of one input; ``None`` if unknown.
+        shape: The shape of one input, or those of several by name; ``None`` if unknown.
         context: Values that ops take from the task.
         width: The most characters of a line.
 
@@ -34,7 +35,7 @@ def layer_lines(
     from optnas.drawing.reading import read
 
     try:
-        found = read(text).table(tuple(shape), **context)
+        found = read(text).table(shape, **context)
     except (SpaceError, TypeError):
         return None
     rows = [_cells(row) for row in (*found.rows, found.total)]
@@ -48,7 +49,7 @@ _HEAD = ("layer", "output", "params", "FLOPs", "")
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     times = f" ×{row['times']}" if row["times"] > 1 else ""
-    shape = "–" if row["shape"] is None else "×".join(map(str, row["shape"]))
+    shape = "–" if row["shape"] is None else shape_text(row["shape"])
     share = row["share"]
     bar = "" if share is None else "█" * round(_BAR * share)
     name = "  " * row["level"] + rounded(row["layer"]) + times

@@ -18,6 +18,7 @@ from optnas.reports.about import about
 from optnas.space import Node, SpaceError
 from optnas.space.closing import draw
 from optnas.space.decisions import decided, decisions
+from optnas.space.shapes import AnyShape
 from optnas.trials.record import ARCHITECTURE, COSTS
 
 __all__ = ["costs_of_space"]
@@ -44,7 +45,7 @@ def costs_of_space(study: optuna.Study, name: str) -> tuple[list[FrozenTrial], l
     return (trials, [cost[name] for cost in costs]) if len(trials) >= _FEWEST else None
 
 
-def _same(study: optuna.Study, name: str, shape: tuple[int, ...], context: Mapping[str, Any]) -> bool:
+def _same(study: optuna.Study, name: str, shape: AnyShape, context: Mapping[str, Any]) -> bool:
     """Return whether the costs in the trials' records are those that follow from their architectures."""
     compared = 0
     for trial in reversed(study.get_trials(deepcopy=False)):
@@ -61,9 +62,7 @@ def _same(study: optuna.Study, name: str, shape: tuple[int, ...], context: Mappi
 
 
 @lru_cache(maxsize=8)
-def _drawn(
-    space: str, shape: tuple[int, ...], context: str
-) -> tuple[list[FrozenTrial], list[Mapping[str, float]]]:
+def _drawn(space: str, shape: AnyShape, context: str) -> tuple[list[FrozenTrial], list[Mapping[str, float]]]:
     tree, rng, begun = _read(space), random.Random(0), time.monotonic()
     trials: list[FrozenTrial] = []
     costs: list[Mapping[str, float]] = []
@@ -101,7 +100,7 @@ def _read(text: str) -> Node | None:
 
 def _costs(
     tree: Node | None,
-    shape: tuple[int, ...],
+    shape: AnyShape,
     context: Mapping[str, Any],
     params: Mapping[str, Any] | None = None,
 ) -> dict[str, float] | None:

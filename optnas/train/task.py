@@ -119,10 +119,11 @@ class Task(ABC):
         return {"outputs": self.data.outputs} if isinstance(self.data.outputs, int) else {}
 
     @property
-    def output_scale(self) -> tuple[Tensor, Tensor] | None:
+    def output_scale(self) -> tuple[Tensor, Tensor] | Mapping[str, tuple[Tensor, Tensor]] | None:
         """The deviation and the mean that convert a network's outputs to the unit of the targets.
 
-        ``None`` if users of the network want its outputs as they are, such as logits.
+        Of several outputs a mapping by name, of those that are to be converted. ``None`` if users of the
+        network want its outputs as they are, such as logits.
         """
         return None
 

@@ -87,6 +87,10 @@ __all__ = [
 ]
 
 
+# Inputs by name are rarely nested, and what is read must not be without end.
+_MOST_NESTED = 8
+
+
 def _rounds(value: Any) -> bool:
     return (
         mapped(scalar, rounds=listed(finite), spread=any_of(finite))(value)
@@ -104,11 +108,17 @@ def _texts(_: int) -> Accepts:
     return mapped(text)
 
 
+def _shape(value: Any, depth: int = 0) -> bool:
+    if isinstance(value, dict) and value and depth < _MOST_NESTED:
+        return mapped(lambda each: _shape(each, depth + 1))(value)
+    return listed(whole)(value)
+
+
 def _about(_: int) -> Accepts:
     plainly = any_of(scalar, listed(scalar))
     return mapped(
         lambda _: False,
-        shape=any_of(listed(whole)),
+        shape=any_of(_shape),
         context=mapped(plainly),
         space=any_of(text),
         size=any_of(finite),

@@ -9,8 +9,12 @@ from typing import Any
 from optnas.reports.markdown import as_block, as_code, as_table, as_text
 from optnas.reports.numbers import short
 from optnas.shown import duration, plain
+from optnas.winner.inputs import Record, given_shape, inputs_in
 
 __all__ = ["model_card", "over_seeds"]
+
+_Keys = tuple[str | int, ...]
+_Named = tuple[_Keys, Record]
 
 _CARD = """\
 # {title}
@@ -27,7 +31,7 @@ A network for {task} of the data set *{data}*: {origin}.
 
 ## Data
 
-{samples} Inputs have the shape {shape}{normalized}.
+{samples} {shapes}{normalized}.
 
 ## Training
 
@@ -51,7 +55,7 @@ import torch
 import optnas
 
 model = optnas.load({folder!r})
-inputs = torch.zeros(1, {dimensions}, dtype={dtype})  # a batch, {inputs}
+inputs = {inputs}
 outputs = model(inputs)
 ```
 
@@ -61,8 +65,8 @@ outputs = model(inputs)
 
 def model_card(record: Mapping[str, Any], folder: Path) -> str:
     """Return the model card, in Markdown, of a network with ``record`` as its ``metrics.json``."""
-    settings, figures = dict(record["settings"]), record["input"]["normalized_by"]
-    shape = _given_shape(record["input"]["shape"], record["input"].get("axes"))
+    settings, inputs = dict(record["settings"]), list(inputs_in(record["input"]))
+    normalized = [keys for keys, each in inputs if each["normalized_by"] is not None]
     trial = record["trial"]
     for name in ("architecture", "data", "score"):
         settings.pop(name)
@@ -82,10 +86,8 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
             ("cost of one sample", "value"), [(as_text(n), f"{v:,}") for n, v in record["costs"].items()]
         ),
         samples=", ".join(f"{count:,} samples for {part}" for part, count in record["samples"].items()) + ".",
-        shape=shape,
-        normalized=""
-        if figures is None
-        else ", and are brought to mean 0 and deviation 1 by figures of the training part",
+        shapes=_shapes(inputs),
+        normalized=_normalized(inputs, normalized),
         training=", ".join(f"{name} {as_text(_said(value))}" for name, value in settings.items() if value)
         + ".",
         trainings=as_table(
@@ -102,9 +104,7 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
             ("metric", "validation", "test"), [(as_text(n), *row) for n, *row in over_seeds(record)]
         ),
         folder=str(folder),
-        dimensions=", ".join(map(str, shape)),
-        dtype=f"torch.{record['input']['dtype']}",
-        inputs="as the data prepares them" if figures is None else "not normalised: the model does that",
+        inputs=_example(record["input"]),
         own_ops="".join(
             f"Import {as_code(op['module'])} before, which defines the op {as_code(name)}. "
             for name, op in record["own_ops"].items()
@@ -112,11 +112,55 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
     )
 
 
-def _given_shape(shape: Sequence[int], axes: Sequence[int] | None) -> tuple[int, ...]:
-    """Return the shape of a sample before ``axes``, a permutation of batches, brings it to ``shape``."""
-    if axes is None:
-        return tuple(shape)
-    return tuple(shape[list(axes).index(axis) - 1] for axis in range(1, len(axes)))
+def _shapes(inputs: Sequence[_Named]) -> str:
+    if len(inputs) == 1 and not inputs[0][0]:
+        return f"Inputs have the shape {given_shape(inputs[0][1])}"
+    told = [f"{as_text(_place(keys))} has the shape {given_shape(each)}" for keys, each in inputs]
+    return f"Of the inputs of a sample, {', '.join(told)}"
+
+
+def _normalized(inputs: Sequence[_Named], normalized: Sequence[_Keys]) -> str:
+    if not normalized:
+        return ""
+    figures = "brought to mean 0 and deviation 1 by figures of the training part"
+    if len(normalized) == len(inputs):
+        return f", and are {figures}"
+    return f"; {', '.join(as_text(_place(keys)) for keys in normalized)} is {figures}"
+
+
+def _example(record: Record) -> str:
+    """Return Python code that makes a batch of one sample."""
+    if "inputs" not in record:
+        return f"{_zeros(record)}  # a batch, {_prepared(record)}"
+    return f"{_examples(record['inputs'])}  # a batch"
+
+
+def _examples(found: Any, indent: str = "") -> str:
+    inner = f"{indent}    "
+    named = isinstance(found, Mapping)
+    lines = []
+    for key, each in found.items() if named else enumerate(found):
+        name = f"{key!r}: " if named else ""
+        if isinstance(each, Mapping) and isinstance(each.get("dtype"), str):
+            lines.append(f"{inner}{name}{_zeros(each)},  # {_prepared(each)}\n")
+        else:
+            lines.append(f"{inner}{name}{_examples(each, inner)},\n")
+    return "".join(["{" if named else "(", "\n", *lines, indent, "}" if named else ")"])
+
+
+def _zeros(record: Record) -> str:
+    sizes = ", ".join(map(str, (1, *given_shape(record))))
+    return f"torch.zeros({sizes}, dtype=torch.{record['dtype']})"
+
+
+def _prepared(record: Record) -> str:
+    if record["normalized_by"] is not None:
+        return "not normalised: the model does that"
+    return "as the data prepares them"
+
+
+def _place(keys: _Keys) -> str:
+    return ".".join(map(str, keys))
 
 
 def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:

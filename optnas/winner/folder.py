@@ -14,18 +14,17 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import nn
 
 from optnas.checkpoints.state import replace_file
-from optnas.data import Data
-from optnas.data.normalize import Normalize, Normalized, standardized
 from optnas.errors import UserError
 from optnas.space import SpaceError, ops_by_name
 from optnas.space.own_ops import own_ops
 from optnas.space.parse import parse_tree
-from optnas.tasks import Task
 from optnas.winner.card import model_card, over_seeds
 from optnas.winner.full_training import Plan, TrainingHistory
+from optnas.winner.inputs import input_record, preparation
+from optnas.winner.outputs import scaling, scaling_record
 
 __all__ = ["Trained", "check_folder", "checkpoint_of", "finished", "load", "write"]
 
@@ -38,9 +37,9 @@ def load(folder: str | Path, *, changed_ops: bool = False) -> nn.Module:
     """Return the network that ``optnas train`` wrote into ``folder``, on the CPU and ready to predict.
 
     It takes a batch of inputs, (samples, …), as the data had them: in the same layout, and before
-    normalisation, such as images of bytes. It normalises them itself, by the figures of its training
-    part. A network trained on standardised targets, as in regression, returns outputs in the unit of the
-    targets. Nothing in the folder is executed.
+    normalisation, such as images of bytes; several in a dictionary by name, or in a tuple. It normalises
+    them itself, by the figures of its training part. A network trained on standardised targets, as in
+    regression, returns outputs in the unit of the targets. Nothing in the folder is executed.
 
     Args:
         folder: The folder.
@@ -56,12 +55,9 @@ def load(folder: str | Path, *, changed_ops: bool = False) -> nn.Module:
         _check_ops(folder, record["own_ops"], changed_ops)
         # Not by any other notation: there the name of an op could mean something else.
         architecture = parse_tree(record["architecture"])
-        network = architecture.build(tuple(record["input"]["shape"]), **record["context"])
+        network = architecture.build(record["input"]["shape"], **record["context"])
         network.load_state_dict(load_file(folder / _WEIGHTS))
-        before, after = record["input"]["normalized_by"], record["output_scale"]
-        axes = record["input"].get("axes")
-        normalize = nn.Identity() if before is None else _Standardize(**before, axes=axes)
-        scale = nn.Identity() if after is None else _Scale(**after)
+        normalize, scale = preparation(record["input"]), scaling(record["output_scale"])
     except UserError:
         raise
     except OSError as error:
@@ -88,37 +84,6 @@ def _check_ops(folder: Path, trained: Mapping[str, Any] | Sequence[str], changed
                 f"{folder}: the op {name!r} (of {op.module}) is not the one that was trained (of {module}):"
                 " its source differs; undo the change, or load by optnas.load(…, changed_ops=True)"
             )
-
-
-class _Standardize(nn.Module):
-    """Layer that brings inputs to the order that ops take, and to mean 0 and deviation 1."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, mean: list[Any], deviation: list[Any], axes: list[int] | None) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float64))
-        self.register_buffer("deviation", torch.tensor(deviation, dtype=torch.float64))
-        self.axes = axes
-
-    def forward(self, x: Tensor) -> Tensor:
-        return standardized(x if self.axes is None else x.permute(self.axes), self.mean, self.deviation)
-
-
-class _Scale(nn.Module):
-    """Layer that converts outputs of mean 0 and deviation 1 to those of the targets."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, deviation: Any, mean: Any) -> None:
-        super().__init__()
-        self.register_buffer("deviation", torch.tensor(deviation))
-        self.register_buffer("mean", torch.tensor(mean))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.deviation + self.mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,8 +123,8 @@ class Trained:
             "own_ops": {op.name: {"module": op.module, "source": op.digest} for op in own},
             "costs": dict(plan.costs),
             "context": dict(plan.task.context),
-            "input": _input(data),
-            "output_scale": _output_scale(plan.task),
+            "input": input_record(data),
+            "output_scale": scaling_record(plan.task),
             "samples": parts,
             "settings": plan.settings,
             "seeds": [history.seed for history in self.histories],
@@ -181,26 +146,6 @@ class Trained:
             "versions": {package: version(package) for package in ("optnas", "torch")},
             "threads": torch.get_num_threads(),
         }
-
-
-def _input(data: Data) -> dict[str, Any]:
-    """Return the shape, type, order and normalisation (``None`` if there is none) of a network's input."""
-    prepare = data.splits.prepare
-    figures = prepare.by if isinstance(prepare, Normalized) else prepare
-    if isinstance(figures, Normalize):
-        by = {"mean": figures.mean.tolist(), "deviation": figures.deviation.tolist()}
-        axes = None if figures.axes is None else list(figures.axes)
-        return {"shape": list(data.shape), "axes": axes, "dtype": "float32", "normalized_by": by}
-    x, _ = next(data.splits.train.blocks(1))
-    dtype = str(prepare(x).dtype).removeprefix("torch.")
-    return {"shape": list(data.shape), "dtype": dtype, "normalized_by": None}
-
-
-def _output_scale(task: Task) -> dict[str, Any] | None:
-    if task.output_scale is None:
-        return None
-    deviation, mean = task.output_scale
-    return {"deviation": deviation.tolist(), "mean": mean.tolist()}
 
 
 def _over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:

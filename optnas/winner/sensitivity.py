@@ -7,18 +7,25 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from optnas.data import Part
+from optnas.data.trees import Tree, device_of, samples_in
 from optnas.errors import UserError
 from optnas.ops.merges import Merge
 from optnas.ops.modules import Gated, Merged, Residual
+from optnas.ops.several import Forked
 from optnas.reports.ablations import Ablation, Sensitivity
 from optnas.reports.numbers import rounded
 from optnas.run.files import load_study, output_to_stderr
 from optnas.run.lookup import find_study, find_trial
 from optnas.space import BuildError, Node, Site
 from optnas.space.parse import parse_tree
-from optnas.train.loop import evaluate
+from optnas.space.shapes import as_shape
+from optnas.tasks import Task
+from optnas.train.batches import InOrder
+from optnas.train.loop import evaluate, evaluated_at_once
 from optnas.trials.record import ARCHITECTURE
 from optnas.winner.folder import finished, load
 
@@ -52,7 +59,7 @@ def sensitivity(file: str | None, folder: Path) -> Sensitivity:
     # Between what normalises inputs and what scales outputs, as the search measures it.
     _, network, _ = load(folder).children()
     record = finished(folder) or {}
-    task, shape = study.task, tuple(record["input"]["shape"])
+    task, shape = study.task, as_shape(record["input"]["shape"])
     if task.data.shape != shape:
         raise UserError(f"{folder} is of inputs of shape {shape}, and {file} has {task.data.shape}")
     architecture = parse_tree(record["architecture"])
@@ -60,16 +67,26 @@ def sensitivity(file: str | None, folder: Path) -> Sensitivity:
     part, prepare = task.data.splits.validation, task.data.splits.prepare
 
     def measured() -> dict[str, float]:
-        return evaluate(network, task, part, prepare)
+        found = evaluate(network, task, part, prepare)
+        return found if "loss" in found else {**found, "loss": _loss(network, task, part, prepare)}
 
-    whole = measured()
-    if "loss" not in whole:
-        raise UserError(f"{type(task).__name__} measures no loss on the validation part")
+    try:
+        whole = measured()
+    except NotImplementedError:
+        raise UserError(f"{type(task).__name__} has no loss to measure on the validation part") from None
     parts = list(_parts(architecture, network, site))
     seen = [_Seen() for _ in parts]
     _hooked(((each[-1], saw.look) for each, saw in zip(parts, seen, strict=True)), measured)
     found = (_ablation(each, saw, measured) for each, saw in zip(parts, seen, strict=True))
     return Sensitivity(str(folder), len(part), whole, [each for each in found if each is not None])
+
+
+def _loss(network: nn.Module, task: Task, part: Part, prepare: Callable[[Tree], Tree]) -> float:
+    """Return the mean of the loss that the task is trained by."""
+    size = evaluated_at_once(device_of(part.y).type, part.shape)
+    with torch.inference_mode():
+        losses = [(samples_in(y), task.loss(network(x), y).item()) for x, y in InOrder(part, size, prepare)]
+    return sum(count * loss for count, loss in losses) / sum(count for count, _ in losses)
 
 
 def keep(found: Sensitivity, folder: Path, url: str) -> str:
@@ -110,6 +127,9 @@ def _parts(tree: Node, module: nn.Module, site: Site, place: str = "") -> Iterat
     elif isinstance(tree.op, Merge) and isinstance(module, Merged):
         for i, (child, each) in enumerate(zip(tree.children, module.branches, strict=True)):
             yield from _with_its_own(child, each, site, f"{place}.{i}".strip("."))
+    elif isinstance(module, Forked):
+        for (name, child), each in zip(tree.args, module.branches, strict=True):
+            yield from _with_its_own(child, each, site, f"{place}.{name}".strip("."))
     else:
         opened = tree.op.stands_for(tree, site)
         if opened is not None:
@@ -145,16 +165,15 @@ class _Seen:
     total: Tensor | None = None
     count: int = 0
     same_shape: bool = True
-    tensors: bool = True
+    numbers: bool = True
 
     def look(self, _: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         """Forward hook: take a batch."""
-        self.tensors = (
-            self.tensors and isinstance(output, Tensor) and isinstance(next(iter(inputs), None), Tensor)
-        )
-        if not self.tensors:
+        self.numbers = self.numbers and isinstance(output, Tensor) and output.is_floating_point()
+        if not self.numbers:
             return
-        self.same_shape = self.same_shape and inputs[0].shape == output.shape
+        given = next(iter(inputs), None)  # of several inputs a dictionary
+        self.same_shape = self.same_shape and isinstance(given, Tensor) and given.shape == output.shape
         total = output.double().sum(dim=0)
         self.total = total if self.total is None else self.total + total
         self.count += len(output)
@@ -171,9 +190,9 @@ def _hooked(hooks: Iterable[tuple[nn.Module, _Hook]], measured: _Measured) -> di
 
 
 def _ablation(part: _Part, seen: _Seen, measured: _Measured) -> Ablation | None:
-    """Return what the metrics are without a part and with half of it; ``None`` if its output is no tensor."""
+    """Return what the metrics are without a part and with half of it; ``None`` if it puts out no numbers."""
     place, text, body, module = part
-    if not seen.tensors or seen.total is None:
+    if not seen.numbers or seen.total is None:
         return None
     mean = seen.total / seen.count
 

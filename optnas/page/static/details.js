@@ -125,7 +125,11 @@ function folded(name, content) {
 
 function layersTable(rows) {
   const share = (value) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(0)} %`);
-  const shape = (value) => (Array.isArray(value) ? value.join("×") : "–");
+  const shape = (value) => {
+    if (value === null || value === undefined) return "–";
+    if (Array.isArray(value)) return value.join("×") || "1";
+    return Object.entries(value).map(([name, each]) => `${name} ${shape(each)}`).join(", ");
+  };
   return el("div", { class: "scrolled", tabIndex: 0, role: "group", "aria-label": "Layers" }, el("table", { class: "layers" },
     el("thead", {}, el("tr", {}, ["layer", "output", "params", "FLOPs", "share"].map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, rows.map((row) => {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,8 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from optnas.data import Part
+from optnas.data import Part, Splits
+from optnas.data.trees import Tree, leaves
+from optnas.space.shapes import numbers_in
 from optnas.tasks import Task
 from optnas.tasks.classification import Classification
 from optnas.tasks.regression import Regression
@@ -45,9 +47,12 @@ def baselines(task: Task) -> list[Baseline]:
     """Return a constant answer and a linear model; none for other tasks than classification and regression.
 
     A constant is the most frequent class, or the mean; the linear model is a logistic or a ridge regression
-    on the normalised inputs, flattened.
+    on the normalised inputs, flattened; ids, which are no quantities, are left out.
     """
     parts = task.data.splits
+    targets, most = parts.train.y, 1 if isinstance(task, Classification) else 2
+    if not isinstance(targets, Tensor) or targets.dim() > most:
+        return []
     if isinstance(task, Classification):
         constant, linear = _majority, _logistic
         names = "the most frequent class", "logistic regression"
@@ -59,7 +64,7 @@ def baselines(task: Task) -> list[Baseline]:
     count = min(len(parts.train), _MOST_SAMPLES)
     chosen = torch.randperm(len(parts.train), generator=torch.Generator().manual_seed(0))[:count]
     fits: list[tuple[str, Callable[..., Array]]] = [(names[0], constant)]
-    if math.prod(parts.train.shape) <= _MOST_NUMBERS:
+    if numbers_in(parts.train.shape) <= _MOST_NUMBERS and _has_numbers(parts):
         fits.append((names[1], linear))
     y, truth = parts.train.y[chosen].numpy(), parts.validation.y
     x = _inputs(parts.train, parts.prepare, chosen) if len(fits) > 1 else np.empty((count, 0))
@@ -71,9 +76,18 @@ def baselines(task: Task) -> list[Baseline]:
     return found
 
 
+def _has_numbers(parts: Splits) -> bool:
+    x, _ = next(iter(parts.train.blocks(1)))
+    return any(each.is_floating_point() for each in leaves(parts.prepare(x)))
+
+
 def _inputs(part: Part, prepare: Callable[[Any], Any], order: Any = None) -> Array:
-    blocks = [prepare(x).flatten(1).double().numpy() for x, _ in part.blocks(1000, order)]
-    return np.concatenate(blocks)
+    return np.concatenate([_flat(prepare(x)) for x, _ in part.blocks(1000, order)])
+
+
+def _flat(x: Tree) -> Array:
+    numbers = [each.reshape(len(each), -1).double() for each in leaves(x) if each.is_floating_point()]
+    return np.asarray(torch.cat(numbers, dim=1).numpy())
 
 
 def _majority(task: Task, x: Array, y: Array, new: Array) -> Array:
@@ -101,6 +115,6 @@ def _mean(task: Task, x: Array, y: Array, new: Array) -> Array:
 def _ridge(task: Task, x: Array, y: Array, new: Array) -> Array:
     from sklearn.linear_model import RidgeCV
 
-    assert task.output_scale is not None
+    assert isinstance(task.output_scale, tuple)
     deviation, mean = (figure.numpy() for figure in task.output_scale)
     return np.asarray(RidgeCV(alphas=np.logspace(-2, 4, 7)).fit(x, (y - mean) / deviation).predict(new))

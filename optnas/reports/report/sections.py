@@ -30,6 +30,7 @@ from optnas.reports.report.baselines import Baseline
 from optnas.reports.report.findings import findings, spent, value_of
 from optnas.reports.report.markup import Markup, bars, commands, element, figure, items, joined, pairs, table
 from optnas.space.errors import SpaceError
+from optnas.space.shapes import shape_text
 from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, COSTS
 
@@ -212,7 +213,7 @@ def _space(told: Reported) -> Iterator[Markup]:
     if known.size is not None:
         rows.append(("architectures", f"{known.size:,.0f}" if known.size < 1e15 else f"{known.size:.3g}"))
     if known.shape:
-        rows.append(("input", "×".join(map(str, known.shape))))
+        rows.append(("input", shape_text(known.shape)))
     if known.samples:
         rows.append(("samples", ", ".join(f"{count:,} {part}" for part, count in known.samples.items())))
     if known.constraints:
