@@ -173,7 +173,8 @@ class FrontTable:
         lines = []
         if left_out:
             what = "one more differs" if left_out == 1 else f"{left_out} more differ"
-            lines.append(f"{what}: --csv and optnas show TRIAL have all, a wider terminal has more")
+            all_of_it = "optnas pareto --csv and optnas show TRIAL have all"
+            lines.append(f"{what}: {all_of_it}, a wider terminal has more")
         if equal and self.trials:
             told = ", ".join(f"{plain(column.name)}={column.said(column.values[0])}" for column in equal)
             lines.append(f"{'the same in all' if len(texts) > 1 else 'with'}: {told}")

@@ -194,6 +194,15 @@ def test_an_axis_is_limited_by_the_keyboard_too(opens: Opens, address: str, sear
     watched.until(f"document.getElementById('count').textContent.startsWith('{kept} of ')")
 
 
+def test_no_button_of_the_front_uploads_it(opens: Opens, address: str) -> None:
+    watched = drawn(opens, address)
+    buttons = watched.page.evaluate(
+        "[...document.querySelectorAll('#front .modebar-btn')].map(b => b.outerHTML)"
+    )
+    assert len(buttons) > 2
+    assert not [each for each in buttons if "share" in each.lower() or "cloud" in each.lower()]
+
+
 def test_a_box_on_the_front_limits_both_axes(opens: Opens, address: str) -> None:
     watched = drawn(opens, address)
     x, y = place_of(watched, numbers_in_table(watched)[0])

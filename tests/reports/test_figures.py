@@ -113,6 +113,20 @@ def test_the_page_of_a_front_fills_its_window_in_the_window_s_colours(
     assert wrong == []
 
 
+def test_no_button_of_a_figure_uploads_it(tmp_path: Path, browser: Any) -> None:
+    figure = front_figure(searched(("maximize", "minimize")))
+    write_figure(figure, tmp_path / "front.html")
+    figure.write_html(tmp_path / "plain.html")  # as others show it, with plotly's own options
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    for file in ("front.html", "plain.html"):
+        page.goto((tmp_path / file).as_uri())
+        page.wait_for_selector(".modebar-btn", state="attached")
+        buttons = page.evaluate("[...document.querySelectorAll('.modebar-btn')].map(b => b.outerHTML)")
+        assert len(buttons) > 2
+        assert not [each for each in buttons if "share" in each.lower() or "cloud" in each.lower()]
+    page.close()
+
+
 def test_values_that_are_not_positive_are_drawn_on_a_linear_axis() -> None:
     study = optuna.create_study(directions=["minimize", "minimize"])
     for values in ([0.0, -5.0], [1.0, 1000.0], [-1.0, 0.0]):

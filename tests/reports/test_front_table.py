@@ -80,7 +80,7 @@ def test_the_table_shows_what_differs_within_the_width_and_cuts_nothing(trials: 
 def test_a_wider_terminal_has_more_columns_and_a_narrow_one_says_how_many_it_lacks() -> None:
     study = made_study(5, layers=5)
     narrow, wide = printed(study, 80), printed(study, 300)
-    assert "more differ: --csv and optnas show TRIAL have all" in "\n".join(narrow)
+    assert "more differ: optnas pareto --csv and optnas show TRIAL have all" in "\n".join(narrow)
     assert "more differ" not in "\n".join(wide)
     assert len("".join(wide[:2]).split()) > len("".join(narrow[:2]).split())
 

@@ -50,6 +50,7 @@ export class Scatter {
     this.points.set(this.groups(trials, shown, front));
     await Plotly.react(this.plot, [this.extent(), ...this.stairs(trials, shown)], this.layout(trials, css.fontFamily), {
       displaylogo: false,
+      showSendToCloud: false, // A study is its owner's: no press of a button uploads it.
       responsive: true,
       doubleClick: "reset",
       modeBarButtonsToRemove: ["lasso2d", "autoScale2d", "hoverClosestCartesian", "hoverCompareCartesian", "toggleSpikelines"],

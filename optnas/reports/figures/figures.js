@@ -14,7 +14,7 @@
       const drawn = JSON.parse(place.nextElementSibling.textContent);
       const { data, layout } = isDark ? recoloured(drawn) : drawn;
       const narrow = place.clientWidth < 500;
-      const options = { responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover" };
+      const options = { responsive: true, displaylogo: false, showSendToCloud: false, displayModeBar: narrow ? false : "hover" };
       Plotly.react(place, data, { ...layout, autosize: true }, options);
     }
   };

@@ -102,8 +102,10 @@ def layout(title: str, **more: Any) -> dict[str, Any]:
         },
         "hoverlabel": {"align": "left", "bgcolor": "white", "bordercolor": GREY, "font": {"color": INK}},
         "hovermode": "closest",
-        # Beside the title there is room for few.
-        "modebar": {"remove": ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]},
+        # Beside the title there is room for few; "Share chart..." would upload a study to Plotly's servers.
+        "modebar": {
+            "remove": ["sendChartToCloud", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]
+        },
         **more,
     }
 
