@@ -41,13 +41,13 @@ def _runs(parts: Sequence[Part]) -> list[tuple[int, int]]:
     numbers: dict[object, int] = {}
     names = [numbers.setdefault(part.same, len(numbers)) for part in parts]
     count = len(names)
+    times_of = [_times(names, length) for length in range(1, min(_LONGEST, count // 2) + 1)]
     # For each position, the boxes from there to the end at best, and the pattern to begin with.
     best: list[tuple[float, int, int]] = [(0.0, 0, 0)] * (count + 1)
     for at in reversed(range(count)):
         ways = [(1 + best[at + 1][0], 1, 1)]
-        for length in range(1, min(_LONGEST, (count - at) // 2) + 1):
-            times = _times(names, at, length)
-            if times > 1:
+        for length, each in enumerate(times_of, 1):
+            if (times := each[at]) > 1:
                 boxes = length + (_FRAME if length > 1 else 0)
                 ways.append((boxes + best[at + length * times][0], length, times))
         best[at] = min(ways)
@@ -60,12 +60,16 @@ def _runs(parts: Sequence[Part]) -> list[tuple[int, int]]:
     return runs
 
 
-def _times(names: Sequence[int], at: int, length: int) -> int:
-    pattern = names[at : at + length]
-    times = 1
-    while names[at + times * length : at + (times + 1) * length] == pattern:
-        times += 1
-    return times
+def _times(names: Sequence[int], length: int) -> list[int]:
+    """Return for each position how often the pattern of a length that begins there stands in a row.
+
+    It takes one pass: thousands of equal layers are a short text, and anyone can write it into a record.
+    """
+    # For each position, how many names from there on are those one pattern later.
+    equal = [0] * (len(names) + 1)
+    for at in reversed(range(len(names) - length)):
+        equal[at] = equal[at + 1] + 1 if names[at] == names[at + length] else 0
+    return [1 + each // length for each in equal]
 
 
 def _sum(parts: Sequence[Part]) -> Cost | None:

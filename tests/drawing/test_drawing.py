@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from optnas import choose, integer, ops, real, repeat, stage
+from optnas.drawing.folding import _times
 from optnas.space import Node
 from tests.drawing.boxes import assert_tidy, rectangles, texts
 from tests.spaces.test_ready import SPACES
@@ -72,6 +73,26 @@ def test_equal_layers_are_folded_and_expanded_by_argument():
     tree = ops.seq(ops.conv(16), *[block] * 3, ops.head())
     assert "×3" in said(tree, (16, 8, 8), outputs=10)
     assert len(boxes_of(tree, (16, 8, 8))) < len(boxes_of(tree, (16, 8, 8), expand=True)) == 11
+
+
+def test_thousands_of_equal_layers_are_folded_in_one_pass():
+    """Anyone who writes into a database can write such a text; each look at a layer is a thousandth of it."""
+    looked_at = 0
+
+    class Counted(int):
+        def __eq__(self, other: object) -> bool:
+            nonlocal looked_at
+            looked_at += 1
+            return int.__eq__(self, other)
+
+        __hash__ = int.__hash__
+
+    counts = _times([Counted(each) for each in [0, 1] * 2_000], 2)
+    assert counts[:3] + counts[-3:] == [2_000, 1_999, 1_999, 1, 1, 1]
+    assert looked_at < 4_000
+    pattern = [ops.conv(16), ops.relu()]
+    tree = ops.seq(ops.head(), *pattern * 700, ops.norm(), *[ops.relu()] * 500)
+    assert [text for text in said(tree) if text.startswith("×")] == ["×700", "×500"]
 
 
 def test_layers_of_other_shapes_are_not_folded():

@@ -122,6 +122,15 @@ def test_the_figure_shows_every_complete_trial_with_wide_costs_on_a_logarithmic_
         write_figure(figure, tmp_path / "front.gif")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which has no space left")
+def test_a_figure_that_a_full_disk_does_not_take_is_told_by_its_name(tmp_path: Path) -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.add_trial(optuna.trial.create_trial(values=[0.9, 100.0]))
+    (tmp_path / "front.html").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"front\.html cannot be written: No space left on device"):
+        write_figure(front_figure(study), tmp_path / "front.html")
+
+
 def test_what_cannot_be_drawn_says_so() -> None:
     with pytest.raises(UserError, match="one objective; a front needs two"):
         front_figure(optuna.create_study())

@@ -22,8 +22,16 @@ def write_figure(figure: Figure, path: Path) -> None:
     """Write a figure as a web page that it fills (``.html``) or as a picture (``.svg``, ``.png``, ``.pdf``).
 
     Raises:
-        UserError: If the suffix is none of these, or the packages for pictures are not installed.
+        UserError: If the suffix is none of these, the packages for pictures are not installed, or the file
+            cannot be written.
     """
+    try:
+        _write(figure, path)
+    except OSError as error:  # of a full disk it names no file, and would be taken for the output
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _write(figure: Figure, path: Path) -> None:
     if path.suffix == ".html":
         title = html.unescape((figure.layout.title.text or path.stem).replace("<br>", " "))
         path.write_text(page_of(figure.to_json(), title), encoding="utf-8")
