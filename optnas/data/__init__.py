@@ -4,6 +4,7 @@ from optnas.data.csv_files import csv, frame
 from optnas.data.data import Data, Part, Split, Splits
 from optnas.data.datasets import dataset
 from optnas.data.images import image_folder, torchvision
+from optnas.data.mel import log_mel
 from optnas.data.scikit import sklearn
 from optnas.data.sources import digits, tensors
 from optnas.data.split_rules import at_random, by_group, by_index, by_time
@@ -24,6 +25,7 @@ __all__ = [
     "digits",
     "frame",
     "image_folder",
+    "log_mel",
     "sklearn",
     "tensors",
     "text",

@@ -15,6 +15,7 @@ from optnas.interrupts.signals import stop_on_signals
 from optnas.loggers import make_logger
 from optnas.reports.terminal import FrontView
 from optnas.run.baselines import enqueue, params_of, without_known
+from optnas.run.beside import tell_baselines
 from optnas.run.display import Display
 from optnas.run.files import load_study, source_of
 from optnas.run.gpus import fitting_workers, gpus_of
@@ -131,6 +132,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
             )
             callbacks.call()
     _tell_why_stopped(opened, options.trials, limits, callbacks, console)
+    tell_baselines(study, console)
     return opened
 
 

@@ -3,6 +3,7 @@
 from optnas.tasks.classification import Classification, classification
 from optnas.tasks.language import Language, language
 from optnas.tasks.regression import Regression, regression
+from optnas.tasks.transcription import Transcription, transcription
 from optnas.train.task import Step, Task
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "Regression",
     "Step",
     "Task",
+    "Transcription",
     "classification",
     "language",
     "regression",
+    "transcription",
 ]

@@ -151,6 +151,14 @@ class Task(ABC):
         """The best possible value of each metric, by name; by default unknown for all."""
         return {}
 
+    def baselines(self) -> Mapping[str, Mapping[str, float]]:
+        """Return what simple models have on the validation part: metrics by name, by the models' names.
+
+        ``optnas run`` prints them beside the front, and ``optnas report`` has them. They should take no more
+        than a second or two. By default none.
+        """
+        return {}
+
     def at_chance(self, metrics: Mapping[str, float]) -> str | None:
         """Return in words why ``metrics`` are no better than chance; ``None`` if they are better.
 

@@ -44,12 +44,15 @@ class Baseline:
 
 
 def baselines(task: Task) -> list[Baseline]:
-    """Return a constant answer and a linear model; none for other tasks than classification and regression.
+    """Return the task's own; without these a constant answer and a linear model.
 
-    A constant is the most frequent class, or the mean; the linear model is a logistic or a ridge regression
-    on the normalised inputs, flattened; ids, which are no quantities, are left out.
+    These are for classification and regression alone. A constant is the most frequent class, or the mean; the
+    linear model is a logistic or a ridge regression on the normalised inputs, flattened; ids, which are no
+    quantities, are left out.
     """
     parts = task.data.splits
+    if own := task.baselines():
+        return [Baseline(name, metrics, len(parts.train)) for name, metrics in own.items()]
     targets, most = parts.train.y, 1 if isinstance(task, Classification) else 2
     if not isinstance(targets, Tensor) or targets.dim() > most:
         return []

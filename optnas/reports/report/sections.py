@@ -277,12 +277,15 @@ def _baselines(told: Reported) -> Iterator[Markup]:
     if not told.baselines:
         yield element("p", "There is none for this kind of task.")
         return
-    metrics = list(told.baselines[0].metrics)
+    metrics = list(dict.fromkeys(name for each in told.baselines for name in each.metrics))
     rows = [
-        [each.name, *(value_of(name, each.metrics[name], told.known) for name in metrics)]
+        [
+            each.name,
+            *(value_of(n, each.metrics[n], told.known) if n in each.metrics else "–" for n in metrics),
+        ]
         for each in told.baselines
     ]
-    yield element("p", f"Fitted to {told.baselines[0].samples:,} samples, measured on the validation part.")
+    yield element("p", f"Fitted to {told.baselines[-1].samples:,} samples, measured on the validation part.")
     yield table(["model", *metrics], rows)
 
 
