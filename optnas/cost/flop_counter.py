@@ -19,14 +19,16 @@ from optnas.cost.flop_formulas import PRODUCT_FUNCTIONS, formulas, is_uncounted_
 from optnas.cost.layer_counter import counting_layers
 from optnas.errors import Note
 from optnas.space.errors import UncountableError
-from optnas.space.shapes import AnyShape
+from optnas.space.shapes import AnyShape, Shapes
 from optnas.space.source import place_of
 
 __all__ = ["FlopCount", "counted", "counting_flops", "meta_input"]
 
 
-def meta_input(shape: AnyShape, *, batch: int = 1, tokens: bool = False) -> Tensor:
-    """Return an input of ``shape`` on the meta device, of integers if it holds tokens."""
+def meta_input(shape: AnyShape, *, batch: int = 1, tokens: bool = False) -> Any:
+    """Return an input of ``shape`` on the meta device, of integers if it holds tokens; of several by name."""
+    if isinstance(shape, Shapes):
+        return {name: meta_input(each, batch=batch, tokens=tokens) for name, each in shape.items()}
     dtype = torch.long if tokens else torch.get_default_dtype()
     return torch.empty((batch, *shape), dtype=dtype, device="meta")
 
@@ -106,8 +108,11 @@ def counting_flops() -> Iterator[FlopCount]:
     count.total += counter.get_total_flops()
 
 
-def counted(module: nn.Module, shape: AnyShape, *, tokens: bool = False, called: str = "a module") -> Cost:
-    """Return the cost of ``module``, which must be on the meta device, on one sample of ``shape``.
+def counted(module: nn.Module, *shapes: AnyShape, tokens: bool = False, called: str = "a module") -> Cost:
+    """Return the cost of ``module``, which must be on the meta device, on one sample of each of ``shapes``.
+
+    The module takes as many arguments as there are shapes, most often one; of a shape of several tensors it
+    takes a dictionary by name.
 
     Its weights count as ``params``, frozen ones included; buffers do not. If an operator may multiply tensors
     and there is no formula for it, a warning names it and the op that is ``called`` so: it counts as 0.
@@ -120,7 +125,7 @@ def counted(module: nn.Module, shape: AnyShape, *, tokens: bool = False, called:
         RuntimeError: Whatever else the module raises on such an input.
     """
     module.eval()  # one sample is too few for a batch norm in training
-    given = meta_input(shape, tokens=tokens)
+    given = [meta_input(shape, tokens=tokens) for shape in shapes]
     with counting_flops() as count, counting_layers(module, given, is_product) as layers_of:
         output = _called(module, given, called)
     layers = layers_of(output)
@@ -148,10 +153,10 @@ _NEEDS_NUMBERS = re.compile(
 _NEEDS_KERNEL = re.compile("'Meta' backend|unsupported scalarType")
 
 
-def _called(module: nn.Module, given: Tensor, called: str) -> Tensor:
+def _called(module: nn.Module, given: list[Any], called: str) -> Tensor:
     """Return the module's output; errors that have nothing to do with the architecture say so."""
     try:
-        output = module(given)
+        output = module(*given)
     except (RuntimeError, TypeError, ValueError) as error:
         place, said = place_of(error), str(error)
         if "on the expected device meta" in said or "Expected all tensors to be on the same device" in said:

@@ -50,10 +50,10 @@ class LayerCount:
 class _Dataflow:
     """Where tensors come from: from the input, by a path of layers, or from weights alone."""
 
-    def __init__(self, module: nn.Module, given: Tensor) -> None:
-        self._paths: dict[int, Path] = {id(given): frozenset()}
+    def __init__(self, module: nn.Module, given: list[Tensor]) -> None:
+        self._paths: dict[int, Path] = {id(each): frozenset() for each in given}
         self._weights: dict[int, int] = {}
-        self._kept: list[Any] = [given]  # as an id is free again once its tensor is gone
+        self._kept: list[Any] = [*given]  # as an id is free again once its tensor is gone
         for owner in module.modules():
             for parameter in owner.parameters(recurse=False):
                 # The weights of a recurrent cell are one layer.
@@ -220,17 +220,17 @@ class _Operators(TorchDispatchMode):
 
 
 @contextmanager
-def counting_layers(module: nn.Module, given: Tensor, products: Callable[[Any], bool]) -> Iterator[Any]:
+def counting_layers(module: nn.Module, given: Any, products: Callable[[Any], bool]) -> Iterator[Any]:
     """Count what the layers of ``module`` do inside this context, in which it is called once on ``given``.
 
     Yields a function that takes the module's output and returns the :class:`LayerCount`.
 
     Args:
         module: The module, on the meta device and not training.
-        given: Its input, one sample.
+        given: Its inputs, a tensor or a tree of them, of one sample.
         products: Returns whether an operator multiplies tensors.
     """
-    count, flow = LayerCount(), _Dataflow(module, given)
+    count, flow = LayerCount(), _Dataflow(module, _tensors(given))
     layers = _Layers(count, flow)
 
     def ended(output: Tensor) -> LayerCount:

@@ -9,7 +9,7 @@ from torch import nn
 
 from optnas.drawing.curves import is_activation
 from optnas.ops.expressions import Expression
-from optnas.ops.merges import Merge
+from optnas.ops.merging import Merging
 from optnas.ops.modules import Applied, Gated, Merged, Residual
 from optnas.ops.pointwise import Function, operands_of
 from optnas.space import BuildError, Node, Site
@@ -36,7 +36,7 @@ def with_learned(tree: Node, module: nn.Module, site: Site) -> Node:
         return _chain(tree, module.body, site)
     if tree.op.name == "excite" and isinstance(module, Gated):
         return _chain(tree, module.gate, site)
-    if isinstance(tree.op, Merge) and isinstance(module, Merged):
+    if isinstance(tree.op, Merging) and isinstance(module, Merged):
         paths = zip(tree.children, module.branches, strict=True)
         return Node(tree.op, tree.args, tuple(with_learned(path, each, site) for path, each in paths))
     if is_activation(tree):

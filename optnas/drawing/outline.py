@@ -12,7 +12,7 @@ from optnas.drawing.curves import curves_of, is_activation
 from optnas.drawing.folding import folded
 from optnas.drawing.labels import copies, kind_of, option_text, title_of, words_of
 from optnas.drawing.parts import Branches, Cell, Chain, Frame, Layer, Loop, Options, Part
-from optnas.ops.merges import Merge
+from optnas.ops.merging import Merging
 from optnas.ops.stack import reductions, steps
 from optnas.space import BuildError, Node, Site
 from optnas.space.holes import Choose, Hole, Repeat, is_open, outcomes
@@ -80,8 +80,8 @@ class Outline:
                 "stack": self._stack,
             }
             reader = readers.get(node.op.name)
-            if isinstance(node.op, Merge) and node.children and not is_activation(node):
-                reader = self._merge
+        if isinstance(node.op, Merging) and node.children and not is_activation(node):
+            reader = self._merge
         if reader is None:
             return self._block(node, shape)
         try:

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import copyreg
-import inspect
-import keyword
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from optnas.cost import Cost
-from optnas.cost.flop_counter import counted
-from optnas.ops.modules import Function
-from optnas.space import Node, Op, Shape, Site, SpaceError, register
-from optnas.space.memo import remembered
-
-if TYPE_CHECKING:
-    from torch import nn
+from optnas.ops.own_merge import OwnMerge, tensors_of
+from optnas.ops.wrapped import Wrapped
+from optnas.ops.wrapped import unpickled as _unpickled  # noqa: F401 - networks were pickled with this name
+from optnas.space import Node, Op, SpaceError, register
 
 __all__ = ["op"]
-
-# Parameters that are filled from the input shape, mostly under PyTorch's names.
-_FROM_SITE: dict[str, Callable[[Shape], Any]] = {
-    "shape": lambda shape: shape,
-    "in_channels": lambda shape: shape[0],
-    "num_features": lambda shape: shape[0],
-    "num_channels": lambda shape: shape[0],
-    "in_features": lambda shape: shape[-1],
-    "input_size": lambda shape: shape[-1],
-}
-_TENSOR_ARGUMENTS = ("x", "input")
-_HOLES = ("choose", "integer", "ops", "real", "repeat", "shared", "stage")
 
 
 @overload
@@ -43,6 +25,7 @@ def op(
     name: str | None = None,
     cost: Callable[..., Cost] | None = None,
     simplify: Callable[[Node], Node | None] | None = None,
+    commutative: bool = False,
 ) -> Op: ...
 @overload
 def op(
@@ -50,6 +33,7 @@ def op(
     name: str | None = None,
     cost: Callable[..., Cost] | None = None,
     simplify: Callable[[Node], Node | None] | None = None,
+    commutative: bool = False,
 ) -> Callable[[Callable[..., Any]], Op]: ...
 def op(
     wrapped: Callable[..., Any] | None = None,
@@ -58,6 +42,7 @@ def op(
     name: str | None = None,
     cost: Callable[..., Cost] | None = None,
     simplify: Callable[[Node], Node | None] | None = None,
+    commutative: bool = False,
 ) -> Any:
     """Make an op from an ``nn.Module`` class or a function, as a decorator or by a call.
 
@@ -65,14 +50,18 @@ def op(
 
     - a class: built with the op's arguments;
     - a function whose first parameter is ``x`` or ``input``: applied to the tensor;
+    - a function of several tensors, its first parameters (``x: Tensor, y: Tensor`` or ``*branches: Tensor``),
+      or a class whose ``forward`` takes several: a merge, whose children are branches on the same input, and
+      whose tensors are their outputs, as of ``add``;
     - a function that returns a module: called with the op's arguments;
     - a function annotated ``-> Node``: a composite op, which stands for the tree that it returns.
 
     Parameters called ``shape``, ``in_channels``, ``num_features``, ``num_channels``, ``in_features``
     or ``input_size`` are filled from the shape of the input (without the batch) and are not arguments
-    of the op. An argument left at ``None`` is filled from the context of ``build`` if that has its
-    name (``outputs``). Trees among the arguments are built for the input's shape and passed as
-    modules, except to a composite op.
+    of the op. In a merge they are those of the first branch's output, and ``shapes`` is the tuple of all.
+    An argument left at ``None`` is filled from the context of ``build`` if that has its
+    name (``outputs``). Trees among the arguments, and the children that ``*branches`` of ``__init__`` takes,
+    are built for the input's shape and passed as modules, except to a composite op.
 
     Results of an op are used again only for the same source, including that of the user's own code and the
     constants it depends on. What it reads from a file, weights that it takes from outside and what objects
@@ -82,9 +71,11 @@ def op(
         wrapped: The class or function.
         name: Name of the op in texts; by default the name of ``wrapped``.
         cost: Takes the same arguments as ``wrapped`` and ``shape``, and returns the exact
-            :class:`~optnas.cost.Cost`. By default all costs are counted by a run of the module on the
-            meta device; an op that reads values in its forward pass (``x.item()``) needs one.
+            :class:`~optnas.cost.Cost`; that of a merge may take ``shapes``, and is without the branches. By
+            default all costs are counted by a run of the module on the meta device; an op that reads values
+            in its forward pass (``x.item()``) needs one.
         simplify: Returns an equivalent simpler tree for a node, or ``None`` for the identity function.
+        commutative: Whether the order of a merge's branches makes no difference.
 
     Raises:
         SpaceError: If the name cannot be used in a text, or is taken: by optnas, or in another module.
@@ -96,12 +87,24 @@ def op(
     ...     return scale * torch.tanh(x)
     >>> scaled_tanh(scale=1.5).build((4,))(torch.zeros(1, 4)).shape
     torch.Size([1, 4])
+    >>> @op
+    ... def gated_difference(x: torch.Tensor, y: torch.Tensor, sharpness=1.0):
+    ...     return (x - y) * torch.sigmoid(sharpness * y)
+    >>> from optnas import ops
+    >>> ops.branch(ops.linear(3), ops.linear(3), merge="gated_difference").cost((4,)).shape
+    (3,)
     """
     # Where it is called: what is wrapped may be of another module, such as PyTorch's.
     module = sys._getframe(1).f_globals.get("__name__", "__main__")
 
     def made(wrapped: Callable[..., Any]) -> Op:
-        return register(_Wrapped(wrapped, name or _name_of(wrapped), cost, simplify, module))
+        called, tensors = name or _name_of(wrapped), tensors_of(wrapped)
+        if tensors is not None:
+            rest = (wrapped, called, cost, simplify, module)
+            return register(OwnMerge(*rest, tensors=tensors, commutative=commutative))
+        if commutative:
+            raise SpaceError(f"op {called!r}: commutative=True is for merges, which take several tensors")
+        return register(Wrapped(wrapped, called, cost, simplify, module))
 
     return made if wrapped is None else made(wrapped)
 
@@ -111,177 +114,3 @@ def _name_of(wrapped: Callable[..., Any]) -> str:
     if not isinstance(name, str):
         raise SpaceError(f"op({wrapped!r:.60}): it has no name of its own; give op(…, name=…)")
     return name
-
-
-class _Wrapped(Op):
-    """An op made from a class or a function."""
-
-    def __init__(
-        self,
-        wrapped: Callable[..., Any],
-        name: str,
-        cost: Callable[..., Cost] | None,
-        simplify: Callable[[Node], Node | None] | None,
-        module: str,
-    ) -> None:
-        if not name.isidentifier() or keyword.iskeyword(name) or name in _HOLES:
-            raise SpaceError(
-                f"op name {name!r}: use letters, digits and underscores, no word of Python's or of the"
-                " holes, or give op(name=…)"
-            )
-        try:
-            signature = inspect.signature(wrapped)
-        except ValueError:  # built-in functions such as torch.sin have none
-            signature = inspect.Signature([_positional("input")])
-        parameters = list(signature.parameters.values())
-        first = parameters[0].name if parameters else None
-        self._on_tensor = not inspect.isclass(wrapped) and first in _TENSOR_ARGUMENTS
-        if self._on_tensor:
-            parameters = parameters[1:]
-        self._filled = [p.name for p in parameters if p.name in _FROM_SITE]
-        self._composite = signature.return_annotation in (Node, "Node")
-        self.takes_several = self._composite and not self._filled
-        self._wrapped = wrapped
-        self._cost = cost
-        self._simplify = simplify
-        arguments = [p for p in parameters if p.name not in self._filled]
-        super().__init__(name, inspect.Signature(arguments), inspect.getdoc(wrapped))
-        self.defined_in = module
-        if inspect.isclass(wrapped) and _found(wrapped) is not wrapped:
-            # By its name a pickle would find the op: it is to find the class by the op.
-            copyreg.pickle(wrapped, self._reduced)
-
-    @property
-    def definition(self) -> tuple[Any, ...]:
-        return (self._wrapped,)
-
-    @property
-    def declared(self) -> tuple[Any, ...]:
-        return (self._cost, self._simplify)
-
-    @property
-    def function(self) -> Callable[..., Any]:
-        return self._wrapped
-
-    def simplify(self, node: Node) -> Node | None:
-        if self._simplify is not None:
-            return self._simplify(node)
-        if self._composite and not self._filled:
-            # build and cost raise the error, with the node in the message.
-            try:
-                return _expanded(self, node, ())
-            except (TypeError, ValueError):
-                return node
-        return node
-
-    def stands_for(self, node: Node, site: Site | None = None) -> Node | None:
-        if not self._composite or (site is None and self._filled):
-            return None
-        return _expanded(self, node, ()) if site is None else self._tree_at(node, site)
-
-    def cost(self, node: Node, site: Site) -> Cost:
-        if self._cost is not None:
-            return self._cost(shape=site.shape, **self._arguments(node, site, built=False))
-        if self._composite:
-            return site.cost(self._tree_at(node, site))  # type: ignore[no-any-return]
-        import torch
-
-        with torch.device("meta"):
-            return counted(self._make(node, site), site.shape, called=self.name)
-
-    def build(self, node: Node, site: Site) -> nn.Module:
-        if self._cost is not None:
-            site.cost(node)  # checks the arguments: some modules accept arguments with which they cannot run
-        if self._composite:
-            return site.build(self._tree_at(node, site))  # type: ignore[no-any-return]
-        return self._make(node, site)  # type: ignore[no-any-return]
-
-    def _reduced(self, instance: Any) -> tuple[Any, ...]:
-        """Return what a pickle holds of an instance of the class."""
-        cls: Any = type(instance)
-        if _found(cls) is cls or cls.__reduce__ is not object.__reduce__:
-            return instance.__reduce_ex__(2)  # type: ignore[no-any-return]
-        return (_unpickled, (self,), instance.__getstate__())
-
-    def _make(self, node: Node, site: Site) -> Any:
-        arguments = self._arguments(node, site, built=True)
-        if self._on_tensor:
-            return Function(self._wrapped, arguments, self)
-        made = self._called(node, {**dict(self._from_site(site)), **arguments})
-        _materialize(made, site.shape)
-        return made
-
-    def _from_site(self, site: Site) -> tuple[tuple[str, Any], ...]:
-        return tuple((name, _FROM_SITE[name](site.shape)) for name in self._filled)
-
-    def _tree_at(self, node: Node, site: Site) -> Node:
-        """Return the tree that a composite op stands for at ``site``."""
-        given = self._from_site(site)
-        if any(value is None for _, value in node.args):
-            context = dict(site.context)
-            given += tuple((name, context.get(name)) for name, value in node.args if value is None)
-        return _expanded(self, node, given)
-
-    def expanded(self, node: Node, given: tuple[tuple[str, Any], ...] = ()) -> Node:
-        """Return the tree that a composite op stands for, with ``given`` from the shape and the context."""
-        made = self._called(node, {**node.arguments, **dict(given)})
-        if not isinstance(made, Node):
-            raise TypeError(f"{self.name} is annotated '-> Node' but returned {made!r}")
-        return made
-
-    def _called(self, node: Node, arguments: dict[str, Any]) -> Any:
-        if not node.children:
-            return self._wrapped(**arguments)
-        bound = inspect.signature(self._wrapped).bind_partial(**arguments)
-        children = next(p.name for p in self._parameters.values() if p.kind is p.VAR_POSITIONAL)
-        bound.arguments[children] = node.children
-        return self._wrapped(*bound.args, **bound.kwargs)
-
-    def _arguments(self, node: Node, site: Site, *, built: bool) -> dict[str, Any]:
-        """Return the node's arguments, ``None`` filled from the context, trees as modules if ``built``."""
-        context = dict(site.context)
-        arguments = {}
-        for name, value in node.args:
-            if value is None:
-                value = context.get(name)
-            elif built and isinstance(value, Node):
-                value = site.build(value)
-            arguments[name] = value
-        return arguments
-
-
-def _found(cls: type) -> Any:
-    """Return what has the name of ``cls`` in its module."""
-    found: Any = sys.modules.get(cls.__module__)
-    for name in cls.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found
-
-
-def _unpickled(op: _Wrapped) -> Any:
-    cls: Any = op.function
-    return cls.__new__(cls)
-
-
-def _materialize(module: Any, shape: Shape) -> None:
-    """Give lazy layers, such as ``nn.LazyConv2d``, their weights for an input of ``shape``."""
-    import torch
-    from torch.nn.parameter import is_lazy
-
-    tensors = [*module.parameters(), *module.buffers()] if isinstance(module, torch.nn.Module) else []
-    if any(map(is_lazy, tensors)):
-        training = {part: part.training for part in module.modules()}
-        with torch.no_grad():
-            module.eval()(torch.zeros((1, *shape), device=tensors[0].device))
-        for part, before in training.items():
-            part.training = before
-
-
-# Expansions depend on few values of the site, so most are cached from other architectures.
-@remembered(2**14)
-def _expanded(composite: _Wrapped, node: Node, given: tuple[tuple[str, Any], ...]) -> Node:
-    return composite.expanded(node, given)
-
-
-def _positional(name: str) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY)

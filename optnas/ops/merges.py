@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from optnas.cost import Cost
 from optnas.ops.define import op
 from optnas.ops.elementary import EPSILON, exponential
-from optnas.ops.modules import Applied, Merged
+from optnas.ops.merging import Merging, merged
+from optnas.ops.modules import Applied
 from optnas.ops.pointwise import Function
 from optnas.ops.shapes import channel_axis, numel
-from optnas.space import Node, Shape, Site, ops_by_name, register
+from optnas.space import Node, Shape, Site, register
 
 __all__ = [
     "Merge",
@@ -37,15 +38,8 @@ __all__ = [
 ]
 
 
-class Merge(Function):
-    """Op that combines the outputs of its children, which all get the same input.
-
-    Attributes:
-        fewest: Smallest number of children.
-        most: Largest number of children; ``None`` for no limit.
-    """
-
-    takes_several = True
+class Merge(Merging, Function):
+    """Merge by a function of optnas's, number by number unless it says otherwise."""
 
     def __init__(
         self,
@@ -80,19 +74,14 @@ class Merge(Function):
             return children[0]
         return Node(self, node.args, tuple(children))
 
-    def cost(self, node: Node, site: Site) -> Cost:
-        branches = [site.cost(branch) for branch in self.branches(node)]
-        shape = self.merged_shape([branch.shape for branch in branches])
-        together = Cost(shape)
-        for branch in branches:
-            together = together.beside(branch, shape)
-        return together.then(self.merging_cost(node, shape))
-
-    def merging_cost(self, node: Node, shape: Shape) -> Cost:
-        """Return the cost of merging the branches, without the cost of the branches themselves."""
+    def merging_cost(self, node: Node, shapes: list[Shape], site: Site) -> Cost:
+        shape = self.merged_shape(shapes)
         total = numel(shape)
-        steps = max(len(node.children) - 1, 1) * self.functions
+        steps = max(len(shapes) - 1, 1) * self.functions
         return Cost(shape, params=self.params(node), activations=total, elementwise=steps * total)
+
+    def merging_module(self, node: Node, shapes: list[Shape], site: Site) -> nn.Module:
+        return Applied(self.apply, self.values(node), learnable=self.params(node) > 0, op=self)
 
     def merged_shape(self, shapes: list[Shape]) -> Shape:
         """Return the output shape of the merge of branches with these shapes.
@@ -103,24 +92,6 @@ class Merge(Function):
         if len(set(shapes)) > 1:
             raise ValueError(f"its branches end in different shapes: {', '.join(map(str, shapes))}")
         return shapes[0]
-
-    def branches(self, node: Node) -> tuple[Node, ...]:
-        """Return the children of ``node``.
-
-        Raises:
-            ValueError: If there are too few or too many.
-        """
-        count = len(node.children)
-        if count < self.fewest or (self.most is not None and count > self.most):
-            wanted = f"{self.fewest}" if self.most == self.fewest else f"at least {self.fewest}"
-            raise ValueError(f"{self.name} merges {wanted} branches, not {count}")
-        return node.children
-
-    def build(self, node: Node, site: Site) -> nn.Module:
-        branches = self.branches(node)
-        self.merged_shape([site.cost(branch).shape for branch in branches])
-        merging = Applied(self.apply, self.values(node), learnable=self.params(node) > 0, op=self)
-        return Merged([site.build(branch) for branch in branches], merging)
 
 
 class _Add(Merge):
@@ -140,7 +111,8 @@ class _Concat(Merge):
             )
         return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
 
-    def merging_cost(self, node: Node, shape: Shape) -> Cost:
+    def merging_cost(self, node: Node, shapes: list[Shape], site: Site) -> Cost:
+        shape = self.merged_shape(shapes)
         return Cost(shape, activations=numel(shape))
 
 
@@ -204,18 +176,19 @@ blend = Merge(
 
 
 @op
-def branch(*paths: Node, merge: str = "add") -> Node:
+def branch(*paths: Node, merge: str | Node = "add") -> Node:
     """Apply parallel paths to one input and merge their outputs; ``merge`` can be a choice.
 
     Args:
         paths: The branches, all on the same input.
-        merge: ``add``, ``concat``, ``mean``, ``gate`` or any other merge by name.
+        merge: ``"add"``, ``"concat"``, ``"mean"``, ``"gate"`` or any other merge, an :func:`op` of several
+            tensors included, by its name or with its arguments: ``ops.blend(beta=0.3)``.
 
     >>> from optnas import choose, ops
     >>> ops.branch(ops.conv(8), ops.maxpool(3, stride=1), merge=choose("concat", "gate"))
     branch(conv(8), maxpool(3, stride=1), merge=choose('concat', 'gate'))
     """
-    known = ops_by_name().get(merge)
-    if not isinstance(known, Merge):
-        raise ValueError(f"merge={merge!r} is no merge: use e.g. 'add', 'concat', 'mean' or 'gate'")
-    return known(*paths)
+    return merged(merge, *paths)
+
+
+branch.names_ops = frozenset({"merge"})

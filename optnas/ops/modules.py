@@ -76,7 +76,7 @@ class Applied(_OfOp):
 
 
 class Function(_OfOp):
-    """Module that applies a function to a tensor; modules among ``arguments`` become submodules."""
+    """Module that applies a function to tensors; modules among ``arguments`` become submodules."""
 
     def __init__(
         self, function: Callable[..., Tensor], arguments: dict[str, Any], op: Op | None = None
@@ -85,8 +85,8 @@ class Function(_OfOp):
         self.arguments = arguments
         self.submodules = nn.ModuleDict({k: v for k, v in arguments.items() if isinstance(v, nn.Module)})
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x, **self.arguments)
+    def forward(self, *of: Tensor) -> Tensor:
+        return self.function(*of, **self.arguments)
 
     def extra_repr(self) -> str:
         name = getattr(self.function, "__name__", repr(self.function))

@@ -44,6 +44,7 @@ class Op(TreeValue):
         takes_several: Whether it takes several tensors by name as well as one.
         builtin: Whether it is one of optnas's, not of the user's own.
         internal: Whether it stands only in the trees of other ops, and nobody writes it.
+        names_ops: Arguments in which the name of another op may stand for it.
     """
 
     sequential: bool = False
@@ -52,6 +53,7 @@ class Op(TreeValue):
     takes_several: bool = False
     builtin: bool = False
     internal: bool = False
+    names_ops: frozenset[str] = frozenset()
 
     def __init__(self, name: str, signature: inspect.Signature, doc: str | None = None) -> None:
         self.name = name

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from optnas.space.holes import outcomes
 from optnas.space.node import Node
+from optnas.space.op import ops_by_name
 
 __all__ = ["changed_ops", "own_ops"]
 
@@ -23,6 +24,11 @@ def own_ops(tree: Node) -> dict[str, str]:
             if value.op.identity is not None:
                 found[value.op.name] = value.op.identity
             pending += [*(content for _, content in value.args), *value.children]
+            for argument in value.op.names_ops:
+                for each in outcomes(value.arguments.get(argument)):
+                    named = ops_by_name().get(each) if isinstance(each, str) else None
+                    if named is not None and named.identity is not None:
+                        found[named.name] = named.identity
         elif isinstance(value, tuple):
             pending += value
         else:

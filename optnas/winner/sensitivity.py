@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from optnas.data import Part
 from optnas.data.trees import Tree, device_of, samples_in
 from optnas.errors import UserError
-from optnas.ops.merges import Merge
+from optnas.ops.merging import Merging
 from optnas.ops.modules import Gated, Merged, Residual
 from optnas.ops.several import Forked
 from optnas.reports.ablations import Ablation, Sensitivity
@@ -124,7 +124,7 @@ def _parts(tree: Node, module: nn.Module, site: Site, place: str = "") -> Iterat
         yield from _chain(tree, module.body, site, place)
     elif tree.op.name == "excite" and isinstance(module, Gated):
         yield from _chain(tree, module.gate, site, place)
-    elif isinstance(tree.op, Merge) and isinstance(module, Merged):
+    elif isinstance(tree.op, Merging) and isinstance(module, Merged):
         for i, (child, each) in enumerate(zip(tree.children, module.branches, strict=True)):
             yield from _with_its_own(child, each, site, f"{place}.{i}".strip("."))
     elif isinstance(module, Forked):
