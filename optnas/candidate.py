@@ -36,6 +36,8 @@ class Candidate:
     def key(self) -> str:
         """Digest of the candidate, equal for equal networks trained in the same way."""
         same = f"{self.architecture.key} {self.training.tree}"
+        for name, digest in self.training.own_functions.items():
+            same += f"\n{name} {digest}"
         return hashlib.blake2b(same.encode(), digest_size=12).hexdigest()
 
     def _repr_html_(self) -> str:

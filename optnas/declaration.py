@@ -140,6 +140,11 @@ class Declaration:
         """The digests of the user's own ops in the space, by name."""
         return own_ops(self.space)
 
+    @cached_property
+    def own_sources(self) -> dict[str, str]:
+        """The digests of the user's own ops, losses and optimisers, by name."""
+        return {**self.own_ops, **self.training.own_functions}
+
     def suggest(self, trial: optuna.trial.BaseTrial) -> Candidate:
         """Return the candidate made of the parameters that ``trial`` suggests."""
         return self._candidate(decide_by(trial), trial.number)

@@ -17,11 +17,11 @@ from optnas.pruners import make_pruner
 from optnas.samplers import make_sampler
 from optnas.shown import note
 from optnas.space import Node, OpError, SpaceError, UncountableError
-from optnas.space.own_ops import changed_ops, own_ops
+from optnas.space.own_ops import called, changed_ops, own_ops
 from optnas.study_about import keep_about
 from optnas.study_domain import StudyDomain
 from optnas.study_record import check_unchanged
-from optnas.train.training import possible_values
+from optnas.train.allowed import possible_values
 from optnas.trial import run
 from optnas.trials.record import AXES, OPS, STUDY_OPS
 from optnas.trials.volume import keep_axes
@@ -206,8 +206,8 @@ class Study(Declaration):
             note(f"note: no random architecture with {what} can be built: {reason}")
 
     def _tell_changed_ops(self, study: optuna.Study) -> None:
-        """Say on standard error which of the user's own ops changed since the study was last run."""
-        before, now = STUDY_OPS.of(study), self.own_ops
+        """Say on standard error which functions of the user's own changed since the study was last run."""
+        before, now = STUDY_OPS.of(study), self.own_sources
         for name in changed_ops(before, now):
             made = sum(
                 name in changed_ops(OPS.of(trial), now)
@@ -217,7 +217,7 @@ class Study(Declaration):
             if not made:
                 continue
             note(
-                f"note: the op {name!r} changed since study {self.name!r} was last run:"
+                f"note: the {called(name)} changed since study {self.name!r} was last run:"
                 f" {made} {'trial was' if made == 1 else 'trials were'} made with an earlier one."
                 " They stay, and the new one is trained anew.",
             )

@@ -21,6 +21,7 @@ from optnas.declaration import Declaration
 from optnas.errors import UserError
 from optnas.space import SpaceError, parse
 from optnas.space.values import text_of
+from optnas.train.training import LATER
 from optnas.trials.optuna_internals import identity
 from optnas.trials.record import ARCHITECTURE, FORMULAS, SPACE, TRAINING, metric_names
 
@@ -65,7 +66,9 @@ def check_unchanged(declared: Declaration, study: optuna.Study) -> None:
                 before[name] = _describe(written.get(name, known[name]))
     _check_same(f"the space of study {declared.name!r}", before, space)
     if trained is not None:
-        settings = {name: training[name] for name in trained if name in training}
+        # Settings that either version does not have are left out; a later one that is not used is not there.
+        trained = {**LATER, **trained}
+        settings = {name: value for name, value in {**LATER, **training}.items() if name in trained}
         _check_same(f"the training of study {declared.name!r}", trained, {**trained, **settings})
     _check_architectures(declared, trials)
 

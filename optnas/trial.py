@@ -181,7 +181,7 @@ class TrialRun:
             self._before.discard()
         ARCHITECTURE.put(self._trial, str(candidate.architecture))
         KEY.put(self._trial, candidate.key)
-        ops = own_ops(candidate.architecture)
+        ops = {**own_ops(candidate.architecture), **candidate.training.own_functions}
         if ops:
             OPS.put(self._trial, ops)
         record_ignored(self._trial, checked, candidate.params)

@@ -32,7 +32,7 @@ def finished_twin(study: Declaration, trial: Trial, key: str) -> FrozenTrial | N
     twins = [
         other
         for other in equal
-        if not rejected_by_noise(study, other) and not changed_ops(OPS.of(other), study.own_ops)
+        if not rejected_by_noise(study, other) and not changed_ops(OPS.of(other), study.own_sources)
     ]
     # Of a candidate that was promoted there are several.
     return min(twins, key=lambda twin: (twin.state != TrialState.COMPLETE, -twin.number), default=None)

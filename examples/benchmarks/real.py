@@ -40,7 +40,7 @@ from optnas import UserError
 from optnas.run.files import load_study
 from optnas.storages.opening import open_storage
 from optnas.train import cores
-from optnas.train.training import possible_values
+from optnas.train.allowed import possible_values
 
 HERE = Path(__file__).resolve().parent
 STUDIES = HERE.parents[1] / "studies"

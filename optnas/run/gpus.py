@@ -18,9 +18,9 @@ from optnas.errors import UserError
 from optnas.space import SpaceError
 from optnas.study import Study
 from optnas.train import cores, default_device
+from optnas.train.allowed import possible_values
 from optnas.train.batches import block_bytes
 from optnas.train.loop import evaluated_at_once
-from optnas.train.training import possible_values
 
 __all__ = ["fitting_workers", "gpu_of", "gpus_of", "held_bytes", "mps_is_up", "workers_on_gpu"]
 

@@ -8,7 +8,7 @@ from optnas.space.holes import outcomes
 from optnas.space.node import Node
 from optnas.space.op import ops_by_name
 
-__all__ = ["changed_ops", "own_ops"]
+__all__ = ["called", "changed_ops", "own_ops"]
 
 
 def own_ops(tree: Node) -> dict[str, str]:
@@ -39,3 +39,9 @@ def own_ops(tree: Node) -> dict[str, str]:
 def changed_ops(before: Mapping[str, str] | None, now: Mapping[str, str]) -> list[str]:
     """Return the names of the ops that had another digest ``before`` than they have now."""
     return [name for name, digest in (before or {}).items() if now.get(name, digest) != digest]
+
+
+def called(name: str) -> str:
+    """Return what messages call a function of the user's own: an op, unless ``name`` says what else it is."""
+    kind, _, rest = name.rpartition(" ")
+    return f"{kind or 'op'} {rest!r}"

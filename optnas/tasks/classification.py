@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from optnas.data import Data
 from optnas.errors import UserError, nearest
 from optnas.tasks._torchmetrics import torchmetrics
+from optnas.train.losses import class_loss
 from optnas.train.task import Task
 
 __all__ = ["Classification", "classification"]
@@ -39,6 +40,7 @@ class Classification(Task):
     data: Data
     asked: frozenset[str] = frozenset()
     metrics = (*_ALWAYS, "f1", *_TOP)
+    learns_classes = True
 
     def __post_init__(self) -> None:
         for name in sorted(self.asked.difference(self.metrics)):
@@ -47,12 +49,26 @@ class Classification(Task):
     def measuring(self, names: Iterable[str]) -> Classification:
         return dataclasses.replace(self, asked=self.asked.union(names))
 
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        """Return the mean cross-entropy of logits (batch, classes).
+    def loss(
+        self,
+        outputs: Tensor,
+        targets: Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
+        focal_gamma: float = 0.0,
+    ) -> Tensor:
+        """Return the mean cross-entropy, or focal loss, of logits (batch, classes).
 
         Targets are classes (batch,), or shares of the classes (batch, classes) for mixed samples.
         """
-        return cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+        return class_loss(
+            outputs,
+            targets,
+            label_smoothing=label_smoothing,
+            class_weights=class_weights,
+            focal_gamma=focal_gamma,
+        )
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Return the metrics of logits (samples, classes) against classes (samples,)."""

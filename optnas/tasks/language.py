@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from optnas.data import Data
 from optnas.errors import UserError
+from optnas.train.losses import class_loss
 from optnas.train.task import Task
 
 __all__ = ["Language", "language"]
@@ -31,6 +31,7 @@ class Language(Task):
 
     data: Data
     metrics = ("loss", "perplexity", "bits_per_character")
+    learns_classes = True
 
     @property
     def context(self) -> Mapping[str, Any]:
@@ -40,9 +41,26 @@ class Language(Task):
     def output_shape(self) -> tuple[int, ...]:
         return (*self.data.shape, self.data.outputs)
 
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        """Return the mean cross-entropy of logits (batch, length, tokens) and targets (batch, length)."""
-        return cross_entropy(outputs.flatten(0, 1), targets.flatten().long(), label_smoothing=label_smoothing)
+    def loss(
+        self,
+        outputs: Tensor,
+        targets: Tensor,
+        *,
+        label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
+        focal_gamma: float = 0.0,
+    ) -> Tensor:
+        """Return the mean cross-entropy, or focal loss, of logits (batch, length, tokens).
+
+        Targets are tokens, shape (batch, length).
+        """
+        return class_loss(
+            outputs.flatten(0, 1),
+            targets.flatten().long(),
+            label_smoothing=label_smoothing,
+            class_weights=class_weights,
+            focal_gamma=focal_gamma,
+        )
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Return the metrics of logits (samples, length, tokens) against tokens (samples, length)."""

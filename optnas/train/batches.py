@@ -14,6 +14,7 @@ from optnas.data import Part, Splits, augment
 from optnas.data.trees import Tree, mapped, pieces
 from optnas.interrupts import stopping
 from optnas.space.shapes import numbers_in
+from optnas.train.balance import balanced_order
 from optnas.train.checks import check_augmentation, check_mixable, is_dense
 from optnas.train.memory_format import channels_last
 from optnas.train.training import Training
@@ -81,6 +82,12 @@ class Shuffled:
         """
         self._begun, self._skipped = {name: generators[name] for name in _BEGUN}, batches
 
+    def _order(self) -> Tensor:
+        part, count = self._parts.train, sum(self._sizes)
+        if self._training.balanced:
+            return balanced_order(part.y.cpu(), count, self._sizes[0], self._generator)
+        return torch.randperm(len(part), generator=self._generator)[:count]
+
     def __iter__(self) -> Iterator[tuple[Tree, Tree]]:
         generator, size = self._generator, self._sizes[0]
         skipped, inside = divmod(self._skipped * size, self._block)
@@ -88,7 +95,7 @@ class Shuffled:
             return
         now, now_cpu = generator.get_state(), torch.get_rng_state()
         generator.set_state(self._begun["epoch"])
-        order = torch.randperm(len(self._parts.train), generator=generator)[: sum(self._sizes)]
+        order = self._order()
         if inside:
             generator.set_state(self._begun["block"])
             torch.set_rng_state(self._begun["block_cpu"])

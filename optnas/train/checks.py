@@ -9,8 +9,10 @@ from optnas.data import Part, Splits
 from optnas.data.trees import Tree, leaves
 from optnas.errors import UserError
 from optnas.space.shapes import is_image
+from optnas.train.allowed import possible_values
+from optnas.train.class_checks import check_losses
 from optnas.train.task import Task
-from optnas.train.training import Training, possible_values
+from optnas.train.training import Training
 
 __all__ = ["check_augmentation", "check_mixable", "check_training", "is_dense"]
 
@@ -21,10 +23,7 @@ def check_training(task: Task, training: Training) -> None:
     Raises:
         UserError: If there is such a value.
     """
-    if not task.smooths_labels and any(possible_values(training.label_smoothing)):
-        raise UserError(
-            f"Training(label_smoothing=…) is for classes, and {type(task).__name__} has none: leave it at 0"
-        )
+    check_losses(task, training)
     splits = task.data.splits
     check_augmentation(splits, training)
     if any(possible_values(training.mixup)):

@@ -23,9 +23,10 @@ from optnas.train.batches import InOrder, Shuffled, batch_sizes
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
 from optnas.train.graph import CudaRecorder, GraphedStep, reason_not_to_record
+from optnas.train.losses import make_loss
 from optnas.train.memory_format import in_channels_last
 from optnas.train.nothing_learned import check_hope
-from optnas.train.optimizers import make_optimizer
+from optnas.train.own_optimizers import optimizer_of, reason_not_to_record_it
 from optnas.train.precision import choose_precision, in_precision
 from optnas.train.recurrence import faster_recurrence
 from optnas.train.schedule import learning_rate
@@ -182,16 +183,9 @@ class _Run:
         self.optimizer = None
         step = task.own_step(module, training)
         if step is None:
-            self.optimizer = make_optimizer(
-                training.optimizer,
-                weights.parameters,
-                lr=training.lr,
-                weight_decay=training.weight_decay,
-                momentum=training.momentum,
-            )
+            self.optimizer = optimizer_of(training, weights, module)
             step = _usual_step(module, weights, self.optimizer, task, training, pieces)
-        own_step = self.optimizer is None
-        self._step = _recorded(step, self._sizes, parts, training, state, pieces, eager, own_step=own_step)
+        self._step = _recorded(step, self._sizes, parts, training, state, pieces, eager, self.optimizer)
         self._generator = torch.Generator().manual_seed(seed)
         self._begin_epoch()
         self.epoch = 0
@@ -231,7 +225,9 @@ class _Run:
         self._module.train()
         for inputs, targets in self._shuffled if batches is None else batches:
             progress = (self.epoch * sizes + self._batches) / (training.epochs * sizes)
-            rate = learning_rate(training.schedule, training.warm_up, progress)
+            rate = learning_rate(
+                training.schedule, training.warm_up, progress, training.lr_decay, training.milestones
+            )
             self._lost += self._step(inputs, targets, rate)
             self.average.update()
             self._batches += 1
@@ -282,15 +278,16 @@ def _recorded(
     state: State | None,
     pieces: int,
     eager: Callable[[str], None],
-    *,
-    own_step: bool,
+    optimizer: torch.optim.Optimizer | None,
 ) -> Step:
     """Return ``step`` as a CUDA graph, recorded at its first full batch; as it is if that cannot be."""
     if not (device_of(parts.train.y).type == "cuda" and training.cuda_graph):
         return step
     epochs, batches = (0, 0) if state is None else (state.epoch, state.batches)
     full_batches = sizes.count(sizes[0]) * (training.epochs - epochs) - batches
-    reason = reason_not_to_record(parts.train, full_batches, pieces, own_step=own_step)
+    reason = reason_not_to_record(parts.train, full_batches, pieces, own_step=optimizer is None)
+    if reason is None and optimizer is not None:
+        reason = reason_not_to_record_it(optimizer, training)
     if reason is None:
         return GraphedStep(step, sizes[0], CudaRecorder(), eager)
     eager(reason)
@@ -305,17 +302,18 @@ def _usual_step(
     training: Training,
     pieces: int,
 ) -> Step:
-    # Only if it is not 0: a user's own loss need not accept the argument.
-    smoothing = {"label_smoothing": training.label_smoothing} if training.label_smoothing else {}
+    loss_of = make_loss(task, training, next(module.parameters(), weights.tensor).device)
+    # Groups of an optimiser of the user's own may have rates of their own.
+    rates = [group["lr"] for group in optimizer.param_groups]
 
     def step(inputs: Tree, targets: Tree, rate: float | Tensor) -> Tensor:
-        for group in optimizer.param_groups:
-            group["lr"] = training.lr * rate
+        for group, largest in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = largest * rate
         weights.zero_grad()
         count = samples_in(inputs)
         lost = torch.zeros((), device=device_of(targets))
         for x, y in zip(*(in_pieces(tree, -(-count // pieces)) for tree in (inputs, targets)), strict=True):
-            loss = task.loss(module(x), y, **smoothing) * (samples_in(x) / count)
+            loss = loss_of(module(x), y) * (samples_in(x) / count)
             loss.backward()  # type: ignore[no-untyped-call]
             lost += loss.detach()
         if training.clip:

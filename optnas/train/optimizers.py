@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 __all__ = ["OPTIMIZERS", "make_optimizer"]
 
-_Make = Callable[[list[nn.Parameter], float, float, float], torch.optim.Optimizer]
-"""Makes an optimiser from weights, learning rate, weight decay and momentum."""
+_Betas = Sequence[float] | None
+_Make = Callable[[list[nn.Parameter], float, float, float, _Betas], torch.optim.Optimizer]
+"""Makes an optimiser from weights, learning rate, weight decay, momentum and betas."""
 
 
 def _capturable(weights: list[nn.Parameter]) -> bool:
@@ -22,7 +24,7 @@ def _capturable(weights: list[nn.Parameter]) -> bool:
 
 
 def _sgd(
-    weights: list[nn.Parameter], lr: float, weight_decay: float, momentum: float
+    weights: list[nn.Parameter], lr: float, weight_decay: float, momentum: float, betas: _Betas
 ) -> torch.optim.Optimizer:
     return torch.optim.SGD(
         weights, lr, momentum, nesterov=momentum > 0, weight_decay=weight_decay, fused=True
@@ -30,13 +32,19 @@ def _sgd(
 
 
 def _adam(kind: type[torch.optim.Adam]) -> _Make:
-    return lambda weights, lr, weight_decay, momentum: kind(
-        weights, lr, weight_decay=weight_decay, fused=True, capturable=_capturable(weights)
-    )
+    def make(
+        weights: list[nn.Parameter], lr: float, weight_decay: float, momentum: float, betas: _Betas
+    ) -> torch.optim.Optimizer:
+        given: dict[str, Any] = {} if betas is None else {"betas": tuple(betas)}
+        return kind(
+            weights, lr, weight_decay=weight_decay, fused=True, capturable=_capturable(weights), **given
+        )
+
+    return make
 
 
 def _rmsprop(
-    weights: list[nn.Parameter], lr: float, weight_decay: float, momentum: float
+    weights: list[nn.Parameter], lr: float, weight_decay: float, momentum: float, betas: _Betas
 ) -> torch.optim.Optimizer:
     return torch.optim.RMSprop(weights, lr, weight_decay=weight_decay, capturable=_capturable(weights))
 
@@ -50,7 +58,16 @@ OPTIMIZERS: dict[str, _Make] = {
 
 
 def make_optimizer(
-    name: str, weights: Iterable[nn.Parameter], *, lr: float, weight_decay: float, momentum: float
+    name: str,
+    weights: Iterable[nn.Parameter],
+    *,
+    lr: float,
+    weight_decay: float,
+    momentum: float,
+    betas: Sequence[float] | None = None,
 ) -> torch.optim.Optimizer:
-    """Return the optimiser called ``name``; only SGD uses ``momentum``, in Nesterov's form."""
-    return OPTIMIZERS[name](list(weights), lr, weight_decay, momentum)
+    """Return the optimiser called ``name``.
+
+    Only SGD uses ``momentum``, in Nesterov's form, and only Adam and AdamW ``betas``.
+    """
+    return OPTIMIZERS[name](list(weights), lr, weight_decay, momentum, betas)

@@ -10,8 +10,9 @@ import torch
 from optnas.data.trees import mapped
 from optnas.errors import UserError
 from optnas.space import BuildError, Node, SpaceError
+from optnas.train.allowed import possible_values
 from optnas.train.task import Task
-from optnas.train.training import Training, possible_values
+from optnas.train.training import Training
 
 __all__ = ["check_single_samples", "single_values_explained"]
 

@@ -45,11 +45,14 @@ class Task(ABC):
         data: The samples.
         metrics: The names of all metrics that :meth:`measure` can return.
         smooths_labels: Whether :meth:`loss` supports a ``label_smoothing`` other than 0.
+        learns_classes: Whether targets are classes, and :meth:`loss` takes a tensor of ``class_weights`` and
+            a ``focal_gamma``, as :func:`optnas.train.losses.class_loss` does.
     """
 
     data: Data
     metrics: tuple[str, ...]
     smooths_labels = True
+    learns_classes = False
 
     def loss(self, outputs: Tree, targets: Tree, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the scalar loss of outputs of shape (batch, …)."""
@@ -104,9 +107,9 @@ class Task(ABC):
 
         A custom step is for tasks that need more than one loss or optimiser. This method is called once
         for each training, so that the step's state, such as optimisers or a second network on the device
-        of ``module``, belongs to that training alone. The usual step uses :meth:`loss`, and the optimiser
-        and clipping that ``training`` names. Schedules, rungs and the running average of ``module`` work
-        with either.
+        of ``module``, belongs to that training alone. The usual step uses the loss, by default :meth:`loss`,
+        the optimiser and the clipping that ``training`` names. Schedules, rungs and the running average of
+        ``module`` work with either.
         """
         return None
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Collection
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property
 from typing import Any
 
 from optnas.errors import UserError, nearest
 from optnas.space import Node, Op
-from optnas.space.holes import Choose, Hole, Integer, Real
+from optnas.space.source import digest_of
+from optnas.space.values import text_of
+from optnas.train.allowed import check_own, check_values, possible_values
 from optnas.train.optimizers import OPTIMIZERS
 from optnas.train.precision import PRECISIONS
-from optnas.train.schedule import SCHEDULES
 
-__all__ = ["Training", "possible_values"]
+__all__ = ["LATER", "Training"]
 
 # The ratio of a rung's epochs to those of the rung below (Li et al. 2018, Hyperband's η).
 _RUNG_FACTOR = 3
@@ -23,17 +24,20 @@ _RUNG_FACTOR = 3
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """Training settings of a candidate. All but the last five may be holes: values left to the search.
+    """Training settings of a candidate. All but the last seven may be holes: values left to the search.
 
     Attributes:
         epochs: Passes over the training part.
         batch_size: Samples per step; the last batch of an epoch has the samples that are left.
-        optimizer: ``"sgd"`` (with Nesterov momentum), ``"adam"``, ``"adamw"`` or ``"rmsprop"``.
+        optimizer: ``"sgd"`` (with Nesterov momentum), ``"adam"``, ``"adamw"``, ``"rmsprop"``, or a name in
+            ``optimizers``.
         lr: The largest learning rate.
-        schedule: How the rate changes: ``"one-cycle"``, ``"cosine"`` or ``"constant"``.
+        schedule: How the rate changes: ``"one-cycle"``, ``"cosine"``, ``"constant"``, ``"step"`` (it is
+            multiplied by ``lr_decay`` at each of ``milestones``) or ``"exponential"`` (it falls by equal
+            factors, to ``lr_decay`` of itself at the end).
         warm_up: The share of the steps in which the rate rises linearly from a tenth of ``lr``; by
             default a quarter for ``"one-cycle"``, and none for the others.
-        momentum: For ``"sgd"`` only.
+        momentum: For ``"sgd"``, and for optimisers of your own that take it.
         weight_decay: For all weights; added to the gradient, except with ``"adamw"``.
         clip: The largest norm of the gradient of all weights together; 0 for no clipping.
         ema: Decay of a running average of the weights, such as 0.99. The average is then evaluated and
@@ -48,6 +52,18 @@ class Training:
             targets stay as they are.
         mixup: Samples are mixed in pairs by shares from Beta(mixup, mixup); 0 for no mixing (Zhang et
             al. 2018).
+        loss: By default the task's own; ``"focal"`` for tasks of classes (Lin et al. 2017), or a name in
+            ``losses``.
+        focal_gamma: γ of the focal loss; 0 is cross-entropy.
+        class_weights: For tasks of classes: a weight for each of them, or ``"balanced"`` for weights in
+            inverse proportion to their shares of the training part. They are scaled to be 1 on average over
+            the training part, so that the learning rate keeps its meaning.
+        balanced: Whether an epoch draws every class equally often, in batches that have as many of each:
+            samples of rare classes several times, some of frequent ones not at all.
+        lr_decay: For ``"step"`` and ``"exponential"``.
+        milestones: For ``"step"``: shares of the steps after the warm-up, in a tuple.
+        betas: β₁ and β₂ of ``"adam"`` and ``"adamw"``, and of optimisers of your own that take them, in a
+            tuple; by default the optimiser's.
         rungs: The epochs after which a candidate is compared with others, and perhaps pruned; by
             default 1, 3, 9, … below ``epochs``.
         hopeless_after: The number of the rung from which on a candidate is stopped if it has learned
@@ -57,6 +73,14 @@ class Training:
             GPUs ``"tf32"`` as well, or ``"auto"`` for bfloat16 if the hardware has it, else float32.
         cuda_graph: Whether a step on CUDA is recorded once and then launched as a whole, if that is
             possible; modules that decide something anew in Python at every step need ``False``.
+        losses: Losses of your own by name: functions of outputs and targets, as :meth:`Task.loss` gets them,
+            that return the mean over the batch. One that has an argument ``label_smoothing`` or
+            ``class_weights`` (a tensor) is given it where it is set.
+        optimizers: Optimisers of your own by name, such as ``torch.optim.NAdam``: functions of the list of
+            weights and of ``lr``, and of ``weight_decay``, ``momentum`` and ``betas`` if they have these
+            arguments, that return a ``torch.optim.Optimizer``.
+
+    A trial's results are reused only while the source of its functions of your own is the same.
 
     Raises:
         UserError: If a value is out of its range, or an unknown name.
@@ -78,26 +102,29 @@ class Training:
     flip: Any = False
     cutout: Any = 0
     mixup: Any = 0.0
+    loss: Any = None
+    focal_gamma: Any = 2.0
+    class_weights: Any = None
+    balanced: Any = False
+    lr_decay: Any = 0.1
+    milestones: Any = (0.5, 0.75)
+    betas: Any = None
     rungs: tuple[int, ...] | None = None
     hopeless_after: int = 2
     device: str = "auto"
     precision: str = "auto"
     cuda_graph: bool = True
+    losses: Mapping[str, Callable[..., Any]] = dataclasses.field(default_factory=dict, hash=False)
+    optimizers: Mapping[str, Callable[..., Any]] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name, low, high in _RANGES:
-            for value in possible_values(getattr(self, name)):
-                if value is None and name == "warm_up":
-                    continue
-                whole = name in _WHOLE
-                if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
-                    raise UserError(f"Training({name}={value!r}): give a {'whole ' * whole}number")
-                if not low <= value <= high:
-                    raise UserError(f"Training({name}={value!r}): it must be {_range(low, high)}")
-        for name, known in _NAMED:
-            for value in possible_values(getattr(self, name)):
-                if value not in known:
-                    raise UserError(f"Training({name}={value!r}): {nearest(str(value), map(str, known))}")
+        for name in _SEARCHABLE:
+            if isinstance(value := getattr(self, name), list):
+                object.__setattr__(self, name, tuple(value))
+        check_values({name: getattr(self, name) for name in _SEARCHABLE})
+        check_own("loss", "losses", filter(None, possible_values(self.loss)), self.losses, ("focal",))
+        named = possible_values(self.optimizer)
+        check_own("optimizer", "optimizers", named, self.optimizers, OPTIMIZERS)
         if self.precision not in PRECISIONS:
             raise UserError(f"Training(precision={self.precision!r}): {nearest(self.precision, PRECISIONS)}")
         if not isinstance(self.cuda_graph, bool):
@@ -109,14 +136,39 @@ class Training:
 
     @cached_property
     def tree(self) -> Node:
-        """The searchable values, as a tree whose holes are decided together with the architecture's."""
-        return _TRAINING(**{name: getattr(self, name) for name in _SEARCHABLE})
+        """The searchable values, as a tree whose holes are decided together with the architecture's.
+
+        Settings that trainings of earlier versions did not have are in it only if they are used, so that
+        those trainings are still the same.
+        """
+        values = {name: getattr(self, name) for name in _SEARCHABLE}
+        used = [name for name, value in values.items() if name not in _LATER or value != _LATER[name]]
+        return _op(tuple(used))(**{name: values[name] for name in used})
 
     def closed(self, tree: Node) -> Training:
         """Return these settings with the values of ``tree``: :attr:`tree` with every hole decided."""
         closed = dataclasses.replace(self, **tree.arguments)
-        vars(closed)["tree"] = tree  # so that it is not made again
+        # So that they are not made again.
+        vars(closed).update(tree=tree, _digests=self._digests)
         return closed
+
+    @property
+    def own_functions(self) -> dict[str, str]:
+        """Digests of the source of the user's own functions that may be used, by setting and name."""
+        found = {}
+        for setting, functions in (("loss", self.losses), ("optimizer", self.optimizers)):
+            for name in possible_values(getattr(self, setting)):
+                if name in functions:
+                    called = f"{setting} {name}"
+                    if called not in self._digests:
+                        self._digests[called] = digest_of(functions[name])
+                    found[called] = self._digests[called]
+        return found
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        # Made when they are asked for: what a function depends on may be defined further down in its file.
+        return {}
 
     @property
     def reported(self) -> tuple[int, ...]:
@@ -127,45 +179,20 @@ class Training:
         return tuple(rung for rung in powers if rung < self.epochs)
 
 
-_NOT_SEARCHED = ("rungs", "hopeless_after", "device", "precision", "cuda_graph")
+_NOT_SEARCHED = ("rungs", "hopeless_after", "device", "precision", "cuda_graph", "losses", "optimizers")
 _SEARCHABLE = tuple(field.name for field in dataclasses.fields(Training) if field.name not in _NOT_SEARCHED)
-_TRAINING = Op(
-    "training", inspect.Signature([inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in _SEARCHABLE])
-)
-_SMALLEST = 1e-12
-_WHOLE = ("epochs", "batch_size", "crop", "cutout")
-_RANGES = (
-    ("epochs", 1, 1_000_000),
-    ("batch_size", 1, 1_000_000_000),
-    ("lr", _SMALLEST, 1e6),
-    ("momentum", 0, 0.999999),
-    ("weight_decay", 0, 1e6),
-    ("clip", 0, 1e12),
-    ("ema", 0, 0.999999),
-    ("warm_up", 0, 0.999999),
-    ("label_smoothing", 0, 0.999999),
-    ("crop", 0, 1_000_000),
-    ("cutout", 0, 1_000_000),
-    ("mixup", 0, 1_000_000),
-)
-_NAMED: tuple[tuple[str, Collection[Any]], ...] = (
-    ("optimizer", OPTIMIZERS),
-    ("schedule", SCHEDULES),
-    ("padding", ("reflect", "zero")),
-    ("flip", (False, True)),
-)
+_FIRST_LATER = _SEARCHABLE.index("loss")
+_LATER = {
+    field.name: field.default
+    for field in dataclasses.fields(Training)
+    if field.name in _SEARCHABLE[_FIRST_LATER:]
+}
+LATER = {name: text_of(value) for name, value in _LATER.items()}
+"""Texts of the defaults of settings that :attr:`Training.tree` leaves out where they are not used."""
 
 
-def _range(low: float, high: float) -> str:
-    return "above 0" if low == _SMALLEST else f"from {low:g} to {high:g}"
-
-
-def possible_values(value: Any) -> list[Any]:
-    """Return the values that a setting can take: itself, a hole's options, or the ends of its range."""
-    if isinstance(value, Choose):
-        return [end for option in value.options for end in possible_values(option)]
-    if isinstance(value, Integer | Real):
-        return [value.low, value.high]
-    if isinstance(value, Hole):
-        raise UserError(f"Training takes choose, integer and real, not {value!r}")
-    return [value]
+@cache
+def _op(names: tuple[str, ...]) -> Op:
+    return Op(
+        "training", inspect.Signature([inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in names])
+    )

@@ -142,7 +142,7 @@ ARCHITECTURE = Attribute[str]("architecture", text)
 KEY = HiddenAttribute[str]("key", text)
 """The candidate's digest: trials with equal keys train the same network in the same way."""
 OPS = Attribute[dict[str, str]]("ops", mapped(text))
-"""Digests of the source of the user's own ops in the architecture, by name; missing if there are none."""
+"""Digests of the source of the user's own ops, and of their loss and optimiser; missing if there are none."""
 COSTS = Attribute[dict[str, float]]("costs", mapped(finite))
 """Costs known before training, by name: exact ones and measurements of the built network."""
 MEASUREMENTS = Attribute[dict[str, dict[str, Any]]]("measurements", mapped(_rounds))
@@ -194,7 +194,7 @@ SPACE = StudyAttribute[dict[str, str]]("space", _texts)
 FORMULAS = StudyAttribute[dict[str, str]]("formulas", _texts)
 """The formula of each objective that has a name of its own, for the same purpose."""
 STUDY_OPS = StudyAttribute[dict[str, str]]("ops", _texts)
-"""Digests of the source of the user's own ops in the space when it was last run, by name."""
+"""Digests of the source of the user's own ops, losses and optimisers when it was last run, by name."""
 TRAINING = StudyAttribute[dict[str, str]]("training", _texts)
 """Every training setting that is searched or decides what is learned, as text, for the same purpose."""
 ABOUT = StudyAttribute[dict[str, Any]]("about", _about)

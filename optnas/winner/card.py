@@ -70,7 +70,8 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
     trial = record["trial"]
     for name in ("architecture", "data", "score"):
         settings.pop(name)
-    settings.pop("ops", None)
+    for name in ("ops", "functions"):
+        settings.pop(name, None)
     if not settings["crop"]:
         settings.pop("padding")
     return _CARD.format(

@@ -25,7 +25,7 @@ from optnas.run.files import load_study
 from optnas.run.lookup import find_study, find_trial
 from optnas.space import parse
 from optnas.space.holes import is_open
-from optnas.space.own_ops import changed_ops
+from optnas.space.own_ops import called, changed_ops
 from optnas.study import Study
 from optnas.train import Training, default_device, use_threads
 from optnas.train.checks import check_training
@@ -44,6 +44,9 @@ from optnas.winner.full_training import (
 
 __all__ = ["TrainOptions", "train_command"]
 
+
+# What is no single value.
+_NOT_SET = ("rungs", "losses", "optimizers")
 
 # More are a slip of the keyboard.
 _MOST_SEEDS = 10_000
@@ -179,17 +182,17 @@ def _candidate(study: Study, trial: FrozenTrial, *, same_ops: bool = True) -> Ca
             f"the study's file changed: trial {trial.number} was {recorded} and would now be"
             f" {candidate.architecture}; undo the change, or give the text by --architecture"
         )
-    for name in changed_ops(OPS.of(trial), study.own_ops) if same_ops else ():
+    for name in changed_ops(OPS.of(trial), study.own_sources) if same_ops else ():
         raise UserError(
-            f"the op {name!r} changed since trial {trial.number}: undo the change, or train what it is now by"
-            f" --trial {trial.number} --architecture {recorded!r}"
+            f"the {called(name)} changed since trial {trial.number}: undo the change, or train what it is now"
+            f" by --trial {trial.number} --architecture {recorded!r}"
         )
     return candidate
 
 
 def _overridden(training: Training, settings: Iterable[str]) -> Training:
     """Return ``training`` with the values of ``settings``, each ``name=value``."""
-    known = [field.name for field in dataclasses.fields(Training) if field.name != "rungs"]
+    known = [field.name for field in dataclasses.fields(Training) if field.name not in _NOT_SET]
     given: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")

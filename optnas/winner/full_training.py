@@ -64,12 +64,17 @@ class Plan:
         return {
             "architecture": str(self.architecture),
             **({"ops": ops} if (ops := own_ops(self.architecture)) else {}),
+            **({"functions": own} if (own := self.training.own_functions) else {}),
             "data": self.task.data.name,
             "score": repr(self.score),
             "patience": self.patience,
             "precision": self.training.precision,
             "device": default_device(self.training.device).type,
-            **self.training.tree.arguments,
+            # As lists, which JSON has.
+            **{
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in self.training.tree.arguments.items()
+            },
         }
 
     def build(self, seed: int) -> nn.Module:

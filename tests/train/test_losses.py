@@ -1,0 +1,337 @@
+"""Losses that a training names: weights of classes, the focal loss, and the user's own by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from optuna.storages import RDBStorage
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot, softmax
+
+from optnas import Study, Training, UserError, choose, data, maximize, ops, parse, tasks
+from optnas.train import fit
+from optnas.train.checks import check_training
+from optnas.train.loop import _usual_step
+from optnas.train.losses import class_loss, class_weights
+from optnas.train.optimizers import make_optimizer
+from optnas.train.weights import FlatWeights
+from optnas.trials.record import TWIN
+
+CPU = torch.device("cpu")
+GENERATOR = torch.Generator().manual_seed(0)
+LOGITS = torch.randn(12, 3, generator=GENERATOR)
+CLASSES = torch.randint(3, (12,), generator=GENERATOR)
+PIXELS = torch.randn(4, 3, 2, 5, generator=GENERATOR)
+MASKS = torch.randint(3, (4, 2, 5), generator=GENERATOR)
+WEIGHTS = torch.tensor([0.2, 1.0, 3.0])
+
+
+@pytest.fixture(scope="module")
+def rare() -> tasks.Classification:
+    """Two classes that overlap, one of them nine times as frequent."""
+    x = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+    y = (np.arange(400) % 10 == 0).astype(np.int64)
+    x[y == 1] += 1
+    return tasks.classification(data.tensors(x, y))
+
+
+def losses_of(outputs: Tensor, targets: Tensor, gamma: float, weights: Tensor) -> Tensor:
+    """Return -w·(1 - p)^γ·log p of each target."""
+    p = softmax(outputs.movedim(1, -1), -1).gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+    return -weights[targets] * (1 - p) ** gamma * p.log()
+
+
+@pytest.mark.parametrize(("outputs", "targets"), [(LOGITS, CLASSES), (PIXELS, MASKS)])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_the_focal_loss_is_its_formula(
+    outputs: Tensor, targets: Tensor, gamma: float, weights: Tensor | None
+) -> None:
+    expected = losses_of(outputs, targets, gamma, torch.ones(3) if weights is None else weights)
+    found = class_loss(outputs, targets, class_weights=weights, focal_gamma=gamma)
+    assert found.item() == pytest.approx(expected.mean().item(), rel=1e-5)
+    shares = one_hot(targets, 3).movedim(-1, 1).float()
+    mixed = class_loss(outputs, shares, class_weights=weights, focal_gamma=gamma)
+    assert mixed.item() == pytest.approx(found.item(), rel=1e-5)
+    ignored = targets.clone()
+    ignored[0] = -100
+    found = class_loss(outputs, ignored, class_weights=weights, focal_gamma=gamma)
+    assert found.item() == pytest.approx(expected[1:].mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_without_focus_it_is_the_cross_entropy_with_smoothed_labels(weights: Tensor | None) -> None:
+    expected = cross_entropy(LOGITS, CLASSES, weight=weights, label_smoothing=0.2, reduction="sum") / 12
+    found = class_loss(LOGITS, CLASSES, class_weights=weights, label_smoothing=0.2)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_a_class_that_is_certain_has_a_gradient_that_is_a_number(gamma: float) -> None:
+    outputs = torch.tensor([[100.0, 0.0], [0.0, 100.0]], requires_grad=True)
+    class_loss(outputs, torch.tensor([0, 0]), focal_gamma=gamma).backward()
+    assert outputs.grad is not None
+    assert outputs.grad.isfinite().all()
+
+
+def test_balanced_weights_make_up_for_shares_and_are_1_on_average(rare: tasks.Classification) -> None:
+    y = rare.data.splits.train.y
+    counts = y.bincount()
+    weights = class_weights(rare.data.splits, Training(class_weights="balanced"))
+    assert weights is not None
+    assert weights[0] * counts[0] == pytest.approx(weights[1] * counts[1])
+    assert weights[y].mean() == pytest.approx(1)
+    given = class_weights(rare.data.splits, Training(class_weights=(1, 4)))
+    assert given is not None
+    assert given[1] == pytest.approx(4 * given[0])
+    assert given[y].mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("change", [{"class_weights": (1.0, 5.0)}, {"loss": "focal", "focal_gamma": 1.0}])
+def test_micro_batches_have_the_gradient_of_the_batch(
+    rare: tasks.Classification, change: dict[str, Any]
+) -> None:
+    found = []
+    for pieces in (1, 3):
+        torch.manual_seed(0)
+        module = parse("head").build((2,), outputs=2)
+        training = Training(optimizer="sgd", momentum=0.0, lr=0.1, **change)
+        weights = FlatWeights(module)
+        made = make_optimizer("sgd", weights.parameters, lr=0.1, weight_decay=0.0, momentum=0.0)
+        part = rare.data.splits.train
+        step = _usual_step(module, weights, made, rare, training, pieces)
+        found.append((step(part.x[:60], part.y[:60], 1.0).item(), weights.tensor.detach().clone()))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+
+
+def recall(task: tasks.Classification, **training: Any) -> float:
+    """Return the share of the rare class's samples that are found."""
+    torch.manual_seed(0)
+    module = parse("seq(linear(8), relu, head)").build((2,), outputs=2)
+    fit(module, task, Training(epochs=6, lr=1e-2, ema=0.9, **training), device=CPU, seed=0)
+    part = task.data.splits.train
+    found = module.eval()(task.data.splits.prepare(part.x)).argmax(1)
+    return found[part.y == 1].float().mean().item()
+
+
+def test_a_rare_class_is_found_more_often_by_weights_and_by_balanced_batches(
+    rare: tasks.Classification,
+) -> None:
+    plain = recall(rare)
+    assert recall(rare, class_weights="balanced") > plain + 0.3
+    assert recall(rare, balanced=True) > plain + 0.3
+
+
+def hinge(outputs: Tensor, targets: Tensor) -> Tensor:
+    return nn.functional.multi_margin_loss(outputs, targets)
+
+
+def weighted(outputs: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    return cross_entropy(outputs, targets, weight=class_weights)
+
+
+class Margin(nn.Module):
+    """A loss with a tensor of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("factor", torch.tensor(2.0))
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        found: Tensor = self.factor * hinge(outputs, targets)
+        return found
+
+
+def test_a_loss_of_ones_own_is_trained_by(rare: tasks.Classification) -> None:
+    asked: list[Tensor] = []
+
+    def mine(outputs: Tensor, targets: Tensor, class_weights: Tensor) -> Tensor:
+        asked.append(class_weights)
+        return weighted(outputs, targets, class_weights)
+
+    found = recall(rare, loss="mine", losses={"mine": mine}, class_weights=(1.0, 9.0))
+    assert found > 0.5
+    assert all(each[1] == pytest.approx(9 * each[0]) for each in asked)
+    module = nn.Linear(2, 2)
+    margin = Training(epochs=3, lr=0.1, loss="margin", losses={"margin": Margin()})
+    assert fit(module, rare, margin, device=CPU, seed=0)["accuracy"] > 0.8
+
+
+def test_losses_and_their_settings_are_searched_by_name() -> None:
+    training = Training(
+        loss=choose(None, "focal", "hinge"),
+        losses={"hinge": hinge},
+        class_weights=choose(None, "balanced", (1.0, 2.0)),
+        balanced=choose(False, True),
+    )
+    assert list(training.tree.distributions()) == ["loss", "class_weights", "balanced"]
+    params = {"loss": "hinge", "class_weights": "(1.0, 2.0)", "balanced": True}
+    closed = training.closed(training.tree.close(params))
+    assert (closed.loss, closed.class_weights, closed.balanced) == ("hinge", (1.0, 2.0), True)
+    assert closed.losses == {"hinge": hinge}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"loss": hinge}, r"give it a name: losses=\{'mine': f\}, loss='mine'"),
+        ({"loss": "focla"}, "did you mean 'focal'"),
+        ({"loss": "mine", "losses": {"own": hinge}}, "known: focal, own"),
+        ({"losses": {"focal": hinge}}, "optnas has one of that name"),
+        ({"losses": {"mine": 3}}, "it must be a function"),
+        ({"losses": hinge}, "takes functions by name"),
+        ({"class_weights": "equal"}, "give 'balanced', or a weight for each class"),
+        ({"class_weights": (1, -1)}, "it must be from 0"),
+        ({"class_weights": (0, 0)}, "no class counts"),
+        ({"focal_gamma": -1}, "it must be from 0"),
+        ({"balanced": "yes"}, "known: False, True"),
+    ],
+)
+def test_what_is_no_loss_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        Training(**settings)
+
+
+def unreduced(outputs: Tensor, targets: Tensor) -> Tensor:
+    return cross_entropy(outputs, targets, reduction="none")
+
+
+def of_three(outputs: Tensor, targets: Tensor, more: Tensor) -> Tensor:
+    return outputs.sum()
+
+
+def constant(outputs: Tensor, targets: Tensor) -> Tensor:
+    return torch.zeros(())
+
+
+OWN: dict[str, Callable[..., Any]] = {
+    "hinge": hinge, "unreduced": unreduced, "three": of_three, "constant": constant,
+    "huber": nn.HuberLoss(),
+}  # fmt: skip
+DIABETES = tasks.regression(data.sklearn("diabetes"))
+
+
+class Acting(tasks.Task):
+    """A task that makes its own batches."""
+
+    data = data.sklearn("iris")
+    metrics = ("loss",)
+    batches_per_epoch = 3
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "said"),
+    [
+        (DIABETES, {"loss": choose(None, "focal")}, "loss='focal'.* is for classes, and Regression has none"),
+        (DIABETES, {"class_weights": choose(None, "balanced")}, "class_weights=….* is for classes"),
+        (DIABETES, {"balanced": True}, "yours do not have one class each"),
+        (Acting(), {"balanced": True}, "Acting makes its own batches"),
+        (None, {"class_weights": (1, 2, 3)}, "has 3 weights, and there are 2 classes"),
+        (None, {"loss": "hinge", "class_weights": "balanced"}, "'hinge': …}.* has no argument class_weights"),
+        (None, {"loss": "hinge", "label_smoothing": 0.1}, "has no argument label_smoothing"),
+        (None, {"loss": choose(None, "unreduced")}, r"a tensor of shape \(2,\): a loss is one number"),
+        (None, {"loss": "three"}, "'three': …}.*missing 1 required positional argument: 'more'"),
+        (None, {"loss": "constant"}, "does not depend on the outputs"),
+        (None, {"loss": "hinge", "mixup": 0.2}, "'hinge': …}.*"),
+        (DIABETES, {"loss": "huber"}, r"'huber': …}.*Using a target size \(torch.Size\(\[2\]\)\)"),
+    ],
+)
+def test_what_a_task_has_no_loss_for_is_refused_before_a_search(
+    rare: tasks.Classification, task: tasks.Task | None, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        check_training(task or rare, Training(losses=OWN, **settings))
+
+
+def test_what_suits_a_task_is_not(rare: tasks.Classification) -> None:
+    check_training(
+        rare,
+        Training(
+            loss=choose(None, "focal", "weighted"),
+            losses={"weighted": weighted},
+            class_weights=choose(None, "balanced", (1, 2)),
+            balanced=choose(False, True),
+        ),
+    )
+    own = Training(loss="huber", losses={"huber": lambda y, to: nn.functional.huber_loss(y[:, 0], to)})
+    check_training(DIABETES, own)
+    check_training(tasks.language(data.text()), Training(loss="focal", class_weights="balanced"))
+
+
+def study(rare: tasks.Classification, **training: Any) -> Study:
+    return Study(
+        "own",
+        ops.head(),
+        task=rare,
+        objectives=[maximize("accuracy")],
+        training=Training(epochs=1, device="cpu", **training),
+    )
+
+
+def made(text: str) -> Callable[..., Tensor]:
+    """Return a function with this source, as after an edit of its file."""
+    import linecache
+
+    source = f"def mine(outputs, targets):\n    return {text}\n"
+    file = f"/nowhere/{abs(hash(text))}.py"
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    names: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), names)
+    function: Callable[..., Tensor] = names["mine"]
+    return function
+
+
+def test_results_are_those_of_the_source_of_the_loss(rare: tasks.Classification) -> None:
+    def key(text: str, **params: Any) -> str:
+        loss = choose(None, "mine") if params else "mine"
+        return study(rare, loss=loss, losses={"mine": made(text)}).candidate(params).key
+
+    assert key("outputs.mean()") == key("outputs.mean()")
+    assert key("outputs.mean()") != key("outputs.sum()")
+    assert key("outputs.mean()", loss="mine") != key("outputs.sum()", loss="mine")
+    assert key("outputs.mean()", loss=None) == key("outputs.sum()", loss=None)
+
+
+def test_a_changed_loss_is_told_and_trained_anew(
+    rare: tasks.Classification, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    storage = RDBStorage(f"sqlite:///{tmp_path}/study.db")
+
+    def run(factor: float) -> list[bool]:
+        loss = made(f"{factor} * (outputs[:, 0] ** 2).mean()")
+        own = study(rare, loss="mine", losses={"mine": loss})
+        there = own.open(storage)
+        there.optimize(own.objective, n_trials=1)
+        return [TWIN.of(each) is not None for each in there.trials]
+
+    assert run(1.0) == [False]
+    assert run(1.0) == [False, True]
+    assert "changed" not in capsys.readouterr().err
+    assert run(2.0) == [False, True, False]
+    assert "the loss 'mine' changed since study 'own' was last run" in capsys.readouterr().err
+
+
+def test_a_study_with_another_loss_needs_another_name(rare: tasks.Classification, tmp_path: Any) -> None:
+    storage = RDBStorage(f"sqlite:///{tmp_path}/study.db")
+    study(rare).open(storage)
+    study(rare).open(storage)
+    with pytest.raises(UserError, match="'loss' was None and is now 'focal'"):
+        study(rare, loss="focal").open(storage)
+    storage = RDBStorage(f"sqlite:///{tmp_path}/focal.db")
+    study(rare, loss="focal").open(storage)
+    with pytest.raises(UserError, match="'loss' was 'focal' and is now None"):
+        study(rare).open(storage)
+
+
+def test_settings_that_are_not_used_leave_records_and_keys_as_they_were() -> None:
+    assert str(Training(losses={"hinge": hinge}).tree) == (
+        "training(epochs=9, batch_size=64, optimizer='adam', lr=0.003, schedule='one-cycle', warm_up=None,"
+        " momentum=0.9, weight_decay=0.0, clip=0.0, ema=0.0, label_smoothing=0.0, crop=0, padding='reflect',"
+        " flip=False, cutout=0, mixup=0.0)"
+    )
+    assert Training().own_functions == {}
