@@ -9,13 +9,14 @@ from optnas.data.scikit import sklearn
 from optnas.data.sources import digits, tensors
 from optnas.data.split_rules import at_random, by_group, by_index, by_time
 from optnas.data.text import text
-from optnas.data.windows import windows
+from optnas.data.windows import Windows, windows
 
 __all__ = [
     "Data",
     "Part",
     "Split",
     "Splits",
+    "Windows",
     "at_random",
     "by_group",
     "by_index",

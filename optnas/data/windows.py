@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from optnas.data.data import Data, Splits
 from optnas.data.normalize import normalized
@@ -12,7 +17,70 @@ from optnas.data.numbers import Array, as_numbers, refuse_far, refuse_unfit
 from optnas.data.split import check_shares, splits_of
 from optnas.errors import UserError
 
-__all__ = ["windows"]
+__all__ = ["Windows", "windows"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Cut:
+    """A series and its windows.
+
+    Attributes:
+        steps: The series, float64, shape (steps, features).
+        begins: The first step of each window, of the training, validation and test part.
+        train: The number of steps, from the first one on, that are for training.
+    """
+
+    steps: Array
+    begins: tuple[Array, Array, Array]
+    train: int
+
+
+class Windows(Data):
+    """Data set of :func:`windows`, which also tells what a forecast is compared with.
+
+    Attributes:
+        length: Steps of a window.
+        horizon: Steps after it that are its target.
+    """
+
+    def __init__(
+        self, name: str, length: int, horizon: int, target: int | None, cut: Callable[[], _Cut]
+    ) -> None:
+        super().__init__(name, self._splits)
+        self.length, self.horizon = length, horizon
+        self._target, self._cut_series = target, cut
+
+    @cached_property
+    def _cut(self) -> _Cut:
+        return self._cut_series()
+
+    def _splits(self) -> Splits:
+        begins = self._cut.begins
+        at = np.concatenate(begins)[:, None]
+        x = self._cut.steps[at + np.arange(self.length)]
+        y = self._of_targets(at + self.length + np.arange(self.horizon))
+        cuts = np.cumsum([len(part) for part in begins])
+        parts = np.split(np.arange(cuts[-1]), cuts[:-1])
+        stored, prepare = normalized(x, parts[0])
+        if stored.is_floating_point():
+            refuse_far(self.name, stored, "window {}".format)
+        return splits_of(stored, y.astype(np.float32), (parts[0], parts[1], parts[2]), prepare)
+
+    def _of_targets(self, at: Array | slice) -> Array:
+        """Return the values to forecast at steps: all features, or the one that is asked for or there is."""
+        values = self._cut.steps[at]
+        if self._target is not None or values.shape[-1] == 1:
+            return values[..., self._target or 0]
+        return values
+
+    def learned(self) -> Tensor:
+        """Return the training part of what is forecast, in its own unit: (steps,) or (steps, features)."""
+        return torch.from_numpy(self._of_targets(slice(0, self._cut.train)))
+
+    def past(self, part: Literal["train", "validation", "test"]) -> Tensor:
+        """Return what is forecast, in its own unit, within each window: (samples, length[, features])."""
+        begins = self._cut.begins[("train", "validation", "test").index(part)]
+        return torch.from_numpy(self._of_targets(begins[:, None] + np.arange(self.length)))
 
 
 def windows(
@@ -26,7 +94,7 @@ def windows(
     validation: float = 0.2,
     test: float = 0.2,
     name: str = "windows",
-) -> Data:
+) -> Windows:
     """Make a data set for forecasting: windows of a series, each with the values that follow it.
 
     The series is cut in three parts in order of time, and each part in windows of its own: no step, of inputs
@@ -54,24 +122,14 @@ def windows(
             raise UserError(f"data.windows({what}={number!r}): give a whole number of at least {least}")
     check_shares(name, validation, test)
 
-    def load() -> Splits:
+    def cut() -> _Cut:
         steps = _steps(name, series)
         if target is not None and not -steps.shape[1] <= target < steps.shape[1]:
             raise UserError(f"data {name!r}: target={target} is none of {steps.shape[1]} features")
-        begins = _begins(name, len(steps), length + horizon, stride, gap, validation, test)
-        at = np.concatenate(begins)[:, None]
-        x = steps[at + np.arange(length)]
-        y = steps[at + length + np.arange(horizon)]
-        if target is not None or steps.shape[1] == 1:
-            y = y[..., target or 0]
-        cuts = np.cumsum([len(part) for part in begins])
-        parts = np.split(np.arange(cuts[-1]), cuts[:-1])
-        stored, prepare = normalized(x, parts[0])
-        if stored.is_floating_point():
-            refuse_far(name, stored, "window {}".format)
-        return splits_of(stored, y.astype(np.float32), (parts[0], parts[1], parts[2]), prepare)
+        begins, ends = _begins(name, len(steps), length + horizon, stride, gap, validation, test)
+        return _Cut(steps, (begins[0], begins[1], begins[2]), ends[0])
 
-    return Data(name, load)
+    return Windows(name, length, horizon, target, cut)
 
 
 def _steps(name: str, series: Any) -> Array:
@@ -88,8 +146,11 @@ def _steps(name: str, series: Any) -> Array:
 
 def _begins(
     name: str, steps: int, whole: int, stride: int, gap: int, validation: float, test: float
-) -> list[Array]:
-    """Return the first step of each window of the three parts; ``whole`` is a window with its target."""
+) -> tuple[list[Array], list[int]]:
+    """Return the first step of each window of the three parts, and where these end.
+
+    ``whole`` is the length of a window with its target.
+    """
     tested, validated = round(test * steps), round(validation * steps)
     ends = [steps - tested - validated, steps - tested, steps]
     starts = [0, ends[0] + gap, ends[1] + gap]
@@ -99,4 +160,4 @@ def _begins(
             f"data {name!r}: {steps} steps, gaps of {gap} left out, leave a part without a window of {whole}"
             " steps: give a longer series, larger parts, or a shorter window"
         )
-    return begins
+    return begins, ends

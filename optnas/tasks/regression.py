@@ -51,7 +51,8 @@ class Regression(Task):
         if self.kind not in LOSSES:
             raise UserError(f"regression(loss={self.kind!r}): {nearest(str(self.kind), LOSSES)}")
         for name in sorted(self.asked.difference(self.metrics)):
-            raise UserError(f"regression does not measure {name!r}: {nearest(name, self.metrics)}")
+            kind = type(self).__name__.lower()
+            raise UserError(f"{kind} does not measure {name!r}: {nearest(name, self.metrics)}")
 
     def measuring(self, names: Iterable[str]) -> Regression:
         return dataclasses.replace(self, asked=self.asked.union(names))
@@ -74,7 +75,8 @@ class Regression(Task):
             "rmse": mse_loss(values, targets).sqrt().item(),
         }
         if "r2" in self.asked:
-            found["r2"] = float(torchmetrics().r2_score(values, targets))
+            rows = [each.flatten(1) if each.ndim > 2 else each for each in (values, targets)]
+            found["r2"] = float(torchmetrics().r2_score(*rows))
         return found
 
     def at_chance(self, metrics: Mapping[str, float]) -> str | None:

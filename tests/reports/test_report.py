@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
@@ -96,6 +97,16 @@ def test_baselines_are_what_scikit_learn_has_on_the_validation_part() -> None:
     assert linear.metrics["accuracy"] > 0.93
     mean, ridge = baselines(tasks.regression(data.sklearn("diabetes")))
     assert mean.metrics["rmse"] > 1.1 * ridge.metrics["rmse"]
+
+
+def test_a_task_s_own_baselines_are_told_in_their_place() -> None:
+    task = tasks.forecasting(data.windows(np.sin(np.arange(200.0)), 8), season=6)
+    found = baselines(task)
+    assert [each.name for each in found] == ["naive", "seasonal naive", "ridge regression"]
+    assert found[0].metrics == task.baselines()["naive"]
+    assert found[0].samples == len(task.data.splits.train)
+    page = report(declared_study(), found)
+    assert "seasonal naive" in page
 
 
 def test_a_study_without_anything_is_reported_as_such() -> None:

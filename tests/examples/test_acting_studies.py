@@ -1,0 +1,67 @@
+"""Studies of forecasting, recommending and acting: what they say beside their front, and what they find."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from optnas.run.files import load_study
+from tests.files import REPOSITORY, call
+
+# The study, one of its networks, how it is trained, the baseline that it beats in which metric, a prediction.
+WINNERS = [
+    (
+        "forecasting.py",
+        "seq(flatten, linear(16), relu, head)",
+        ["epochs=9", "lr=0.02"],
+        "ridge regression",
+        "mase",
+        # An empty tank fills up.
+        "levels = network(torch.tensor([[[0.25, 0.1]] * 48]))\n"
+        "print('as expected' if levels.shape == (1, 12) and 0.2 < levels[0, 0] < 0.6 else levels)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("study", "architecture", "settings", "model", "metric", "predicted"), WINNERS)
+def test_a_small_network_beats_the_study_s_baseline_and_predicts_in_a_fresh_process(
+    study: str,
+    architecture: str,
+    settings: list[str],
+    model: str,
+    metric: str,
+    predicted: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = REPOSITORY / "studies" / study
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    result = call("train", file, "--architecture", architecture, *chosen, "--threads", 1, "--out", "network")
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "network" / "metrics.json").read_text())
+    declared = load_study(str(file))
+    assert declared.task is not None
+    ours, theirs = record["validation"][metric]["mean"], declared.task.baselines()[model][metric]
+    sign = next(each.sign for each in declared.objectives if each.name == metric)
+    assert sign * ours < sign * theirs
+    assert record["test"][metric]["mean"] == pytest.approx(ours, rel=0.3)
+    script = tmp_path / "predict.py"
+    script.write_text(f"import torch, optnas\nnetwork = optnas.load('network')\n{predicted}\n")
+    process = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert process.stdout.strip() == "as expected", process.stdout + process.stderr
+
+
+@pytest.mark.parametrize(
+    ("study", "beside"),
+    [("forecasting.py", "naive mase 0.8198; seasonal naive mase 1.051; ridge regression mase 0.3644.")],
+)
+def test_a_run_says_what_the_baselines_have_beside_its_front(
+    study: str, beside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert f"Beside it: {beside}" in call("run", REPOSITORY / "studies" / study, "--trials", 1).output
