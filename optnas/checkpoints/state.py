@@ -7,11 +7,9 @@ is damaged is not trained on.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,9 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from optnas.errors import UserError
+from optnas.files import replace_file
 
-__all__ = ["State", "pack", "read_tensors", "replace_file", "unpack", "write_tensors"]
+__all__ = ["State", "pack", "read_tensors", "unpack", "write_tensors"]
 
 # In the JSON a tensor is a string: this prefix and its name.
 _TENSOR = "tensor:"
@@ -187,28 +186,6 @@ def read_tensors(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     return unpack(packed, str(path))
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file atomically: readers see the old content or the new, even if this process dies.
-
-    Raises:
-        UserError: If it cannot be written, as on a full disk; an existing file is untouched then.
-    """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise UserError(
-            f"{path} cannot be written: {error.strerror}; what was saved before is kept, so mend that and"
-            " run the same again"
-        ) from None
 
 
 def _set_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

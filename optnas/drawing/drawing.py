@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from optnas.errors import UserError
+from optnas.files import replace_file
 
 __all__ = ["Drawing"]
 
@@ -40,10 +41,7 @@ class Drawing:
         path = Path(path)
         if path.suffix.lower() != ".svg":
             raise UserError(f"{path}: a drawing is an SVG; give a file that ends in .svg")
-        try:
-            path.write_text(self.svg, encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
+        replace_file(path, self.svg)
 
     @property
     def data_uri(self) -> str:

@@ -33,11 +33,15 @@ class Drawings:
         """
         key = (id_of(trial), text)
         with self._lock:
+            svg = self._known.get(key)
+        if svg is None:
+            # Not under the lock: one that takes long holds up no other.
+            svg = architecture_drawing(study, trial).svg
+        with self._lock:
             if key not in self._known:
-                self._known[key] = svg = architecture_drawing(study, trial).svg
+                self._known[key] = svg
                 self._size += len(svg)
             self._known.move_to_end(key)
-            svg = self._known[key]
             while self._size > self._most and len(self._known) > 1:
                 self._size -= len(self._known.popitem(last=False)[1])
         return svg

@@ -99,6 +99,14 @@ def _read(study: optuna.Study, trial: int) -> Sensitivity | None:
     return found
 
 
+# What a part without which the network is measured is replaced by, in words.
+_HOW = {
+    "left out": "nothing of it is added",
+    "skipped": "its input goes on as it is",
+    "averaged": "its mean output, whatever comes in",
+}
+
+
 def sensitivity_sentences(found: Sensitivity) -> list[str]:
     """Return what the network has, and what it depends on most, in sentences."""
     told = f"{plain(found.metric)} {short(found.metrics[found.metric])}, " if found.metric != "loss" else ""
@@ -130,6 +138,8 @@ def sensitivity_view(found: Sensitivity, width: int = 80) -> RenderableType:
         Text(f"{plain(found.folder)}: {first}", style="bold cyan"),
         *map(Text, rest),
     ]
-    if wide:
-        parts += [Text("half: the part's output is half of what it is.", style="dim")]
+    said = "; ".join(f"{how}: {_HOW[how]}" for how in dict.fromkeys(each.how for each in found.ablations))
+    halved = "; half: its output is half of what it is" if wide else ""
+    if said:
+        parts += [Text(f"{said}{halved}.", style="dim")]
     return Group(*parts, "", table)

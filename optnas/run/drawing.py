@@ -10,9 +10,11 @@ from typing import Any
 from optnas.drawing import Drawing
 from optnas.drawing.activations import plot
 from optnas.drawing.curves import is_activation
-from optnas.drawing.reading import read
-from optnas.errors import UserError
+from optnas.drawing.reading import UnknownOp, read
+from optnas.errors import UserError, nearest
 from optnas.run.files import load_study
+from optnas.shown import note
+from optnas.space import Node, ops_by_name
 
 __all__ = ["drawing_of"]
 
@@ -30,16 +32,35 @@ def drawing_of(
         expand: Whether blocks are opened and repetitions written out.
 
     Raises:
-        UserError: If there is no such file, or the shape is none.
+        UserError: If there is no such file or op, or the shape is none.
         SpaceError: If the text cannot be read.
     """
     if Path(what.partition(":")[0]).suffix == ".py":
         return load_study(what).space.draw(expand=expand)  # type: ignore[no-any-return]
     tree = read(what)
+    _tell_unknown(tree)
     if not shape and is_activation(tree) and not tree.open:
         return plot(tree)
     context: dict[str, Any] = {} if outputs is None else {"outputs": outputs}
     return tree.draw(_shape(shape), expand=expand, **context)  # type: ignore[no-any-return]
+
+
+def _tell_unknown(tree: Node) -> None:
+    """Say which ops are drawn by their names alone, as there may be a slip of the pen.
+
+    Raises:
+        UserError: If the whole text is no more than such a name.
+    """
+    unknown = dict.fromkeys(node.op.name for node in tree.walk() if isinstance(node.op, UnknownOp))
+    if isinstance(tree.op, UnknownOp) and not tree.children:
+        raise UserError(f"there is no op {tree.op.name!r}{_meant(tree.op.name)}, and no file of that name")
+    for name in unknown:
+        note(f"note: {name!r} is none of optnas's ops{_meant(name)}; it is drawn by its name, without costs")
+
+
+def _meant(name: str) -> str:
+    hint = nearest(name, ops_by_name())
+    return f" ({hint})" if hint.startswith("did") else ""
 
 
 def _shape(given: Sequence[str]) -> Any:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from optnas.errors import UserError
+from optnas.files import replace_file
 from optnas.reports.report import report
 from optnas.reports.report.baselines import Baseline, baselines
 from optnas.run.files import load_study, output_to_stderr
@@ -43,10 +44,7 @@ def write_report(url: str, reference: str | None, path: Path, *, pdf: bool) -> l
             declared = load_study(reference)
         file = reference
         simple = [] if declared.task is None else baselines(declared.task)
-    try:
-        path.write_text(report(study, simple, file=file), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
+    replace_file(path, report(study, simple, file=file))
     if browser is None:
         return [path]
     return [path, _printed(browser, path)]

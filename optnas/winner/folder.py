@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from optnas.checkpoints.state import replace_file
 from optnas.errors import UserError
+from optnas.files import replace_file
 from optnas.space import SpaceError, ops_by_name
 from optnas.space.own_ops import own_ops
 from optnas.space.parse import parse_tree

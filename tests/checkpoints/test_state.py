@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from optnas import Training, UserError, data, parse, tasks
-from optnas.checkpoints.state import read_tensors, replace_file, write_tensors
+from optnas.checkpoints.state import read_tensors, write_tensors
 from optnas.train import State, fit
 from optnas.train.loop import evaluate
 from tests.faults import full_disk
@@ -118,8 +118,3 @@ def test_a_full_disk_is_told_and_leaves_the_checkpoint_before(tmp_path: Path) ->
         write_tensors(path, {"epoch": 2, "weights": torch.ones(10_000)})
     assert read_tensors(path)["epoch"] == 1
     assert list(tmp_path.iterdir()) == [path], "no half-written file is left"
-
-
-def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="No such file or directory"):
-        replace_file(tmp_path / "gone" / "x", b"")

@@ -36,6 +36,13 @@ def test_an_activation_is_plotted() -> None:
     assert "Plot of the activation x · σ(x)" in drawn("mul(x, sigmoid(x))")
 
 
+def test_an_op_that_is_none_is_told_and_drawn_by_its_name() -> None:
+    result = call("draw", "seq(cnov(16), head)")
+    assert "'cnov' is none of optnas's ops (did you mean 'conv'?)" in result.output
+    assert "cnov" in Path("drawing.svg").read_text(encoding="utf-8")
+    assert_refused(call("draw", "nonsense"), "there is no op 'nonsense'")
+
+
 def test_the_file_is_named_by_an_option() -> None:
     assert call("draw", "mish", "-o", "mish.svg").exit_code == 0
     assert Path("mish.svg").exists()

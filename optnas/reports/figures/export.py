@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optnas.errors import UserError
+from optnas.files import replace_file
 from optnas.reports.figures.web import page_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def write_figure(figure: Figure, path: Path) -> None:
 def _write(figure: Figure, path: Path) -> None:
     if path.suffix == ".html":
         title = html.unescape((figure.layout.title.text or path.stem).replace("<br>", " "))
-        path.write_text(page_of(figure.to_json(), title), encoding="utf-8")
+        replace_file(path, page_of(figure.to_json(), title))
         return
     if path.suffix not in (".svg", ".png", ".pdf"):
         raise UserError(f"{path}: a figure is written as .html, .svg, .png or .pdf")

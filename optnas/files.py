@@ -1,0 +1,45 @@
+"""Writing files so that what was there before is lost only once the new content is there whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from optnas.errors import UserError
+
+__all__ = ["replace_file"]
+
+
+def replace_file(path: str | Path, content: bytes | str) -> None:
+    """Write a file atomically: readers see the old content or the new, even if this process dies.
+
+    Raises:
+        UserError: If it cannot be written, as on a full disk; an existing file is untouched then.
+    """
+    written = content.encode() if isinstance(content, str) else content
+    target = Path(os.path.realpath(path))  # a link stays one
+    try:
+        if target.exists() and not target.is_file():  # a pipe, or /dev/stdout
+            target.write_bytes(written)
+            return
+        _replace(target, written)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written: {error.strerror or error}; what was there before is kept, so mend"
+            " that and run the same again"
+        ) from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
