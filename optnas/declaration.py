@@ -235,7 +235,12 @@ class Declaration:
         cost = architecture.cost(self.shape, **self.context)
         wanted = None if self.task is None else self.task.output_shape
         if wanted is not None and cost.shape != as_shape(wanted):
-            end = "fork(…)" if isinstance(wanted, Mapping) else "lm_head" if len(wanted) == 2 else "head"
+            if isinstance(wanted, Mapping):
+                end = "fork(…)"
+            elif len(wanted) == 3:
+                end = f"conv({wanted[0]}, 1, bias=True)"
+            else:
+                end = "lm_head" if len(wanted) == 2 else "head"
             raise SpaceError(
                 f"the architecture puts out {cost.shape}, but the task takes {as_shape(wanted)}:"
                 f" end the space with {end}"

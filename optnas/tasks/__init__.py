@@ -1,23 +1,30 @@
 """Tasks: the data, loss and metrics that a network is trained and measured by."""
 
+from optnas.tasks.anomaly_detection import AnomalyDetection, anomaly_detection, anomaly_scores
 from optnas.tasks.classification import Classification, classification
 from optnas.tasks.forecasting import Forecasting, forecasting
 from optnas.tasks.language import Language, language
 from optnas.tasks.regression import Regression, regression
+from optnas.tasks.segmentation import Segmentation, segmentation
 from optnas.tasks.transcription import Transcription, transcription
 from optnas.train.task import Step, Task
 
 __all__ = [
+    "AnomalyDetection",
     "Classification",
     "Forecasting",
     "Language",
     "Regression",
+    "Segmentation",
     "Step",
     "Task",
     "Transcription",
+    "anomaly_detection",
+    "anomaly_scores",
     "classification",
     "forecasting",
     "language",
     "regression",
+    "segmentation",
     "transcription",
 ]

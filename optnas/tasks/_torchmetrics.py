@@ -11,8 +11,8 @@ from optnas.data._torchvision import torchvision
 __all__ = ["torchmetrics"]
 
 
-def torchmetrics() -> types.ModuleType:
-    """Return the package ``torchmetrics.functional``."""
+def torchmetrics(part: str = "functional") -> types.ModuleType:
+    """Return a package of torchmetrics: ``functional``, or one with classes of metrics."""
     with contextlib.suppress(ImportError):
         torchvision()  # torchmetrics imports it if installed; this way also works with a CPU-only PyTorch
-    return importlib.import_module("torchmetrics.functional")
+    return importlib.import_module(f"torchmetrics.{part}")

@@ -23,6 +23,7 @@ Loss = Callable[[Tree, Tree], Tensor]
 
 # With γ < 1 the focal factor's slope is infinite where the class is certain.
 _LEAST_DOUBT = 1e-7
+_NO_CLASS = -100  # PyTorch's own
 
 
 def class_loss(
@@ -32,7 +33,7 @@ def class_loss(
     label_smoothing: float = 0.0,
     class_weights: Tensor | None = None,
     focal_gamma: float = 0.0,
-    ignore_index: int = -100,
+    ignore_index: int = _NO_CLASS,
 ) -> Tensor:
     """Return the mean cross-entropy or focal loss of logits (batch, classes, …) (Lin et al. 2017, eq. 5).
 
@@ -49,7 +50,12 @@ def class_loss(
         ignore_index: The class of targets that do not count.
     """
     if class_weights is None and not focal_gamma:
-        return cross_entropy(outputs, targets, label_smoothing=label_smoothing, ignore_index=ignore_index)
+        plain = partial(cross_entropy, outputs, targets, label_smoothing=label_smoothing)
+        if ignore_index == _NO_CLASS:
+            return plain()
+        # Where no target counts, the loss is 0, not 0 / 0.
+        lost = plain(ignore_index=ignore_index, reduction="sum")
+        return lost / (targets != ignore_index).sum().clamp(min=1)
     scores = log_softmax(outputs, 1)
     if focal_gamma:
         scores = scores * (-torch.expm1(scores)).clamp(min=_LEAST_DOUBT) ** focal_gamma

@@ -1,0 +1,60 @@
+"""Ready studies whose networks return more than classes or values: their winners, and what they cost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+import torch
+
+import optnas
+from optnas.run.files import load_study
+from tests.files import REPOSITORY, call
+from tests.ops.helpers import assert_cost_is_counted
+
+FILES = ["anomalies.py", "segmentation.py"]
+
+PREDICT = """
+import sys
+import numpy, torch, optnas
+model = optnas.load(sys.argv[1])
+with torch.inference_mode():
+    numpy.save("predicted.npy", model(torch.from_numpy(numpy.load("x.npy"))).numpy())
+"""
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_its_winner_is_trained_and_predicts_in_a_fresh_process(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = load_study(str(REPOSITORY / "studies" / file))
+    architecture = study.candidate(_params(study)).architecture
+    chosen = ["--architecture", str(architecture), "--epochs", 1, "--set", "lr=0.003", "--out", "winner"]
+    result = call("train", REPOSITORY / "studies" / file, *chosen)
+    assert result.exit_code == 0, result.output
+    shape = study.task.data.shape
+    given = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
+    np.save("x.npy", given)
+    subprocess.run([sys.executable, "-c", PREDICT, "winner"], cwd=tmp_path, check=True, timeout=120)
+    with torch.inference_mode():
+        expected = optnas.load("winner")(torch.from_numpy(given))
+    assert expected.shape[1:] == study.task.output_shape
+    assert np.allclose(np.load("predicted.npy"), expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_its_networks_cost_what_is_counted(file: str) -> None:
+    study = load_study(str(REPOSITORY / "studies" / file))
+    for seed in range(4):
+        architecture = study.candidate(_params(study, seed)).architecture
+        assert_cost_is_counted(architecture, study.task.data.shape, **study.context)
+
+
+def _params(study: optnas.Study, seed: int = 0) -> dict[str, object]:
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed)).ask()
+    return study.suggest(trial).params
