@@ -6,11 +6,17 @@ numbers are drawn on the CPU, so that a seed means the same on every device.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
-__all__ = ["crop", "cutout", "flip", "mixup"]
+__all__ = ["colors", "crop", "cutout", "flip", "mixup", "rotate"]
+
+# Of red, green and blue in what is seen as their grey (ITU-R BT.601).
+_LUMA = (0.299, 0.587, 0.114)
 
 
 def crop(images: Tensor, margin: int, generator: torch.Generator, *, padding: str = "reflect") -> Tensor:
@@ -22,23 +28,76 @@ def crop(images: Tensor, margin: int, generator: torch.Generator, *, padding: st
         generator: A generator on the CPU.
         padding: Pixels beyond the edge: ``"reflect"`` the image, or ``"zero"``.
     """
-    samples, channels, height, width = images.shape
+    samples, _, height, width = images.shape
     rows = _moved(height, margin, samples, generator).to(images.device)
     columns = _moved(width, margin, samples, generator).to(images.device)
-    # One gather of pixels by their index in the flattened image; no padded copy is made.
-    pixels = _reflected(rows, height)[:, :, None] * width + _reflected(columns, width)[:, None, :]
-    pixels = pixels.view(samples, 1, -1).expand(-1, channels, -1)
-    moved = images.flatten(2).gather(2, pixels).view_as(images)
-    if padding == "reflect":
-        return moved
-    inside = _within(rows, 0, height)[:, None, :, None] & _within(columns, 0, width)[:, None, None, :]
-    return moved * inside
+    return _taken(images, rows[:, :, None], columns[:, None, :], padding)
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each of the images (samples, channels, height, width) with probability 1/2."""
     mirrored = torch.rand(len(images), generator=generator) < 0.5
     return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
+
+
+def rotate(
+    images: Tensor,
+    degrees: float,
+    generator: torch.Generator,
+    *,
+    padding: str = "reflect",
+    nearest: bool = False,
+) -> Tensor:
+    """Turn each image about its centre by a random angle from -degrees to degrees.
+
+    Args:
+        images: Shape (samples, channels, height, width), of any type.
+        degrees: The largest angle.
+        generator: A generator on the CPU.
+        padding: Pixels beyond the edge: ``"reflect"`` the image, or ``"zero"``.
+        nearest: Whether a pixel is the nearest one of the image, as for classes, which have no mean; by
+            default it is interpolated between four.
+    """
+    samples, _, height, width = images.shape
+    angles = torch.empty(samples, 1, 1).uniform_(-degrees, degrees, generator=generator) * (math.pi / 180)
+    angles = angles.to(images.device)
+    y = (torch.arange(height, device=images.device) - (height - 1) / 2)[:, None]
+    x = torch.arange(width, device=images.device) - (width - 1) / 2
+    rows = angles.cos() * y + angles.sin() * x + (height - 1) / 2
+    columns = angles.cos() * x - angles.sin() * y + (width - 1) / 2
+    if nearest:
+        return _taken(images, rows.round().long(), columns.round().long(), padding)
+    places = torch.stack((columns / max(1, width - 1), rows / max(1, height - 1)), -1) * 2 - 1
+    mode = "reflection" if padding == "reflect" else "zeros"
+    turned = grid_sample(images.float(), places, padding_mode=mode, align_corners=True)
+    return _as_type(turned, images.dtype)
+
+
+def colors(
+    images: Tensor, generator: torch.Generator, *, brightness: float, contrast: float, saturation: float
+) -> Tensor:
+    """Change each image's brightness, contrast and saturation by random factors, in this order.
+
+    A factor is uniform from 1 - strength to 1 + strength. 0 is black, and whole numbers stay in their type's
+    range.
+
+    Args:
+        images: Shape (samples, channels, height, width), of any type.
+        generator: A generator on the CPU.
+        brightness: Strength of the factor of all values.
+        contrast: Strength of the factor of differences from the image's mean grey.
+        saturation: Strength of the factor of differences of the channels from each pixel's grey.
+    """
+    changed = images.float()
+    for strength, middle in (
+        (brightness, lambda x: torch.zeros_like(x[:1, :1, :1, :1])),
+        (contrast, lambda x: _grey(x).mean((2, 3), keepdim=True)),
+        (saturation, _grey),
+    ):
+        if strength:
+            factors = 1 + strength * (2 * torch.rand(len(images), 1, 1, 1, generator=generator) - 1)
+            changed = torch.lerp(middle(changed), changed, factors.to(images.device))
+    return _as_type(changed, images.dtype)
 
 
 def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
@@ -84,10 +143,40 @@ def _moved(length: int, margin: int, samples: int, generator: torch.Generator) -
     return torch.arange(length) + torch.randint(-margin, margin + 1, (samples, 1), generator=generator)
 
 
+def _taken(images: Tensor, rows: Tensor, columns: Tensor, padding: str) -> Tensor:
+    """Return the pixels of each image at places (samples, height or 1, width or 1), also beyond the edge."""
+    samples, channels, height, width = images.shape
+    # One gather of pixels by their index in the flattened image; no padded copy is made.
+    pixels = _reflected(rows, height) * width + _reflected(columns, width)
+    pixels = pixels.view(samples, 1, -1).expand(-1, channels, -1)
+    taken = images.flatten(2).gather(2, pixels).view_as(images)
+    if padding == "reflect":
+        return taken
+    return taken * (_within(rows, 0, height) & _within(columns, 0, width))[:, None]
+
+
 def _reflected(position: Tensor, length: int) -> Tensor:
     """Mirror positions beyond the edges into 0 … length - 1, without repeating the edge itself."""
-    inwards = position.abs()
-    return torch.minimum(inwards, 2 * (length - 1) - inwards)
+    there_and_back = 2 * (length - 1)
+    inwards = position.abs() % max(1, there_and_back)
+    return torch.minimum(inwards, there_and_back - inwards)
+
+
+def _grey(images: Tensor) -> Tensor:
+    """Return the grey of each pixel, shape (samples, 1, height, width)."""
+    if images.shape[1] != len(_LUMA):
+        return images.mean(1, keepdim=True)
+    return (images * images.new_tensor(_LUMA).view(-1, 1, 1)).sum(1, keepdim=True)
+
+
+def _as_type(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return values as ``dtype``; whole numbers are rounded, and kept in its range."""
+    if dtype.is_floating_point:
+        return values.to(dtype)
+    if dtype == torch.bool:
+        return values >= 0.5
+    limits = torch.iinfo(dtype)
+    return values.round().clamp(limits.min, limits.max).to(dtype)
 
 
 def _within(position: Tensor, start: Tensor | int, stop: Tensor | int) -> Tensor:

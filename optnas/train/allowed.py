@@ -29,6 +29,10 @@ _RANGES = (
     ("mixup", 0, 1_000_000),
     ("focal_gamma", 0, 1_000),
     ("lr_decay", _SMALLEST, 1),
+    ("rotate", 0, 180),
+    ("brightness", 0, 1),
+    ("contrast", 0, 1),
+    ("saturation", 0, 1),
 )
 _NAMED: tuple[tuple[str, Collection[Any]], ...] = (
     ("schedule", SCHEDULES),

@@ -25,6 +25,7 @@ __all__ = ["InOrder", "Shuffled", "batch_sizes", "block_bytes"]
 # block, and a large data set's epoch is never in memory at once.
 _BLOCK_BYTES = 64 * 2**20
 
+_COLORS = ("brightness", "contrast", "saturation")
 _BEGUN = ("epoch", "block", "block_cpu")
 
 
@@ -145,12 +146,17 @@ def _augmented(
     x: Tree, y: Tree, parts: Splits, training: Training, generator: torch.Generator
 ) -> tuple[Tree, Tree]:
     """Augment and prepare a block of inputs; return it with its targets."""
-    # Crop and flip only move pixels, so they run before preparation, while pixels are in a small type.
+    # What moves pixels runs before preparation, while they are in a small type; colours while 0 is black.
     if training.crop:
         move = partial(augment.crop, margin=training.crop, padding=training.padding)
         x, y = _moved(move, x, y, generator, parts.train)
     if training.flip:
         x, y = _moved(augment.flip, x, y, generator, parts.train)
+    if training.rotate:
+        turn = partial(augment.rotate, degrees=training.rotate, padding=training.padding)
+        x, y = _moved(turn, x, y, generator, parts.train, partial(turn, nearest=True))
+    if colors := {name: strength for name in _COLORS if (strength := getattr(training, name))}:
+        x = augment.colors(x, generator, **{**dict.fromkeys(_COLORS, 0.0), **colors})
     x = parts.prepare(x)
     if training.cutout:
         x = augment.cutout(x, training.cutout, generator)
@@ -162,15 +168,24 @@ def _augmented(
 
 
 def _moved(
-    move: Callable[..., Tensor], x: Tensor, y: Tree, generator: torch.Generator, part: Part
+    move: Callable[..., Tensor],
+    x: Tensor,
+    y: Tree,
+    generator: torch.Generator,
+    part: Part,
+    move_classes: Callable[..., Tensor] | None = None,
 ) -> tuple[Tensor, Tree]:
-    """Move the pixels of images at random, and those of dense targets in the same way."""
+    """Move the pixels of images at random, and those of dense targets in the same way.
+
+    ``move_classes`` moves targets that are whole numbers; by default they are moved as images are.
+    """
     before = generator.clone_state()
 
     def along(target: Tensor) -> Tensor:
         if not is_dense(target, part):
             return target
         again = before.clone_state()
-        return move(target.reshape(len(target), -1, *target.shape[-2:]), generator=again).view_as(target)
+        by = move if target.is_floating_point() or move_classes is None else move_classes
+        return by(target.reshape(len(target), -1, *target.shape[-2:]), generator=again).view_as(target)
 
     return move(x, generator=generator), mapped(along, y)

@@ -16,6 +16,8 @@ from optnas.train.training import Training
 
 __all__ = ["check_augmentation", "check_mixable", "check_training", "is_dense"]
 
+_OF_IMAGES = ("cutout", "brightness", "contrast", "saturation")
+
 
 def check_training(task: Task, training: Training) -> None:
     """Raise if ``task`` does not support a value of ``training``, fixed or searched.
@@ -40,34 +42,41 @@ def check_training(task: Task, training: Training) -> None:
 def check_augmentation(splits: Splits, training: Training) -> None:
     """Raise if inputs or targets cannot be augmented as ``training`` says.
 
-    Crop, flip and cutout need images, larger than the crop. Crop and flip move dense targets along, and
-    need to know what lies where. Mixup needs targets that can be mixed.
+    All but mixup need images, larger than the crop, and saturation those of 3 channels. Crop, flip and
+    rotation move dense targets along, and need to know what lies where. Mixup needs targets that can be
+    mixed.
 
     Raises:
         UserError: If so.
     """
     part, targets = splits.train, list(leaves(splits.train.y))
     crops = possible_values(training.crop)
-    moved = any((*crops, *possible_values(training.flip)))
-    if moved or any(possible_values(training.cutout)):
+    turns = possible_values(training.rotate)
+    moved = any((*crops, *turns, *possible_values(training.flip)))
+    if moved or any(any(possible_values(getattr(training, name))) for name in _OF_IMAGES):
         if not is_image(part.shape):
             raise UserError(
-                "crop, flip and cutout are for images (channels, height, width), not for inputs of"
-                f" {part.shape}"
+                f"crop, flip, rotate, {', '.join(_OF_IMAGES)} are for images (channels, height, width), not"
+                f" for inputs of {part.shape}"
+            )
+        if any(possible_values(training.saturation)) and part.shape[0] != 3:
+            raise UserError(
+                f"Training(saturation=…) is for images of 3 channels, not of {part.shape[0]}: leave it at 0"
             )
         if max(crops) >= min(part.shape[1:]):
             raise UserError(f"Training(crop={max(crops)}): it must be less than the images of {part.shape}")
     fixed = [tuple(y.shape) for y in targets if y.dim() > 2 and not is_dense(y, part)]
     if moved and fixed:
         raise UserError(
-            f"Training(crop=…, flip=…): targets of shape {fixed[0]} would not move with images of"
+            f"Training(crop=…, flip=…, rotate=…): targets of shape {fixed[0]} would not move with images of"
             f" {part.shape}; they move if they are (samples, height, width) or (samples, channels, height,"
-            " width) of the images' height and width; leave crop and flip out for others"
+            " width) of the images' height and width; leave these three out for others"
         )
     dense = [tuple(y.shape) for y in targets if is_dense(y, part)]
-    if any(crops) and dense and "zero" in possible_values(training.padding):
+    what = "crop" if any(crops) else "rotate"
+    if any((*crops, *turns)) and dense and "zero" in possible_values(training.padding):
         raise UserError(
-            f"Training(crop=…, padding='zero'): beyond the edge there are no targets, and each pixel needs"
+            f"Training({what}=…, padding='zero'): beyond the edge there are no targets, and each pixel needs"
             f" one, as they are of shape {dense[0]}: use padding='reflect'"
         )
     if not any(possible_values(training.mixup)):

@@ -46,7 +46,7 @@ class Training:
         crop: Pixels to pad images with on each side, before a random crop to their size; 0 for no crop.
             Targets of each pixel, of shape (samples, height, width) or (samples, channels, height, width),
             are cropped and flipped with their image.
-        padding: Padding of ``crop``: ``"reflect"`` the image, or ``"zero"``.
+        padding: Padding of ``crop`` and ``rotate``: ``"reflect"`` the image, or ``"zero"``.
         flip: Whether images are mirrored left to right with probability 1/2.
         cutout: Side of a square of each image that is set to the mean, in pixels (DeVries & Taylor 2017);
             targets stay as they are.
@@ -64,6 +64,13 @@ class Training:
         milestones: For ``"step"``: shares of the steps after the warm-up, in a tuple.
         betas: β₁ and β₂ of ``"adam"`` and ``"adamw"``, and of optimisers of your own that take them, in a
             tuple; by default the optimiser's.
+        rotate: The largest angle, in degrees, by which images are turned either way; targets of each pixel
+            turn with them, whole numbers to those of the nearest pixel. ``padding`` says what is beyond the
+            edge.
+        brightness: Values of each image are multiplied by a factor from 1 - brightness to 1 + brightness; 0
+            is taken to be black.
+        contrast: Differences from the image's mean grey are multiplied by such a factor.
+        saturation: Differences of the 3 channels from their grey are multiplied by such a factor.
         rungs: The epochs after which a candidate is compared with others, and perhaps pruned; by
             default 1, 3, 9, … below ``epochs``.
         hopeless_after: The number of the rung from which on a candidate is stopped if it has learned
@@ -109,6 +116,10 @@ class Training:
     lr_decay: Any = 0.1
     milestones: Any = (0.5, 0.75)
     betas: Any = None
+    rotate: Any = 0.0
+    brightness: Any = 0.0
+    contrast: Any = 0.0
+    saturation: Any = 0.0
     rungs: tuple[int, ...] | None = None
     hopeless_after: int = 2
     device: str = "auto"

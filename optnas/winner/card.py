@@ -72,7 +72,7 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
         settings.pop(name)
     for name in ("ops", "functions"):
         settings.pop(name, None)
-    if not settings["crop"]:
+    if not settings["crop"] and not settings.get("rotate"):
         settings.pop("padding")
     return _CARD.format(
         title=as_text(folder.name),

@@ -40,7 +40,13 @@ def test_an_epoch_has_every_sample_once_with_its_own_target(noise: data.Data) ->
     assert seen != pairs(noise.splits.prepare(train.x), train.y)
 
 
-@pytest.mark.parametrize("change", [{"crop": 2}, {"flip": True}, {"cutout": 4}, {"mixup": 0.5}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crop": 2}, {"flip": True}, {"cutout": 4}, {"mixup": 0.5}, {"rotate": 20},
+        {"brightness": 0.3}, {"contrast": 0.3}, {"saturation": 0.3},
+    ],
+)  # fmt: skip
 def test_each_augmentation_changes_what_is_trained_on(noise: data.Data, change: dict[str, object]) -> None:
     plain, changed = epoch(noise), epoch(noise, **change)
     assert not torch.equal(plain[0][0], changed[0][0])
@@ -50,7 +56,8 @@ def test_each_augmentation_changes_what_is_trained_on(noise: data.Data, change: 
 
 
 def test_padding_says_what_is_beyond_the_edge(noise: data.Data) -> None:
-    assert not torch.equal(epoch(noise, crop=3)[0][0], epoch(noise, crop=3, padding="zero")[0][0])
+    for change in ({"crop": 3}, {"rotate": 30}):
+        assert not torch.equal(epoch(noise, **change)[0][0], epoch(noise, padding="zero", **change)[0][0])
 
 
 def test_mixed_samples_have_shares_of_classes_for_targets(noise: data.Data) -> None:
@@ -76,7 +83,9 @@ def test_augmentation_can_be_searched() -> None:
     assert (closed.crop, closed.flip, closed.padding) == (2, True, "zero")
 
 
-@pytest.mark.parametrize("change", [{"crop": 1}, {"flip": True}, {"cutout": 4}])
+@pytest.mark.parametrize(
+    "change", [{"crop": 1}, {"flip": True}, {"cutout": 4}, {"rotate": 5}, {"brightness": 0.1}]
+)
 def test_what_is_no_image_is_not_cropped(change: dict[str, object]) -> None:
     flat = data.tensors(PIXELS.reshape(300, -1), np.arange(300) % 3)
     with pytest.raises(UserError, match=r"are for images .* not for inputs of \(192,\)"):
@@ -99,6 +108,8 @@ def test_symbols_are_not_mixed() -> None:
     ("training", "said"),
     [
         ({"crop": 1.5}, "give a whole number"),
+        ({"rotate": 181}, "it must be from 0 to 180"),
+        ({"contrast": 1.5}, "it must be from 0 to 1"),
         ({"mixup": -0.1}, "it must be from 0"),
         ({"padding": "reflected"}, "did you mean 'reflect'?"),
         ({"flip": "yes"}, "known: False, True"),

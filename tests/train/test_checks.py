@@ -20,6 +20,7 @@ def symbols() -> tasks.Classification:
         (tasks.classification(data.sklearn("iris")), {"crop": 1}, "are for images"),
         (tasks.classification(data.sklearn("iris")), {"flip": choose(False, True)}, "are for images"),
         (tasks.classification(data.digits()), {"crop": choose(0, 8)}, r"crop=8\): it must be less"),
+        (tasks.classification(data.digits()), {"saturation": choose(0, 0.3)}, "of 3 channels, not of 1"),
         (symbols(), {"mixup": real(0.0, 0.2)}, "not for symbols"),
     ],
 )

@@ -48,6 +48,7 @@ TARGETS: dict[str, Callable[[Tensor], Tensor]] = {
     "classes of steps": lambda x: torch.arange(N * HEIGHT).view(N, HEIGHT) % 2,
 }
 CHANGES = {"crop": {"crop": 2}, "flip": {"flip": True}, "cutout": {"cutout": 3}, "mixup": {"mixup": 0.5}}
+CHANGES["rotate"] = {"rotate": 30}
 CHANGES["zero"] = {"crop": 2, "padding": "zero"}
 
 MOVED = ("mask", "mask of bytes", "heat map", "heat maps", "masks by channel")
@@ -110,6 +111,24 @@ def test_dense_targets_move_with_their_images(inputs: str, targets: str, change:
     assert y.dtype == task.data.splits.train.y.dtype
 
 
+@pytest.mark.parametrize("inputs", ["images", "bytes"])
+@pytest.mark.parametrize("targets", MOVED)
+def test_dense_targets_turn_with_their_images(inputs: str, targets: str) -> None:
+    task, change = own(inputs, targets), CHANGES["rotate"]
+    assert refusal(task, change) == ""
+    (x, y), (plain, as_they_were) = epoch(task, change), epoch(task, {})
+    assert not torch.equal(x, plain)
+    assert y.dtype == as_they_were.dtype
+    if targets in ("heat map", "heat maps"):
+        expected = x[:, 0] if targets == "heat map" else x[:, :2]
+        assert torch.allclose(y, expected.float(), atol=1 if inputs == "bytes" else 1e-6)  # bytes are rounded
+        return
+    assert set(y.unique().tolist()) <= set(as_they_were.unique().tolist())
+    seen = x[:, :2].gt(0.5) if targets == "masks by channel" else bright(x)
+    moved, unmoved = ((each.bool() == seen).float().mean() for each in (y, as_they_were))
+    assert moved > unmoved + 0.1 or moved > 0.99  # of bytes nearly all are above 1/2
+
+
 @pytest.mark.parametrize("targets", [*MOVED, *ALONE])
 def test_a_cutout_leaves_targets_as_they_are(targets: str) -> None:
     task = own("images", targets)
@@ -120,7 +139,7 @@ def test_a_cutout_leaves_targets_as_they_are(targets: str) -> None:
 
 
 @pytest.mark.parametrize("targets", ALONE)
-@pytest.mark.parametrize("change", ["crop", "flip", "zero"])
+@pytest.mark.parametrize("change", ["crop", "flip", "zero", "rotate"])
 def test_targets_of_a_whole_image_stay(targets: str, change: str) -> None:
     task = own("images", targets)
     assert refusal(task, CHANGES[change]) == ""
@@ -150,7 +169,7 @@ def test_classes_of_any_type_are_mixed_as_shares(targets: str) -> None:
         *[
             ("images", targets, change, "would not move with images")
             for targets in LOST
-            for change in ("crop", "flip")
+            for change in ("crop", "flip", "rotate")
         ],
         *[("images", targets, "zero", "use padding='reflect'") for targets in MOVED],
         *[
@@ -164,7 +183,7 @@ def test_classes_of_any_type_are_mixed_as_shares(targets: str) -> None:
         *[
             (inputs, "class", change, "are for images")
             for inputs in ("series", "table", "volumes")
-            for change in ("crop", "flip", "cutout", "zero")
+            for change in ("crop", "flip", "cutout", "zero", "rotate")
         ],
         ("series", "classes of steps", "flip", "are for images"),
     ],
@@ -195,7 +214,14 @@ def test_what_cannot_be_augmented_is_refused_before_the_first_trial(
 
 def test_every_pair_of_a_change_and_a_target_either_trains_or_is_refused() -> None:
     unmixed = {"counts", "several classes", "mask", "mask of bytes", "masks by channel", "coarse mask"}
-    refused = {"crop": {*LOST}, "flip": {*LOST}, "cutout": set(), "zero": {*LOST, *MOVED}, "mixup": unmixed}
+    refused = {
+        "crop": {*LOST},
+        "flip": {*LOST},
+        "rotate": {*LOST},
+        "cutout": set(),
+        "zero": {*LOST, *MOVED},
+        "mixup": unmixed,
+    }
     for change, values in CHANGES.items():
         for targets in (*ALONE, *MOVED, *LOST):
             task = own("images", targets)
