@@ -31,7 +31,8 @@ export class Details {
     const figures = pairs(known.map(({ name, data }) => [`${plain(name)}${this.isObjective(name) ? arrow(trials.direction(name)) : ""}`, short(data[row])]));
     this.body = el("div", { class: "rest" }, figures);
     const content = el("div", { class: "sides" }, this.paper(), this.body);
-    this.node.replaceChildren(el("div", { class: "top" }, head, this.buttons(number)), content);
+    this.more = el("div", {});
+    this.node.replaceChildren(el("div", { class: "top" }, head, this.buttons(number)), content, this.more);
     this.timer = setTimeout(async () => {
       // Whoever hovers waits for the drawing most, so it is asked for beside all else.
       if (trials.ops[row].size) this.sheet.replaceChildren(this.image(number));
@@ -95,11 +96,14 @@ export class Details {
       ...broken.map(([name, violation]) => el("p", { class: "reason" }, `breaks ${plain(name)} by ${short(violation)}`)),
       chart,
       figures,
+      el("p", { class: "note" }, found.took === null ? "" : `Took ${short(found.took)} s, begun ${found.begun}. `,
+        el("a", { href: `${this.study.dashboard}/trials?numbers=${found.number}` }, "In optuna-dashboard")),
+    ].filter(Boolean));
+    // Tables have the whole width.
+    this.more.replaceChildren(...[
       found.layers ? folded("Layers", layersTable(found.layers)) : null,
       Object.keys(found.params).length ? folded("Parameters", table(Object.entries(found.params).map(([name, value]) => [plain(name), short(value)]))) : null,
       found.architecture ? folded("Text", el("code", { class: "text" }, plain(found.architecture))) : null,
-      el("p", { class: "note" }, found.took === null ? "" : `Took ${short(found.took)} s, begun ${found.begun}. `,
-        el("a", { href: `${this.study.dashboard}/trials?numbers=${found.number}` }, "In optuna-dashboard")),
     ].filter(Boolean));
   }
 }
