@@ -71,6 +71,7 @@ class Cells:
     def _graph(self, cell: Cell, title: str) -> Layer | Graph:
         try:
             inputs, rows, outputs, notes = self._open(cell.node) if cell.node.open else self._closed(cell)
+            merges = _merges(cell.node)
         except (ValueError, TypeError, KeyError):
             # Parts that make no graph, or are open where the graph is decided.
             return self._reader.layer(cell.node, cell.inner)
@@ -87,6 +88,7 @@ class Cells:
             outputs=outputs,
             apart=apart,
             notes=tuple(notes),
+            merges=merges,
             options=options,
         )
 
@@ -118,6 +120,14 @@ class Cells:
     def _edge(self, value: Any, shape: AnyShape | None) -> Part:
         # A box also for a chain: within a cell there is no room for more.
         return self._reader.layer(value, shape) if isinstance(value, Node) else self._reader.one(value)
+
+
+def _merges(cell: Node) -> tuple[str, ...]:
+    """Return what is written at each state that is no sum: its merge, or what that may be."""
+    usual = cell.arguments.get("merge", "add")
+    given = [child.arguments.get("merge") for child in cell.children]
+    names = [option_text(usual if each is None else each) for each in given]
+    return tuple("" if name == "add" else name for name in names) if set(names) != {"add"} else ()
 
 
 def _with_figures(part: Layer | Graph, cell: Cell) -> Part:

@@ -100,7 +100,8 @@ class _Drawn:
             y = bottom + 10
             self._began.setdefault(state, y)
         self._reach(state, y + 4)
-        self._dot(state, y + 4, str(state))
+        merge = self._graph.merges[state - len(self._graph.inputs)] if self._graph.merges else ""
+        self._dot(state, y + 4, f"{state} {merge}".strip())
         return y + 6
 
     def _reach(self, state: int, y: float) -> None:

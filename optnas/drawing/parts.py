@@ -138,6 +138,7 @@ class Graph(Part):
         outputs: The states that it outputs, side by side.
         apart: The input states that do not come from the layer before.
         notes: Lines to write below it.
+        merges: For each further state the name of its merge, "" for the sum; empty if all are sums.
         options: What each of its open ops may be, where that is the same for all.
     """
 
@@ -147,6 +148,7 @@ class Graph(Part):
     outputs: tuple[int, ...]
     apart: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    merges: tuple[str, ...] = ()
     options: Options | None = None
 
 

@@ -1,12 +1,14 @@
 """Cells: small graphs of ops, as in NAS-Bench-201 and DARTS.
 
 ``cell(node(conv('same')), node(skip, conv('same')))`` has three states. State 0 is its input; each
-node is the sum of its ops, which take the states 0, 1, 2, … in turn unless ``inputs`` lists others.
+node is the sum of its ops, or another merge, which take the states 0, 1, 2, … in turn unless ``inputs``
+lists others.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from optnas.ops.canonical_cell import canonical_cell
 from optnas.ops.cell_graph import graph_of
 from optnas.ops.containers import CHILDREN
 from optnas.ops.merges import is_zero
+from optnas.ops.merging import merging_of
 from optnas.ops.shapes import channel_axis, numel
 from optnas.space import Node, Op, Shape, Site, register
 
@@ -25,18 +28,27 @@ _NAMED = inspect.Parameter.KEYWORD_ONLY
 
 
 class _CellNode(Op):
-    """A sum of ops; valid only within a cell."""
+    """A merge of ops; valid only within a cell."""
+
+    names_ops = frozenset({"merge"})
 
 
 node = register(
     _CellNode(
         "node",
-        inspect.Signature([*CHILDREN.parameters.values(), inspect.Parameter("inputs", _NAMED, default=None)]),
-        """A state of a cell: the sum of its children, each applied to one of the states before it.
+        inspect.Signature(
+            [
+                *CHILDREN.parameters.values(),
+                inspect.Parameter("inputs", _NAMED, default=None),
+                inspect.Parameter("merge", _NAMED, default=None),
+            ]
+        ),
+        """A state of a cell: the merge of its children, each applied to one of the states before it.
 
 Args:
     children: The ops.
     inputs: The state that each is applied to; by default 0, 1, 2, … in turn.
+    merge: The merge of their outputs, as of ``branch``; it can be a choice. By default the cell's.
 """,
     )
 )
@@ -46,6 +58,8 @@ _node = node  # for use where a parameter is called node
 
 class Cell(Op):
     """A graph of ops, given by nodes as children."""
+
+    names_ops = frozenset({"merge"})
 
     def simplify(self, node: Node) -> Node | None:
         try:
@@ -58,25 +72,19 @@ class Cell(Op):
         graph = graph_of(node)
         states = [Cost(site.shape)] * graph.inputs
         flops = params = activations = elementwise = width = 0
-        for edges in graph.nodes:
-            depth = 0
-            shape: Shape | None = None
-            for op, source in edges:
-                edge = site.at(states[source].shape).cost(op)
-                shape = shape or edge.shape
-                if edge.shape != shape:
-                    raise ValueError(f"a node's ops end in different shapes, {shape} and {edge.shape}")
-                flops += edge.flops
-                params += edge.params
-                activations += edge.activations
-                elementwise += edge.elementwise
-                depth = max(depth, states[source].depth + edge.depth)
-                width = max(width, edge.width)
-            assert shape is not None
-            sums = (len(edges) - 1) * numel(shape)
-            activations += sums
-            elementwise += sums
-            states.append(Cost(shape, depth=depth))
+        for position, edges in enumerate(graph.nodes):
+            costs = [site.at(states[source].shape).cost(op) for op, source in edges]
+            merging = _merging_cost(graph.merge(position), [edge.shape for edge in costs], site)
+            for part in (*costs, merging):
+                flops += part.flops
+                params += part.params
+                activations += part.activations
+                elementwise += part.elementwise
+                width = max(width, part.width)
+            depth = max(
+                states[source].depth + edge.depth for edge, (_, source) in zip(costs, edges, strict=True)
+            )
+            states.append(Cost(merging.shape, depth=depth + merging.depth))
         out = [states[state] for state in graph.outputs]
         shape = _joined_shape([state.shape for state in out])
         if len(out) > 1:
@@ -89,12 +97,30 @@ class Cell(Op):
         graph = graph_of(node)
         shapes = [site.shape] * graph.inputs
         nodes: list[list[tuple[nn.Module, int]]] = []
-        for edges in graph.nodes:
-            shapes.append(site.at(shapes[edges[0][1]]).cost(edges[0][0]).shape)
-            # Ops that output zeros need not be computed, unless there are no others.
-            live = [edge for edge in edges if not is_zero(edge[0])] or edges[:1]
+        merges: dict[str, nn.Module] = {}
+        for position, edges in enumerate(graph.nodes):
+            merge = graph.merge(position)
+            live = list(edges)
+            ends = [site.at(shapes[source]).cost(op).shape for op, source in edges]
+            if merge is None:
+                # Ops that output zeros need not be computed, unless there are no others.
+                live = [edge for edge in edges if not is_zero(edge[0])] or live[:1]
+            else:
+                merges[str(position)] = merging_of(merge).merging_module(merge, ends, site)
             nodes.append([(site.at(shapes[source]).build(op), source) for op, source in live])
-        return CellModule(nodes, graph.inputs, graph.outputs)
+            shapes.append(_merging_cost(merge, ends, site).shape)
+        return CellModule(nodes, graph.inputs, graph.outputs, merges)
+
+
+def _merging_cost(merge: Node | None, shapes: list[Shape], site: Site) -> Cost:
+    """Return the cost of merging what the ops of a node return."""
+    if merge is not None:
+        return merging_of(merge).merging_cost(merge, shapes, site)
+    for shape in shapes:
+        if shape != shapes[0]:
+            raise ValueError(f"a node's ops end in different shapes, {shapes[0]} and {shape}")
+    sums = (len(shapes) - 1) * numel(shapes[0])
+    return Cost(shapes[0], activations=sums, elementwise=sums)
 
 
 def _joined_shape(shapes: list[Shape]) -> Shape:
@@ -115,6 +141,7 @@ cell = register(
                 inspect.Parameter("inputs", _NAMED, default=1),
                 inspect.Parameter("concat", _NAMED, default=None),
                 inspect.Parameter("stride", _NAMED, default=1),
+                inspect.Parameter("merge", _NAMED, default="add"),
             ]
         ),
         """A graph of ops.
@@ -124,6 +151,7 @@ Args:
     inputs: How many of the first states are inputs. Where only one tensor arrives, all are that.
     concat: The states that are put side by side at the end; by default the last node alone.
     stride: Of the ops that are applied to the inputs; 2 makes a reduction cell.
+    merge: The merge of the ops of a node, as of ``branch``, unless the node has its own; it can be a choice.
 
 >>> from optnas import ops
 >>> ops.cell(ops.node(ops.relu_conv_bn(3)), ops.node(ops.skip(), ops.relu_conv_bn(1)))
@@ -136,22 +164,41 @@ cell(node(relu_conv_bn(3)), node(skip, relu_conv_bn(1)))
 
 
 class CellModule(nn.Module):
-    """A graph of modules; takes one tensor for each input, or a single tensor for all inputs."""
+    """A graph of modules; takes one tensor for each input, or a single tensor for all inputs.
+
+    Args:
+        nodes: For each further state its modules, with the state that each is applied to.
+        inputs: Number of inputs.
+        outputs: The states that it returns, side by side.
+        merges: Modules that merge the outputs of a node's modules, by its place; others are summed.
+    """
 
     def __init__(
-        self, nodes: list[list[tuple[nn.Module, int]]], inputs: int, outputs: tuple[int, ...]
+        self,
+        nodes: list[list[tuple[nn.Module, int]]],
+        inputs: int,
+        outputs: tuple[int, ...],
+        merges: Mapping[str, nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.nodes = nn.ModuleList(nn.ModuleList(module for module, _ in edges) for edges in nodes)
         self.sources = [[source for _, source in edges] for edges in nodes]
         self.inputs = inputs
         self.outputs = outputs
+        if merges:  # networks that were pickled before there were any have none either
+            self.merges = nn.ModuleDict(dict(merges))
 
     def forward(self, *given: Tensor) -> Tensor:
         states = list(given if len(given) == self.inputs else given * self.inputs)
-        for modules, sources in zip(self.nodes, self.sources, strict=True):
+        merges = dict(self.merges.items()) if "merges" in self._modules else {}
+        for position, (modules, sources) in enumerate(zip(self.nodes, self.sources, strict=True)):
+            edges = zip(modules, sources, strict=True)  # type: ignore[call-overload]
+            merge = merges.get(str(position))
+            if merge is not None:
+                states.append(merge(*(module(states[source]) for module, source in edges)))
+                continue
             total: Tensor | None = None
-            for module, source in zip(modules, sources, strict=True):  # type: ignore[call-overload]
+            for module, source in edges:
                 term = module(states[source])
                 total = term if total is None else total + term
             assert total is not None

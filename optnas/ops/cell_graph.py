@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from optnas.ops.merging import merged, merging_of
 from optnas.space import Node, strided
 from optnas.space.memo import remembered
 
@@ -15,13 +16,20 @@ class Graph(NamedTuple):
 
     Attributes:
         inputs: Number of states that are inputs; they are the first.
-        nodes: For each further state, the ops that it sums and the state that each is applied to.
+        nodes: For each further state, the ops that it merges and the state that each is applied to.
         concat: The states that are concatenated as the output; ``None`` for the last state alone.
+        merges: For each further state the merge of its ops, as a node without children; ``None`` for the sum.
+            Empty if all are sums.
     """
 
     inputs: int
     nodes: tuple[tuple[tuple[Node, int], ...], ...]
     concat: tuple[int, ...] | None
+    merges: tuple[Node | None, ...] = ()
+
+    def merge(self, position: int) -> Node | None:
+        """Return the merge of the node at a position; ``None`` for the sum."""
+        return self.merges[position] if self.merges else None
 
     @property
     def outputs(self) -> tuple[int, ...]:
@@ -53,7 +61,16 @@ def graph_of(cell: Node) -> Graph:
         states = inputs + len(nodes)
         if not isinstance(concat, tuple) or not concat or not all(_is_state(s, states) for s in concat):
             raise ValueError(f"concat={concat!r} must be numbers of states, 0 to {states - 1}")
-    return Graph(inputs, tuple(nodes), concat)
+    merges = tuple(_merge(child, cell) for child in cell.children)
+    return Graph(inputs, tuple(nodes), concat, merges if any(merges) else ())
+
+
+def _merge(child: Node, cell: Node) -> Node | None:
+    """Return the merge of a node of a cell; ``None`` for the sum."""
+    given = child.arguments.get("merge")
+    made = merged(cell.arguments.get("merge", "add") if given is None else given)
+    merging_of(made).check_number(len(child.children))
+    return None if made.op.name == "add" else made
 
 
 def _edges(child: Node, inputs: int, position: int, stride: int) -> list[tuple[Node, int]]:

@@ -10,7 +10,7 @@ from optnas.cost import Cost
 from optnas.ops.modules import Merged
 from optnas.space import Node, Op, Shape, Shapes, Site, ops_by_name
 
-__all__ = ["Merging", "merged"]
+__all__ = ["Merging", "merged", "merging_of"]
 
 
 class Merging(Op):
@@ -77,7 +77,13 @@ def _single(shapes: list[Any]) -> list[Shape]:
     return shapes
 
 
-def merged(merge: str | Node, *branches: Node) -> Node:
+def merging_of(node: Node) -> Merging:
+    """Return the op of a node that is a merge."""
+    assert isinstance(node.op, Merging)
+    return node.op
+
+
+def merged(merge: object, *branches: Node) -> Node:
     """Return the node that merges branches.
 
     Args:

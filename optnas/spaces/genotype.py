@@ -139,6 +139,8 @@ def _edges(graph: Graph) -> list[tuple[str, int]]:
     edges = [edge for edges in graph.nodes for edge in edges]
     if graph.inputs != 2 or any(len(edges) != 2 for edges in graph.nodes):
         raise SpaceError("a genotype has cells of two inputs, and nodes of two ops each")
+    if graph.merges:
+        raise SpaceError("a genotype has nodes that sum their ops, and here some have another merge")
     return [(names.get(op, str(op)), source) for op, source in edges]
 
 

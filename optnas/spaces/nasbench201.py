@@ -92,9 +92,15 @@ def _write(architecture: Node) -> str:
     nodes = []
     for state, edges in enumerate(graph.nodes, start=1):
         strange = [edge for edge, _ in edges if edge not in names]
-        if graph.inputs != 1 or graph.concat or strange or [s for _, s in edges] != list(range(state)):
+        if (
+            graph.inputs != 1
+            or graph.concat
+            or graph.merges
+            or strange
+            or [s for _, s in edges] != list(range(state))
+        ):
             raise SpaceError(
-                f"{architecture} has no NAS-Bench-201 string: each node takes one of {', '.join(OPS)}"
+                f"{architecture} has no NAS-Bench-201 string: each node sums one of {', '.join(OPS)}"
                 " on every state before it, in order"
             )
         nodes.append("|" + "".join(f"{names[edge]}~{source}|" for edge, source in edges))
