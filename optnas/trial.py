@@ -382,9 +382,9 @@ class TrialRun:
         self._reports.add(step, values)
 
     def _keep(self, state: State) -> None:
-        # A training step of someone's own has a state of its own: it begins anew.
+        # A training step of someone's own that does not tell its state begins anew.
         ends = state.epoch == self.candidate.training.epochs and not stopping.asked()
-        if state.optimizer is not None and not ends:
+        if state.resumable and not ends:
             with self._reports.unless_away():
                 self._before.keep(state, self._spent(), self._reports.late)
 

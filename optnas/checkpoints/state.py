@@ -12,16 +12,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from optnas.checkpoints.plain import from_plain, to_plain
 from optnas.errors import UserError
 from optnas.files import replace_file
 
-__all__ = ["State", "pack", "read_tensors", "unpack", "write_tensors"]
+__all__ = ["Resumable", "State", "pack", "read_tensors", "unpack", "write_tensors"]
 
 # In the JSON a tensor is a string: this prefix and its name.
 _TENSOR = "tensor:"
@@ -30,6 +31,14 @@ _LENGTH = 8
 # The checksum in the header is that of the file with zeros in its place. Other text in the header cannot look
 # like this: it is in JSON strings, where quotes are escaped.
 _SUM, _ZEROS = b'"sha256":"', b"0" * 64
+
+
+class Resumable(Protocol):
+    """Interface of what can be resumed, as of PyTorch's optimisers and modules."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state: Any, /) -> object: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +51,7 @@ class State:
         epoch: The number of epochs done.
         module: The network's state dict, with the weights that were evaluated.
         trained: The weights that the optimiser changes, if the evaluated ones are an average; else empty.
-        optimizer: The optimiser's state dict; ``None`` for a task with a training step of its own, whose
-            state is not known here: such a training cannot be resumed.
+        optimizer: The optimiser's state dict; ``None`` for a task with a training step of its own.
         generators: The states of random generators: of the samples' order and augmentation (``order``), and
             PyTorch's own on the CPU and the device, which layers such as dropout draw from; in the middle of
             an epoch also those that the rest of it is made from.
@@ -51,6 +59,8 @@ class State:
         losses: The mean loss of each epoch so far, on the training part.
         batches: The number of batches done of the next epoch.
         lost: The sum of their losses, a scalar; ``None`` between two epochs.
+        step: The state of a training step of the task's own, as :func:`~optnas.checkpoints.plain.to_plain`
+            returns it; ``None`` if it has none, or does not tell it.
     """
 
     epoch: int
@@ -62,6 +72,12 @@ class State:
     losses: list[float]
     batches: int = 0
     lost: Tensor | None = None
+    step: dict[str, Any] | None = None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a training can be resumed from it: all that changes in a step is in it."""
+        return self.optimizer is not None or self.step is not None
 
     @classmethod
     def read(cls, stored: Any) -> State:
@@ -76,8 +92,10 @@ class State:
             tensors = (*state.module.values(), *state.trained, *state.generators.values())
         except (TypeError, AttributeError):
             raise ValueError("it holds no state of a training") from None
-        if not all(isinstance(each, int | float) for each in numbers) or not all(
-            isinstance(each, Tensor) for each in tensors
+        if (
+            not all(isinstance(each, int | float) for each in numbers)
+            or not all(isinstance(each, Tensor) for each in tensors)
+            or not isinstance(state.step, dict | None)
         ):
             raise ValueError("it holds no state of a training")
         return state
@@ -92,29 +110,53 @@ class State:
         order: torch.Generator,
         metrics: dict[str, float],
         losses: list[float],
+        step: Resumable | None = None,
     ) -> State:
-        """Return the state of a training after an epoch; ``order`` is the generator of the samples' order."""
+        """Return the state of a training after an epoch.
+
+        Args:
+            epoch: The number of epochs done.
+            module: The network, with the weights that are evaluated.
+            trained: The weights that the optimiser changes, where these are others.
+            optimizer: The optimiser; ``None`` for a step of the task's own.
+            order: The generator of the samples' order.
+            metrics: The last metrics.
+            losses: The mean loss of each epoch.
+            step: A training step of the task's own, if it tells its state.
+
+        Raises:
+            UserError: If the step's state holds what no checkpoint can hold.
+        """
         generators = {"order": order.get_state(), "cpu": torch.get_rng_state()}
         if (device := _cuda_device(module)) is not None:
             generators["cuda"] = torch.cuda.get_rng_state(device)
         moments = None if optimizer is None else optimizer.state_dict()
-        return cls(epoch, module.state_dict(), trained, moments, generators, metrics, list(losses))
+        own = None if step is None else to_plain(step.state_dict())
+        return cls(epoch, module.state_dict(), trained, moments, generators, metrics, list(losses), step=own)
 
     def restore(
-        self, module: nn.Module, optimizer: torch.optim.Optimizer | None, order: torch.Generator
+        self,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer | None,
+        order: torch.Generator,
+        step: Resumable | None = None,
     ) -> None:
         """Load this state, except :attr:`trained`, into a training that has not begun.
 
         Raises:
-            ValueError: If there is no optimiser.
+            ValueError: If there is neither an optimiser nor a step that takes its state.
             Exception: If it is of another network; the training is partly changed then.
         """
-        if self.optimizer is None or optimizer is None:
-            raise ValueError("a training with a step of its own cannot be resumed")
-        module.load_state_dict(self.module)
-        # JSON keys are strings; the optimiser's keys are numbers.
-        moments = {int(index): state for index, state in self.optimizer["state"].items()}
-        optimizer.load_state_dict({**self.optimizer, "state": moments})
+        if optimizer is not None and self.optimizer is not None:
+            # JSON keys are strings; the optimiser's keys are numbers.
+            moments = {int(index): state for index, state in self.optimizer["state"].items()}
+            module.load_state_dict(self.module)
+            optimizer.load_state_dict({**self.optimizer, "state": moments})
+        elif step is not None and self.step is not None:
+            module.load_state_dict(self.module)
+            step.load_state_dict(from_plain(self.step))
+        else:
+            raise ValueError("a training whose step does not tell its state cannot be resumed")
         order.set_state(self.generators["order"])
         torch.set_rng_state(self.generators["cpu"])
         device = _cuda_device(module)

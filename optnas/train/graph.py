@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from optnas.data import Part, Split
-from optnas.data.trees import Tree, device_of, mapped, samples_in
+from optnas.data.trees import Tree, device_of, leaves, mapped, samples_in
 
 __all__ = ["CudaRecorder", "GraphedStep", "Recorder", "reason_not_to_record"]
 
@@ -106,6 +106,8 @@ class GraphedStep:
             like = mapped(_like, inputs), mapped(_like, targets)
             self._fixed = *like, torch.zeros((), device=device_of(inputs))
         fixed_inputs, fixed_targets, fixed_rate = self._fixed
+        if _shapes(inputs, targets) != _shapes(fixed_inputs, fixed_targets):
+            return self._step(inputs, targets, rate)
         mapped(Tensor.copy_, fixed_inputs, inputs)
         mapped(Tensor.copy_, fixed_targets, targets)
         fixed_rate.fill_(rate)
@@ -169,6 +171,10 @@ class CudaRecorder:
             return loss
 
         return replay
+
+
+def _shapes(inputs: Tree, targets: Tree) -> list[torch.Size]:
+    return [each.shape for each in leaves((inputs, targets))]
 
 
 def _like(tensor: Tensor) -> Tensor:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from optnas.checkpoints.state import State
+from optnas.checkpoints.state import Resumable, State
 from optnas.data import Part, Splits
 from optnas.data.trees import Tree, device_of, samples_in
 from optnas.data.trees import pieces as in_pieces
@@ -22,6 +24,7 @@ from optnas.train.average import Average
 from optnas.train.batches import InOrder, Shuffled, batch_sizes
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
+from optnas.train.experience import experience
 from optnas.train.graph import CudaRecorder, GraphedStep, reason_not_to_record
 from optnas.train.losses import make_loss
 from optnas.train.memory_format import in_channels_last
@@ -133,7 +136,7 @@ def _fit(
             check_hope(task, run.losses, run.metrics)
 
     # A training that cannot be resumed has no reason to wait for the end of a step.
-    resumable = keep is not None and run.optimizer is not None
+    resumable = keep is not None and run.resumable
     with stopping.at_steps(partial(run.keep, keep)) if resumable else contextlib.nullcontext():
         if run.between_epochs and run.epoch in rungs:
             check()  # its worker may have been stopped before it could
@@ -181,7 +184,11 @@ class _Run:
         weights = FlatWeights(module)
         self.average = Average(weights, training.ema)
         self.optimizer = None
+        self._own_step: Resumable | None = None
+        self._begun: State | None = None
         step = task.own_step(module, training)
+        if step is not None and hasattr(step, "state_dict"):
+            self._own_step = cast(Resumable, step)
         if step is None:
             self.optimizer = optimizer_of(training, weights, module)
             step = _usual_step(module, weights, self.optimizer, task, training, pieces)
@@ -205,13 +212,18 @@ class _Run:
 
     def _restore(self, state: State) -> None:
         self.epoch, self.metrics, self.losses = state.epoch, state.metrics, list(state.losses)
-        state.restore(self._module, self.optimizer, self._generator)
+        state.restore(self._module, self.optimizer, self._generator, self._own_step)
         self._begin_epoch()
         if state.lost is not None:
             self._batches = state.batches
             self._lost += state.lost.to(self._lost.device)
             self._shuffled.resume(state.generators, state.batches)
         self.average.restore(len(self._sizes) * self.epoch + self._batches, state.trained)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a training can go on from its state: its step is the usual one, or tells its state."""
+        return self.optimizer is not None or self._own_step is not None
 
     @property
     def between_epochs(self) -> bool:
@@ -221,9 +233,14 @@ class _Run:
     def train_epoch(self) -> None:
         """Train on the batches that are left of the next epoch."""
         training, sizes = self._training, len(self._sizes)
-        batches = self._task.experience(self._module, training, self._generator)
-        self._module.train()
-        for inputs, targets in self._shuffled if batches is None else batches:
+        if self._task.batches_per_epoch is None:
+            batches: Iterator[tuple[Tree, Tree]] = iter(self._shuffled)
+            self._module.train()
+        else:
+            # Its batches depend on the network as it was, so that half an epoch could not be made again.
+            self._begun = self._state() if self.resumable else None
+            batches = experience(self._task, self._module, training, self._generator)
+        for inputs, targets in batches:
             progress = (self.epoch * sizes + self._batches) / (training.epochs * sizes)
             rate = learning_rate(
                 training.schedule, training.warm_up, progress, training.lr_decay, training.milestones
@@ -246,6 +263,7 @@ class _Run:
         metrics = self._evaluate() if evaluated else self.metrics
         self.epoch, self.metrics = self.epoch + 1, metrics
         self.losses.append(mean_loss)
+        self._begun = None
         self._begin_epoch()
 
     def _evaluate(self) -> dict[str, float]:
@@ -255,19 +273,37 @@ class _Run:
             )
 
     def keep(self, keep: Callable[[State], None] | None) -> None:
-        """Call ``keep``, if there is one, with the current state."""
+        """Call ``keep``, if there is one, with the current state.
+
+        Within an epoch that the task made by itself that is the state at its beginning.
+        """
         if keep is None:
             return
+        if self._begun is not None:
+            keep(self._begun)
+            return
         with self.average.applied() as trained:
-            state = State.of(
-                self.epoch, self._module, trained, self.optimizer, self._generator, self.metrics, self.losses
-            )
-            if self._batches:
-                generators = {**state.generators, **self._shuffled.generators}
-                state = dataclasses.replace(
-                    state, batches=self._batches, lost=self._lost, generators=generators
-                )
-            keep(state)
+            keep(self._state_of(trained))
+
+    def _state(self) -> State:
+        with self.average.applied() as trained:
+            return copy.deepcopy(self._state_of(trained))
+
+    def _state_of(self, trained: list[Tensor]) -> State:
+        state = State.of(
+            self.epoch,
+            self._module,
+            trained,
+            self.optimizer,
+            self._generator,
+            self.metrics,
+            self.losses,
+            self._own_step,
+        )
+        if not self._batches:
+            return state
+        generators = {**state.generators, **self._shuffled.generators}
+        return dataclasses.replace(state, batches=self._batches, lost=self._lost, generators=generators)
 
 
 def _recorded(

@@ -89,13 +89,18 @@ class Task(ABC):
         For tasks that bring their data as they learn, such as what an agent meets in an environment. It is
         called at the beginning of each epoch; inputs are as the network takes them, on its device. The
         number of batches has to be :attr:`batches_per_epoch`. The samples of :attr:`data` then only show what
-        inputs look like. An epoch that is interrupted begins anew.
+        inputs look like. While a batch is made, ``module`` is in evaluation mode and gradients are off.
+
+        An epoch that is interrupted begins anew, with the network, the optimiser and the random numbers that
+        it began with. So it must depend on nothing else: reset an environment at its beginning, with a seed
+        from ``generator``. What is to last longer, such as a replay buffer, is the state of a step of one's
+        own (:meth:`own_step`).
 
         Args:
-            module: The network as it has been trained so far.
+            module: The network as it has been trained so far, also within the epoch.
             training: The training settings.
-            generator: Generator on the CPU, whose state is kept in checkpoints: random numbers are to be
-                drawn from it alone.
+            generator: Generator on the CPU, whose state is kept in checkpoints, as is PyTorch's own: random
+                numbers are to be drawn from these alone.
         """
         return None
 
@@ -110,6 +115,11 @@ class Task(ABC):
         of ``module``, belongs to that training alone. The usual step uses the loss, by default :meth:`loss`,
         the optimiser and the clipping that ``training`` names. Schedules, rungs and the running average of
         ``module`` work with either.
+
+        A training that is stopped or killed begins anew, unless its step is an object with ``state_dict()``
+        and ``load_state_dict(state)``, as PyTorch's optimisers have them: then its state is kept in
+        checkpoints. It holds all that a step changes but ``module``, in tensors, numbers, texts, and lists,
+        tuples and dictionaries of them.
         """
         return None
 

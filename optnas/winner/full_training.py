@@ -195,14 +195,14 @@ def train_seed(
     def keep(state: State) -> None:
         nonlocal history, written
         seconds = time.perf_counter() - started
-        if state.batches:  # it is being stopped in the middle of an epoch
+        if state.batches or state.epoch == len(history.curve):  # it is being stopped within an epoch
             _write(plan, dataclasses.replace(history, seconds=seconds), state, checkpoint)
             return
         history = history.after(plan, state, seconds)
         watch(history)
         if history.ended is not None:
             raise _StopTraining
-        if state.optimizer is not None and time.perf_counter() - written >= checkpoint_seconds:
+        if state.resumable and time.perf_counter() - written >= checkpoint_seconds:
             _write(plan, history, state, checkpoint)
             written = time.perf_counter()
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from optnas import Training, UserError, data, parse, tasks
+from optnas import Training, UserError, data, ops, parse, tasks
 from optnas.data import Split
 from optnas.data.streamed import Streamed
 from optnas.train import fit
@@ -83,6 +84,46 @@ def test_a_replayed_step_trains_as_an_eager_one(optimizer: str) -> None:
     assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(values, expected, strict=True))
     assert recorder.done == ["warm up"] * 3 + ["record"] + ["replay"] * 5
     assert reasons == []
+
+
+def several(recorder: Rerun | None, sizes: list[int]) -> tuple[list[Tensor], list[float]]:
+    """Return what a network of two inputs and two heads comes to in batches of series of these lengths."""
+    torch.manual_seed(0)
+    network = ops.seq(
+        ops.branch(
+            ops.seq(ops.input("user"), ops.embedding(4, vocabulary=5), ops.flatten()),
+            ops.seq(ops.input("series"), ops.conv1d(4), ops.head(outputs=4)),
+        ),
+        ops.fork(kind=ops.linear(3), value=ops.linear(1)),
+    )
+    module = network.build({"user": (1,), "series": (8, 2)})
+    weights = FlatWeights(module)
+    training = Training(optimizer="sgd", lr=2**-7)
+    made = make_optimizer("sgd", weights.parameters, lr=training.lr, weight_decay=0.0, momentum=0.9)
+
+    class Both(tasks.Task):
+        def loss(self, outputs: Any, targets: Any) -> Tensor:  # type: ignore[override]
+            value = (outputs["value"][:, 0] - targets["value"]).square().mean()
+            return nn.functional.cross_entropy(outputs["kind"], targets["kind"]) + value
+
+    step: Any = _usual_step(module, weights, made, Both(), training, 1)
+    call = step if recorder is None else GraphedStep(step, SIZE, recorder, pytest.fail)
+    generator, losses = torch.Generator().manual_seed(0), []
+    for length in sizes:
+        user = torch.randint(5, (SIZE, 1), generator=generator)
+        series = torch.randn(SIZE, length, 2, generator=generator)
+        kind, value = user[:, 0] % 3, series.mean((1, 2))
+        losses.append(call({"user": user, "series": series}, {"kind": kind, "value": value}, 1.0).item())
+    return [weight.clone() for weight in module.state_dict().values()], losses
+
+
+def test_a_step_of_several_tensors_is_replayed_on_their_values_and_only_on_their_shapes() -> None:
+    recorder, sizes = Rerun(), [8, 8, 8, 8, 6, 8, 8, 5]
+    values, losses = several(recorder, sizes)
+    expected, expected_losses = several(None, sizes)
+    assert losses == pytest.approx(expected_losses, rel=1e-5)
+    assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(values, expected, strict=True))
+    assert recorder.done == ["warm up"] * 3 + ["record"] + ["replay"] * 3
 
 
 def test_a_step_that_cannot_be_recorded_trains_on_without_and_says_why() -> None:
