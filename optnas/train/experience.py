@@ -27,7 +27,7 @@ def experience(
     Raises:
         UserError: If there are more batches or fewer than ``task.batches_per_epoch``.
     """
-    wanted, made = task.batches_per_epoch, 0
+    wanted, made = task.batches_per_epoch or 0, 0
     module.eval()
     with torch.no_grad():
         batches = task.experience(module, training, generator)

@@ -1,0 +1,64 @@
+"""The tasks on the page of this room are whole study files, and do what the page says."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+import optnas
+from optnas import Study, tasks
+from optnas.run.files import load_study
+from tests.files import call
+
+PAGE = (Path(optnas.__file__).parent / "tasks" / "README.md").read_text(encoding="utf-8")
+FILES = {
+    re.search(r'name="(\w+)",\n    space=', code).group(1): code  # type: ignore[union-attr]
+    for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+}
+
+
+@pytest.fixture
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> Study:
+    file = tmp_path / f"{request.param}_study.py"
+    file.write_text(FILES[request.param])
+    return load_study(str(file))
+
+
+def test_there_is_one_of_each_kind() -> None:
+    assert list(FILES) == ["one", "several", "masks", "tags", "reversed", "walk", "ring"]
+
+
+@pytest.mark.parametrize("study", FILES, indirect=True)
+def test_a_trial_of_each_measures_all_that_it_names(study: Study) -> None:
+    opened = study.open(optuna.storages.InMemoryStorage())
+    opened.optimize(study.objective, n_trials=1)
+    (trial,) = opened.trials
+    assert trial.state.name == "COMPLETE", trial.user_attrs
+    assert study.task is not None
+    metrics = trial.user_attrs["metrics"]
+    assert metrics.keys() == {*study.task.metrics, "seconds"}
+    assert all(math.isfinite(value) for value in metrics.values())
+
+
+def test_every_name_of_a_task_is_on_the_page() -> None:
+    names = [name for name in vars(tasks.Task) if not name.startswith("_")]
+    assert [name for name in names if f"`{name}" not in PAGE and f"`…{name}" not in PAGE] == []
+
+
+@pytest.mark.parametrize("study", ["walk", "ring"], indirect=True)
+def test_what_makes_its_own_data_or_steps_is_searched_and_trained_by_the_commands(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPTNAS_STORAGE", raising=False)
+    file = f"{study.name}_study.py"
+    for command in (f"run {file} --trials 1 --workers 1", f"train {file} --trial 0 --out net"):
+        done = call(*command.split())
+        assert done.exit_code == 0, done.output
+    given: Any = study.task.data.splits.test.x  # type: ignore[union-attr]
+    assert optnas.load("net")(given).shape == (len(given), 2)
