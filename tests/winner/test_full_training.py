@@ -95,7 +95,7 @@ def test_a_full_disk_stops_it_with_what_was_saved_and_it_can_go_on(tmp_path: Pat
     undisturbed = trained(plan(), 1, tmp_path / "a")
     with pytest.raises(Killed):
         trained(plan(), 1, tmp_path / "b", killed_at(3))
-    with full_disk(1000), pytest.raises(UserError, match="what was saved before is kept"):
+    with full_disk(1000), pytest.raises(UserError, match="what was there before is kept"):
         trained(plan(), 1, tmp_path / "b")
     seen: list[int] = []
     resumed = trained(plan(), 1, tmp_path / "b", lambda history: seen.append(len(history.curve)))
