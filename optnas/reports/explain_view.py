@@ -88,7 +88,9 @@ def sentences(found: Explanation) -> list[str]:
 
 
 def _basis(found: Explanation) -> str:
-    trials = f"{found.trials} trial{'s' * (found.trials != 1)}"
+    trials = f"{found.trials:,} trial{'s' * (found.trials != 1)}"
+    if found.known > found.trials:
+        trials = f"{found.trials:,} of {found.known:,} trials, drawn at random"
     if found.drawn:
         return f"Computed of {found.trials} random networks of the space."
     if found.exact:

@@ -38,7 +38,8 @@ class Explanation:
 
     Attributes:
         objective: Its name.
-        trials: Number of trials that have it.
+        trials: Number of trials that it is told from.
+        known: Number of trials that have it, of which those were drawn at random if they are more.
         exact: Whether it is known before training.
         drawn: Whether it was computed of so many random networks of the space, and not read from trials.
         predicted: Number of pruned trials among them, which count by what they are predicted to come to.
@@ -53,6 +54,7 @@ class Explanation:
 
     objective: str
     trials: int
+    known: int
     exact: bool
     drawn: bool
     predicted: int
@@ -99,6 +101,7 @@ def explain(study: optuna.Study, objective: str) -> Explanation:
     found = Explanation(
         objective=objective,
         trials=len(values.y),
+        known=values.known,
         exact=values.exact,
         drawn=values.drawn,
         predicted=values.predicted,

@@ -101,6 +101,7 @@ class Observed:
         drawn: Whether the trials are none of the study, but random candidates of its space.
         predicted: Number of pruned trials whose values are predicted.
         diverged: Number of trials that diverged, and count as what has learned nothing.
+        known: Number of trials with a value, of which so many were drawn at random if they are more.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Observed:
     drawn: bool
     predicted: int
     diverged: int
+    known: int
 
 
 def observed(study: optuna.Study, name: str) -> Observed:
@@ -176,7 +178,7 @@ def _observed(
     """Return the values found, or else predicted, by the number of the trial."""
     both = {n: (value, 0.0) for n, value in (diverged | found).items()}
     both = {n: pair for n, pair in (predicted | both).items() if all(map(math.isfinite, pair))}
-    numbers = sorted(both)
+    numbers, known = sorted(both), len(both)
     if len(numbers) > _MOST:
         numbers = sorted(random.Random(0).sample(numbers, _MOST))
     values, deviations = np.array([both[n] for n in numbers], dtype=float).reshape(-1, 2).T
@@ -195,6 +197,7 @@ def _observed(
         drawn=drawn,
         predicted=len([n for n in numbers if n not in found and n not in diverged]),
         diverged=len([n for n in numbers if n not in found and n in diverged]),
+        known=known,
     )
 
 
