@@ -120,6 +120,13 @@ def test_too_few_trials_are_said() -> None:
     assert "too few" in " ".join(sentences(explain(costed_study(trials=5), "accuracy")))
 
 
+def test_of_very_many_trials_some_are_drawn_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optnas.reports.observed._MOST", 40)
+    found = explain(costed_study(trials=60), "accuracy")
+    assert (found.trials, found.known) == (40, 60)
+    assert "From 40 of 60 trials, drawn at random." in sentences(found)
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_names_of_strangers_are_texts_and_lines_fit(width: int) -> None:
     text = shown(explanation_view(explain(costed_study(activation=HOSTILE), "accuracy"), width), width)
