@@ -5,6 +5,7 @@ from optnas.data.data import Data, Part, Split, Splits
 from optnas.data.datasets import dataset
 from optnas.data.images import image_folder, torchvision
 from optnas.data.mel import log_mel
+from optnas.data.pairs import Pairs, pairs
 from optnas.data.scikit import sklearn
 from optnas.data.sources import digits, tensors
 from optnas.data.split_rules import at_random, by_group, by_index, by_time
@@ -13,6 +14,7 @@ from optnas.data.windows import Windows, windows
 
 __all__ = [
     "Data",
+    "Pairs",
     "Part",
     "Split",
     "Splits",
@@ -27,6 +29,7 @@ __all__ = [
     "frame",
     "image_folder",
     "log_mel",
+    "pairs",
     "sklearn",
     "tensors",
     "text",

@@ -2,10 +2,12 @@
 
 from optnas.tasks.anomaly_detection import AnomalyDetection, anomaly_detection, anomaly_scores
 from optnas.tasks.classification import Classification, classification
+from optnas.tasks.decoding import beam_search
 from optnas.tasks.forecasting import Forecasting, forecasting
 from optnas.tasks.language import Language, language
 from optnas.tasks.regression import Regression, regression
 from optnas.tasks.segmentation import Segmentation, segmentation
+from optnas.tasks.seq2seq import Seq2Seq, seq2seq
 from optnas.tasks.transcription import Transcription, transcription
 from optnas.train.task import Step, Task
 
@@ -16,15 +18,18 @@ __all__ = [
     "Language",
     "Regression",
     "Segmentation",
+    "Seq2Seq",
     "Step",
     "Task",
     "Transcription",
     "anomaly_detection",
     "anomaly_scores",
+    "beam_search",
     "classification",
     "forecasting",
     "language",
     "regression",
     "segmentation",
+    "seq2seq",
     "transcription",
 ]
