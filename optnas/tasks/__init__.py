@@ -5,6 +5,7 @@ from optnas.tasks.classification import Classification, classification
 from optnas.tasks.decoding import beam_search
 from optnas.tasks.forecasting import Forecasting, forecasting
 from optnas.tasks.language import Language, language
+from optnas.tasks.recommending import Recommending, recommending
 from optnas.tasks.regression import Regression, regression
 from optnas.tasks.segmentation import Segmentation, segmentation
 from optnas.tasks.seq2seq import Seq2Seq, seq2seq
@@ -16,6 +17,7 @@ __all__ = [
     "Classification",
     "Forecasting",
     "Language",
+    "Recommending",
     "Regression",
     "Segmentation",
     "Seq2Seq",
@@ -28,6 +30,7 @@ __all__ = [
     "classification",
     "forecasting",
     "language",
+    "recommending",
     "regression",
     "segmentation",
     "seq2seq",

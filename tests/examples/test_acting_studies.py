@@ -24,6 +24,16 @@ WINNERS = [
         "levels = network(torch.tensor([[[0.25, 0.1]] * 48]))\n"
         "print('as expected' if levels.shape == (1, 12) and 0.2 < levels[0, 0] < 0.6 else levels)",
     ),
+    (
+        "recommending.py",
+        "seq(branch(seq(input('user'), embedding(4, vocabulary=300)),"
+        " seq(input('item'), embedding(4, vocabulary=200)), merge='concat'), linear(32), relu, head)",
+        ["epochs=18", "lr=0.026", "weight_decay=0.0006"],
+        "popularity",
+        "ndcg",
+        "stars = network({'user': torch.zeros(200).long(), 'item': torch.arange(200)})\n"
+        "print('as expected' if stars.shape == (200, 1) and 2 < stars.mean() < 4 else stars)",
+    ),
 ]
 
 
@@ -58,7 +68,10 @@ def test_a_small_network_beats_the_study_s_baseline_and_predicts_in_a_fresh_proc
 
 @pytest.mark.parametrize(
     ("study", "beside"),
-    [("forecasting.py", "naive mase 0.8198; seasonal naive mase 1.051; ridge regression mase 0.3644.")],
+    [
+        ("forecasting.py", "naive mase 0.8198; seasonal naive mase 1.051; ridge regression mase 0.3644."),
+        ("recommending.py", "random order ndcg 0.4853; popularity ndcg 0.6736."),
+    ],
 )
 def test_a_run_says_what_the_baselines_have_beside_its_front(
     study: str, beside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
