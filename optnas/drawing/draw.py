@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from optnas.drawing.drawing import Drawing
+from optnas.drawing.ends import at_its_ends
 from optnas.drawing.fonts import SMALL, width_of
 from optnas.drawing.icons import icon
 from optnas.drawing.labels import compact
@@ -38,20 +39,28 @@ def draw(
     if module is not None and site is not None:
         tree = with_learned(tree, module, site)
     chain = Outline(site, expand=expand).of(tree, None if site is None else site.shape)
+    chain, begins, ends = at_its_ends(chain)
     whole = sum(part.flops for part in chain.parts)
     piece = Layout(whole).piece(chain, _WIDTH - 2 * _MARGIN)
     width = max(_WIDTH, 2 * max(piece.left, piece.right) + 2 * _MARGIN)
     axis = min(max(width / 2, piece.left + _MARGIN), width - piece.right - _MARGIN)
     items: list[Item] = []
-    given = "input" if site is None else f"input {shape_text(site.shape)}"
-    items += [Text(width / 2, 18, given, "t-out", width - 2 * _MARGIN, anchor="middle")]
     y = 24.0
-    items += [*arrow(axis, y, y + 14), Group(axis, y + 14, piece.items)]
-    y += 14 + piece.height
-    items += arrow(axis, y, y + 14)
+    if not begins:
+        given = "input" if site is None else f"input {shape_text(site.shape)}"
+        items += [Text(width / 2, 18, given, "t-out", width - 2 * _MARGIN, anchor="middle")]
+        items += arrow(axis, y, y + 14)
+        y += 14
+    else:
+        y = _MARGIN
+    items.append(Group(axis, y, piece.items))
+    y += piece.height
+    if not ends:
+        items += arrow(axis, y, y + 14)
+        y += 14
     said = _said(chain, whole)
-    items.append(Text(width / 2, y + 27, said, "t-out", width - 2 * _MARGIN, anchor="middle"))
-    legend, height = _legend(sorted(_kinds(chain), key=list(KINDS).index), y + 38, width)
+    items.append(Text(width / 2, y + 13, said, "t-out", width - 2 * _MARGIN, anchor="middle"))
+    legend, height = _legend(sorted(_kinds(chain), key=list(KINDS).index), y + 24, width)
     return to_drawing([*items, *legend], width, height, title)
 
 

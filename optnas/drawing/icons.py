@@ -16,6 +16,10 @@ def _dots(*points: tuple[float, float]) -> list[tuple[str, tuple[float, ...]]]:
 
 # Within ±5 of the centre.
 _STEPS: dict[str, list[tuple[str, tuple[float, ...]]]] = {
+    # Into the network.
+    "input": [
+        ("M", (-5, -5)), ("L", (5, -5)), ("M", (0, -5)), ("L", (0, 4)), ("M", (-3, 1)), ("L", (0, 4.5, 3, 1)),
+    ],
     # A kernel's grid.
     "conv": _dots(*((x, y) for x in (-4, 0, 4) for y in (-4, 0, 4))),
     # All to all.

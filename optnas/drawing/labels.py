@@ -11,6 +11,7 @@ from optnas.space.holes import Choose, Hole, Integer, Real, Repeat, is_open
 __all__ = ["compact", "kind_of", "option_text", "title_of", "words_of"]
 
 _KINDS = {
+    "input": "input",
     "conv": "conv depthwise sepconv transposed_conv conv1d conv_norm relu_conv_bn relu_sepconv_bn"
     " relu_dilconv_bn basic_block bottleneck inverted_residual squeeze_excite factorized_reduce offset_convs"
     " patches",
@@ -73,6 +74,8 @@ def title_of(node: Node) -> str:
 def words_of(node: Node) -> tuple[str, ...]:
     """Return the words of a layer's label: its name, then its arguments that are not defaults."""
     arguments = dict(node.args)
+    if kind_of(node) == "input":
+        return (option_text(arguments["name"]),)
     if kind_of(node) == "activation" and (node.children or "of" in arguments):
         return (formula(node),)
     if node.op.chain and node.children:

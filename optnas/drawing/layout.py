@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 
 from optnas.drawing.boxes import LEAST, box_of, described
 from optnas.drawing.fonts import SMALL, TEXT, width_of
 from optnas.drawing.graphs import graph_piece
 from optnas.drawing.parts import Branches, Chain, Frame, Graph, Layer, Loop, Options, Part
-from optnas.drawing.pieces import Piece, arrow, curve, line, merge_sign, rounded
-from optnas.drawing.svg import Box, Item, Text
+from optnas.drawing.pieces import Piece, arrow, curve, line, merge_sign, name_sign, rounded
+from optnas.drawing.svg import Box, Group, Item, Text
 from optnas.space.shapes import AnyShape, shape_text
 
 __all__ = ["Layout"]
@@ -22,6 +23,7 @@ _TITLE = 14.0
 _ARC = 14.0
 # Narrower columns could not be read.
 _NARROWEST = 78.0
+_COPIES = Frame(title="", body=Chain(parts=()))
 
 
 class Layout:
@@ -43,6 +45,9 @@ class Layout:
                 return self._chain(part, room)
             case Frame():
                 return self._frame(part, room)
+            case Loop() | Branches() if part.times > 1:  # which have no place to say so
+                once = Chain(parts=(dataclasses.replace(part, times=1),))
+                return self._frame(dataclasses.replace(_COPIES, body=once, times=part.times), room)
             case Loop():
                 return self._loop(part, room)
             case Branches():
@@ -123,23 +128,25 @@ class Layout:
         return Piece(body.left, x + wide / 2 + 1, top + body.height + bottom, tuple(items))
 
     def _branches(self, branches: Branches, room: float) -> Piece:
+        if branches.names:
+            return self._named(branches, room)
         gap = 8.0
         count = len(branches.paths)
         each = max((room - gap * (count - 1)) / count, _NARROWEST)
         pieces = [self.piece(path, each) for path in branches.paths]
         whole = sum(piece.width for piece in pieces) + gap * (count - 1)
         tallest = max(piece.height for piece in pieces)
-        top, bottom = 14.0, 24.0
+        top, bottom = 0.0 if branches.begins else 14.0, 24.0
         end = top + tallest + bottom
         half, sign = merge_sign(branches.merge, end - 9, dashed=branches.open)
         items: list[Item] = []
         x = -whole / 2
         for piece in pieces:
             axis = x + piece.left
-            down = top + (tallest - piece.height) / 2
+            down = top if branches.begins else top + (tallest - piece.height) / 2
+            if not branches.begins:
+                items += [curve(0, 0, axis, top), line(axis, top, axis, down)]
             items += [
-                curve(0, 0, axis, top),
-                line(axis, top, axis, down),
                 piece.at(axis, down),
                 line(axis, down + piece.height, axis, top + tallest),
                 curve(axis, top + tallest, 0, end - 16),
@@ -148,6 +155,37 @@ class Layout:
         items += [line(0, end - 2, 0, end), *sign]
         reach = max(whole / 2, half)
         return Piece(reach, reach, end, tuple(items))
+
+    def _named(self, branches: Branches, room: float) -> Piece:
+        """Return chains side by side, below each the name and the shape of its output."""
+        gap, count = 8.0, len(branches.paths)
+        signs = [
+            name_sign(name if path.after is None else f"{name} {shape_text(path.after)}")
+            for name, path in zip(branches.names, branches.paths, strict=True)
+        ]
+        each = max((room - gap * (count - 1)) / count, _NARROWEST)
+        pieces = [self.piece(path, each) for path in branches.paths]
+        lefts = [max(piece.left, half) for piece, (half, _) in zip(pieces, signs, strict=True)]
+        rights = [max(piece.right, half) for piece, (half, _) in zip(pieces, signs, strict=True)]
+        whole = sum(lefts) + sum(rights) + gap * (count - 1)
+        tallest = max(piece.height for piece in pieces)
+        top = 0.0 if branches.begins else 14.0
+        named = top + tallest + 14
+        end = named + (20.0 if branches.ends else 30.0)
+        items: list[Item] = []
+        x = -whole / 2
+        for piece, left, right, (_, sign) in zip(pieces, lefts, rights, signs, strict=True):
+            axis = x + left
+            if not branches.begins:
+                items.append(curve(0, 0, axis, top))
+            items += [
+                piece.at(axis, top),
+                *arrow(axis, top + piece.height, named - 8),
+                Group(axis, named, sign),
+                *(arrow(axis, named + 8, end) if branches.ends else [curve(axis, named + 8, 0, end)]),
+            ]
+            x += left + right + gap
+        return Piece(whole / 2, whole / 2, end, tuple(items))
 
     def _options(self, options: Options, room: float) -> Piece:
         inner = room - 2 * _PADDING
@@ -174,6 +212,8 @@ class Layout:
 
 def _says(part: Part, shape: AnyShape) -> bool:
     """Return whether the shape with which a part ends is written within it."""
+    if isinstance(part, Branches):
+        return bool(part.names)
     if isinstance(part, Frame | Loop):
         return _says(part.body, shape)
     if isinstance(part, Chain):

@@ -12,6 +12,7 @@ from optnas.ops.expressions import Expression
 from optnas.ops.merging import Merging
 from optnas.ops.modules import Applied, Gated, Merged, Residual
 from optnas.ops.pointwise import Function, operands_of
+from optnas.ops.several import Forked
 from optnas.space import BuildError, Node, Site
 
 __all__ = ["with_learned"]
@@ -39,6 +40,9 @@ def with_learned(tree: Node, module: nn.Module, site: Site) -> Node:
     if isinstance(tree.op, Merging) and isinstance(module, Merged):
         paths = zip(tree.children, module.branches, strict=True)
         return Node(tree.op, tree.args, tuple(with_learned(path, each, site) for path, each in paths))
+    if isinstance(module, Forked):
+        branches = zip(tree.args, module.branches, strict=True)
+        return Node(tree.op, tuple((name, with_learned(b, each, site)) for (name, b), each in branches))
     if is_activation(tree):
         return _activation(tree, module)
     opened = tree.op.stands_for(tree, site)

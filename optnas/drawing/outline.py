@@ -16,7 +16,7 @@ from optnas.ops.merging import Merging
 from optnas.ops.stack import reductions, steps
 from optnas.space import BuildError, Node, Site
 from optnas.space.holes import Choose, Hole, Repeat, is_open, outcomes
-from optnas.space.shapes import AnyShape
+from optnas.space.shapes import AnyShape, Shapes
 from optnas.space.stage import Stage
 
 __all__ = ["Outline"]
@@ -76,6 +76,8 @@ class Outline:
                 "residual": self._loop,
                 "excite": self._loop,
                 "branch": self._branch,
+                "fork": self._named,
+                "update": self._named,
                 "cell": self._cell,
                 "stack": self._stack,
             }
@@ -168,6 +170,17 @@ class Outline:
         merge = node.arguments["merge"]
         paths = tuple(self.chain((child,), shape) for child in node.children)
         part = Branches(node=node, paths=paths, merge=option_text(merge), open=is_open(merge))
+        return self._with_cost(part, node, shape)  # type: ignore[no-any-return]
+
+    def _named(self, node: Node, shape: AnyShape | None) -> Part:
+        paths = {name: self.chain((branch,), shape) for name, branch in node.args}
+        if node.op.name == "update":
+            if isinstance(shape, Shapes):
+                others = {name: each for name, each in shape.items() if name not in paths}
+                paths |= {n: Chain(parts=(), before=each, after=each) for n, each in others.items()}
+            else:
+                paths["others"] = Chain(parts=())
+        part = Branches(node=node, paths=tuple(paths.values()), merge=node.op.name, names=tuple(paths))
         return self._with_cost(part, node, shape)  # type: ignore[no-any-return]
 
     def _cell(self, node: Node, shape: AnyShape | None) -> Part:

@@ -107,11 +107,23 @@ class Loop(Part):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Branches(Part):
-    """Chains side by side on one input, and the name of their merge."""
+    """Chains side by side on one input, and the name of their merge, or a name for each.
+
+    Attributes:
+        paths: The chains.
+        merge: The name of what merges them; of named ones what names them.
+        open: Whether the merge is open.
+        names: The name of each chain's output; empty if they are merged.
+        begins: Whether they are the first in the network, where each begins at an input of its own.
+        ends: Whether they are the last in it: their outputs are the network's.
+    """
 
     paths: tuple[Chain, ...]
     merge: str
     open: bool = False
+    names: tuple[str, ...] = ()
+    begins: bool = False
+    ends: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from optnas.drawing.fonts import SMALL, width_of
 from optnas.drawing.svg import Group, Item, Path, Text
 
-__all__ = ["Piece", "arrow", "curve", "dot", "line", "merge_sign", "polyline", "rounded"]
+__all__ = ["Piece", "arrow", "curve", "dot", "line", "merge_sign", "name_sign", "polyline", "rounded"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +76,12 @@ def merge_sign(word: str, y: float, *, dashed: bool = False) -> tuple[float, tup
     outline = _pill(half, y, "dot dashed" if dashed else "dot")
     text = Text(0, y + 3.5, sign, "t-soft", 2 * half, SMALL, "middle")
     return half, (outline, text)
+
+
+def name_sign(name: str) -> tuple[float, tuple[Item, ...]]:
+    """Return half the width of an output's name on the axis, and the name with its centre at 0."""
+    half = max(width_of(name, SMALL) / 2 + 7, 14.0)
+    return half, (_pill(half, 0, "dot"), Text(0, 3.5, name, "t-soft", 2 * half - 8, SMALL, "middle"))
 
 
 def _pill(half: float, y: float, style: str) -> Path:

@@ -130,6 +130,11 @@ def _rows(part: Part, level: int, whole: int) -> Iterator[dict[str, Any]]:
         case Loop(body=body, node=node):
             yield _row(node.op.name, part, level, whole)
             yield from _rows(body, level + 1, whole)
+        case Branches(paths=paths, merge=merge, names=names) if names:
+            yield _row(merge, part, level, whole)
+            for name, path in zip(names, paths, strict=True):
+                for row in _rows(path, level + 1, whole):
+                    yield row | {"layer": f"{name}: {row['layer']}"} if row["level"] == level + 1 else row
         case Branches(paths=paths, merge=merge):
             yield _row(merge, part, level, whole)
             for path in paths:

@@ -7,6 +7,7 @@ from optnas.drawing.fonts import FAMILY
 __all__ = ["KINDS", "STYLE"]
 
 KINDS = {
+    "input": "input",
     "conv": "convolution",
     "linear": "linear",
     "norm": "norm",
@@ -23,6 +24,7 @@ KINDS = {
 
 # For each kind the stroke on any ground, the fill on white, and the stroke and the fill on dark.
 _COLOURS = {
+    "input": ("#444b53", "#ffffff", "#b6bec7", "#161b22"),
     "conv": ("#0072b2", "#d9e9f5", "#4aa8dd", "#0d3450"),
     "linear": ("#b97f00", "#fcebc8", "#e69f00", "#463207"),
     "norm": ("#858d96", "#eef0f3", "#8d96a0", "#2a3038"),
