@@ -120,7 +120,7 @@ class _Layers:
                 self._attention(module, given, outputs)
             elif not call.leaf or call.products > 1:  # several layers, written as functions
                 self.count.activations += call.written
-            elif call.computed or numbers != given[0].numel():
+            elif call.computed or not _passed_on(outputs[0], given):
                 self.count.activations += numbers
         if self.calls:
             self.calls[-1].computed |= call.computed
@@ -247,6 +247,11 @@ def counting_layers(module: nn.Module, given: Any, products: Callable[[Any], boo
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _passed_on(output: Tensor, given: list[Tensor]) -> bool:
+    """Return whether a module that computes nothing returns its input, or one of several, as it came."""
+    return output.numel() == given[0].numel() or any(output is each for each in given)
 
 
 def _tensors(values: Any) -> list[Tensor]:

@@ -14,11 +14,11 @@ _KINDS = {
     "input": "input",
     "conv": "conv depthwise sepconv transposed_conv conv1d conv_norm relu_conv_bn relu_sepconv_bn"
     " relu_dilconv_bn basic_block bottleneck inverted_residual squeeze_excite factorized_reduce offset_convs"
-    " patches",
+    " patches unet fpn graph_conv",
     "linear": "linear head lm_head feed_forward",
     "norm": "norm layernorm groupnorm instancenorm",
     "pool": "maxpool avgpool global_avgpool global_maxpool adaptive_avgpool adaptive_maxpool upsample",
-    "attention": "self_attention transformer_block",
+    "attention": "self_attention cross_attention transformer_block decoder_block",
     "recurrent": "lstm gru rnn",
     "tokens": "embedding positions class_token first last",
     "activation": "softmax",
@@ -51,6 +51,7 @@ _READS = {
     "beta": "β {}",
     "alpha": "α {}",
     "squeeze": "SE {}",
+    "depth": "{} deep",
 }
 _TITLES = {"relu_conv_bn": "conv", "relu_sepconv_bn": "sepconv", "relu_dilconv_bn": "dilconv"}
 _FIRST = ("kernel", "size", "stride", "width", "heads", "expansion")

@@ -46,6 +46,7 @@ from optnas.ops.cell import cell, node
 from optnas.ops.cell_graph import Graph, graph_of
 from optnas.ops.containers import seq
 from optnas.ops.conv import channel_shuffle, conv, depthwise, sepconv, transposed_conv, upsample
+from optnas.ops.decoder import cross_attention, decoder_block
 from optnas.ops.define import op
 from optnas.ops.elementary import (
     absolute,
@@ -71,6 +72,7 @@ from optnas.ops.elementary import (
     x,
 )
 from optnas.ops.expressions import act, core_unit
+from optnas.ops.graphs import graph_conv
 from optnas.ops.linear import flatten, head, identity, linear, softmax
 from optnas.ops.merges import (
     add,
@@ -96,6 +98,7 @@ from optnas.ops.pool import (
     global_maxpool,
     maxpool,
 )
+from optnas.ops.pyramid import fpn, unet
 from optnas.ops.residual import residual
 from optnas.ops.sequence import conv1d, embedding, gru, last, lm_head, lstm, rnn
 from optnas.ops.several import fork, input, update  # noqa: A004 - as in several.py
@@ -129,7 +132,9 @@ __all__ = [
     "core_unit",
     "cos",
     "cosh",
+    "cross_attention",
     "cube",
+    "decoder_block",
     "depthwise",
     "div",
     "drop_path",
@@ -144,11 +149,13 @@ __all__ = [
     "first",
     "flatten",
     "fork",
+    "fpn",
     "gate",
     "gaussian",
     "gelu",
     "global_avgpool",
     "global_maxpool",
+    "graph_conv",
     "graph_of",
     "groupnorm",
     "gru",
@@ -217,6 +224,7 @@ __all__ = [
     "tanh",
     "transformer_block",
     "transposed_conv",
+    "unet",
     "update",
     "upsample",
     "x",

@@ -74,6 +74,11 @@ ON_IMAGES = [
     "patches(12, 1)",
     "upsample",
     "upsample(scale=3, kind='bilinear')",
+    "unet(seq(conv(4), norm, relu), depth=2)",
+    "unet(conv(4), depth=2, merge='add', kind='bilinear')",
+    "unet(conv_norm(4), depth=2, merge=('none', 'concat'), growth=1, down=conv('same', stride=2))",
+    "seq(fpn(conv(4), conv(6, stride=2), maxpool(2), width=5), input('p0'))",
+    "seq(fpn(conv(4), maxpool(2), width=5, kind='bilinear'), input('p1'))",
 ]
 
 ON_VOLUMES = [
@@ -101,6 +106,7 @@ ON_VOLUMES = [
     "none(stride=2)",
     "basic_block(6, stride=2)",
     "squeeze_excite(3)",
+    "unet(conv(2), depth=1, merge='add', kind='bilinear')",
     "head(outputs=5)",
 ]
 
@@ -148,6 +154,11 @@ ON_SEQUENCES = [
     "global_maxpool",
     "adaptive_avgpool(4)",
     "adaptive_maxpool(4)",
+    "cross_attention(identity, conv1d(5, stride=2), heads=2)",
+    "cross_attention(linear(6), identity, heads=3, dropout=0.1, bias=False)",
+    "seq(fork(memory=linear(4), x=identity), decoder_block(2, expansion=2, rate=0.1), input('x'))",
+    "graph_conv(5, ((0, 1), (2, 5)))",
+    "graph_conv('same', (), bias=False)",
 ]
 
 ON_ROWS = [
@@ -194,6 +205,16 @@ def test_a_layer_costs_what_its_module_is_counted_at(text, shape):
         ("upsample(scale=0)", IMAGE, "at least 1"),
         ("upsample", ROW, "length, features"),
         ("maxpool(2)", ROW, "length, features"),
+        ("cross_attention(identity, identity, heads=3)", SEQUENCE, "must divide 8"),
+        ("cross_attention(identity, first, heads=2)", SEQUENCE, "length, features"),
+        ("cross_attention(identity, heads=2)", SEQUENCE, "merges 2 branches"),
+        ("decoder_block(2)", SEQUENCE, "one tensor comes in"),
+        ("graph_conv(5, ((0, 6),))", SEQUENCE, "outside the nodes 0 to 5"),
+        ("graph_conv(5, ((0, 1, 2),))", SEQUENCE, "no pair of nodes"),
+        ("unet(conv(4), merge='mul')", IMAGE, "'concat', 'add' or 'none'"),
+        ("unet(conv(4), merge=('add', 'add'))", IMAGE, "each of the 3 levels"),
+        ("unet(conv(4), depth=5)", IMAGE, "does not fit"),
+        ("fpn", IMAGE, "at least one stage"),
         ("groupnorm(3)", IMAGE, "must divide 8"),
         ("instancenorm", (8, 1, 1), "one point"),
         ("channel_shuffle(3)", IMAGE, "must divide"),

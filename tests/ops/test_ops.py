@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import optnas.cost
 import optnas.ops
 import optnas.space
-from optnas import ops, parse
+from optnas import choose, ops, parse
 from optnas.space import Op, ops_by_name
 
 X = torch.linspace(-2, 2, 2 * 3 * 6 * 6).reshape(2, 3, 6, 6)
@@ -98,6 +98,53 @@ def test_pooling_and_resizing_of_a_sequence_go_along_its_length() -> None:
     assert made("global_maxpool", x)[0].tolist() == [10, 11]
     assert made("adaptive_avgpool(2)", x)[0].tolist() == [[2, 3], [8, 9]]
     assert made("transposed_conv(3, stride=4)", x).shape == (1, 24, 3)
+
+
+def test_a_graph_convolution_is_the_formula_of_the_paper() -> None:
+    x = torch.randn(2, 4, 3)
+    module = parse("graph_conv(5, ((0, 1), (1, 2)))").build((4, 3))
+    linked = torch.tensor([[1.0, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]])
+    degrees = torch.diag(linked.sum(1) ** -0.5)
+    expected = module.linear(degrees @ linked @ degrees @ x)
+    torch.testing.assert_close(module(x), expected)
+
+
+@pytest.mark.parametrize(("size", "merge"), [((9, 7), "concat"), ((8, 8), "add"), ((5, 6), "none")])
+def test_a_unet_gives_an_image_of_any_size_its_size_back(size: tuple[int, int], merge: str) -> None:
+    space = ops.unet(ops.conv_norm(choose(4, 6)), depth=choose(1, 2), merge=choose("concat", "add", "none"))
+    network = space.close({"block.width": 4, "depth": 2, "merge": merge})
+    assert network.cost((3, *size)).shape == (4, *size)
+    assert network.build((3, *size))(torch.randn(2, 3, *size)).shape == (2, 4, *size)
+
+
+def test_a_skip_of_a_unet_carries_what_the_lower_levels_lose() -> None:
+    x = torch.zeros(1, 1, 8, 8)
+    x[..., 3, 3] = 1.0
+    spikes = {}
+    for merge in ("concat", "none"):
+        network = ops.unet(ops.conv(1, kernel=1), depth=1, merge=merge, growth=1, down=ops.avgpool(2))
+        module = network.build((1, 8, 8))
+        with torch.no_grad():
+            for weights in module.parameters():
+                weights.fill_(1.0)
+            spikes[merge] = module(x)[0, 0]
+    assert spikes["none"][2:4, 2:4].unique().numel() == 1
+    assert spikes["concat"][3, 3] - spikes["concat"][2, 2] == 1
+
+
+def test_a_decoder_block_looks_at_all_of_the_memory_and_at_no_later_position() -> None:
+    network = parse("seq(decoder_block(2), input('x'))")
+    module = network.build({"x": (5, 8), "memory": (7, 6)}).eval()
+    given = {"x": torch.randn(1, 5, 8), "memory": torch.randn(1, 7, 6)}
+    before = module(given)
+    later = given["x"].clone()
+    later[:, 3:] += 1
+    changed = module({**given, "x": later})
+    assert torch.allclose(before[:, :3], changed[:, :3], atol=1e-6)
+    assert not torch.allclose(before[:, 3:], changed[:, 3:], atol=1e-3)
+    last = given["memory"].clone()
+    last[:, -1] += torch.randn(6)
+    assert not torch.allclose(module({**given, "memory": last})[:, 0], before[:, 0], atol=1e-3)
 
 
 def test_a_linear_layer_takes_each_row_of_a_sequence() -> None:
