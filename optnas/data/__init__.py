@@ -1,5 +1,6 @@
 """Data sets: training, validation and test part, normalised by the training part alone."""
 
+from optnas.data.boxes import padded_boxes
 from optnas.data.csv_files import csv, frame
 from optnas.data.data import Data, Part, Split, Splits
 from optnas.data.datasets import dataset
@@ -29,6 +30,7 @@ __all__ = [
     "frame",
     "image_folder",
     "log_mel",
+    "padded_boxes",
     "pairs",
     "sklearn",
     "tensors",

@@ -3,6 +3,7 @@
 from optnas.tasks.anomaly_detection import AnomalyDetection, anomaly_detection, anomaly_scores
 from optnas.tasks.classification import Classification, classification
 from optnas.tasks.decoding import beam_search
+from optnas.tasks.detection import Detection, detected, detection
 from optnas.tasks.forecasting import Forecasting, forecasting
 from optnas.tasks.language import Language, language
 from optnas.tasks.recommending import Recommending, recommending
@@ -15,6 +16,7 @@ from optnas.train.task import Step, Task
 __all__ = [
     "AnomalyDetection",
     "Classification",
+    "Detection",
     "Forecasting",
     "Language",
     "Recommending",
@@ -28,6 +30,8 @@ __all__ = [
     "anomaly_scores",
     "beam_search",
     "classification",
+    "detected",
+    "detection",
     "forecasting",
     "language",
     "recommending",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,14 @@ from optnas.run.files import load_study
 from tests.files import REPOSITORY, call
 from tests.ops.helpers import assert_cost_is_counted
 
-FILES = ["anomalies.py", "segmentation.py"]
+FILES = [
+    "anomalies.py",
+    "segmentation.py",
+    pytest.param(
+        "detection.py",
+        marks=pytest.mark.skipif(find_spec("pycocotools") is None, reason="pycocotools is not installed"),
+    ),
+]
 
 PREDICT = """
 import sys

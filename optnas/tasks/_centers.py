@@ -1,0 +1,101 @@
+"""Objects as the centres of their boxes on a map of cells (Zhou, Wang & Krähenbühl 2019, arXiv 1904.07850).
+
+A network's output has a channel of logits for each class, then 4: the offset of a centre from its cell's left
+upper corner, across and down, and the width and height of its box. These are in cells.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss, logsigmoid, max_pool2d
+
+__all__ = ["Centers", "centers_loss", "centers_of", "peaks"]
+
+# Logits are moved by this, so that at first each cell has an object with probability 0.1, as in the paper.
+_PRIOR = 2.19
+# Eq. 1: how much less certain cells and those near a centre count. Eq. 4: the weight of the size's loss.
+_ALPHA, _BETA, _SIZE = 2, 4, 0.1
+# Of a box's sides the deviation of the bump around its centre (Liu et al. 2020, arXiv 1909.00700, eq. 3).
+_SPREAD = 0.54 / 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Centers:
+    """What a network should put out for the boxes of images.
+
+    Attributes:
+        heat: How near each cell is to a centre of each class, 1 at a centre, (batch, classes, height, width).
+        there: Which rows are boxes, 0 or 1, shape (batch, most).
+        cell: The cell of each box, an index of the flattened map, shape (batch, most).
+        place: The offset and the size of each box, in cells, shape (batch, most, 4).
+    """
+
+    heat: Tensor
+    there: Tensor
+    cell: Tensor
+    place: Tensor
+
+
+def centers_of(boxes: Tensor, classes: int, height: int, width: int, stride: int) -> Centers:
+    """Return the centers of boxes, rows of (class, left, top, right, bottom), shape (batch, most, 5)."""
+    there = (boxes[..., 0] >= 0).float()
+    corners = boxes[..., 1:].float() / stride
+    centre, size = (corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]
+    # By numbers of Python: a tensor made of them would be copied, which no CUDA graph records.
+    column, row = (centre[..., i].floor().clamp(0, sides - 1) for i, sides in enumerate((width, height)))
+    across = _bump(width, column, size[..., 0])[:, :, None, :]
+    down = _bump(height, row, size[..., 1])[:, :, :, None]
+    bumps = across * down * there[..., None, None]
+    kind = boxes[..., 0].clamp(0, classes - 1).long()[..., None, None].expand_as(bumps)
+    heat = bumps.new_zeros(len(boxes), classes, height, width).scatter_reduce(1, kind, bumps, "amax")
+    offset = centre - torch.stack([column, row], dim=-1)
+    return Centers(heat, there, (row * width + column).long(), torch.cat([offset, size], dim=-1))
+
+
+def _bump(length: int, cell: Tensor, size: Tensor) -> Tensor:
+    """Return a Gaussian around each cell along a side of the map, shape (batch, most, length)."""
+    off = torch.arange(length, device=cell.device) - cell[..., None]
+    return (-(off**2) / (2 * (_SPREAD * size[..., None]).clamp(min=1e-3) ** 2)).exp()
+
+
+def centers_loss(outputs: Tensor, wanted: Centers) -> Tensor:
+    """Return the loss of outputs (batch, classes + 4, height, width), a mean over boxes (eq. 1 to 4)."""
+    classes = wanted.heat.shape[1]
+    logits = outputs[:, :classes].float() - _PRIOR
+    chance, log_of, log_of_none = logits.sigmoid(), logsigmoid(logits), logsigmoid(-logits)
+    at_centre = (wanted.heat == 1).float()
+    found = at_centre * (1 - chance) ** _ALPHA * log_of
+    other = (1 - at_centre) * (1 - wanted.heat) ** _BETA * chance**_ALPHA * log_of_none
+    # Of each box what its cell says: (batch, most, 4).
+    said = outputs[:, classes:].flatten(2).float()
+    said = said.gather(2, wanted.cell[:, None].expand(-1, 4, -1)).transpose(1, 2)
+    off = l1_loss(said, wanted.place, reduction="none") * wanted.there[..., None]
+    sides = off[..., :2].sum() + _SIZE * off[..., 2:].sum()
+    return (sides - found.sum() - other.sum()) / wanted.there.sum().clamp(min=1)
+
+
+def peaks(outputs: Tensor, classes: int, stride: int, most: int) -> Tensor:
+    """Return the boxes that outputs (batch, classes + 4, height, width) tell of, the surest first.
+
+    They are the cells whose score is the highest of their class among their neighbours, so that no two are
+    of one object.
+
+    Returns:
+        Rows of (class, score, left, top, right, bottom), shape (batch, most or fewer, 6). Scores are from 0
+        to 1; 0 says that an image has no more boxes.
+    """
+    height, width = outputs.shape[2:]
+    heat = (outputs[:, :classes].float() - _PRIOR).sigmoid()
+    heat = heat * (heat == max_pool2d(heat, 3, stride=1, padding=1))
+    score, index = heat.flatten(1).topk(min(most, classes * height * width), dim=1)
+    kind, cell = index // (height * width), index % (height * width)
+    said = outputs[:, classes:].flatten(2).float()
+    said = said.gather(2, cell[:, None].expand(-1, 4, -1)).transpose(1, 2)
+    centre = torch.stack([cell % width, cell // width], dim=-1) + said[..., :2]
+    half = said[..., 2:].clamp(min=0) / 2
+    image = torch.tensor([width, height], device=outputs.device) * stride
+    corners = [((centre + side * half) * stride).clamp(min=0).minimum(image) for side in (-1, 1)]
+    return torch.cat([kind[..., None], score[..., None], *corners], dim=-1)

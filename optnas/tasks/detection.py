@@ -1,0 +1,195 @@
+"""Object detection: boxes and classes of what images show, by their centres."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optnas.data import Data
+from optnas.errors import UserError
+from optnas.space.shapes import is_image
+from optnas.tasks._blobs import blobs
+from optnas.tasks._centers import centers_loss, centers_of, peaks
+from optnas.tasks._torchmetrics import torchmetrics
+from optnas.train.task import Batches, Task
+
+__all__ = ["Detection", "detected", "detection"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection(Task):
+    """Object detection task without anchors: each object is a point, its box's centre (CenterNet).
+
+    A network puts out a map of (classes + 4, height / stride, width / stride): for each cell a logit for each
+    class, the offset of an object's centre and the size of its box, as Zhou, Wang & Krähenbühl 2019 (arXiv
+    1904.07850) define them, with their loss. :func:`detected` turns it into boxes.
+
+    Measures ``map`` (COCO's mean average precision over classes and over IoU thresholds of 0.5 to 0.95, 0 to
+    1), ``map50`` (at an IoU of 0.5) and ``loss`` (mean over the batches).
+
+    Attributes:
+        data: Images with boxes, rows of (class, left, top, right, bottom), shape (samples, most, 5), as
+            ``data.padded_boxes`` makes them.
+        stride: Side of a cell in pixels.
+        most: The most boxes of an image that count, the surest.
+    """
+
+    data: Data
+    stride: int = 4
+    most: int = 100
+    metrics = ("map", "map50", "loss")
+    smooths_labels = False
+
+    @cached_property
+    def classes(self) -> int:
+        """The number of classes."""
+        parts = self.data.splits
+        return 1 + max(int(part.y[..., 0].max()) for part in (parts.train, parts.validation) if len(part))
+
+    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Return the loss of maps (batch, classes + 4, height, width) against boxes (batch, most, 5)."""
+        height, width = outputs.shape[2:]
+        return centers_loss(outputs, centers_of(targets, self.classes, height, width, self.stride))
+
+    def evaluate(self, module: nn.Module, batches: Batches) -> dict[str, float]:
+        """Return the metrics of the network over all images."""
+        found: list[Tensor] = []
+        lost, seen = 0.0, 0
+        for inputs, targets in batches:
+            outputs = module(inputs).float()
+            found += self.boxes(outputs)
+            lost, seen = lost + self.loss(outputs, targets).item() * len(inputs), seen + len(inputs)
+        return {**_precision(found, batches.targets), "loss": lost / seen}
+
+    def boxes(self, outputs: Tensor) -> Tensor:
+        """Return the boxes of maps: rows of (class, score, left, top, right, bottom), the surest first."""
+        return peaks(outputs, self.classes, self.stride, self.most)
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """``outputs`` is the number of channels that a network ends in, classes + 4."""
+        return {"outputs": self.classes + 4}
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        _, height, width = self.data.shape
+        return (self.classes + 4, height // self.stride, width // self.stride)
+
+    @property
+    def chance(self) -> Mapping[str, float]:
+        return {"map": 0.0, "map50": 0.0}
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        return {"map": 1.0, "map50": 1.0, "loss": 0.0}
+
+    def at_chance(self, metrics: Mapping[str, float]) -> str | None:
+        return None if metrics["map50"] > 0 else "map50 is at chance: no box is found"
+
+    def baselines(self) -> Mapping[str, Mapping[str, float]]:
+        """Return the metrics of boxes around connected pixels that are unlike the rest of their image."""
+        parts = self.data.splits
+        classes = parts.train.y[..., 0]
+        frequent = int(classes[classes >= 0].long().bincount().argmax())
+        found: list[Tensor] = []
+        for x, _ in parts.validation.blocks(100):
+            found += [blobs(image, frequent) for image in parts.prepare(x).cpu()]
+        metrics = _precision(found, parts.validation.y)
+        return {"a box around each blob of unusual pixels, of the most frequent class": metrics}
+
+    def check(self) -> None:
+        name, shape, y = self.data.name, self.data.shape, self.data.splits.train.y
+        if not (is_image(shape) and isinstance(y, Tensor) and y.ndim == 3 and y.shape[2] == 5):
+            raise UserError(
+                f"data {name!r}: detection needs images, and boxes of shape (samples, most, 5): make them by"
+                " data.padded_boxes"
+            )
+        there = y[..., 0] >= 0
+        if not there.any() or (y[there][:, 3:] <= y[there][:, 1:3]).any():
+            raise UserError(f"data {name!r}: boxes need left < right and top < bottom: use data.padded_boxes")
+        _, height, width = shape
+        if height % self.stride or width % self.stride:
+            raise UserError(f"detection(stride={self.stride}) must divide images of {height}×{width} pixels")
+        centre = (y[there][:, 1:3] + y[there][:, 3:]) / 2
+        if (centre < 0).any() or (centre > torch.tensor([width, height])).any():
+            raise UserError(
+                f"data {name!r}: the centre of a box is not in its image of {height}×{width}; boxes are in"
+                " pixels"
+            )
+        _metric()
+
+
+def detected(outputs: Tensor, *, stride: int = 4, most: int = 100) -> Tensor:
+    """Return the boxes in the output of a network of :func:`detection`, the surest first.
+
+    >>> import optnas
+    >>> boxes = tasks.detected(optnas.load("runs/shapes-17")(images))  # doctest: +SKIP
+
+    Args:
+        outputs: What the network puts out, shape (samples, classes + 4, height, width).
+        stride: Side of a cell in pixels, as the task had it.
+        most: The most boxes of an image.
+
+    Returns:
+        Rows of (class, score, left, top, right, bottom), shape (samples, most or fewer, 6), in pixels. Scores
+        are from 0 to 1; 0 says that an image has no more boxes.
+    """
+    return peaks(outputs, outputs.shape[1] - 4, stride, most)
+
+
+def _metric() -> Any:
+    try:
+        return torchmetrics("detection").MeanAveragePrecision()
+    except ModuleNotFoundError:
+        raise UserError(
+            "detection needs pycocotools and torchvision to measure: pip install pycocotools torchvision"
+        ) from None
+
+
+def _precision(found: Iterable[Tensor], truth: Tensor) -> dict[str, float]:
+    """Return the mean average precision of each image's boxes (…, 6), against boxes (images, most, 5)."""
+    metric = _metric()
+    metric.update(list(_predicted(found)), list(_true(truth)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of images with more than 100 boxes
+        told = metric.compute()
+    # -1 where there is no box at all.
+    return {"map": max(0.0, float(told["map"])), "map50": max(0.0, float(told["map_50"]))}
+
+
+def _predicted(found: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
+    for rows in found:
+        rows = rows[rows[:, 1] > 0].cpu()
+        yield {"labels": rows[:, 0].long(), "scores": rows[:, 1], "boxes": rows[:, 2:]}
+
+
+def _true(truth: Tensor) -> Iterator[dict[str, Tensor]]:
+    for rows in truth.cpu():
+        rows = rows[rows[:, 0] >= 0]
+        yield {"labels": rows[:, 0].long(), "boxes": rows[:, 1:]}
+
+
+def detection(data: Data, *, stride: int = 4, most: int = 100) -> Detection:
+    """Return the task of finding objects in the images of ``data``, with their boxes and classes.
+
+    A network ends in a map that is ``stride`` times smaller than an image, for instance by
+    ``conv(classes + 4, 1, bias=True)``.
+
+    Args:
+        data: Images and boxes, such as ``data.tensors(images, data.padded_boxes(boxes))``.
+        stride: Side of a cell of the map in pixels. Two objects of a class need centres in different cells.
+        most: The most boxes of an image that count.
+
+    Raises:
+        UserError: If ``stride`` or ``most`` is no whole number from 1 on.
+    """
+    for argument, value in (("stride", stride), ("most", most)):
+        if not isinstance(value, int) or value < 1:
+            raise UserError(f"detection({argument}={value!r}) must be a whole number of at least 1")
+    return Detection(data.with_targets("values"), stride, most)
