@@ -129,6 +129,14 @@ def test_dense_targets_turn_with_their_images(inputs: str, targets: str) -> None
     assert moved > unmoved + 0.1 or moved > 0.99  # of bytes nearly all are above 1/2
 
 
+@pytest.mark.parametrize("kind", [torch.int64, torch.uint8])
+def test_a_turned_mask_has_no_class_between_two(kind: torch.dtype) -> None:
+    x = INPUTS["images"]
+    task = Own(x, 200 * bright(x).to(kind), outputs=201)
+    _, y = epoch(task, CHANGES["rotate"])
+    assert y.unique().tolist() == [0, 200]
+
+
 @pytest.mark.parametrize("targets", [*MOVED, *ALONE])
 def test_a_cutout_leaves_targets_as_they_are(targets: str) -> None:
     task = own("images", targets)
