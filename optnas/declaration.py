@@ -239,8 +239,10 @@ class Declaration:
                 end = "fork(…)"
             elif len(wanted) == 3:
                 end = f"conv({wanted[0]}, 1, bias=True)"
+            elif len(wanted) == 2:
+                end = "lm_head" if "vocabulary" in self.context else f"linear({wanted[1]})"
             else:
-                end = "lm_head" if len(wanted) == 2 else "head"
+                end = "head"
             raise SpaceError(
                 f"the architecture puts out {cost.shape}, but the task takes {as_shape(wanted)}:"
                 f" end the space with {end}"

@@ -1,4 +1,4 @@
-"""Classification: one of several classes for each sample."""
+"""Classification: one of several classes for each sample, or for each position of a sequence."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from optnas.data import Data
+from optnas.data.trees import Tree
 from optnas.errors import UserError, nearest
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.losses import class_loss
@@ -22,6 +23,7 @@ _TOP = {f"top{k}": k for k in range(2, 11)}
 
 # Above this share of one class, a network that predicts nothing else may still be learning.
 _MOSTLY = 0.75
+_IGNORED = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +34,11 @@ class Classification(Task):
     cross-entropy, nats). If asked for, it also measures ``f1``, the mean of the classes' F1 scores
     (macro), and ``top2`` to ``top10``, the share of samples whose class is among the 2 to 10 likeliest.
 
+    Where targets are a class for each position of a sequence (tagging), of shape (samples, length), all of
+    this is of positions, and those of a negative class, such as padding, do not count.
+
     Attributes:
-        data: Samples with one class each.
+        data: Samples with one class each, or one for each position.
         asked: The metrics to measure besides the first three.
     """
 
@@ -58,21 +63,28 @@ class Classification(Task):
         class_weights: Tensor | None = None,
         focal_gamma: float = 0.0,
     ) -> Tensor:
-        """Return the mean cross-entropy, or focal loss, of logits (batch, classes).
+        """Return the mean cross-entropy, or focal loss.
 
-        Targets are classes (batch,), or shares of the classes (batch, classes) for mixed samples.
+        Outputs are logits (batch, classes), or (batch, length, classes) of positions; targets are classes
+        (batch,) or (batch, length), or shares of the classes (batch, classes) for mixed samples.
         """
+        if outputs.dim() > 2:
+            outputs, targets = outputs.flatten(0, -2), targets.flatten().clamp(min=_IGNORED).long()
         return class_loss(
             outputs,
             targets,
             label_smoothing=label_smoothing,
             class_weights=class_weights,
             focal_gamma=focal_gamma,
+            ignore_index=_IGNORED,
         )
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Return the metrics of logits (samples, classes) against classes (samples,)."""
+        """Return the metrics of logits against classes, of the shapes that :meth:`loss` takes."""
         outputs = outputs.float()
+        if outputs.dim() > 2:
+            known = targets.flatten() >= 0
+            outputs, targets = outputs.flatten(0, -2)[known], targets.flatten()[known].long()
         accuracy = (outputs.argmax(dim=1) == targets).float().mean().item()
         found = {
             "accuracy": accuracy,
@@ -101,6 +113,10 @@ class Classification(Task):
         return f"accuracy {metrics['accuracy']:.3f} is at chance: one class alone makes up {share}"
 
     @property
+    def output_shape(self) -> tuple[int, ...]:
+        return (*self.data.splits.train.y.shape[1:], self.data.outputs)
+
+    @property
     def chance(self) -> Mapping[str, float]:
         shares = self._shares
         shares = shares[shares > 0]
@@ -125,17 +141,21 @@ class Classification(Task):
     def _shares(self) -> Tensor:
         """The share of each class in the validation part."""
         targets: Tensor = self.data.splits.validation.y
-        return targets.long().bincount() / len(targets)
+        counts = targets[targets >= 0].long().bincount()
+        return counts / counts.sum()
 
     def check(self) -> None:
         splits = self.data.splits
-        targets = splits.train.y
-        if targets.ndim != 1 or targets.is_floating_point():
+        targets, shape = splits.train.y, self.data.shape
+        positions = tuple(targets.shape[1:]) if isinstance(targets, Tensor) else None
+        if positions is None or positions != shape[: len(positions)] or targets.is_floating_point():
             raise UserError(
-                f"data {self.data.name!r}: classes must be whole numbers or texts, one for each sample, not"
-                f" {targets.dtype} of shape {tuple(targets.shape)}; tasks.regression learns values,"
-                " tasks.language text"
+                f"data {self.data.name!r}: classes must be whole numbers or texts, one for each sample or"
+                f" position of a sequence, not {_described(targets)}; tasks.regression learns values,"
+                " tasks.language text, tasks.segmentation pixels"
             )
+        if positions and not all((part.y >= 0).any() for part in (splits.train, splits.validation)):
+            raise UserError(f"data {self.data.name!r}: a part has no position of a class, from 0 on")
         if self.asked.difference(_ALWAYS):
             torchmetrics()
         for name in sorted(self.asked & _TOP.keys()):
@@ -145,11 +165,19 @@ class Classification(Task):
                 )
 
 
+def _described(targets: Tree) -> str:
+    if not isinstance(targets, Tensor):
+        return "several targets"
+    return f"{targets.dtype} of shape {tuple(targets.shape)}"
+
+
 def classification(data: Data, *, metrics: Iterable[str] = ()) -> Classification:
-    """Return the task of predicting the class of each sample of ``data``.
+    """Return the task of predicting the class of each sample of ``data``, or of each position.
 
     Args:
-        data: Samples with one class each.
+        data: Samples with one class each, or sequences (samples, length, …) with a class for each position,
+            whole numbers of shape (samples, length), negative where none is to be learned. A network then
+            puts out (length, classes), as by ``linear(classes)``.
         metrics: More metrics to record, of ``f1``, ``top2`` to ``top10``. The metrics
             of a study's objectives and constraints are measured anyway.
 
