@@ -18,14 +18,13 @@ TONES = (400, 900, 2000)
 
 
 def unit(symbol, rng):
-    """Return a vowel, harmonics of a voice that its formants let through, or a tone, faded in and out."""
+    """Return a vowel, harmonics of a voice that its formants let through, or a tone."""
     time = np.arange(int(RATE * rng.uniform(0.07, 0.15))) / RATE
     if symbol >= len(FORMANTS):
         sound = np.sin(2 * np.pi * TONES[symbol - len(FORMANTS)] * rng.uniform(0.9, 1.1) * time)
     else:
         harmonics = np.arange(1, 30)[:, None] * rng.uniform(90, 220)  # a deep voice or a high one
-        tract = rng.uniform(0.9, 1.15)  # its length shifts all formants
-        formants = tract * np.array(list(FORMANTS.values())[symbol])
+        formants = np.array(list(FORMANTS.values())[symbol]) * rng.uniform(0.9, 1.15)  # of each throat
         passed = (1 / (1 + ((harmonics - formants) / 80) ** 2)).sum(axis=1, keepdims=True)
         sound = (passed * (harmonics < RATE / 2) * np.sin(2 * np.pi * harmonics * time)).sum(axis=0)
     return sound / np.abs(sound).max() * np.bartlett(len(time)) ** 0.3
@@ -34,16 +33,14 @@ def unit(symbol, rng):
 def sounds(samples=800, length=6_400, most=4):
     """Return sounds (samples, length) of one to four units in noise, and their symbols (samples, 4)."""
     rng = np.random.default_rng(0)
-    x = rng.normal(0, 0.2, (samples, length))
-    y = np.full((samples, most), -1)
-    for sample in range(samples):
-        units = rng.integers(len(FORMANTS) + len(TONES), size=rng.integers(1, most + 1))
-        y[sample, : len(units)] = units
-        at = rng.integers(200)
-        for symbol in units:
-            sound = unit(symbol, rng)[: length - at]
-            x[sample, at : at + len(sound)] += sound
-            at += len(sound) + rng.integers(-150, 300)
+    x, y = rng.normal(0, 0.2, (samples, length)), np.full((samples, most), -1)
+    for sound, symbols in zip(x, y, strict=True):
+        count, at = rng.integers(1, most + 1), rng.integers(200)
+        symbols[:count] = rng.integers(len(FORMANTS) + len(TONES), size=count)
+        for symbol in symbols[:count]:
+            added = unit(symbol, rng)[: length - at]
+            sound[at : at + len(added)] += added
+            at += len(added) + rng.integers(-150, 300)
     return x, y
 
 

@@ -1,9 +1,11 @@
 """Tasks: the data, loss and metrics that a network is trained and measured by."""
 
+from optnas.tasks.adversarial import Adversarial, adversarial
 from optnas.tasks.anomaly_detection import AnomalyDetection, anomaly_detection, anomaly_scores
 from optnas.tasks.classification import Classification, classification
 from optnas.tasks.decoding import beam_search
 from optnas.tasks.detection import Detection, detected, detection
+from optnas.tasks.diffusion import Diffusion, ddim, diffusion
 from optnas.tasks.forecasting import Forecasting, forecasting
 from optnas.tasks.language import Language, language
 from optnas.tasks.recommending import Recommending, recommending
@@ -14,9 +16,11 @@ from optnas.tasks.transcription import Transcription, transcription
 from optnas.train.task import Step, Task
 
 __all__ = [
+    "Adversarial",
     "AnomalyDetection",
     "Classification",
     "Detection",
+    "Diffusion",
     "Forecasting",
     "Language",
     "Recommending",
@@ -26,12 +30,15 @@ __all__ = [
     "Step",
     "Task",
     "Transcription",
+    "adversarial",
     "anomaly_detection",
     "anomaly_scores",
     "beam_search",
     "classification",
+    "ddim",
     "detected",
     "detection",
+    "diffusion",
     "forecasting",
     "language",
     "recommending",

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from optnas import UserError, data, load, parse, tasks
+from optnas import UserError, data, parse, tasks
 from optnas.data.pairs import BEGIN, END
 from optnas.train import Training, fit
-from tests.files import REPOSITORY, call
 
 CPU = torch.device("cpu")
 
@@ -133,18 +130,3 @@ def test_beam_search_is_measured_only_if_asked_for() -> None:
 def test_what_does_not_fit_is_told(make, said: str) -> None:
     with pytest.raises(UserError, match=said):
         make()
-
-
-def test_the_winner_of_the_translation_study_generates_after_loading(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    architecture = (
-        "seq(concat(seq(input('source'), embedding(8), gru(8, bidirectional=True)),"
-        " seq(input('target'), embedding(8))), gru(16), lm_head)"
-    )
-    options = ["--architecture", architecture, "--set", "lr=0.02", "--set", "epochs=2", "--out", "won"]
-    trained = call("train", REPOSITORY / "studies" / "translation.py", *options)
-    assert trained.exit_code == 0, trained.output
-    source = torch.from_numpy(np.full((2, 16), END))
-    assert tasks.beam_search(load("won"), source, 16, beams=2).shape == (2, 16)

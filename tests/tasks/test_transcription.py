@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from optnas import UserError, data, load, parse, tasks
+from optnas import UserError, data, parse, tasks
 from optnas.train import Training, fit
-from tests.files import REPOSITORY, call
 
 CPU = torch.device("cpu")
 
@@ -94,28 +91,3 @@ def test_a_network_of_one_answer_a_series_is_told_what_to_end_with() -> None:
     task = task_of(*series())
     with pytest.raises(UserError, match="end the space with lm_head"):
         task.loss(torch.zeros(2, 4), torch.tensor([[0], [1]]))
-
-
-def test_the_winner_of_the_speech_study_transcribes_what_it_never_saw(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    study = REPOSITORY / "studies" / "speech.py"
-    architecture = "seq(conv1d(8, 5, stride=2), norm, relu, lm_head)"
-    trained = call(
-        "train",
-        study,
-        "--architecture",
-        architecture,
-        "--set",
-        "lr=0.02",
-        "--set",
-        "epochs=6",
-        "--out",
-        "won",
-    )
-    assert trained.exit_code == 0, trained.output
-    model = load("won")
-    rng = np.random.default_rng(1)
-    outputs = model(torch.from_numpy(rng.normal(size=(2, 49, 24))).float())
-    assert outputs.shape == (2, 25, 9)

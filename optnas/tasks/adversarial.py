@@ -1,0 +1,136 @@
+"""Generative adversarial networks: a generator learns from a critic that learns against it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from optnas.data import Data, Split, Splits
+from optnas.errors import UserError
+from optnas.space.shapes import numbers_in
+from optnas.tasks._generated import Real
+from optnas.train.task import Step, Task
+from optnas.train.training import Training
+
+__all__ = ["Adversarial", "adversarial"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Adversarial(Task):
+    """Generation by an adversarial network (Goodfellow et al. 2014, with the non-saturating loss).
+
+    The searched network is the generator, from random numbers to samples; a fixed critic, two layers that
+    tell real samples from generated ones, learns beside it. The step is the task's own: Adam with little
+    momentum (Radford et al. 2016) at the training's learning rate and schedule. Measures ``frechet``: the
+    distance of generated samples to the validation part, 0 if alike.
+
+    Attributes:
+        data: Random numbers, with real samples as targets.
+        real: The real samples.
+        critic_width: Features of the critic's hidden layer.
+    """
+
+    data: Data
+    real: Real
+    critic_width: int = 128
+    metrics = ("frechet",)
+    smooths_labels = False
+
+    @property
+    def output_shape(self) -> None:
+        return None  # (numbers,), or the shape of the samples
+
+    def own_step(self, module: nn.Module, training: Training) -> Step:
+        device = next(module.parameters()).device
+        # Dropout keeps it from winning too soon.
+        critic = nn.Sequential(
+            nn.Linear(self.data.outputs, self.critic_width),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(0.5),
+            nn.Linear(self.critic_width, 1),
+        ).to(device)
+        optimizers = [torch.optim.Adam(net.parameters(), betas=(0.5, 0.99)) for net in (critic, module)]
+
+        def descend(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> Tensor:
+            optimizer.param_groups[0]["lr"] = training.lr * rate
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            return loss.detach()
+
+        def step(noise: Tensor, real: Tensor, rate: float) -> Tensor:
+            made = self._flat(module(torch.randn_like(noise)), real)  # new noise at every step
+            # -log D(real) - log(1 - D(made)), then -log D(made).
+            told_apart = softplus(-critic(real.flatten(1))) + softplus(critic(made.detach()))
+            lost = descend(optimizers[0], told_apart.mean(), rate)
+            return lost + descend(optimizers[1], softplus(-critic(made)).mean(), rate)
+
+        return step
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """Return the distance of generated samples to real ones, both (samples, …)."""
+        return {"frechet": self.real.distance(self._flat(outputs, targets).float(), targets)}
+
+    @staticmethod
+    def _flat(made: Tensor, real: Tensor) -> Tensor:
+        if made[0].numel() != real[0].numel():
+            raise UserError(
+                f"a generator makes {real[0].numel()} numbers, as many as a sample has, not"
+                f" {tuple(made.shape[1:])}: end the space with head, or in the shape of a sample"
+            )
+        return made.flatten(1)
+
+    def baselines(self) -> Mapping[str, Mapping[str, float]]:
+        """Return what samples of a Gaussian have that is fitted to the training part."""
+        return {"a Gaussian fitted to the training part": {"frechet": self.real.gaussian}}
+
+    @property
+    def chance(self) -> Mapping[str, float]:
+        return {"frechet": self.real.mean}
+
+    @property
+    def ideal(self) -> Mapping[str, float]:
+        return {"frechet": 0.0}
+
+    def at_chance(self, metrics: Mapping[str, float]) -> str | None:
+        if metrics["frechet"] < self.real.mean:
+            return None
+        return (
+            f"frechet {metrics['frechet']:.4g} is at chance: the mean sample alone has {self.real.mean:.4g}"
+        )
+
+    def check(self) -> None:
+        self.real.check()
+
+
+def adversarial(data: Data, *, noise: int = 16, critic_width: int = 128) -> Adversarial:
+    """Return the task of generating samples like those of ``data``, such as pictures, by a GAN.
+
+    Args:
+        data: Samples of numbers, held in memory; their targets are not used.
+        noise: Random numbers that a generator makes a sample of.
+        critic_width: Features of the critic's hidden layer.
+
+    Raises:
+        UserError: If a number is below 1; on first use of the data if it is of another kind.
+    """
+    for name, number in (("noise", noise), ("critic_width", critic_width)):
+        if not isinstance(number, int) or number < 1:
+            raise UserError(f"adversarial({name}={number!r}): give a whole number of at least 1")
+    real = Real(data)
+
+    def load() -> Splits:
+        real.check()
+        generator = torch.Generator().manual_seed(0)
+
+        def part(name: str) -> Split:
+            samples = real.part(name)
+            return Split(torch.randn(len(samples), noise, generator=generator), samples)
+
+        return Splits(part("train"), part("validation"), part("test"), outputs=numbers_in(data.shape))
+
+    return Adversarial(Data(f"noise to {data.name}", load), real, critic_width)

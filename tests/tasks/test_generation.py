@@ -1,0 +1,136 @@
+"""Generation of samples: diffusion, and adversarial networks."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from optnas import UserError, data, parse, tasks
+from optnas.checkpoints.state import State
+from optnas.tasks._generated import Real
+from optnas.tasks.diffusion import noised
+from optnas.train import Training, fit
+
+CPU = torch.device("cpu")
+DENOISER = "seq(concat(seq(input('x'), flatten), seq(input('t'), embedding(8))), linear(64), silu, head)"
+
+
+def keep_in(states: list[State]) -> Callable[[State], None]:
+    """Return a function that keeps states as they are now, which a training goes on to change."""
+    return lambda state: states.append(copy.deepcopy(state))
+
+
+class Known(nn.Module):
+    """The best answer to noised samples that were all the same sample."""
+
+    def __init__(self, sample: Tensor, steps: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        inputs, noise = noised(torch.zeros(4 * steps, 1), steps, generator)
+        # Of a sample of zeros what is there is noise, and how much of it tells the level.
+        self.share = torch.zeros(steps)
+        self.share[inputs["t"].long()] = (inputs["x"] / noise)[:, 0]
+        self.sample = sample
+
+    def forward(self, x: dict[str, Tensor]) -> Tensor:
+        share = self.share[x["t"].long()][:, None]
+        return (x["x"] - (1 - share**2).sqrt() * self.sample) / share
+
+
+def test_steps_from_noise_lead_to_the_sample_that_a_perfect_network_knows() -> None:
+    sample = torch.tensor([[0.5, -1.0, 2.0]])
+    noise = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    found = tasks.ddim(Known(sample, 20), noise, 20)
+    assert torch.allclose(found, sample.expand(5, 3), atol=1e-3)
+    assert tasks.ddim(Known(sample, 20), noise, 20, most=1.0).abs().max() <= 1
+
+
+def test_noise_grows_with_the_level_and_leaves_the_variance_as_it_was() -> None:
+    x = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
+    inputs, noise = noised(x, 10, torch.Generator().manual_seed(1))
+    alike = []
+    for level in range(10):
+        there = inputs["t"] == level
+        assert inputs["x"][there].var().item() == pytest.approx(1, abs=0.1)
+        alike.append(torch.corrcoef(torch.cat([inputs["x"][there], x[there]], dim=1).T)[0, 1].item())
+    assert alike == sorted(alike, reverse=True)
+    assert alike[0] > 0.95
+    assert alike[-1] < 0.15
+    assert noise.std().item() == pytest.approx(1, abs=0.05)
+
+
+def test_the_distance_is_small_between_real_samples_and_grows_with_what_is_lost() -> None:
+    real = Real(data.digits())
+    validation = real.part("validation")
+    other = real.distance(real.part("test"), validation)
+    assert real.distance(validation, validation) == pytest.approx(0, abs=1e-6)
+    generator = torch.Generator().manual_seed(0)
+    noisy = [
+        real.distance(
+            real.part("test") + level * torch.randn(real.part("test").shape, generator=generator), validation
+        )
+        for level in (0.3, 1.0)
+    ]
+    one_class = real.distance(validation[data.digits().splits.validation.y == 3], validation)
+    assert other < noisy[0] < noisy[1]
+    assert other < real.gaussian < one_class
+    assert real.gaussian < real.mean
+
+
+def test_a_diffusion_model_beats_noise_and_a_resumed_one_is_the_same() -> None:
+    task = tasks.diffusion(data.digits(), steps=10)
+    task.check()
+    training = Training(epochs=4, batch_size=64, lr=1e-2, rungs=(1, 2, 3))
+
+    def trained(state: State | None = None) -> tuple[dict[str, float], list[State]]:
+        torch.manual_seed(0)
+        module = parse(DENOISER).build(task.data.shape, **task.context)
+        states: list[State] = []
+        found = fit(module, task, training, device=CPU, seed=0, state=state, keep=keep_in(states))
+        return found, states
+
+    found, states = trained()
+    assert found["loss"] < 0.7
+    assert found["frechet"] < task.chance["frechet"] / 2
+    assert task.at_chance(found) is None
+    assert "at chance" in (task.at_chance(task.chance) or "")
+    assert trained(states[1])[0] == found
+
+
+def test_an_adversarial_generator_comes_nearer_to_real_digits() -> None:
+    task = tasks.adversarial(data.digits(), noise=8)
+    task.check()
+    torch.manual_seed(0)
+    module = parse("seq(linear(64), norm, relu, head)").build(task.data.shape, **task.context)
+    before = task.measure(module(task.data.splits.validation.x).detach(), task.data.splits.validation.y)
+    training = Training(epochs=12, batch_size=64, lr=3e-3)
+    found = fit(module, task, training, device=CPU, seed=0)
+    assert found["frechet"] < before["frechet"] / 2
+    assert found["frechet"] < task.chance["frechet"] / 2
+    assert task.at_chance(found) is None
+    assert task.baselines()["a Gaussian fitted to the training part"]["frechet"] > 1
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: tasks.diffusion(data.digits(), steps=1), "at least 2"),
+        (lambda: tasks.adversarial(data.digits(), noise=0), "at least 1"),
+        (lambda: tasks.diffusion(data.text()).check(), "learns from numbers"),
+        (
+            lambda: tasks.diffusion(data.digits()).loss(torch.zeros(2, 10), torch.zeros(2, 1, 8, 8)),
+            "diffusion takes 64 numbers",
+        ),
+        (
+            lambda: tasks.adversarial(data.digits()).measure(torch.zeros(2, 10), torch.zeros(2, 1, 8, 8)),
+            "a generator makes 64 numbers",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told(make, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        make()
