@@ -92,7 +92,7 @@ def decoder_block(heads: int, expansion: int = 4, activation: Node = _GELU, rate
 
     It takes several tensors and replaces ``x``: the decoder of a transformer (Vaswani et al. 2017) in the
     pre-norm form (Xiong et al. 2020). ``seq(fork(memory=encoder, x=embedded), decoder_block(4), input('x'))``
-    is an encoder and a decoder; :func:`~optnas.ops.generation.generate` generates with it.
+    is an encoder and a decoder; ``tasks.beam_search`` generates with it, and computes each position once.
 
     Args:
         heads: Number of attention heads; must divide the features of ``x``.

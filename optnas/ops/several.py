@@ -21,7 +21,9 @@ __all__ = ["fork", "input", "update"]
 Several = Mapping[str, Any] | tuple[Any, ...]
 
 
-class _Input(nn.Module):
+class Input(nn.Module):
+    """Module that takes one of several tensors."""
+
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
@@ -50,7 +52,7 @@ def input(name: str | int) -> nn.Module:  # noqa: A001 - what comes in has no be
     Args:
         name: Its name; in a tuple its place, from 0 on.
     """
-    return _Input(str(name))
+    return Input(str(name))
 
 
 input.takes_several = True

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
 from optnas.data.pairs import BEGIN, END, PADDING
+from optnas.ops.stepwise import NotStepwiseError, Stepwise
 
 __all__ = ["beam_search"]
 
@@ -19,6 +22,7 @@ def beam_search(
     begin: int = BEGIN,
     end: int = END,
     padding: int = PADDING,
+    cached: bool | None = None,
 ) -> Tensor:
     """Return the likeliest target of each source that a beam search finds: tokens (batch, length).
 
@@ -34,12 +38,39 @@ def beam_search(
         begin: The token before a target's first.
         end: The token behind its last.
         padding: The token that fills targets up.
+        cached: Whether each position is computed once, by what is kept of those before it (keys and values
+            of attention, states), and the source once, and not all positions anew at every step. By default
+            where the network consists of ops for which that is known: both find the same, up to rounding.
 
     Raises:
-        ValueError: If ``beams`` or ``length`` is below 1.
+        ValueError: If ``beams`` or ``length`` is below 1, or ``cached`` and the network cannot be computed
+            position by position.
     """
     if beams < 1 or length < 1:
         raise ValueError(f"beam_search(length={length}, beams={beams}): both must be at least 1")
+    stepwise = None if cached is False else _stepwise(module, needed=cached is True)
+    with stepwise or nullcontext():
+        return _searched(module, source, length, beams, (begin, end, padding), stepwise)
+
+
+def _stepwise(module: nn.Module, needed: bool) -> Stepwise | None:
+    try:
+        return Stepwise(module, "target")
+    except NotStepwiseError:
+        if needed:
+            raise
+        return None
+
+
+def _searched(
+    module: nn.Module,
+    source: Tensor,
+    length: int,
+    beams: int,
+    words: tuple[int, int, int],
+    stepwise: Stepwise | None,
+) -> Tensor:
+    begin, end, padding = words
     count, device = len(source), source.device
     sources = source.repeat_interleave(beams, dim=0)
     found = torch.full((count * beams, length + 1), padding, dtype=source.dtype, device=device)
@@ -50,7 +81,10 @@ def beam_search(
     lengths = torch.zeros(count, beams, device=device)
     ended = torch.zeros(count, beams, dtype=torch.bool, device=device)
     for step in range(length):
-        logits = module({"source": sources, "target": found[:, :-1]})[:, step].float()
+        if stepwise is None:
+            logits = module({"source": sources, "target": found[:, :-1]})[:, step].float()
+        else:
+            logits = stepwise({"source": sources, "target": found[:, step : step + 1]})[:, 0].float()
         gains = logits.log_softmax(dim=1).view(count, beams, -1)
         gains[..., padding] = -torch.inf
         # What has ended goes on with padding alone, and gains nothing.
@@ -66,6 +100,8 @@ def beam_search(
         lengths = longer[..., 0].gather(1, parent)
         rows = (torch.arange(count, device=device)[:, None] * beams + parent).flatten()
         found = found[rows]
+        if stepwise is not None:
+            stepwise.reorder(rows)
         found[:, step + 1] = token.flatten().to(found.dtype)
         ended = ended.gather(1, parent) | (token == end)
         if bool(ended.all()):
