@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,8 +12,10 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 import optnas
+from optnas import tasks
 from optnas.run.files import load_study
 from tests.files import REPOSITORY, call
 from tests.ops.helpers import assert_cost_is_counted
@@ -53,6 +56,22 @@ def test_its_winner_is_trained_and_predicts_in_a_fresh_process(
         expected = optnas.load("winner")(torch.from_numpy(given))
     assert expected.shape[1:] == study.task.output_shape
     assert np.allclose(np.load("predicted.npy"), expected.numpy(), atol=1e-5)
+
+
+def test_scores_of_new_samples_are_those_that_were_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = ["--architecture", "seq(linear(8), linear(2), linear(8), head)", "--epochs", 1]
+    file = REPOSITORY / "studies" / "anomalies.py"
+    result = call("train", file, *chosen, "--set", "lr=0.003", "--out", "winner")
+    assert result.exit_code == 0, result.output
+    parts = load_study(str(file)).task.data.splits
+    figures = parts.prepare.by
+    given = parts.test.x * figures.deviation + figures.mean  # as the file has them
+    scores = tasks.anomaly_scores(optnas.load("winner"), given)
+    measured = json.loads(Path("winner/metrics.json").read_text())["test"]["auroc"]["mean"]
+    assert roc_auc_score(parts.test.y, scores) == pytest.approx(measured, abs=1e-3)
 
 
 @pytest.mark.parametrize("file", FILES)
