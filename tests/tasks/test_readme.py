@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 import optnas
 from optnas import Study, tasks
 from optnas.run.files import load_study
-from tests.files import call
+from optnas.run.lookup import find_study
+from tests.files import call, finish, start
 
 PAGE = (Path(optnas.__file__).parent / "tasks" / "README.md").read_text(encoding="utf-8")
 FILES = {
@@ -48,6 +50,43 @@ def test_a_trial_of_each_measures_all_that_it_names(study: Study) -> None:
 def test_every_name_of_a_task_is_on_the_page() -> None:
     names = [name for name in vars(tasks.Task) if not name.startswith("_")]
     assert [name for name in names if f"`{name}" not in PAGE and f"`…{name}" not in PAGE] == []
+
+
+HURT = """
+import os, signal
+from pathlib import Path
+calls = []
+def hurt():
+    calls.append(0)
+    if len(calls) == 30 and Path("harm").exists():
+        Path("harm").unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "step"), [("walk", "            places = walkers"), ("ring", "        made = self.module")]
+)
+def test_a_killed_search_goes_on_to_the_very_values_of_an_undisturbed_one(
+    name: str, step: str, tmp_path: Path
+) -> None:
+    code = FILES[name].replace("epochs=1", "epochs=12, rungs=(1, 2, 3, 6)")
+    indent = " " * (len(step) - len(step.lstrip()))
+    (tmp_path / "study.py").write_text(HURT + code.replace(step, f"{indent}hurt()\n{step}", 1))
+    values = []
+    for storage in ("undisturbed.log", "killed.log"):
+        options = ["run", "study.py", "--trials", 1, "--workers", 1, "--no-publish", "--storage", storage]
+        if storage == "killed.log":
+            (tmp_path / "harm").touch()
+            killed = start(*options, folder=tmp_path)
+            killed.communicate(timeout=120)
+            assert killed.returncode == -signal.SIGKILL
+        finish(start(*options, folder=tmp_path))
+        (trial,) = find_study(str(tmp_path / storage), None).trials
+        values.append(trial.values)
+    assert trial.user_attrs["resumed"] >= 1
+    assert values[0] == values[1]
 
 
 @pytest.mark.parametrize("study", ["walk", "ring"], indirect=True)
