@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from optnas.drawing.labels import option_text
 from optnas.drawing.parts import Branches, Cell, Chain, Frame, Graph, Layer, Loop, Options, Part
 from optnas.ops.cell_graph import graph_of
-from optnas.space import Node
+from optnas.space import Node, ops_by_name
 from optnas.space.holes import Choose, is_open
 from optnas.space.shapes import AnyShape
 
@@ -70,8 +70,11 @@ class Cells:
 
     def _graph(self, cell: Cell, title: str) -> Layer | Graph:
         try:
-            inputs, rows, outputs, notes = self._open(cell.node) if cell.node.open else self._closed(cell)
             merges = _merges(cell.node)
+            # The merge of a study file that is not at hand is known by its name alone.
+            known = all(not name or name.split()[0] in ops_by_name() for name in merges)
+            closed = known and not cell.node.open
+            inputs, rows, outputs, notes = self._closed(cell) if closed else self._open(cell.node)
         except (ValueError, TypeError, KeyError):
             # Parts that make no graph, or are open where the graph is decided.
             return self._reader.layer(cell.node, cell.inner)

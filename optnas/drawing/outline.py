@@ -164,7 +164,7 @@ class Outline:
 
     def _merge(self, node: Node, shape: AnyShape | None) -> Part:
         paths = tuple(self.chain((child,), shape) for child in node.children)
-        return self._with_cost(Branches(node=node, paths=paths, merge=node.op.name), node, shape)  # type: ignore[no-any-return]
+        return self._with_cost(Branches(node=node, paths=paths, merge=_merge_name(node)), node, shape)  # type: ignore[no-any-return]
 
     def _branch(self, node: Node, shape: AnyShape | None) -> Part:
         merge = node.arguments["merge"]
@@ -213,6 +213,11 @@ class Outline:
             )
             for cell, inner, before, cost, reduces in cells
         )
+
+
+def _merge_name(node: Node) -> str:
+    """Return the name of a merge; of one that stands only within other ops, what it does."""
+    return option_text(node.arguments["merge"]) if node.op.internal else node.op.name
 
 
 def _is_block(value: Any) -> bool:

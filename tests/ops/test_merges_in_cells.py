@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from optnas import Study, Training, choose, data, maximize, minimize, op, ops, parse, tasks
+from optnas.drawing.reading import read
 from optnas.space import BuildError, Node
 from optnas.space.own_ops import own_ops
 from tests.ops.helpers import assert_cost_is_counted, assert_runs
@@ -132,6 +133,19 @@ def test_the_merge_is_drawn_at_its_state() -> None:
     cell = parse("cell(node(conv('same')), node(skip, conv('same'), merge='inclined'))")
     assert "2 inclined" in cell.draw(IMAGE).svg
     assert "inclined" not in parse("cell(node(conv('same')), node(skip, conv('same')))").draw(IMAGE).svg
+
+
+def test_a_merge_of_a_file_that_is_not_at_hand_is_drawn_by_its_name() -> None:
+    text = "cell(node(conv('same')), node(skip, conv('same'), merge='of_another_file'))"
+    svg = read(text).draw(IMAGE).svg
+    assert "2 of_another_file" in svg
+    assert "no merge" not in svg
+
+
+def test_skips_of_a_unet_are_drawn_by_how_they_are_merged() -> None:
+    svg = ops.seq(ops.unet(ops.conv(4), depth=1)).draw(IMAGE, expand=True).svg
+    assert "concat" in svg
+    assert "joined" not in svg
 
 
 def _cell(name: str) -> Node:
