@@ -36,6 +36,8 @@ def prepare_data(file: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
         pytest.importorskip("pycocotools", reason="it measures mean average precision")
     if file == "fashion_mnist.py":
         monkeypatch.setenv("OPTNAS_DATA", str(fashion_mnist(folder)))
+    if file == "cartpole.py":
+        pytest.importorskip("gymnasium", reason="gymnasium is not installed")
     if file == "nasbench201.py":
         table = data_folder("nasbench201_cifar10") / "nasbench201_cifar10.csv.gz"
         monkeypatch.setenv("OPTNAS_NASBENCH201", str(table))

@@ -10,6 +10,7 @@ from optnas.tasks.forecasting import Forecasting, forecasting
 from optnas.tasks.language import Language, language
 from optnas.tasks.recommending import Recommending, recommending
 from optnas.tasks.regression import Regression, regression
+from optnas.tasks.reinforcement import Reinforcement, reinforcement
 from optnas.tasks.segmentation import Segmentation, segmentation
 from optnas.tasks.seq2seq import Seq2Seq, seq2seq
 from optnas.tasks.transcription import Transcription, transcription
@@ -25,6 +26,7 @@ __all__ = [
     "Language",
     "Recommending",
     "Regression",
+    "Reinforcement",
     "Segmentation",
     "Seq2Seq",
     "Step",
@@ -43,6 +45,7 @@ __all__ = [
     "language",
     "recommending",
     "regression",
+    "reinforcement",
     "segmentation",
     "seq2seq",
     "transcription",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from optnas.run.beside import tell_baselines
 from optnas.run.files import load_study
 from tests.files import REPOSITORY, call
 
@@ -34,7 +37,23 @@ WINNERS = [
         "stars = network({'user': torch.zeros(200).long(), 'item': torch.arange(200)})\n"
         "print('as expected' if stars.shape == (200, 1) and 2 < stars.mean() < 4 else stars)",
     ),
+    (
+        "cartpole.py",
+        "seq(linear(16), tanh, fork(policy=head, value=head(1)))",
+        ["epochs=4", "lr=0.01"],
+        "push where it leans",
+        "mean_return",
+        # A pole that falls to the right is held by a push to the right, action 1.
+        "falling = torch.tensor([[0, 0, 0.15, 1.0], [0, 0, -0.15, -1.0]])\n"
+        "push = network(falling)['policy'].argmax(1).tolist()\n"
+        "print('as expected' if push == [1, 0] else push)",
+    ),
 ]
+
+
+def needs_gymnasium(study: str) -> None:
+    if study == "cartpole.py":
+        pytest.importorskip("gymnasium", reason="gymnasium is not installed")
 
 
 @pytest.mark.parametrize(("study", "architecture", "settings", "model", "metric", "predicted"), WINNERS)
@@ -48,6 +67,7 @@ def test_a_small_network_beats_the_study_s_baseline_and_predicts_in_a_fresh_proc
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    needs_gymnasium(study)
     monkeypatch.chdir(tmp_path)
     file = REPOSITORY / "studies" / study
     chosen = [part for setting in settings for part in ("--set", setting)]
@@ -59,7 +79,7 @@ def test_a_small_network_beats_the_study_s_baseline_and_predicts_in_a_fresh_proc
     ours, theirs = record["validation"][metric]["mean"], declared.task.baselines()[model][metric]
     sign = next(each.sign for each in declared.objectives if each.name == metric)
     assert sign * ours < sign * theirs
-    assert record["test"][metric]["mean"] == pytest.approx(ours, rel=0.3)
+    assert record["test"][metric]["mean"] == pytest.approx(ours, rel=0.5)
     script = tmp_path / "predict.py"
     script.write_text(f"import torch, optnas\nnetwork = optnas.load('network')\n{predicted}\n")
     process = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
@@ -71,10 +91,11 @@ def test_a_small_network_beats_the_study_s_baseline_and_predicts_in_a_fresh_proc
     [
         ("forecasting.py", "naive mase 0.8198; seasonal naive mase 1.051; ridge regression mase 0.3644."),
         ("recommending.py", "random order ndcg 0.4853; popularity ndcg 0.6736."),
+        ("cartpole.py", "random actions mean_return 24.4; push where it leans mean_return 40.25."),
     ],
 )
-def test_a_run_says_what_the_baselines_have_beside_its_front(
-    study: str, beside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert f"Beside it: {beside}" in call("run", REPOSITORY / "studies" / study, "--trials", 1).output
+def test_a_run_says_what_the_baselines_have_beside_its_front(study: str, beside: str) -> None:
+    needs_gymnasium(study)
+    console = Console(file=io.StringIO())
+    tell_baselines(load_study(str(REPOSITORY / "studies" / study)), console)
+    assert console.file.getvalue() == f"Beside it: {beside}\n"
