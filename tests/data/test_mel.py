@@ -44,6 +44,11 @@ def test_filters_between_the_first_and_last_peak_share_all_power() -> None:
     assert filters[:, peaks[0] : peaks[-1]].sum(axis=0) == pytest.approx(1)
 
 
+def test_a_window_keeps_a_tone_out_of_bands_far_from_it() -> None:
+    found = data.log_mel([tone(1010)], RATE, bands=20)[0]
+    assert (found.max(axis=1) - found[:, -1] > np.log(1e7)).all()  # without a window it is 1e5
+
+
 def test_silence_is_a_number() -> None:
     assert np.isfinite(data.log_mel(np.zeros((1, 800)), RATE)).all()
 

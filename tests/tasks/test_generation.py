@@ -49,6 +49,24 @@ def test_steps_from_noise_lead_to_the_sample_that_a_perfect_network_knows() -> N
     assert tasks.ddim(Known(sample, 20), noise, 20, most=1.0).abs().max() <= 1
 
 
+class OfGaussian(nn.Module):
+    """The best answer to noised samples of mean 0 and a known deviation."""
+
+    def __init__(self, deviation: float, steps: int) -> None:
+        super().__init__()
+        self.variance, self.share = deviation**2, Known(torch.zeros(1), steps).share
+
+    def forward(self, x: dict[str, Tensor]) -> Tensor:
+        noise = self.share[x["t"].long()][:, None] ** 2
+        return x["x"] * noise.sqrt() / ((1 - noise) * self.variance + noise)
+
+
+def test_steps_from_noise_lead_to_samples_of_the_deviation_that_was_learned() -> None:
+    noise = torch.randn(50, 1, generator=torch.Generator().manual_seed(1))
+    found = tasks.ddim(OfGaussian(0.5, 200), noise, 200)
+    assert (found / noise - 0.5).abs().max() < 0.1  # that the noise has one, and steps are finite
+
+
 def test_noise_grows_with_the_level_and_leaves_the_variance_as_it_was() -> None:
     x = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
     inputs, noise = noised(x, 10, torch.Generator().manual_seed(1))

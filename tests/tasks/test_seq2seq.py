@@ -77,6 +77,15 @@ def test_a_beam_as_wide_as_all_hypotheses_finds_the_likeliest_of_all() -> None:
     assert mean(best) > mean(tuple(greedy))
 
 
+def test_a_longer_sequence_is_not_less_likely_for_its_length() -> None:
+    never = [0.2] * 5
+    # To end at once has half of the chances; a sequence of 3 has a little less, in four tokens.
+    chances = torch.tensor([never, [0, 0, 0.51, 0.49, 0], never, [0, 0, 0.01, 0.99, 0], never]).log()
+    source = torch.zeros(1, 3, dtype=torch.int32)
+    assert tasks.beam_search(Chances(chances), source, 4, beams=2).tolist() == [[3, 3, 3, 3]]
+    assert tasks.beam_search(Chances(chances), source, 4, beams=1).tolist() == [[END, 0, 0, 0]]
+
+
 def test_reversing_is_learned_and_generated_without_the_true_tokens() -> None:
     task = tasks.seq2seq(reversals(), metrics=["beam_exact"])
     task.check()
