@@ -5,7 +5,8 @@ import { curves } from "./curve.js";
 import { arrow, KINDS } from "./scatter.js";
 import { copyButton, el, plain, short } from "./shown.js";
 
-const PAUSE = 30;
+// Milliseconds on a trial before its details are asked for: a mouse that sweeps over many stops at none.
+const PAUSE = 12;
 
 export class Details {
   constructor(node, study, { pick, isPicked }) {
