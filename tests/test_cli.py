@@ -64,8 +64,8 @@ GOOD = {"data": "data.digits()", "objectives": "maximize('accuracy'), minimize('
         ),
         ({"more": "training=Training(crop=8),"}, "Training(crop=8): it must be less than the images"),
         ({"more": "training=Training(crop=integer(0, 9)),"}, "Training(crop=9): it must be less than"),
-        ({"data": TABLE, "more": "training=Training(flip=True),"}, "crop, flip and cutout are for images"),
-        ({"data": TABLE, "more": "training=Training(cutout=choose(0, 2)),"}, "cutout are for images"),
+        ({"data": TABLE, "more": "training=Training(flip=True),"}, "crop, flip, rotate, cutout"),
+        ({"data": TABLE, "more": "training=Training(cutout=choose(0, 2)),"}, "are for images"),
         ({"objectives": "maximize('accurracy')"}, "did you mean 'accuracy'?"),
         ({"objectives": ""}, "objectives are a list"),
         (
