@@ -69,12 +69,16 @@ def centers_loss(outputs: Tensor, wanted: Centers) -> Tensor:
     at_centre = (wanted.heat == 1).float()
     found = at_centre * (1 - chance) ** _ALPHA * log_of
     other = (1 - at_centre) * (1 - wanted.heat) ** _BETA * chance**_ALPHA * log_of_none
-    # Of each box what its cell says: (batch, most, 4).
-    said = outputs[:, classes:].flatten(2).float()
-    said = said.gather(2, wanted.cell[:, None].expand(-1, 4, -1)).transpose(1, 2)
+    said = _said_by(outputs, classes, wanted.cell)
     off = l1_loss(said, wanted.place, reduction="none") * wanted.there[..., None]
     sides = off[..., :2].sum() + _SIZE * off[..., 2:].sum()
     return (sides - found.sum() - other.sum()) / wanted.there.sum().clamp(min=1)
+
+
+def _said_by(outputs: Tensor, classes: int, cell: Tensor) -> Tensor:
+    """Return what cells, indices (batch, most), say of the box whose centre they hold: (batch, most, 4)."""
+    said = outputs[:, classes:].flatten(2).float()
+    return said.gather(2, cell[:, None].expand(-1, 4, -1)).transpose(1, 2)
 
 
 def peaks(outputs: Tensor, classes: int, stride: int, most: int) -> Tensor:
@@ -92,8 +96,7 @@ def peaks(outputs: Tensor, classes: int, stride: int, most: int) -> Tensor:
     heat = heat * (heat == max_pool2d(heat, 3, stride=1, padding=1))
     score, index = heat.flatten(1).topk(min(most, classes * height * width), dim=1)
     kind, cell = index // (height * width), index % (height * width)
-    said = outputs[:, classes:].flatten(2).float()
-    said = said.gather(2, cell[:, None].expand(-1, 4, -1)).transpose(1, 2)
+    said = _said_by(outputs, classes, cell)
     centre = torch.stack([cell % width, cell // width], dim=-1) + said[..., :2]
     half = said[..., 2:].clamp(min=0) / 2
     image = torch.tensor([width, height], device=outputs.device) * stride

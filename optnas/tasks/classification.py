@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from optnas.data import Data
 from optnas.data.trees import Tree
 from optnas.errors import UserError, nearest
+from optnas.tasks._chance import class_shares, entropy
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.losses import class_loss
 from optnas.train.task import Task
@@ -118,12 +119,10 @@ class Classification(Task):
 
     @property
     def chance(self) -> Mapping[str, float]:
-        shares = self._shares
-        shares = shares[shares > 0]
         return {
             "accuracy": self._largest_share,
             "error": 1 - self._largest_share,
-            "loss": -(shares * shares.log()).sum().item(),
+            "loss": entropy(self._shares),
             # Predicting one class alone, of share p: its recall is 1, its F1 2·p / (1 + p), all others' 0.
             "f1": 2 * self._largest_share / (1 + self._largest_share) / self.data.outputs,
         }
@@ -140,9 +139,7 @@ class Classification(Task):
     @cached_property
     def _shares(self) -> Tensor:
         """The share of each class in the validation part."""
-        targets: Tensor = self.data.splits.validation.y
-        counts = targets[targets >= 0].long().bincount()
-        return counts / counts.sum()
+        return class_shares(self.data.splits.validation.y)
 
     def check(self) -> None:
         splits = self.data.splits

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from optnas.data import Data
 from optnas.errors import UserError
+from optnas.tasks._chance import class_shares, entropy
 from optnas.train.losses import class_loss
 from optnas.train.task import Task
 
@@ -73,10 +74,7 @@ class Language(Task):
 
     @cached_property
     def chance(self) -> Mapping[str, float]:
-        tokens = self.data.splits.validation.y.flatten().long()
-        shares = tokens.bincount() / len(tokens)
-        shares = shares[shares > 0]
-        loss = -(shares * shares.log()).sum().item()
+        loss = entropy(class_shares(self.data.splits.validation.y))
         return {"loss": loss, "perplexity": math.exp(loss), "bits_per_character": loss / math.log(2)}
 
     @property

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from optnas.data import Data
 from optnas.errors import UserError
 from optnas.space.shapes import is_image
+from optnas.tasks._chance import class_shares, entropy
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.loop import evaluate
 from optnas.train.losses import class_loss
@@ -93,7 +94,7 @@ class Segmentation(Task):
             # Of the most frequent class everywhere: its IoU is its share, all others' 0.
             "miou": shares.max().item() / len(shares),
             "pixel_accuracy": shares.max().item(),
-            "loss": -(shares * shares.log()).sum().item(),
+            "loss": entropy(shares),
         }
 
     @property
@@ -123,9 +124,8 @@ class Segmentation(Task):
     @cached_property
     def _shares(self) -> Tensor:
         """The shares of the classes that occur in the validation part."""
-        targets = self.data.splits.validation.y
-        counts: Tensor = targets[targets >= 0].long().bincount()
-        return counts[counts > 0] / counts.sum()
+        shares = class_shares(self.data.splits.validation.y)
+        return shares[shares > 0]
 
     def check(self) -> None:
         splits = self.data.splits

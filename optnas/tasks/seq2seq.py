@@ -17,6 +17,7 @@ from optnas.data.pairs import BEGIN, END, PADDING
 from optnas.data.trees import joined
 from optnas.errors import UserError, nearest
 from optnas.space.shapes import Shapes
+from optnas.tasks._chance import entropy
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.tasks.decoding import beam_search
 from optnas.train.task import Batches, Task
@@ -119,10 +120,9 @@ class Seq2Seq(Task):
     @cached_property
     def chance(self) -> Mapping[str, float]:
         targets: Tensor = self.data.splits.validation.y
-        shares = targets[targets >= 0].bincount().double()
-        shares = shares[shares > 0] / shares.sum()
+        counts = targets[targets >= 0].bincount().double()
         often = Counter(map(tuple, targets.tolist())).most_common(1)[0][1] / len(targets)
-        return {"loss": -(shares * shares.log()).sum().item(), "bleu": 0.0, "exact": often}
+        return {"loss": entropy(counts / counts.sum()), "bleu": 0.0, "exact": often}
 
     @property
     def ideal(self) -> Mapping[str, float]:
