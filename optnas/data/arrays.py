@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -12,8 +12,11 @@ from optnas.errors import UserError
 
 __all__ = ["InputKind", "Kind", "as_ids", "as_inputs", "as_targets", "classes_in"]
 
-Kind = Literal["auto", "classes", "values"]
-"""Kind of targets; ``auto``: values if they are floating-point numbers, else classes."""
+Kind = Literal["auto", "classes", "values", "points", "boxes"]
+"""Kind of targets; ``auto``: values if they are floating-point numbers, else classes.
+
+Points and boxes are values that are positions in an image.
+"""
 
 InputKind = Literal["numbers", "ids"]
 """Kind of inputs: numbers are normalised, ids are whole numbers that stay as they are."""
@@ -60,8 +63,10 @@ def as_targets(name: str, y: Any, count: int, kind: Kind) -> Array:
     Raises:
         UserError: If they are not one for each of ``count`` samples, or not of ``kind``.
     """
-    if kind not in ("auto", "classes", "values"):
-        raise UserError(f"data {name!r}: targets={kind!r} must be 'classes', 'values' or 'auto'")
+    if kind not in get_args(Kind):
+        raise UserError(
+            f"data {name!r}: targets={kind!r} must be 'classes', 'values', 'points', 'boxes' or 'auto'"
+        )
     try:
         targets = as_array(y)
     except (TypeError, ValueError) as error:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-__all__ = ["colors", "crop", "cutout", "flip", "mixup", "rotate"]
+__all__ = ["angles", "colors", "crop", "cutout", "flip", "mirrored", "mixup", "rotate", "shifts"]
 
 # Of red, green and blue in what is seen as their grey (ITU-R BT.601).
 _LUMA = (0.299, 0.587, 0.114)
@@ -29,15 +29,15 @@ def crop(images: Tensor, margin: int, generator: torch.Generator, *, padding: st
         padding: Pixels beyond the edge: ``"reflect"`` the image, or ``"zero"``.
     """
     samples, _, height, width = images.shape
-    rows = _moved(height, margin, samples, generator).to(images.device)
-    columns = _moved(width, margin, samples, generator).to(images.device)
+    rows = (torch.arange(height) + shifts(margin, samples, generator)).to(images.device)
+    columns = (torch.arange(width) + shifts(margin, samples, generator)).to(images.device)
     return _taken(images, rows[:, :, None], columns[:, None, :], padding)
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each of the images (samples, channels, height, width) with probability 1/2."""
-    mirrored = torch.rand(len(images), generator=generator) < 0.5
-    return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
+    chosen = mirrored(len(images), generator).to(images.device)
+    return torch.where(chosen[:, None, None, None], images.flip(3), images)
 
 
 def rotate(
@@ -59,12 +59,11 @@ def rotate(
             default it is interpolated between four.
     """
     samples, _, height, width = images.shape
-    angles = torch.empty(samples, 1, 1).uniform_(-degrees, degrees, generator=generator) * (math.pi / 180)
-    angles = angles.to(images.device)
+    by = angles(degrees, samples, generator)[..., None].to(images.device)
     y = (torch.arange(height, device=images.device) - (height - 1) / 2)[:, None]
     x = torch.arange(width, device=images.device) - (width - 1) / 2
-    rows = angles.cos() * y + angles.sin() * x + (height - 1) / 2
-    columns = angles.cos() * x - angles.sin() * y + (width - 1) / 2
+    rows = by.cos() * y + by.sin() * x + (height - 1) / 2
+    columns = by.cos() * x - by.sin() * y + (width - 1) / 2
     if nearest:
         return _taken(images, rows.round().long(), columns.round().long(), padding)
     places = torch.stack((columns / max(1, width - 1), rows / max(1, height - 1)), -1) * 2 - 1
@@ -138,9 +137,20 @@ def mixup(x: Tensor, y: Tensor, alpha: float, generator: torch.Generator) -> tup
     return mixed(x), mixed(y)
 
 
-def _moved(length: int, margin: int, samples: int, generator: torch.Generator) -> Tensor:
-    """Return positions 0 … length - 1 shifted at random for each sample, shape (samples, length)."""
-    return torch.arange(length) + torch.randint(-margin, margin + 1, (samples, 1), generator=generator)
+def shifts(margin: int, samples: int, generator: torch.Generator) -> Tensor:
+    """Draw by how many pixels each image is cropped along a side, -margin to margin, shape (samples, 1)."""
+    return torch.randint(-margin, margin + 1, (samples, 1), generator=generator)
+
+
+def mirrored(samples: int, generator: torch.Generator) -> Tensor:
+    """Draw which images are mirrored, shape (samples,)."""
+    return torch.rand(samples, generator=generator) < 0.5
+
+
+def angles(degrees: float, samples: int, generator: torch.Generator) -> Tensor:
+    """Draw by how much each image is turned, in radians, shape (samples, 1)."""
+    turned = torch.empty(samples, 1, 1).uniform_(-degrees, degrees, generator=generator)
+    return turned[..., 0] * (math.pi / 180)
 
 
 def _taken(images: Tensor, rows: Tensor, columns: Tensor, padding: str) -> Tensor:

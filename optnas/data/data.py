@@ -91,6 +91,8 @@ class Splits:
         prepare: Function from stored inputs, in the smallest exact type, to inputs of a network; for
             whole batches, on any device.
         notes: What was guessed about the data and may be wrong, a line each.
+        kinds: ``"points"`` or ``"boxes"`` for targets that are positions in their image, which move with it
+            in ``Training(flip=…, crop=…)``; of several targets a tree of these, with ``None`` for the others.
     """
 
     train: Part
@@ -99,6 +101,7 @@ class Splits:
     outputs: Any
     prepare: Callable[[Tree], Tree] = as_stored
     notes: tuple[str, ...] = ()
+    kinds: Any = None
 
 
 class Data:
@@ -138,13 +141,23 @@ class Data:
             warnings.warn(f"data {self.name!r}: {note}", DataWarning, stacklevel=2)
         return parts
 
-    def with_targets(self, kind: Literal["classes", "values"]) -> Data:
-        """Return the same data with targets of ``kind``, or itself if whoever made it said their kind."""
-        if self._load_as is None:
+    def with_targets(self, kind: Literal["classes", "values", "boxes"]) -> Data:
+        """Return the same data with targets of ``kind``, or itself if whoever made it said their kind.
+
+        Values of data that is itself may still be said to be boxes.
+        """
+        if kind == "boxes":
+            load = self._with_boxes
+        elif self._load_as is not None:
+            load = partial(self._load_as, kind)
+        else:
             return self
         if kind not in self._by_kind:
-            self._by_kind[kind] = Data(self.name, partial(self._load_as, kind))
+            self._by_kind[kind] = Data(self.name, load)
         return self._by_kind[kind]
+
+    def _with_boxes(self) -> Splits:
+        return dataclasses.replace(self.with_targets("values").splits, kinds="boxes", notes=())
 
     @property
     def shape(self) -> Any:

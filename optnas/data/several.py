@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from optnas.data import positions
 from optnas.data.arrays import InputKind, Kind, as_ids, as_inputs, as_targets, classes_in
 from optnas.data.layout import Layout, network_axes
 from optnas.data.normalize import normalized
@@ -16,7 +17,7 @@ from optnas.data.numbers import Array, refuse_far
 from optnas.data.trees import Tree, leaves, mapped
 from optnas.errors import UserError
 
-__all__ = ["Each", "Inputs", "as_arrays", "targets_of"]
+__all__ = ["Each", "Inputs", "as_arrays", "positions_in", "targets_of"]
 
 _Value = TypeVar("_Value")
 _KINDS = ("numbers", "ids")
@@ -147,9 +148,21 @@ def targets_of(name: str, y: Any, count: int, kind: Kind | Mapping[str, Kind]) -
     Raises:
         UserError: If they are not what they are said to be.
     """
-    kinds = _each(name, "targets", kind, _places(y), "auto")
-    targets = mapped(lambda array, of: as_targets(name, array, count, of), y, kinds)
+    targets = mapped(lambda array, of: as_targets(name, array, count, of), y, _kinds_of(name, y, kind))
     return targets, None if isinstance(targets, Mapping | tuple) else classes_in(targets)
+
+
+def positions_in(name: str, y: Any, kind: Kind | Mapping[str, Kind]) -> Tree:
+    """Return the kind of each target that is said to be positions in an image, ``None`` for the others.
+
+    Raises:
+        UserError: If ``kind`` names a target that there is not.
+    """
+    return mapped(lambda _, of: of if of in positions.KINDS else None, y, _kinds_of(name, y, kind))
+
+
+def _kinds_of(name: str, y: Any, kind: Kind | Mapping[str, Kind]) -> Tree:
+    return _each(name, "targets", kind, _places(y), "auto")
 
 
 def _places(given: Any) -> Tree:

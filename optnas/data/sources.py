@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from optnas.data.arrays import InputKind, Kind
 from optnas.data.data import Data, Splits
 from optnas.data.layout import Layout
-from optnas.data.several import Inputs, as_arrays, targets_of
+from optnas.data.several import Inputs, as_arrays, positions_in, targets_of
 from optnas.data.split import splits_of
 from optnas.data.split_rules import SplitRule, at_random
 
@@ -66,7 +67,11 @@ def tensors(
             height, width, channels). Ids are (samples,) or (samples, length).
         y: The class of each sample, shape (samples,), whole numbers from 0 on or texts, or of each of its
             pixels or positions, (samples, …); or its value or values, (samples,) or (samples, …).
-        targets: ``"classes"`` or ``"values"``; ``"auto"`` is as the task needs. Of several, by name.
+        targets: ``"classes"`` or ``"values"``; ``"auto"`` is as the task needs. Values that are positions in
+            the images are ``"points"``, shape (samples, 2) for x and y, or of several points in turn
+            (samples, 2 × points); or ``"boxes"``, as ``data.padded_boxes`` makes them. Both are in pixels
+            from the left upper corner, so that the middle of the first pixel is (0.5, 0.5), and move with the
+            images in ``Training(flip=True, crop=4, padding="zero")``; other values stay. Of several, by name.
         kinds: ``"numbers"``, or ``"ids"`` for whole numbers that are names, such as tokens, words or users:
             they are not normalised, and an embedding takes them. Of several inputs, by name.
         layout: ``"channels_last"`` or ``"channels_first"``: whether ``x`` has its channels or features
@@ -106,4 +111,4 @@ def _splits(
     targets, classes = targets_of(name, y, inputs.count, kind)
     parts = rule(name, inputs.count, *shares, classes)
     stored, prepare = inputs.stored(parts[0])
-    return splits_of(stored, targets, parts, prepare)
+    return dataclasses.replace(splits_of(stored, targets, parts, prepare), kinds=positions_in(name, y, kind))

@@ -35,7 +35,8 @@ class Detection(Task):
 
     Attributes:
         data: Images with boxes, rows of (class, left, top, right, bottom), shape (samples, most, 5), as
-            ``data.padded_boxes`` makes them.
+            ``data.padded_boxes`` makes them. They move with their images in ``Training(flip=True, crop=4,
+            padding="zero")``.
         stride: Side of a cell in pixels.
         most: The most boxes of an image that count, the surest.
     """
@@ -192,4 +193,4 @@ def detection(data: Data, *, stride: int = 4, most: int = 100) -> Detection:
     for argument, value in (("stride", stride), ("most", most)):
         if not isinstance(value, int) or value < 1:
             raise UserError(f"detection({argument}={value!r}) must be a whole number of at least 1")
-    return Detection(data.with_targets("values"), stride, most)
+    return Detection(data.with_targets("boxes"), stride, most)

@@ -36,7 +36,8 @@ class Regression(Task):
     determination (mean over several targets).
 
     Attributes:
-        data: Samples with one value each, targets of shape (samples,), or several, (samples, values).
+        data: Samples with one value each, targets of shape (samples,), or several, (samples, values). Those
+            that are positions in images move with them if they are ``data.tensors(…, targets="points")``.
         kind: The loss: ``"mse"``, ``"mae"`` or ``"huber"``.
         asked: The metrics asked for; ``r2`` is measured only if it is among them.
     """

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from optnas.data import Part, Splits, augment
+from optnas.data import Part, Splits, augment, positions
 from optnas.data.trees import Tree, mapped, pieces
 from optnas.interrupts import stopping
 from optnas.space.shapes import numbers_in
@@ -149,12 +149,14 @@ def _augmented(
     # What moves pixels runs before preparation, while they are in a small type; colours while 0 is black.
     if training.crop:
         move = partial(augment.crop, margin=training.crop, padding=training.padding)
-        x, y = _moved(move, x, y, generator, parts.train)
+        shift = partial(positions.crop, margin=training.crop)
+        x, y = _moved(move, shift, x, y, generator, parts)
     if training.flip:
-        x, y = _moved(augment.flip, x, y, generator, parts.train)
+        x, y = _moved(augment.flip, positions.flip, x, y, generator, parts)
     if training.rotate:
         turn = partial(augment.rotate, degrees=training.rotate, padding=training.padding)
-        x, y = _moved(turn, x, y, generator, parts.train, partial(turn, nearest=True))
+        around = partial(positions.rotate, degrees=training.rotate)
+        x, y = _moved(turn, around, x, y, generator, parts, partial(turn, nearest=True))
     if colors := {name: strength for name in _COLORS if (strength := getattr(training, name))}:
         x = augment.colors(x, generator, **{**dict.fromkeys(_COLORS, 0.0), **colors})
     x = parts.prepare(x)
@@ -169,23 +171,27 @@ def _augmented(
 
 def _moved(
     move: Callable[..., Tensor],
+    move_points: Callable[..., Tensor],
     x: Tensor,
     y: Tree,
     generator: torch.Generator,
-    part: Part,
+    parts: Splits,
     move_classes: Callable[..., Tensor] | None = None,
 ) -> tuple[Tensor, Tree]:
-    """Move the pixels of images at random, and those of dense targets in the same way.
+    """Move the pixels of images at random, and those of dense targets and positions in the same way.
 
     ``move_classes`` moves targets that are whole numbers; by default they are moved as images are.
     """
     before = generator.clone_state()
+    sides: tuple[int, int] = (x.shape[2], x.shape[3])
 
-    def along(target: Tensor) -> Tensor:
-        if not is_dense(target, part):
-            return target
+    def along(target: Tensor, kind: str | None) -> Tensor:
         again = before.clone_state()
+        if kind is not None:
+            return positions.moved(kind, target, *sides, partial(move_points, generator=again))
+        if not is_dense(target, parts.train):
+            return target
         by = move if target.is_floating_point() or move_classes is None else move_classes
         return by(target.reshape(len(target), -1, *target.shape[-2:]), generator=again).view_as(target)
 
-    return move(x, generator=generator), mapped(along, y)
+    return move(x, generator=generator), mapped(along, y, positions.kinds_of(y, parts.kinds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from optnas.data import Part, Splits
+from optnas.data import Part, Splits, positions
 from optnas.data.trees import Tree, leaves
 from optnas.errors import UserError
 from optnas.space.shapes import is_image
@@ -43,8 +43,8 @@ def check_augmentation(splits: Splits, training: Training) -> None:
     """Raise if inputs or targets cannot be augmented as ``training`` says.
 
     All but mixup need images, larger than the crop, and saturation those of 3 channels. Crop, flip and
-    rotation move dense targets along, and need to know what lies where. Mixup needs targets that can be
-    mixed.
+    rotation move dense targets and positions along, and need to know what lies where. Mixup needs targets
+    that can be mixed.
 
     Raises:
         UserError: If so.
@@ -65,12 +65,16 @@ def check_augmentation(splits: Splits, training: Training) -> None:
             )
         if max(crops) >= min(part.shape[1:]):
             raise UserError(f"Training(crop={max(crops)}): it must be less than the images of {part.shape}")
+    kinds = list(leaves(positions.kinds_of(splits.train.y, splits.kinds)))
+    _check_positions(list(zip(kinds, targets, strict=True)), training)
+    targets = [y for y, kind in zip(targets, kinds, strict=True) if kind is None]
     fixed = [tuple(y.shape) for y in targets if y.dim() > 2 and not is_dense(y, part)]
     if moved and fixed:
         raise UserError(
             f"Training(crop=…, flip=…, rotate=…): targets of shape {fixed[0]} would not move with images of"
             f" {part.shape}; they move if they are (samples, height, width) or (samples, channels, height,"
-            " width) of the images' height and width; leave these three out for others"
+            " width) of the images' height and width, or are said to be targets='points' or 'boxes'; leave"
+            " these three out for others"
         )
     dense = [tuple(y.shape) for y in targets if is_dense(y, part)]
     what = "crop" if any(crops) else "rotate"
@@ -83,12 +87,34 @@ def check_augmentation(splits: Splits, training: Training) -> None:
         return
     if not isinstance(splits.train.y, Tensor):
         raise UserError("Training(mixup=…) mixes targets of one tensor, and yours are several: leave it at 0")
-    shape = tuple(targets[0].shape)
-    if len(shape) > 1 and not targets[0].is_floating_point():
+    y = splits.train.y
+    shape = tuple(y.shape)
+    if len(shape) > 1 and not y.is_floating_point():
         raise UserError(
             f"Training(mixup=…) mixes values, or one class of each sample, not the whole numbers of shape"
             f" {shape} that your targets are: leave it at 0"
         )
+
+
+def _check_positions(targets: list[tuple[str | None, Tensor]], training: Training) -> None:
+    """Raise if targets that are positions in images cannot be moved with them, or not be mixed."""
+    kinds = {kind for kind, _ in targets if kind is not None}
+    crops, turns = possible_values(training.crop), possible_values(training.rotate)
+    if any((*crops, *turns, *possible_values(training.flip))):
+        for wrong in filter(None, (positions.misfit(*each) for each in targets)):
+            raise UserError(f"Training(crop=…, flip=…, rotate=…): targets are {wrong}")
+    if "boxes" in kinds and any(turns):
+        raise UserError(
+            "Training(rotate=…): the box of a turned object does not follow from its box: leave it at 0"
+        )
+    if kinds and any((*crops, *turns)) and "reflect" in possible_values(training.padding):
+        what = "crop" if any(crops) else "rotate"
+        raise UserError(
+            f"Training({what}=…, padding='reflect'): what is mirrored beyond the edge would be seen, and is"
+            f" not among the {' and '.join(sorted(kinds))}: use padding='zero'"
+        )
+    if "boxes" in kinds and any(possible_values(training.mixup)):
+        raise UserError("Training(mixup=…): boxes have no mean: leave it at 0")
 
 
 def is_dense(y: Tensor, part: Part) -> bool:

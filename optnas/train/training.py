@@ -45,8 +45,11 @@ class Training:
         label_smoothing: The share of each target spread over all classes.
         crop: Pixels to pad images with on each side, before a random crop to their size; 0 for no crop.
             Targets of each pixel, of shape (samples, height, width) or (samples, channels, height, width),
-            are cropped and flipped with their image.
-        padding: Padding of ``crop`` and ``rotate``: ``"reflect"`` the image, or ``"zero"``.
+            are cropped and flipped with their image; so are positions, if the data says that they are such:
+            ``data.tensors(…, targets="points")`` or ``"boxes"``. Boxes are clipped to the image, and left out
+            if less than a fifth of one is seen. All other targets stay as they are.
+        padding: Padding of ``crop`` and ``rotate``: ``"reflect"`` the image, or ``"zero"``, which positions
+            need, as what is mirrored is not among them.
         flip: Whether images are mirrored left to right with probability 1/2.
         cutout: Side of a square of each image that is set to the mean, in pixels (DeVries & Taylor 2017);
             targets stay as they are.
@@ -65,8 +68,8 @@ class Training:
         betas: β₁ and β₂ of ``"adam"`` and ``"adamw"``, and of optimisers of your own that take them, in a
             tuple; by default the optimiser's.
         rotate: The largest angle, in degrees, by which images are turned either way; targets of each pixel
-            turn with them, whole numbers to those of the nearest pixel. ``padding`` says what is beyond the
-            edge.
+            turn with them, whole numbers to those of the nearest pixel, and points; boxes cannot.
+            ``padding`` says what is beyond the edge.
         brightness: Values of each image are multiplied by a factor from 1 - brightness to 1 + brightness; 0
             is taken to be black.
         contrast: Differences from the image's mean grey are multiplied by such a factor.

@@ -180,10 +180,16 @@ def test_what_cannot_be_learned_is_refused() -> None:
         tasks.detection(data.tensors(np.ones((20, 1, 16, 16)), rows)).check()
 
 
-def test_boxes_do_not_move_so_that_flips_are_refused() -> None:
+def test_boxes_move_with_their_images_however_the_data_is_made() -> None:
+    plain, declared = scenes(), data.tensors(torch.rand(20, 1, 16, 16), torch.ones(20, 1, 5), targets="boxes")
+    own = data.Data("own", lambda: plain.splits)
+    assert plain.splits.kinds is None
+    for given in (plain, declared, own, data.tensors(np.ones((20, 1, 16, 16)), np.ones((20, 1, 5)))):
+        assert tasks.detection(given).data.splits.kinds == "boxes"
     module = parse("seq(conv(7, stride=4, kernel=5))").build((3, 16, 16))
-    with pytest.raises(UserError, match="would not move with images"):
-        fit(module, tasks.detection(scenes()), Training(epochs=1, flip=True), device=CPU, seed=0)
+    training = Training(epochs=1, batch_size=8, flip=True, crop=4, padding="zero", hopeless_after=0)
+    found = fit(module, tasks.detection(scenes()), training, device=CPU, seed=0)
+    assert math.isfinite(found["loss"])
 
 
 def test_without_pycocotools_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
