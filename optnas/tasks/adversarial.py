@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +26,9 @@ class Adversarial(Task):
 
     The searched network is the generator, from random numbers to samples; a fixed critic, two layers that
     tell real samples from generated ones, learns beside it. The step is the task's own: Adam with little
-    momentum (Radford et al. 2016) at the training's learning rate and schedule. Measures ``frechet``: the
-    distance of generated samples to the validation part, 0 if alike.
+    momentum (Radford et al. 2016) at the training's learning rate and schedule; a training that was stopped
+    goes on with its critic and optimisers. Measures ``frechet``: the distance of generated samples to the
+    validation part, 0 if alike.
 
     Attributes:
         data: Random numbers, with real samples as targets.
@@ -45,38 +47,15 @@ class Adversarial(Task):
         return None  # (numbers,), or the shape of the samples
 
     def own_step(self, module: nn.Module, training: Training) -> Step:
-        device = next(module.parameters()).device
-        # Dropout keeps it from winning too soon.
-        critic = nn.Sequential(
-            nn.Linear(self.data.outputs, self.critic_width),
-            nn.LeakyReLU(0.2),
-            nn.Dropout(0.5),
-            nn.Linear(self.critic_width, 1),
-        ).to(device)
-        optimizers = [torch.optim.Adam(net.parameters(), betas=(0.5, 0.99)) for net in (critic, module)]
-
-        def descend(optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> Tensor:
-            optimizer.param_groups[0]["lr"] = training.lr * rate
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            return loss.detach()
-
-        def step(noise: Tensor, real: Tensor, rate: float) -> Tensor:
-            made = self._flat(module(torch.randn_like(noise)), real)  # new noise at every step
-            # -log D(real) - log(1 - D(made)), then -log D(made).
-            told_apart = softplus(-critic(real.flatten(1))) + softplus(critic(made.detach()))
-            lost = descend(optimizers[0], told_apart.mean(), rate)
-            return lost + descend(optimizers[1], softplus(-critic(made)).mean(), rate)
-
-        return step
+        return _Step(self, module, training)
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Return the distance of generated samples to real ones, both (samples, …)."""
-        return {"frechet": self.real.distance(self._flat(outputs, targets).float(), targets)}
+        return {"frechet": self.real.distance(self.flat(outputs, targets).float(), targets)}
 
     @staticmethod
-    def _flat(made: Tensor, real: Tensor) -> Tensor:
+    def flat(made: Tensor, real: Tensor) -> Tensor:
+        """Return generated samples as (batch, numbers), of as many numbers as real ones have."""
         if made[0].numel() != real[0].numel():
             raise UserError(
                 f"a generator makes {real[0].numel()} numbers, as many as a sample has, not"
@@ -105,6 +84,48 @@ class Adversarial(Task):
 
     def check(self) -> None:
         self.real.check()
+
+
+class _Step:
+    """A step of the critic and one of the generator; its state is the critic and both optimisers."""
+
+    def __init__(self, task: Adversarial, module: nn.Module, training: Training) -> None:
+        self._task, self._module, self._training = task, module, training
+        # Dropout keeps it from winning too soon.
+        self._critic = nn.Sequential(
+            nn.Linear(task.data.outputs, task.critic_width),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(0.5),
+            nn.Linear(task.critic_width, 1),
+        ).to(next(module.parameters()).device)
+        self._optimizers = {
+            name: torch.optim.Adam(net.parameters(), betas=(0.5, 0.99))
+            for name, net in (("critic", self._critic), ("generator", module))
+        }
+
+    def __call__(self, noise: Tensor, real: Tensor, rate: float) -> Tensor:
+        made = self._task.flat(self._module(torch.randn_like(noise)), real)  # new noise at every step
+        # -log D(real) - log(1 - D(made)), then -log D(made).
+        told_apart = softplus(-self._critic(real.flatten(1))) + softplus(self._critic(made.detach()))
+        lost = self._descend("critic", told_apart.mean(), rate)
+        return lost + self._descend("generator", softplus(-self._critic(made)).mean(), rate)
+
+    def _descend(self, name: str, loss: Tensor, rate: float) -> Tensor:
+        optimizer = self._optimizers[name]
+        optimizer.param_groups[0]["lr"] = self._training.lr * rate
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return loss.detach()
+
+    def state_dict(self) -> dict[str, Any]:
+        optimizers = {name: each.state_dict() for name, each in self._optimizers.items()}
+        return {"critic": self._critic.state_dict(), "optimizers": optimizers}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._critic.load_state_dict(state["critic"])
+        for name, each in self._optimizers.items():
+            each.load_state_dict(state["optimizers"][name])
 
 
 def adversarial(data: Data, *, noise: int = 16, critic_width: int = 128) -> Adversarial:

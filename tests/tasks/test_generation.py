@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import copy
+import signal
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from optnas import UserError, data, parse, tasks
-from optnas.checkpoints.state import State
+from optnas.checkpoints.state import State, read_tensors, write_tensors
+from optnas.interrupts import stopping
+from optnas.run.lookup import find_study
 from optnas.tasks._generated import Real
 from optnas.tasks.diffusion import noised
 from optnas.train import Training, fit
+from optnas.train.loop import evaluate
+from tests.files import REPOSITORY, finish, start
 
 CPU = torch.device("cpu")
+GENERATOR = "seq(linear(32), norm, relu, dropout(0.1), head)"
 DENOISER = "seq(concat(seq(input('x'), flatten), seq(input('t'), embedding(8))), linear(64), silu, head)"
 
 
@@ -131,6 +139,122 @@ def test_an_adversarial_generator_comes_nearer_to_real_digits() -> None:
     assert found["frechet"] < task.chance["frechet"] / 2
     assert task.at_chance(found) is None
     assert task.baselines()["a Gaussian fitted to the training part"]["frechet"] > 1
+
+
+def made(
+    task: tasks.Task, text: str, state: State | None = None, path: Path | None = None
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Train a network and return its metrics and weights; keep its states at ``path``."""
+    torch.manual_seed(7 if state is None else 99)  # whoever goes on is anywhere
+    module = parse(text).build(task.data.shape, **task.context)
+    keep = None if path is None else lambda state: write_tensors(path, vars(state))
+    training = Training(epochs=3, batch_size=256, lr=3e-3, ema=0.9, rungs=(1, 2), hopeless_after=0)
+    found = fit(module, task, training, device=CPU, seed=3, state=state, keep=keep)
+    return found, {name: value.clone() for name, value in module.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    ("make", "text"), [(tasks.adversarial, GENERATOR), (tasks.diffusion, DENOISER)], ids=["gan", "diffusion"]
+)
+def test_a_generator_that_was_stopped_within_an_epoch_goes_on_to_the_very_same(
+    make: Callable[[data.Data], tasks.Task], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, path = make(data.digits()), tmp_path / "checkpoint.safetensors"
+    expected, weights = made(task, text)
+    per_epoch, steps, check = task.batches_per_epoch or 5, iter(range(1000)), stopping.check
+
+    def stop() -> None:
+        if next(steps) == per_epoch + 3:  # in the second epoch; an evaluation is two or three steps
+            stopping.stop_soon()
+        check()
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stopping, "check", stop)
+        made(task, text, path=path)
+    state = State.read(read_tensors(path))
+    assert state.epoch == 1
+    assert state.resumable
+    found, others = made(make(data.digits()), text, state)
+    assert found == expected
+    for name, value in weights.items():
+        assert torch.equal(value, others[name]), name
+
+
+HURT = """
+import os, signal
+from pathlib import Path
+from optnas.interrupts import stopping
+
+calls, check = iter(range(10**6)), stopping.check
+
+
+def hurt():
+    if next(calls) == 45 and Path("harm").exists():
+        Path("harm").unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    check()
+
+
+stopping.check = hurt
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["gan.py", "diffusion.py"])
+def test_a_killed_search_for_generators_goes_on_to_the_very_values_of_an_undisturbed_one(
+    file: str, tmp_path: Path
+) -> None:
+    code = (REPOSITORY / "studies" / file).read_text()
+    short = "training=Training(rungs=(1, 2), "
+    code = code.replace("training=Training(", short).replace("epochs=81", "epochs=4")
+    (tmp_path / "study.py").write_text(HURT + code.replace("epochs=54", "epochs=4"))
+    values = []
+    for storage in ("undisturbed.log", "killed.log"):
+        options = ["run", "study.py", "--trials", 1, "--workers", 1, "--no-publish", "--storage", storage]
+        if storage == "killed.log":
+            (tmp_path / "harm").touch()
+            dead = start(*options, folder=tmp_path)
+            dead.communicate(timeout=120)
+            assert dead.returncode == -signal.SIGKILL
+        finish(start(*options, folder=tmp_path))
+        (trial,) = find_study(str(tmp_path / storage), None).trials
+        values.append(trial.values)
+    assert trial.user_attrs["resumed"] >= 1
+    assert values[0] == values[1]
+
+
+def test_noise_and_samples_of_diffusion_are_drawn_from_generators_of_their_own() -> None:
+    shape = tasks.diffusion(data.digits(), steps=5).data.shape
+    module = parse(DENOISER).build(shape, outputs=64, vocabulary=5)
+
+    def drawn(seed: int) -> list[Any]:
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        task, training = tasks.diffusion(data.digits(), steps=5), Training(batch_size=16)
+        parts = task.data.splits  # noise comes to the samples when they are loaded
+        metrics = evaluate(module, task, parts.validation, parts.prepare)
+        batches = [
+            next(task.experience(module, training, torch.Generator().manual_seed(seed))) for seed in (3, 4)
+        ]
+        assert torch.equal(torch.get_rng_state(), before)
+        assert not torch.equal(batches[0][0]["x"], batches[1][0]["x"])
+        inputs, noise = batches[0]
+        return [metrics["frechet"], metrics["loss"], parts.train.x["x"], inputs["x"], inputs["t"], noise]
+
+    for one, other in zip(drawn(1), drawn(2), strict=True):
+        assert torch.equal(torch.as_tensor(one), torch.as_tensor(other))
+
+
+def test_noise_of_adversarial_networks_is_the_same_for_all_and_measuring_draws_none() -> None:
+    module, kept = nn.Linear(16, 64), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        task = tasks.adversarial(data.digits())
+        parts = task.data.splits
+        kept.append(evaluate(module, task, parts.validation, parts.prepare))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert kept[0] == kept[1]
 
 
 @pytest.mark.parametrize(

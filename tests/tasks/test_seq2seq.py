@@ -86,6 +86,17 @@ def test_a_longer_sequence_is_not_less_likely_for_its_length() -> None:
     assert tasks.beam_search(Chances(chances), source, 4, beams=1).tolist() == [[END, 0, 0, 0]]
 
 
+def test_hypotheses_are_pruned_by_their_mean_and_not_by_their_sum() -> None:
+    never = [0.2] * 5
+    # To end at once, 0.45, is likelier than (3, 4) as a whole, 0.55 · 0.49, but not a token of it: of two
+    # hypotheses that are kept, (3, 4) is one, and goes on nearly without loss.
+    chances = torch.tensor(
+        [never, [0, 0, 0.45, 0.55, 0], never, [0, 0, 0.01, 0.5, 0.49], [0, 0, 0.01, 0, 0.99]]
+    ).log()
+    source = torch.zeros(1, 3, dtype=torch.int32)
+    assert tasks.beam_search(Chances(chances), source, 4, beams=2).tolist() == [[3, 4, 4, 4]]
+
+
 def test_reversing_is_learned_and_generated_without_the_true_tokens() -> None:
     task = tasks.seq2seq(reversals(), metrics=["beam_exact"])
     task.check()
