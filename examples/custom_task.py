@@ -46,6 +46,7 @@ class Adversarial(tasks.Task):
 
     data: Data
     metrics = ("distance",)
+    uses_settings = ("lr",)  # which its step goes by; others are refused, as they would do nothing
 
     def own_step(self, module: nn.Module, training: Training) -> Step:
         # Dropout and little momentum (Radford et al. 2016) keep it from winning too soon.

@@ -22,10 +22,10 @@ from optnas.samplers import CmaEsSampler, make_sampler
 from optnas.space import Node, Site, SpaceError
 from optnas.space.closing import Closing, Decide, accepted, decide_by, decide_from, holes
 from optnas.space.own_ops import own_ops
-from optnas.space.shapes import as_shape
 from optnas.tasks import Task
 from optnas.train import Training
 from optnas.train.checks import check_training
+from optnas.train.own_losses import check_own_losses
 from optnas.train.single_values import check_single_samples
 from optnas.trials.record import MEASURED_ON
 
@@ -197,6 +197,7 @@ class Declaration:
             return self._shape
         self.task.check()
         check_training(self.task, self.training)
+        check_own_losses(self.space, self.task, self.training)
         check_single_samples(self.space, self.task, self.training)
         return self.task.data.shape
 
@@ -233,20 +234,9 @@ class Declaration:
         if self.shape is None:
             return {}
         cost = architecture.cost(self.shape, **self.context)
-        wanted = None if self.task is None else self.task.output_shape
-        if wanted is not None and cost.shape != as_shape(wanted):
-            if isinstance(wanted, Mapping):
-                end = "fork(…)"
-            elif len(wanted) == 3:
-                end = f"conv({wanted[0]}, 1, bias=True)"
-            elif len(wanted) == 2:
-                end = "lm_head" if "vocabulary" in self.context else f"linear({wanted[1]})"
-            else:
-                end = "head"
-            raise SpaceError(
-                f"the architecture puts out {cost.shape}, but the task takes {as_shape(wanted)}:"
-                f" end the space with {end}"
-            )
+        misfit = None if self.task is None else self.task.misfit(cost.shape)
+        if misfit is not None:
+            raise SpaceError(f"the architecture puts out {cost.shape}, but {misfit}")
         return {name: getattr(cost, name) for name in COSTS}
 
     def broken_limits(self, costs: Mapping[str, float]) -> Iterator[Constraint]:

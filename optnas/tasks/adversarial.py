@@ -12,8 +12,9 @@ from torch.nn.functional import softplus
 
 from optnas.data import Data, Split, Splits
 from optnas.errors import UserError
-from optnas.space.shapes import numbers_in
+from optnas.space.shapes import AnyShape, numbers_in
 from optnas.tasks._generated import Real
+from optnas.train.endings import misfit_of
 from optnas.train.task import Step, Task
 from optnas.train.training import Training
 
@@ -41,10 +42,15 @@ class Adversarial(Task):
     critic_width: int = 128
     metrics = ("frechet",)
     smooths_labels = False
+    uses_settings = ("lr",)
 
     @property
     def output_shape(self) -> None:
-        return None  # (numbers,), or the shape of the samples
+        return None  # either of two: see misfit
+
+    def misfit(self, shape: AnyShape) -> str | None:
+        """Return in words that a sample is made as all its numbers in a row, or in its own shape."""
+        return misfit_of(shape, [(self.data.outputs,), self.real.data.shape], {})
 
     def own_step(self, module: nn.Module, training: Training) -> Step:
         return _Step(self, module, training)

@@ -13,8 +13,9 @@ from torch.nn.functional import mse_loss
 
 from optnas.data import Data, Split, Splits
 from optnas.errors import UserError
-from optnas.space.shapes import numbers_in
+from optnas.space.shapes import AnyShape, numbers_in
 from optnas.tasks._generated import Real
+from optnas.train.endings import misfit_of
 from optnas.train.task import Batches, Task
 from optnas.train.training import Training
 
@@ -55,7 +56,11 @@ class Diffusion(Task):
 
     @property
     def output_shape(self) -> None:
-        return None  # (numbers,), or the shape of x
+        return None  # either of two: see misfit
+
+    def misfit(self, shape: AnyShape) -> str | None:
+        """Return in words that noise is told as all numbers in a row, or in the shape of a sample."""
+        return misfit_of(shape, [(self.data.outputs,), self.real.data.shape], {})
 
     @property
     def batches_per_epoch(self) -> int:  # type: ignore[override]

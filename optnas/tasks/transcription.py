@@ -13,6 +13,7 @@ from torch.nn.functional import ctc_loss
 
 from optnas.data import Data
 from optnas.errors import UserError
+from optnas.space.shapes import AnyShape
 from optnas.tasks._sounds import by_nearest_mean
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.task import Task
@@ -47,7 +48,28 @@ class Transcription(Task):
 
     @property
     def output_shape(self) -> None:
-        return None  # as many frames as the network keeps
+        return None  # as many frames as the network keeps: see misfit
+
+    def misfit(self, shape: AnyShape) -> str | None:
+        """Return in words that it takes a score for each symbol and the blank, at frames enough."""
+        scores, symbols = self.data.outputs + 1, self._longest
+        if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] != scores:
+            return (
+                f"the task takes (frames, {scores}), a score for each symbol and the blank at each frame:"
+                " end the space with lm_head"
+            )
+        if shape[0] < symbols:
+            return (
+                f"the task takes at least ({symbols}, {scores}), as the longest transcript has {symbols}"
+                " symbols, and there is one a frame at most: keep more frames, by smaller strides"
+            )
+        return None
+
+    @cached_property
+    def _longest(self) -> int:
+        """Symbols of the longest transcript of the training part."""
+        targets: Tensor = self.data.splits.train.y
+        return int((targets >= 0).sum(dim=1).max())
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean loss a symbol of logits (batch, frames, symbols + 1) and targets (batch, symbols).

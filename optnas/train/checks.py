@@ -13,6 +13,7 @@ from optnas.train.allowed import possible_values
 from optnas.train.class_checks import check_losses
 from optnas.train.task import Task
 from optnas.train.training import Training
+from optnas.train.used_settings import check_used
 
 __all__ = ["check_augmentation", "check_mixable", "check_training", "is_dense"]
 
@@ -25,6 +26,7 @@ def check_training(task: Task, training: Training) -> None:
     Raises:
         UserError: If there is such a value.
     """
+    check_used(task, training)
     check_losses(task, training)
     splits = task.data.splits
     check_augmentation(splits, training)

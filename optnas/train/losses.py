@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from optnas.data import Splits
-from optnas.data.trees import Tree
+from optnas.data.trees import Tree, leaves
 from optnas.errors import UserError
 from optnas.train.task import Task
 from optnas.train.training import Training
@@ -75,6 +75,9 @@ def class_weights(splits: Splits, training: Training) -> Tensor | None:
     """Return ``training``'s weights of the classes, shape (classes,); ``None`` if all count the same.
 
     They are 1 on average over what is trained on: the training part, or equal shares of all classes.
+
+    Raises:
+        UserError: If the classes of the training part all have weight 0.
     """
     given = training.class_weights
     if given is None:
@@ -86,6 +89,12 @@ def class_weights(splits: Splits, training: Training) -> Tensor | None:
     weights = 1 / counts.where(there, counts.sum()) if given == "balanced" else torch.tensor(given).double()
     drawn = there.double() if training.balanced else counts
     average = (weights * drawn).sum() / drawn.sum()
+    if not average > 0:
+        there_are = there.nonzero().flatten().tolist()
+        raise UserError(
+            f"Training(class_weights=…): the training part has samples of {_listed(there_are)} alone, of"
+            " weight 0, so that nothing would be learned: give one of them a weight above 0"
+        )
     if given == "balanced":
         weights = weights.where(there, average)  # smoothed labels have shares of it
     scaled: Tensor = weights / average
@@ -102,23 +111,33 @@ def make_loss(task: Task, training: Training, device: torch.device) -> Loss:
     if weights is not None:
         settings["class_weights"] = weights.to(device)
     if training.loss in training.losses:
-        return _own(training.loss, training.losses[training.loss], settings, device)
+        function = training.losses[training.loss]
+        if isinstance(function, nn.Module):
+            function = copy.deepcopy(function).to(device)
+        return _checked(f"Training(loss={training.loss!r})", partial(function, **settings))
     if training.loss == "focal":
         settings["focal_gamma"] = training.focal_gamma
-    return partial(task.loss, **settings)
+    return _checked(f"{type(task).__name__}.loss", partial(task.loss, **settings))
 
 
-def _own(name: str, function: Callable[..., Any], settings: dict[str, Any], device: torch.device) -> Loss:
-    if isinstance(function, nn.Module):
-        function = copy.deepcopy(function).to(device)
+def _checked(what: str, function: Callable[..., Any]) -> Loss:
+    """Return ``function``, called ``what``, as one that raises ``UserError`` for what cannot be minimised."""
 
     def loss(outputs: Tree, targets: Tree) -> Tensor:
-        found = function(outputs, targets, **settings)
+        found = function(outputs, targets)
         if not isinstance(found, Tensor) or found.dim():
-            what = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else repr(found)
+            given = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else repr(found)
+            raise UserError(f"{what} returned {given:.60}: a loss is one number, a tensor as by .mean()")
+        if not found.requires_grad and any(each.requires_grad for each in leaves(outputs)):
             raise UserError(
-                f"Training(loss={name!r}) returned {what:.60}: a loss is one number, as by .mean()"
+                f"{what} returned what does not depend on the outputs by operations of PyTorch: nothing can"
+                " be learned from it"
             )
         return found
 
     return loss
+
+
+def _listed(classes: list[int]) -> str:
+    some = ", ".join(map(str, classes[:5])) + ", …" * (len(classes) > 5)
+    return f"class{'es' * (len(classes) != 1)} {some}"

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from optnas.data import Data
 from optnas.data.trees import Tree, joined
+from optnas.space.shapes import AnyShape
+from optnas.train.endings import misfit_of
 from optnas.train.training import Training
 
 __all__ = ["Batches", "Step", "Task"]
@@ -47,12 +49,18 @@ class Task(ABC):
         smooths_labels: Whether :meth:`loss` supports a ``label_smoothing`` other than 0.
         learns_classes: Whether targets are classes, and :meth:`loss` takes a tensor of ``class_weights`` and
             a ``focal_gamma``, as :func:`optnas.train.losses.class_loss` does.
+        uses_settings: Names of settings of :class:`Training` that :meth:`own_step` or :meth:`experience` goes
+            by in place of the usual step or batches. Of a step these are ``optimizer``, ``lr``, ``momentum``,
+            ``betas``, ``weight_decay``, ``clip``, ``loss``, ``focal_gamma``, ``class_weights`` and
+            ``label_smoothing``, of experience ``balanced`` and all that augments. One of them that is set or
+            searched, and not named here, is refused, as it would have no effect.
     """
 
     data: Data
     metrics: tuple[str, ...]
     smooths_labels = True
     learns_classes = False
+    uses_settings: tuple[str, ...] = ()
 
     def loss(self, outputs: Tree, targets: Tree, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the scalar loss of outputs of shape (batch, …)."""
@@ -144,12 +152,26 @@ class Task(ABC):
     def output_shape(self) -> Any:
         """The required shape of a network's output, without the batch: of several a mapping by name.
 
-        ``None`` if any is accepted. By default as many outputs as the data says, by the names of its targets.
+        ``None`` if there is no such one: any is accepted to which :meth:`misfit` has no objection. By default
+        as many outputs as the data says, by the names of its targets.
         """
         outputs = self.data.outputs
         if isinstance(outputs, Mapping):
             return {name: (count,) for name, count in outputs.items()}
         return (outputs,) if isinstance(outputs, int) else None
+
+    def misfit(self, shape: AnyShape) -> str | None:
+        """Return in words what the task takes, if it takes no outputs of ``shape``; ``None`` if it does.
+
+        By default it takes :attr:`output_shape` alone. Define it where several shapes will do. The words go
+        on after "the architecture puts out (…), but": ``"the task takes (frames, 5): end the space with
+        lm_head"``.
+
+        Args:
+            shape: The shape of a network's outputs without the batch: a tuple, or a mapping by name.
+        """
+        wanted = self.output_shape
+        return None if wanted is None else misfit_of(shape, [wanted], self.context)
 
     @property
     def chance(self) -> Mapping[str, float]:

@@ -59,8 +59,9 @@ class Training:
             ``losses``.
         focal_gamma: γ of the focal loss; 0 is cross-entropy.
         class_weights: For tasks of classes: a weight for each of them, or ``"balanced"`` for weights in
-            inverse proportion to their shares of the training part. They are scaled to be 1 on average over
-            the training part, so that the learning rate keeps its meaning.
+            inverse proportion to their shares of the training part, which is not for ``balanced`` batches as
+            well. They are scaled to be 1 on average over the training part, so that the learning rate keeps
+            its meaning.
         balanced: Whether an epoch draws every class equally often, in batches that have as many of each:
             samples of rare classes several times, some of frequent ones not at all.
         lr_decay: For ``"step"`` and ``"exponential"``.

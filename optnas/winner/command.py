@@ -29,6 +29,7 @@ from optnas.space.own_ops import called, changed_ops
 from optnas.study import Study
 from optnas.train import Training, default_device, use_threads
 from optnas.train.checks import check_training
+from optnas.train.own_losses import check_own_losses
 from optnas.train.precision import choose_precision
 from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, OPS, REASON
@@ -158,6 +159,7 @@ def _job(study: Study, candidate: Candidate, trial: int | None, folder: Path, wa
         )
     choose_precision(training.precision, default_device(training.device))
     check_training(study.task, training)
+    check_own_losses(candidate.architecture, study.task, training)
     costs = study.costs(dataclasses.replace(candidate, training=training))
     score = _score(study, costs)
     plan = Plan(candidate.architecture, study.task, training, score, costs, wanted.patience)

@@ -329,9 +329,10 @@ def test_a_training_step_of_one_s_own_begins_anew(monkeypatch: pytest.MonkeyPatc
             return step
 
     task: Task = OwnStep(data.digits())
-    (undisturbed,) = searched(study(task=task))
+    training = Training(epochs=4, rungs=RUNGS, batch_size=512, hopeless_after=0)
+    (undisturbed,) = searched(study(task=task, training=training))
     bucket = Bucket()
-    interrupted = study(task=task, artifacts=bucket)
+    interrupted = study(task=task, training=training, artifacts=bucket)
     opened = killed(interrupted, monkeypatch, 2)
     assert not bucket.held
     seen = reports(monkeypatch)

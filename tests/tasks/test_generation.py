@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from optnas import UserError, data, parse, tasks
+from optnas import SpaceError, Study, UserError, data, minimize, parse, tasks
 from optnas.checkpoints.state import State, read_tensors, write_tensors
 from optnas.interrupts import stopping
 from optnas.run.lookup import find_study
@@ -168,9 +168,10 @@ def test_a_generator_that_was_stopped_within_an_epoch_goes_on_to_the_very_same(
             stopping.stop_soon()
         check()
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(stopping, "check", stop)
-        made(task, text, path=path)
+        with pytest.raises(KeyboardInterrupt):
+            made(task, text, path=path)
     state = State.read(read_tensors(path))
     assert state.epoch == 1
     assert state.resumable
@@ -276,3 +277,25 @@ def test_noise_of_adversarial_networks_is_the_same_for_all_and_measuring_draws_n
 def test_what_does_not_fit_is_told(make, said: str) -> None:
     with pytest.raises(UserError, match=said):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "begin"),
+    [(tasks.adversarial, "linear(64)"), (tasks.diffusion, DENOISER.removesuffix(", head)") + ")")],
+    ids=["gan", "diffusion"],
+)
+def test_a_network_puts_out_all_numbers_of_a_sample_or_is_told_before_it_is_trained(
+    make: Callable[[data.Data], tasks.Task], begin: str
+) -> None:
+    task = make(data.digits())
+    assert task.misfit((1, 8, 8)) is None
+    space = parse(f"seq({begin}, head)")
+    study = Study("generated", space, task=task, objectives=[minimize("frechet")])
+    assert study.tree_costs(space)["params"] > 0
+    said = (
+        r"puts out \(10,\), but the task takes \(64,\) or \(1, 8, 8\): end the space with head or"
+        r" conv\(1, 1, bias=True\)"
+    )
+    with pytest.raises(SpaceError, match=said):
+        study.tree_costs(parse(f"seq({begin}, linear(10))"))
+    assert "takes (64,) or (1, 8, 8)" in (task.misfit((2, 8, 8)) or "")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from optnas import UserError, data, parse, tasks
+from optnas import SpaceError, Study, UserError, data, minimize, parse, tasks
 from optnas.train import Training, fit
 
 CPU = torch.device("cpu")
@@ -91,3 +91,23 @@ def test_a_network_of_one_answer_a_series_is_told_what_to_end_with() -> None:
     task = task_of(*series())
     with pytest.raises(UserError, match="end the space with lm_head"):
         task.loss(torch.zeros(2, 4), torch.tensor([[0], [1]]))
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ("seq(flatten, head)", r"puts out \(4,\), but the task takes \(frames, 4\), a score .* lm_head"),
+        ("seq(conv1d(8), linear(3))", r"puts out \(24, 3\), but the task takes \(frames, 4\)"),
+        (
+            "seq(conv1d(8, stride=4), conv1d(8, stride=4), lm_head)",
+            r"puts out \(2, 4\), but the task takes at least \(3, 4\), .* 3 symbols.* smaller strides",
+        ),
+    ],
+)
+def test_a_network_that_cannot_write_every_transcript_is_told_before_it_is_trained(
+    network: str, said: str
+) -> None:
+    study = Study("sounds", parse(network), task=task_of(*series()), objectives=[minimize("loss")])
+    with pytest.raises(SpaceError, match=said):
+        study.tree_costs(study.space)
+    assert study.tree_costs(parse("seq(conv1d(8, stride=8), lm_head)"))["params"] > 0  # 3 frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from optuna.storages import RDBStorage
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot, softmax
 
-from optnas import Study, Training, UserError, choose, data, maximize, ops, parse, tasks
+from optnas import Study, Training, UserError, choose, data, maximize, minimize, ops, parse, tasks
 from optnas.train import fit
 from optnas.train.checks import check_training
 from optnas.train.loop import _usual_step
 from optnas.train.losses import class_loss, class_weights
 from optnas.train.optimizers import make_optimizer
+from optnas.train.own_losses import check_own_losses
 from optnas.train.weights import FlatWeights
 from optnas.trials.record import TWIN
 
@@ -68,6 +70,21 @@ def test_without_focus_it_is_the_cross_entropy_with_smoothed_labels(weights: Ten
     expected = cross_entropy(LOGITS, CLASSES, weight=weights, label_smoothing=0.2, reduction="sum") / 12
     found = class_loss(LOGITS, CLASSES, class_weights=weights, label_smoothing=0.2)
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_batch_of_classes_of_weight_0_alone_teaches_nothing(gamma: float, smoothing: float) -> None:
+    outputs = LOGITS.clone().requires_grad_()
+    weights, classes = torch.tensor([0.0, 0.0, 1.0]), CLASSES % 2
+    given = {"class_weights": weights, "focal_gamma": gamma, "label_smoothing": smoothing}
+    found = class_loss(outputs, classes, **given)  # type: ignore[arg-type]
+    found.backward()  # type: ignore[no-untyped-call]
+    assert outputs.grad is not None
+    assert outputs.grad.isfinite().all()
+    if not smoothing:  # of which the last class has its share
+        assert found.item() == 0
+        assert not outputs.grad.any()
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
@@ -211,7 +228,10 @@ def constant(outputs: Tensor, targets: Tensor) -> Tensor:
 
 OWN: dict[str, Callable[..., Any]] = {
     "hinge": hinge, "unreduced": unreduced, "three": of_three, "constant": constant,
-    "huber": nn.HuberLoss(),
+    "huber": nn.HuberLoss(), "none": lambda outputs, targets: None, "whole": lambda outputs, targets: 3,
+    "pair": lambda outputs, targets: outputs.mean(0)[:2],
+    "log": lambda outputs, targets: -(outputs - outputs).log().mean(),
+    "nan": lambda outputs, targets: (outputs * nan).mean(),
 }  # fmt: skip
 DIABETES = tasks.regression(data.sklearn("diabetes"))
 
@@ -224,6 +244,34 @@ class Acting(tasks.Task):
     batches_per_epoch = 3
 
 
+class AnyShape(tasks.Task):
+    """A task that takes outputs of any shape."""
+
+    data = data.sklearn("iris")
+    metrics = ("loss",)
+    output_shape = None
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:  # type: ignore[override]
+        return cross_entropy(outputs, targets)
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        return {"loss": self.loss(outputs, targets).item()}
+
+
+def rare_zero() -> tasks.Classification:
+    """A task of three classes, of which the training part has two."""
+    x, y = torch.randn(40, 2, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
+    part = data.Split(x, y)
+    return tasks.classification(data.Data("two", lambda: data.Splits(part, part, part, outputs=3)))
+
+
+def checked(task: tasks.Task, training: Training) -> None:
+    """Do what a study does before its first trial."""
+    space = ops.seq(ops.linear(choose(4, 8)), ops.relu(), ops.head())
+    study = Study("checked", space, task=task, objectives=[minimize(task.metrics[0])], training=training)
+    study.shape  # noqa: B018 - looks at the data
+
+
 @pytest.mark.parametrize(
     ("task", "settings", "said"),
     [
@@ -234,32 +282,90 @@ class Acting(tasks.Task):
         (None, {"class_weights": (1, 2, 3)}, "has 3 weights, and there are 2 classes"),
         (None, {"loss": "hinge", "class_weights": "balanced"}, "'hinge': …}.* has no argument class_weights"),
         (None, {"loss": "hinge", "label_smoothing": 0.1}, "has no argument label_smoothing"),
-        (None, {"loss": choose(None, "unreduced")}, r"a tensor of shape \(2,\): a loss is one number"),
+        (None, {"loss": choose(None, "unreduced")}, r"a tensor of shape \(32,\): a loss is one number"),
         (None, {"loss": "three"}, "'three': …}.*missing 1 required positional argument: 'more'"),
         (None, {"loss": "constant"}, "does not depend on the outputs"),
+        (None, {"loss": "none"}, "returned None: a loss is one number"),
+        (None, {"loss": "whole"}, "returned 3: a loss is one number"),
+        (None, {"loss": choose("hinge", "pair")}, r"a tensor of shape \(2,\): a loss is one number"),
+        (None, {"loss": "nan"}, "'nan': …}.* returns nan .* has to be a number"),
+        (None, {"loss": "log"}, "'log': …}.* returns inf .* has to be a number"),
         (None, {"loss": "hinge", "mixup": 0.2}, "'hinge': …}.*"),
-        (DIABETES, {"loss": "huber"}, r"'huber': …}.*Using a target size \(torch.Size\(\[2\]\)\)"),
+        (DIABETES, {"loss": "huber"}, r"'huber': …}.*Using a target size \(torch.Size\(\[32\]\)\)"),
+        (AnyShape(), {"loss": "none"}, "returned None: a loss is one number"),
+        (AnyShape(), {"loss": "nan"}, "'nan': …}.* returns nan"),
+        (AnyShape(), {"loss": "constant"}, "does not depend on the outputs"),
+        (
+            rare_zero(),
+            {"class_weights": choose(None, (0, 0, 3))},
+            "samples of classes 0, 1 alone, of weight 0",
+        ),
+        (None, {"class_weights": choose(None, "balanced"), "balanced": choose(False, True)}, "twice"),
     ],
 )
 def test_what_a_task_has_no_loss_for_is_refused_before_a_search(
     rare: tasks.Classification, task: tasks.Task | None, settings: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
-        check_training(task or rare, Training(losses=OWN, **settings))
+        checked(task or rare, Training(losses=OWN, **settings))
+
+
+def test_a_loss_may_want_what_the_networks_of_the_space_put_out_and_random_numbers_are_not() -> None:
+    def of_chances(outputs: Tensor, targets: Tensor) -> Tensor:
+        return nn.functional.binary_cross_entropy(outputs, one_hot(targets.long(), 3).float())
+
+    training = Training(loss="mine", losses={"mine": of_chances})
+    before = torch.get_rng_state()
+    # One of two ends, in chances, will do: the search finds out about the other.
+    space = ops.seq(ops.head(), choose(ops.sigmoid(), ops.identity(), name="end"))
+    check_own_losses(space, AnyShape(), training)
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(UserError, match=r"'mine': …}.*between 0 and 1"):
+        check_own_losses(ops.head(), AnyShape(), training)
+
+
+def test_a_loss_is_tried_on_what_a_task_makes_by_itself_and_not_on_its_data() -> None:
+    class Making(AnyShape):
+        batches_per_epoch = 2
+
+        def experience(self, module: nn.Module, training: Training, generator: torch.Generator) -> Any:
+            for _ in range(2):
+                yield torch.randn(8, 4, generator=generator), {"value": torch.zeros(8)}
+
+    def mine(outputs: Tensor, targets: Any) -> Tensor:
+        found: Tensor = (outputs.mean(1) - targets["value"]).square().mean()
+        return found
+
+    checked(Making(), Training(loss="mine", losses={"mine": mine}))
+    with pytest.raises(UserError, match=r"'mine': …}.*'other'"):
+        checked(Making(), Training(loss="mine", losses={"mine": lambda outputs, targets: targets["other"]}))
+
+
+def test_a_task_s_own_loss_of_another_kind_is_one_line() -> None:
+    def fitted(found: Callable[[Tensor], Any]) -> None:
+        task = AnyShape()
+        task.loss = lambda outputs, targets: found(outputs)  # type: ignore[method-assign, assignment]
+        module = parse("head").build((4,), outputs=3)
+        fit(module, task, Training(epochs=1), device=CPU, seed=0)
+
+    fitted(lambda outputs: outputs.mean())
+    for found, said in (
+        (lambda outputs: None, "AnyShape.loss returned None: a loss is one number"),
+        (lambda outputs: outputs.mean(0), r"AnyShape.loss returned a tensor of shape \(3,\)"),
+        (lambda outputs: 0.5, "AnyShape.loss returned 0.5"),
+        (lambda outputs: outputs.detach().mean(), "AnyShape.loss returned what does not depend"),
+    ):
+        with pytest.raises(UserError, match=said):
+            fitted(found)
 
 
 def test_what_suits_a_task_is_not(rare: tasks.Classification) -> None:
-    check_training(
-        rare,
-        Training(
-            loss=choose(None, "focal", "weighted"),
-            losses={"weighted": weighted},
-            class_weights=choose(None, "balanced", (1, 2)),
-            balanced=choose(False, True),
-        ),
-    )
+    losses = {"loss": choose(None, "focal", "weighted"), "losses": {"weighted": weighted}}
+    checked(rare, Training(**losses, class_weights=choose(None, "balanced", (1, 2))))
+    checked(rare, Training(**losses, class_weights=choose(None, (1, 2)), balanced=choose(False, True)))
     own = Training(loss="huber", losses={"huber": lambda y, to: nn.functional.huber_loss(y[:, 0], to)})
-    check_training(DIABETES, own)
+    checked(DIABETES, own)
+    checked(AnyShape(), Training(loss="hinge", losses=OWN))
     check_training(tasks.language(data.text()), Training(loss="focal", class_weights="balanced"))
 
 
