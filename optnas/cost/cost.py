@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from optnas.cost.paths import Paths, after, longest
 from optnas.space.shapes import AnyShape
 
 __all__ = ["COSTS", "Cost"]
@@ -24,9 +25,11 @@ class Cost:
         elementwise: Arithmetic functions applied number by number: activations, norms, pooling,
             sums of branches. By that convention they are not part of ``flops``. Of an op of one's own
             each of PyTorch's operators counts with the functions in its formula, ``gelu`` as 4.
-        depth: The number of layers with weights on the longest path.
+        depth: The number of layers with weights on the longest path from an input to an output.
         width: The most output channels (of images) or features of a layer with weights, the last layer
             included; by default those of ``shape`` if there is such a layer.
+        paths: The longest path between each input and output, if there are several of either, or it is the
+            cost of a merge, whose inputs are its branches by their places; else ``None``.
     """
 
     shape: Any
@@ -36,10 +39,16 @@ class Cost:
     elementwise: int = 0
     depth: int = 0
     width: int = 0
+    paths: Paths | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.depth and isinstance(self.shape, tuple) and self.shape and not self.width:
             object.__setattr__(self, "width", self.shape[0 if len(self.shape) >= 3 else -1])
+
+    @property
+    def through(self) -> Paths:
+        """``paths``, also where there is one input and one output."""
+        return {(): {(): self.depth}} if self.paths is None else self.paths
 
     @property
     def macs(self) -> int:
@@ -48,18 +57,23 @@ class Cost:
 
     def then(self, following: Cost) -> Cost:
         """Return the cost of this part of a network followed by another."""
+        paths = after(self.through, following.through) if self.paths or following.paths else None
         return Cost(
             following.shape,
             self.flops + following.flops,
             self.params + following.params,
             self.activations + following.activations,
             self.elementwise + following.elementwise,
-            self.depth + following.depth,
+            self.depth + following.depth if paths is None else longest(paths),
             max(self.width, following.width),
+            paths,
         )
 
     def beside(self, other: Cost, shape: AnyShape) -> Cost:
-        """Return the cost of this part parallel to another, merged to ``shape``; the merge is not counted."""
+        """Return the cost of this part parallel to another, merged to ``shape``; the merge is not counted.
+
+        Both have one input; of several, ``paths`` have to be set by who knows them.
+        """
         return Cost(
             shape,
             self.flops + other.flops,

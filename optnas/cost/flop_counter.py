@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 from optnas.cost.cost import Cost
 from optnas.cost.flop_formulas import PRODUCT_FUNCTIONS, formulas, is_uncounted_product
 from optnas.cost.layer_counter import counting_layers
+from optnas.cost.paths import Paths, places
 from optnas.errors import Note
 from optnas.space.errors import UncountableError
 from optnas.space.shapes import AnyShape, Shapes
@@ -143,7 +144,18 @@ def counted(module: nn.Module, *shapes: AnyShape, tokens: bool = False, called: 
         elementwise=layers.elementwise,
         depth=layers.depth,
         width=layers.width,
+        paths=_paths(shapes, layers.depths),
     )
+
+
+def _paths(shapes: tuple[AnyShape, ...], depths: Mapping[int, int]) -> Paths | None:
+    """Return the path from each input, if there are several: from arguments by place, or one by name."""
+    inputs = [
+        place if len(shapes) == 1 else (str(argument), *place)
+        for argument, shape in enumerate(shapes)
+        for place in places(shape)
+    ]
+    return {(): {inputs[place]: depth for place, depth in depths.items()}} if len(inputs) > 1 else None
 
 
 # What PyTorch says where a forward pass needs numbers, or a kernel, that the meta device has not.

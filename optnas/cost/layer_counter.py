@@ -6,7 +6,7 @@ made of optnas's ops or is one module of the user's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,8 +29,8 @@ _WEIGHTED_FUNCTIONS = frozenset(["linear", "bilinear", "conv1d", "conv2d", "conv
 _DROP_PATHS = ("DropPath", "StochasticDepth")
 _ATTENTION = "scaled_dot_product_attention"
 
-Path = frozenset[int]
-"""The layers with weights on the longest path to a tensor."""
+Paths = Mapping[int, frozenset[int]]
+"""The layers with weights on the longest path to a tensor, from each input, by its number, that it has."""
 
 
 class LayerCount:
@@ -41,9 +41,11 @@ class LayerCount:
         elementwise: Arithmetic functions applied number by number.
         width: The most output channels or features of a layer with weights.
         depth: The number of layers with weights on the longest path to the output.
+        depths: The same from each input that the output depends on, by its place among all.
     """
 
     def __init__(self) -> None:
+        self.depths: dict[int, int] = {}
         self.activations = self.elementwise = self.width = self.depth = 0
 
 
@@ -51,7 +53,7 @@ class _Dataflow:
     """Where tensors come from: from the input, by a path of layers, or from weights alone."""
 
     def __init__(self, module: nn.Module, given: list[Tensor]) -> None:
-        self._paths: dict[int, Path] = {id(each): frozenset() for each in given}
+        self._paths: dict[int, Paths] = {id(each): {place: frozenset()} for place, each in enumerate(given)}
         self._weights: dict[int, int] = {}
         self._kept: list[Any] = [*given]  # as an id is free again once its tensor is gone
         for owner in module.modules():
@@ -60,22 +62,30 @@ class _Dataflow:
                 layer = owner if isinstance(owner, nn.RNNCellBase) else parameter
                 self._weights[id(parameter)] = id(layer)
 
-    def path(self, tensors: list[Tensor]) -> Path | None:
-        """Return the longest path to tensors; ``None`` if they do not depend on the input."""
-        paths = [self._paths[id(tensor)] for tensor in tensors if id(tensor) in self._paths]
-        return max(paths, key=len, default=None)
+    def paths(self, tensors: list[Tensor]) -> Paths:
+        """Return the longest path to tensors from each input; none if they do not depend on any."""
+        found: dict[int, frozenset[int]] = {}
+        for tensor in tensors:
+            for place, path in self._paths.get(id(tensor), {}).items():
+                if place not in found or len(path) > len(found[place]):
+                    found[place] = path
+        return found
 
     def layer(self, tensors: list[Tensor]) -> int | None:
         """Return the layer whose weights are among tensors; ``None`` if there are none."""
         return next((self._weights[id(tensor)] for tensor in tensors if id(tensor) in self._weights), None)
 
-    def put(self, tensors: list[Tensor], path: Path | None, layer: int | None) -> None:
+    def put(self, tensors: list[Tensor], paths: Paths, layer: int | None) -> None:
         for tensor in tensors:
             self._kept.append(tensor)
-            if path is not None:
-                self._paths[id(tensor)] = path
+            if paths:
+                self._paths[id(tensor)] = paths
             elif layer is not None:
                 self._weights[id(tensor)] = layer
+
+
+def _longer(paths: Paths, layers: set[int]) -> Paths:
+    return {place: path | layers for place, path in paths.items()}
 
 
 class _Call:
@@ -143,10 +153,8 @@ class _Layers:
     def _deeper(
         self, module: nn.Module, given: list[Tensor], outputs: list[Tensor], layers: int, width: int
     ) -> None:
-        path = self.flow.path(given)
-        if path is not None:
-            path |= {hash((id(module), layer)) for layer in range(layers)}
-        self.flow.put(outputs, path, None)
+        passed = {hash((id(module), layer)) for layer in range(layers)}
+        self.flow.put(outputs, _longer(self.flow.paths(given), passed), None)
         self.count.width = max(self.count.width, width)
 
 
@@ -186,13 +194,13 @@ class _Operators(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         layers, flow = self._layers, self._layers.flow
         given, outputs = _tensors((args, kwargs)), _tensors(out)
-        path, layer = flow.path(given), flow.layer(given)
+        paths, layer = flow.paths(given), flow.layer(given)
         product = self._is_product(func)
         call = layers.calls[-1] if layers.calls else None
         opaque = any(each.opaque for each in layers.calls)
-        if path is not None and outputs:
+        if paths and outputs:
             if product and layer is not None and not opaque:
-                path |= {layer}
+                paths = _longer(paths, {layer})
                 channels = outputs[0].shape[1 if "conv" in func.overloadpacket.__name__ else -1]
                 layers.count.width = max(layers.count.width, channels)
                 if call is not None:
@@ -202,7 +210,7 @@ class _Operators(TorchDispatchMode):
                     call.computed = True
                 if not product:
                     self._elementwise(func, args, given, outputs)
-        flow.put(outputs, path, layer)
+        flow.put(outputs, paths, layer)
         return out
 
     def _elementwise(self, func: Any, args: Any, given: list[Tensor], outputs: list[Tensor]) -> None:
@@ -234,7 +242,8 @@ def counting_layers(module: nn.Module, given: Any, products: Callable[[Any], boo
     layers = _Layers(count, flow)
 
     def ended(output: Tensor) -> LayerCount:
-        count.depth = len(flow.path([output]) or ())
+        count.depths = {place: len(path) for place, path in flow.paths([output]).items()}
+        count.depth = max(count.depths.values(), default=0)
         return count
 
     hooks = []

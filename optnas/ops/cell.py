@@ -18,7 +18,7 @@ from optnas.ops.canonical_cell import canonical_cell
 from optnas.ops.cell_graph import graph_of
 from optnas.ops.containers import CHILDREN
 from optnas.ops.merges import is_zero
-from optnas.ops.merging import merging_of
+from optnas.ops.merging import layers_from, merging_of
 from optnas.ops.shapes import channel_axis, numel
 from optnas.space import Node, Op, Shape, Site, register
 
@@ -82,9 +82,10 @@ class Cell(Op):
                 elementwise += part.elementwise
                 width = max(width, part.width)
             depth = max(
-                states[source].depth + edge.depth for edge, (_, source) in zip(costs, edges, strict=True)
+                states[source].depth + edge.depth + layers_from(merging, place)
+                for place, (edge, (_, source)) in enumerate(zip(costs, edges, strict=True))
             )
-            states.append(Cost(merging.shape, depth=depth + merging.depth))
+            states.append(Cost(merging.shape, depth=depth))
         out = [states[state] for state in graph.outputs]
         shape = _joined_shape([state.shape for state in out])
         if len(out) > 1:

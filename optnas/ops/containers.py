@@ -7,15 +7,19 @@ import inspect
 from torch import nn
 
 from optnas.cost import Cost
+from optnas.cost.paths import after, kept, longest
 from optnas.space import Node, Op, Site, register
 
 __all__ = ["CHILDREN", "chain_cost", "chain_modules", "seq"]
 
 CHILDREN = inspect.Signature([inspect.Parameter("children", inspect.Parameter.VAR_POSITIONAL)])
 
+_ONE = {()}  # the places of a single tensor
+
 
 def chain_cost(children: tuple[Node, ...], site: Site) -> Cost:
     """Return the cost of children applied one after the other."""
+    paths = None if isinstance(site.shape, tuple) else kept(site.shape)
     shape = site.shape
     flops = params = activations = elementwise = depth = width = 0
     # The sum of Cost.then over the children, without making a Cost at every step.
@@ -26,9 +30,15 @@ def chain_cost(children: tuple[Node, ...], site: Site) -> Cost:
         params += cost.params
         activations += cost.activations
         elementwise += cost.elementwise
-        depth += cost.depth
         width = max(width, cost.width)
-    return Cost(shape, flops, params, activations, elementwise, depth, width)
+        if paths is None and cost.paths is None:
+            depth += cost.depth
+            continue
+        paths = after(paths or {(): {(): depth}}, cost.through)
+        depth = longest(paths)
+        if paths.keys() == _ONE and paths[()].keys() == _ONE:
+            paths = None  # one tensor to one tensor, as at the beginning
+    return Cost(shape, flops, params, activations, elementwise, depth, width, paths)
 
 
 def chain_modules(children: tuple[Node, ...], site: Site) -> nn.Module:

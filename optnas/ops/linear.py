@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import nn
 
 from optnas.cost import Cost
+from optnas.cost.paths import kept
 from optnas.ops.define import op
 from optnas.ops.modules import MeanPosition
 from optnas.ops.shapes import channel_axis, channels_of, numel, positive
-from optnas.space import Shape
+from optnas.space import AnyShape, Shape, Shapes
 
 __all__ = ["flatten", "head", "identity", "linear", "softmax"]
 
@@ -40,7 +41,11 @@ def flatten() -> nn.Module:
     return nn.Flatten()
 
 
-@op(cost=lambda shape: Cost(shape), simplify=lambda node: None)
+def _identity_cost(shape: AnyShape) -> Cost:
+    return Cost(shape, paths=kept(shape) if isinstance(shape, Shapes) else None)
+
+
+@op(cost=_identity_cost, simplify=lambda node: None)
 def identity() -> nn.Module:
     """Return the input unchanged."""
     return nn.Identity()

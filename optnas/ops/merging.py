@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from torch import nn
 
 from optnas.cost import Cost
+from optnas.cost.paths import Paths, after, longest
 from optnas.ops.modules import Merged
 from optnas.space import Node, Op, Shape, Shapes, Site, ops_by_name
 
-__all__ = ["Merging", "merged", "merging_of"]
+__all__ = ["Merging", "layers_from", "merged", "merging_of"]
 
 
 class Merging(Op):
@@ -43,7 +45,12 @@ class Merging(Op):
         together = Cost(own.shape)
         for branch in branches:
             together = together.beside(branch, own.shape)
-        return together.then(own)
+        if own.paths is None and all(branch.paths is None for branch in branches):
+            return together.then(own)
+        paths = after(_placed(branches), _from_branches(own, len(branches)))
+        merged = together.then(dataclasses.replace(own, paths=None))
+        one_input = all(each.paths is None for each in branches)
+        return dataclasses.replace(merged, depth=longest(paths), paths=None if one_input else paths)
 
     def build(self, node: Node, site: Site) -> nn.Module:
         site.cost(node)  # raises if the branches cannot be merged
@@ -65,6 +72,21 @@ class Merging(Op):
         if count < self.fewest or (self.most is not None and count > self.most):
             wanted = f"{self.fewest}" if self.most == self.fewest else f"at least {self.fewest}"
             raise ValueError(f"{self.name} merges {wanted} branches, not {count}")
+
+
+def layers_from(merging: Cost, place: int) -> int:
+    """Return the layers on the longest path from a branch through a merge of this cost."""
+    return merging.depth if merging.paths is None else merging.paths[()].get((str(place),), 0)
+
+
+def _from_branches(merging: Cost, count: int) -> Paths:
+    """Return the paths through a merge from its branches, which have the names of their places."""
+    return merging.paths or {(): {(str(place),): merging.depth for place in range(count)}}
+
+
+def _placed(branches: list[Cost]) -> Paths:
+    """Return the paths to the outputs of branches, which have the names of their places."""
+    return {(str(place),): branch.through[()] for place, branch in enumerate(branches)}
 
 
 def _single(shapes: list[Any]) -> list[Shape]:

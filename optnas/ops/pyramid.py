@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from optnas.cost import Cost
+from optnas.cost.paths import Paths, Place
 from optnas.ops.containers import seq
 from optnas.ops.conv import conv
 from optnas.ops.define import op
@@ -76,6 +78,9 @@ def _joined_cost(shapes: tuple[Shape, ...], merge: str = "concat", kind: str = "
         raise ValueError(f"merge={merge!r}: skips are merged by 'concat', 'add' or 'none'")
     if kind not in ("nearest", "bilinear"):
         raise ValueError(f"kind={kind!r}: upsampling is 'nearest' or 'bilinear'")
+    # Only what comes from below is projected.
+    skip: dict[Place, int] = {} if merge == "none" else {("0",): 0}
+    paths: Paths = {(): {**skip, ("1",): int(_projects(shapes, merge))}}
     (channels, sizes), (below, smaller) = map(spatial, shapes)
     if len(sizes) != len(smaller):
         raise ValueError(f"its branches end in {shapes[0]} and {shapes[1]}, which are not of one kind")
@@ -97,9 +102,11 @@ def _joined_cost(shapes: tuple[Shape, ...], merge: str = "concat", kind: str = "
         functions = 0 if kind == "nearest" else 2 * 2 ** len(sizes) - 1
         cost = cost.then(Cost((below, *sizes), activations=total, elementwise=functions * total))
     if merge == "none":
-        return cost.then(Cost((below, *sizes)))
-    out = (channels + below, *sizes) if merge == "concat" else (channels, *sizes)
-    return cost.then(Cost(out, activations=numel(out), elementwise=numel(out) if merge == "add" else 0))
+        cost = cost.then(Cost((below, *sizes)))
+    else:
+        out = (channels + below, *sizes) if merge == "concat" else (channels, *sizes)
+        cost = cost.then(Cost(out, activations=numel(out), elementwise=numel(out) if merge == "add" else 0))
+    return dataclasses.replace(cost, paths=paths)
 
 
 _joined = op(Joined, name="joined_scales", cost=_joined_cost)

@@ -6,6 +6,7 @@ replaces some: ``seq(fork(memory=encoder, x=input('target')), update(x=cross(inp
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from optnas.cost import Cost
+from optnas.cost.paths import kept, longest, places
 from optnas.ops.define import op
 from optnas.space import Node, Op, Shapes, Site, register
 
@@ -42,7 +44,8 @@ def _input_cost(shape: Any, name: str | int) -> Cost:
         )
     if str(name) not in shape:
         raise ValueError(f"there is no {name!r} among what comes in: {', '.join(shape)}")
-    return Cost(shape[str(name)])
+    taken = shape[str(name)]
+    return Cost(taken, paths={place: {(str(name), *place): 0} for place in places(taken)})
 
 
 @op(cost=_input_cost)
@@ -100,11 +103,15 @@ class _Fork(Op):
 
     def cost(self, node: Node, site: Site) -> Cost:
         together, shapes = Cost(site.shape), self._kept(site)
+        paths = dict(kept(site.shape)) if self.keeps else {}
         for name, branch in self._branches(node).items():
             cost = site.cost(branch)
             together = together.beside(cost, site.shape)
             shapes[name] = cost.shape
-        return together.beside(Cost(()), Shapes(shapes))
+            paths = {out: reached for out, reached in paths.items() if out[0] != name}
+            paths |= {(name, *out): reached for out, reached in cost.through.items()}
+        together = together.beside(Cost(()), Shapes(shapes))
+        return dataclasses.replace(together, depth=longest(paths), paths=paths)
 
     def build(self, node: Node, site: Site) -> nn.Module:
         site.cost(node)  # raises if a branch cannot be built

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import dataclasses
 import inspect
 import keyword
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from optnas.cost import Cost
 from optnas.cost.flop_counter import counted
+from optnas.cost.paths import between_all
 from optnas.ops.modules import Function
 from optnas.space import Node, Op, Shape, Shapes, Site, SpaceError
 from optnas.space.memo import remembered
@@ -108,10 +110,16 @@ class Wrapped(Op):
         return _expanded(self, node, ()) if site is None else self._tree_at(node, site)
 
     def cost(self, node: Node, site: Site) -> Cost:
+        if self._composite and self._cost is None:
+            return site.cost(self._tree_at(node, site))  # type: ignore[no-any-return]
+        cost = self._own_cost(node, site)
+        if cost.paths is not None or not isinstance(site.shape, Shapes):
+            return cost
+        return dataclasses.replace(cost, paths=between_all(site.shape, cost.shape, cost.depth))
+
+    def _own_cost(self, node: Node, site: Site) -> Cost:
         if self._cost is not None:
             return self._cost(shape=site.shape, **self._arguments(node, site, built=False))
-        if self._composite:
-            return site.cost(self._tree_at(node, site))  # type: ignore[no-any-return]
         import torch
 
         with torch.device("meta"):

@@ -70,13 +70,7 @@ DIFFERENT = {
     # So are keys and values of a memory.
     "cross_attention(identity, conv1d(5, stride=2), heads=2)": {"width"},
     "cross_attention(linear(6), identity, heads=3, dropout=0.1, bias=False)": {"width"},
-    # The depth of what several tensors come from is that of the deepest.
-    "seq(fork(memory=linear(4), x=identity), decoder_block(2, expansion=2, rate=0.1), input('x'))": {
-        "depth",
-        "width",
-    },
-    "seq(fpn(conv(4), conv(6, stride=2), maxpool(2), width=5), input('p0'))": {"depth"},
-    "seq(fpn(conv(4), maxpool(2), width=5, kind='bilinear'), input('p1'))": {"depth"},
+    "seq(fork(memory=linear(4), x=identity), decoder_block(2, expansion=2, rate=0.1), input('x'))": {"width"},
     # Their formulas are computed in other ways.
     "basic_block(12, stride=2, activation=swish(beta=1.5))": {"elementwise"},
     "mean(conv(4), conv(4, kernel=1))": {"elementwise"},
