@@ -12,6 +12,7 @@ from optnas.declaration import Declaration
 from optnas.space.shapes import plain_shape
 from optnas.space.size import combinations
 from optnas.space.values import text_of
+from optnas.train.task import task_name
 from optnas.trials.accepted import listed, scalar
 from optnas.trials.record import ABOUT
 
@@ -50,7 +51,7 @@ def _about(declared: Declaration) -> dict[str, Any]:
         "context": {n: v for n, v in context.items() if any(kind(v) for kind in plainly)},
         "space": space if len(space.encode(errors="replace")) <= _MOST_BYTES else None,
         "size": combinations(declared.space),
-        "task": None if task is None else type(task).__name__.lower(),
+        "task": None if task is None else task_name(task),
         "data": None if task is None else task.data.name,
         "samples": {}
         if parts is None

@@ -91,6 +91,7 @@ class Splits:
         prepare: Function from stored inputs, in the smallest exact type, to inputs of a network; for
             whole batches, on any device.
         notes: What was guessed about the data and may be wrong, a line each.
+        words: What each token stands for, from 0 on; empty where inputs are no tokens, or that is unknown.
         kinds: ``"points"`` or ``"boxes"`` for targets that are positions in their image, which move with it
             in ``Training(flip=…, crop=…)``; of several targets a tree of these, with ``None`` for the others.
     """
@@ -101,6 +102,7 @@ class Splits:
     outputs: Any
     prepare: Callable[[Tree], Tree] = as_stored
     notes: tuple[str, ...] = ()
+    words: tuple[Any, ...] = ()
     kinds: Any = None
 
 

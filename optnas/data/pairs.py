@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Hashable, Sequence
 from functools import cached_property
 from typing import Any
@@ -82,7 +83,7 @@ def pairs(
         parts = (split or at_random())(name, len(x), validation, test, seed, None)
         inputs = {"source": _as_tensor(x), "target": _as_tensor(shifted)}
         found = splits_of(inputs, np.where(y == PADDING, -1, y), parts)
-        return Splits(found.train, found.validation, found.test, len(made.words), found.prepare)
+        return dataclasses.replace(found, outputs=len(made.words), words=made.words)
 
     made = Pairs(name, load)
     made.sources, made.targets = sources, targets

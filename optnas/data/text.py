@@ -110,6 +110,7 @@ def _windows(name: str, content: str, context: int, validation: float, test: flo
         part(train + valid, count),
         outputs=len(symbols),
         prepare=_as_indices,
+        words=tuple(map(chr, symbols)),
     )
 
 

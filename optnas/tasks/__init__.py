@@ -13,7 +13,7 @@ from optnas.tasks.regression import Regression, regression
 from optnas.tasks.reinforcement import Reinforcement, reinforcement
 from optnas.tasks.segmentation import Segmentation, segmentation
 from optnas.tasks.seq2seq import Seq2Seq, seq2seq
-from optnas.tasks.transcription import Transcription, transcription
+from optnas.tasks.transcription import Transcription, transcribed, transcription
 from optnas.train.task import Step, Task
 
 __all__ = [
@@ -48,5 +48,6 @@ __all__ = [
     "reinforcement",
     "segmentation",
     "seq2seq",
+    "transcribed",
     "transcription",
 ]

@@ -52,6 +52,11 @@ class Adversarial(Task):
         """Return in words that a sample is made as all its numbers in a row, or in its own shape."""
         return misfit_of(shape, [(self.data.outputs,), self.real.data.shape], {})
 
+    @property
+    def answers(self) -> str:
+        made, shape = (", ".join(map(str, each)) for each in (self.data.shape, self.real.data.shape))
+        return f"samples = model(torch.randn(9, {made})).view(9, {shape})"
+
     def own_step(self, module: nn.Module, training: Training) -> Step:
         return _Step(self, module, training)
 

@@ -85,6 +85,10 @@ class AnomalyDetection(Task):
         return {"outputs": shape[channel_axis(shape)]}
 
     @property
+    def answers(self) -> str:
+        return "scores = optnas.tasks.anomaly_scores(model, inputs)"
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
         shape: tuple[int, ...] = self.data.shape
         return shape

@@ -118,6 +118,10 @@ class Classification(Task):
         return (*self.data.splits.train.y.shape[1:], self.data.outputs)
 
     @property
+    def answers(self) -> str:
+        return "classes = outputs.argmax(dim=-1)"
+
+    @property
     def chance(self) -> Mapping[str, float]:
         return {
             "accuracy": self._largest_share,

@@ -78,6 +78,10 @@ class Detection(Task):
         return {"outputs": self.classes + 4}
 
     @property
+    def answers(self) -> str:
+        return f"boxes = optnas.tasks.detected(outputs, stride={self.stride}, most={self.most})"
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
         _, height, width = self.data.shape
         return (self.classes + 4, height // self.stride, width // self.stride)

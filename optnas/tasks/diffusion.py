@@ -63,6 +63,11 @@ class Diffusion(Task):
         return misfit_of(shape, [(self.data.outputs,), self.real.data.shape], {})
 
     @property
+    def answers(self) -> str:
+        shape = ", ".join(map(str, self.data.shape["x"]))
+        return f"samples = optnas.tasks.ddim(model, torch.randn(9, {shape}), {self.steps}, {self._most:.4g})"
+
+    @property
     def batches_per_epoch(self) -> int:  # type: ignore[override]
         """As many as the training part has of 32 samples."""
         return max(1, len(self.data.splits.train) // _BATCH)

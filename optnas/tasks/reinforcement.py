@@ -87,6 +87,10 @@ class Reinforcement(Task):
     def output_shape(self) -> Mapping[str, tuple[int]]:
         return {"policy": (self.data.outputs,), "value": (1,)}
 
+    @property
+    def answers(self) -> str:
+        return "actions = outputs['policy'].argmax(dim=1)"
+
     def experience(
         self, module: nn.Module, training: Training, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:

@@ -88,6 +88,10 @@ class Segmentation(Task):
         return (self.data.outputs, *self.data.shape[1:])
 
     @property
+    def answers(self) -> str:
+        return "classes = outputs.argmax(dim=1)"
+
+    @property
     def chance(self) -> Mapping[str, float]:
         shares = self._shares
         return {

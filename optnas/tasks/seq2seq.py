@@ -68,6 +68,12 @@ class Seq2Seq(Task):
         return (self._length, self.data.outputs)
 
     @property
+    def answers(self) -> str:
+        return (
+            f"tokens = optnas.tasks.beam_search(model, inputs['source'], {self._length}, beams={self.beams})"
+        )
+
+    @property
     def _length(self) -> int:
         return int(self.data.shape["target"][0])
 

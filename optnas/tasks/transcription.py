@@ -18,7 +18,7 @@ from optnas.tasks._sounds import by_nearest_mean
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.task import Task
 
-__all__ = ["Transcription", "transcription"]
+__all__ = ["Transcription", "transcribed", "transcription"]
 
 # Of a larger training part so many samples give the means of the baseline well enough.
 _MOST_FITTED = 2_000
@@ -71,6 +71,10 @@ class Transcription(Task):
         targets: Tensor = self.data.splits.train.y
         return int((targets >= 0).sum(dim=1).max())
 
+    @property
+    def answers(self) -> str:
+        return "symbols = optnas.tasks.transcribed(outputs)"
+
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean loss a symbol of logits (batch, frames, symbols + 1) and targets (batch, symbols).
 
@@ -97,11 +101,7 @@ class Transcription(Task):
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Return the metrics of logits (samples, frames, symbols + 1) against targets (samples, symbols)."""
-        return {"loss": self.loss(outputs, targets).item(), **self._errors(self.decode(outputs), targets)}
-
-    def decode(self, outputs: Tensor) -> list[list[int]]:
-        """Return the symbols of each sample: the likeliest of each frame, repetitions and blanks left out."""
-        return [_collapsed(frames, self.data.outputs) for frames in outputs.argmax(dim=2).tolist()]
+        return {"loss": self.loss(outputs, targets).item(), **self._errors(transcribed(outputs), targets)}
 
     def _errors(self, found: Sequence[Sequence[int]], targets: Tensor) -> dict[str, float]:
         true = [[symbol for symbol in row if symbol >= 0] for row in targets.tolist()]
@@ -157,6 +157,20 @@ class Transcription(Task):
         if (filled[:, :-1] & ~filled[:, 1:]).any():
             raise UserError(f"data {self.data.name!r}: a transcript goes on after -1, which fills up its end")
         torchmetrics()
+
+
+def transcribed(outputs: Tensor) -> list[list[int]]:
+    """Return the symbols of each sample in the output of a network of :func:`transcription`.
+
+    They are the likeliest of each frame, repetitions and blanks left out.
+
+    >>> import optnas
+    >>> symbols = tasks.transcribed(optnas.load("runs/speech-2")(sounds))  # doctest: +SKIP
+
+    Args:
+        outputs: What the network puts out, shape (samples, frames, symbols + 1), the blank last.
+    """
+    return [_collapsed(frames, outputs.shape[2] - 1) for frames in outputs.argmax(dim=2).tolist()]
 
 
 def _collapsed(frames: Sequence[int], blank: int) -> list[int]:

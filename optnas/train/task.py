@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from optnas.space.shapes import AnyShape
 from optnas.train.endings import misfit_of
 from optnas.train.training import Training
 
-__all__ = ["Batches", "Step", "Task"]
+__all__ = ["Batches", "Step", "Task", "task_name"]
 
 Step = Callable[[Tree, Tree, float], Tensor]
 """Trains on a batch: takes inputs, targets and the share of the largest learning rate; returns the loss."""
@@ -32,6 +33,11 @@ class Batches(Protocol):
     def __iter__(self) -> Iterator[tuple[Tree, Tree]]:
         """Yield inputs, prepared for the network, and targets of each batch."""
         ...
+
+
+def task_name(task: Task) -> str:
+    """Return what kind of task it is in words, by the name of its class: ``anomaly detection``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(task).__name__).lower()
 
 
 class Task(ABC):
@@ -172,6 +178,15 @@ class Task(ABC):
         """
         wanted = self.output_shape
         return None if wanted is None else misfit_of(shape, [wanted], self.context)
+
+    @property
+    def answers(self) -> str | None:
+        """Python code that makes what users want of a network: ``"classes = outputs.argmax(dim=1)"``.
+
+        It stands in the model card of a trained network, behind ``outputs = model(inputs)``. ``None`` where
+        users want the outputs as they are.
+        """
+        return None
 
     @property
     def chance(self) -> Mapping[str, float]:

@@ -13,13 +13,16 @@ from optnas.winner.inputs import Record, given_shape, inputs_in
 
 __all__ = ["model_card", "over_seeds"]
 
+# So many show how tokens are numbered.
+_MOST_WORDS = 8
+
 _Keys = tuple[str | int, ...]
 _Named = tuple[_Keys, Record]
 
 _CARD = """\
 # {title}
 
-A network for {task} of the data set *{data}*: {origin}.
+A network for the task *{task}* on the data set *{data}*: {origin}.
 
 ## Architecture
 
@@ -31,7 +34,7 @@ A network for {task} of the data set *{data}*: {origin}.
 
 ## Data
 
-{samples} {shapes}{normalized}.
+{samples} {shapes}{normalized}.{made}{words}
 
 ## Training
 
@@ -57,7 +60,7 @@ import optnas
 model = optnas.load({folder!r})
 inputs = {inputs}
 outputs = model(inputs)
-```
+{answers}```
 
 {own_ops}`metrics.json` has all figures, with the validation metrics after every epoch.
 """
@@ -89,6 +92,9 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
         samples=", ".join(f"{count:,} samples for {part}" for part, count in record["samples"].items()) + ".",
         shapes=_shapes(inputs),
         normalized=_normalized(inputs, normalized),
+        made=_made(record.get("batches_made")),
+        words=_words(record.get("words", ())),
+        answers=f"{answers}\n" if (answers := record.get("answers")) else "",
         training=", ".join(f"{name} {as_text(_said(value))}" for name, value in settings.items() if value)
         + ".",
         trainings=as_table(
@@ -115,9 +121,34 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
 
 def _shapes(inputs: Sequence[_Named]) -> str:
     if len(inputs) == 1 and not inputs[0][0]:
-        return f"Inputs have the shape {given_shape(inputs[0][1])}"
-    told = [f"{as_text(_place(keys))} has the shape {given_shape(each)}" for keys, each in inputs]
+        return f"An input {_shape(inputs[0][1])}"
+    told = [f"{as_text(_place(keys))} {_shape(each)}" for keys, each in inputs]
     return f"Of the inputs of a sample, {', '.join(told)}"
+
+
+def _shape(record: Record) -> str:
+    shape, whole = given_shape(record), "int" in record["dtype"]
+    if not shape:
+        return "is a whole number" if whole else "is a number"
+    return f"has the shape {shape}{' of whole numbers' if whole else ''}"
+
+
+def _made(batches: int | None) -> str:
+    """Return what is to be said of a task that does not learn from the samples of its data."""
+    if batches is None:
+        return ""
+    return (
+        f" What the network learned from was made in training, {batches:,} batches an epoch; the samples show"
+        " what inputs are like."
+    )
+
+
+def _words(words: Sequence[Any]) -> str:
+    if not words:
+        return ""
+    shown = ", ".join(as_code(word) for word in words[:_MOST_WORDS])
+    more = ", …" if len(words) > _MOST_WORDS else ""
+    return f" Token *n* stands for word *n*, from 0 on, of `words` in `metrics.json`: {shown}{more}."
 
 
 def _normalized(inputs: Sequence[_Named], normalized: Sequence[_Keys]) -> str:
@@ -125,7 +156,7 @@ def _normalized(inputs: Sequence[_Named], normalized: Sequence[_Keys]) -> str:
         return ""
     figures = "brought to mean 0 and deviation 1 by figures of the training part"
     if len(normalized) == len(inputs):
-        return f", and are {figures}"
+        return f", and is {figures}" if len(inputs) == 1 else f"; all are {figures}"
     return f"; {', '.join(as_text(_place(keys)) for keys in normalized)} is {figures}"
 
 
@@ -157,6 +188,8 @@ def _zeros(record: Record) -> str:
 def _prepared(record: Record) -> str:
     if record["normalized_by"] is not None:
         return "not normalised: the model does that"
+    if "int" in record["dtype"]:
+        return "whole numbers, as the data has them"
     return "as the data prepares them"
 
 

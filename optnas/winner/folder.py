@@ -21,6 +21,7 @@ from optnas.files import replace_file
 from optnas.space import SpaceError, ops_by_name
 from optnas.space.own_ops import own_ops
 from optnas.space.parse import parse_tree
+from optnas.train.task import task_name
 from optnas.winner.card import model_card, over_seeds
 from optnas.winner.full_training import Plan, TrainingHistory
 from optnas.winner.inputs import input_record, preparation
@@ -118,14 +119,17 @@ class Trained:
         return {
             "study": self.study,
             "trial": self.trial,
-            "task": type(plan.task).__name__.lower(),
+            "task": task_name(plan.task),
             "architecture": str(plan.architecture),
             "own_ops": {op.name: {"module": op.module, "source": op.digest} for op in own},
             "costs": dict(plan.costs),
             "context": dict(plan.task.context),
             "input": input_record(data),
             "output_scale": scaling_record(plan.task),
+            **_words(data.splits.words),
             "samples": parts,
+            "batches_made": plan.task.batches_per_epoch,
+            "answers": plan.task.answers,
             "settings": plan.settings,
             "seeds": [history.seed for history in self.histories],
             "weights_of_seed": self.chosen.seed,
@@ -146,6 +150,11 @@ class Trained:
             "versions": {package: version(package) for package in ("optnas", "torch")},
             "threads": torch.get_num_threads(),
         }
+
+
+def _words(words: Sequence[Any]) -> dict[str, list[Any]]:
+    """Return what tokens stand for, if that is known and JSON can hold it."""
+    return {"words": list(words)} if words and all(isinstance(word, str | int) for word in words) else {}
 
 
 def _over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import nn
 
+import optnas
 from optnas import Training, UserError, data, parse, tasks
 from optnas.data import Data, Split, Splits
 from optnas.data.augment import flip
+from optnas.run.files import load_study
 from optnas.train import fit
 from optnas.train.batches import Shuffled
 from optnas.train.loop import evaluate
+from tests.files import REPOSITORY, call
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
@@ -138,3 +144,19 @@ def test_what_cannot_be_learned_is_refused() -> None:
     )
     with pytest.raises(UserError, match="not streamed"):
         tasks.anomaly_detection(streamed).check()
+
+
+def test_scores_of_new_samples_are_those_that_were_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = ["--architecture", "seq(linear(8), linear(2), linear(8), head)", "--epochs", 1]
+    file = REPOSITORY / "studies" / "anomalies.py"
+    result = call("train", file, *chosen, "--set", "lr=0.003", "--out", "winner")
+    assert result.exit_code == 0, result.output
+    parts = load_study(str(file)).task.data.splits
+    figures = parts.prepare.by
+    given = parts.test.x * figures.deviation + figures.mean  # as the file has them
+    scores = tasks.anomaly_scores(optnas.load("winner"), given)
+    measured = json.loads(Path("winner/metrics.json").read_text())["test"]["auroc"]["mean"]
+    assert roc_auc_score(parts.test.y, scores) == pytest.approx(measured, abs=1e-3)

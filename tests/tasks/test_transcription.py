@@ -35,7 +35,7 @@ def logits(frames: list[int], scores: int = 4) -> Tensor:
 
 def test_repetitions_are_one_symbol_unless_a_blank_is_between_them() -> None:
     task = task_of(*series())
-    assert task.decode(logits([3, 0, 0, 3, 0, 1, 1, 2])) == [[0, 0, 1, 2]]
+    assert tasks.transcribed(logits([3, 0, 0, 3, 0, 1, 1, 2])) == [[0, 0, 1, 2]]
     found = task.measure(logits([3, 0, 0, 3, 0, 1, 1, 2]), torch.tensor([[0, 0, 1, 2, -1]]))
     assert found["error_rate"] == 0
     assert found["exact"] == 1

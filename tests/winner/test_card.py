@@ -59,3 +59,27 @@ def test_a_name_that_is_markup_is_shown_and_does_nothing() -> None:
     assert '\n````\nseq(own(text="```␊<script>"))\n````\n' in card
     assert "`acc' <b>`" in card
     assert "# \\<b>" in card
+
+
+def test_a_card_says_what_is_a_whole_number_what_tokens_are_and_what_to_do_with_outputs() -> None:
+    record = copy.deepcopy(RECORD)
+    whole = {"dtype": "int32", "normalized_by": None}
+    record["input"] = {
+        "shape": {},
+        "inputs": {"source": {"shape": [16], **whole}, "t": {"shape": [], **whole}},
+    }
+    record |= {"task": "anomaly detection", "words": [*"abcdefgh|", "j"], "answers": "tokens = outputs + 1"}
+    card = model_card({**record, "batches_made": 1234}, Path("runs/a"))
+    for told in (
+        "A network for the task *anomaly detection* on the data set",
+        "source has the shape (16,) of whole numbers, t is a whole number.",
+        "made in training, 1,234 batches an epoch",
+        "of `words` in `metrics.json`: `a`, `b`, `c`, `d`, `e`, `f`, `g`, `h`, ….\n",
+        "'t': torch.zeros(1, dtype=torch.int32),  # whole numbers, as the data has them\n",
+        "outputs = model(inputs)\ntokens = outputs + 1\n```\n",
+    ):
+        assert told in card
+    plain = model_card(RECORD, Path("runs/a"))
+    assert "words" not in plain
+    assert "batches" not in plain
+    assert "outputs = model(inputs)\n```\n" in plain

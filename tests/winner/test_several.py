@@ -125,7 +125,10 @@ def test_another_process_predicts_from_the_inputs_as_they_were_given() -> None:
 
 def test_what_the_network_takes_is_said_by_its_card_and_by_what_it_refuses() -> None:
     card = Path("net/README.md").read_text()
-    assert "Of the inputs of a sample, user has the shape (1,), picture has the shape (6, 6, 3)" in card
+    assert (
+        "Of the inputs of a sample, user has the shape (1,) of whole numbers, picture has the shape (6, 6, 3)"
+        in card
+    )
     assert "; picture is brought to mean 0" in card
     code = card.split("```python\n")[1].split("```")[0]
     found: dict[str, object] = {}
