@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import Unpack
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -14,7 +15,7 @@ from optnas.data.trees import Tree
 from optnas.errors import UserError, nearest
 from optnas.tasks._chance import class_shares, entropy
 from optnas.tasks._torchmetrics import torchmetrics
-from optnas.train.losses import class_loss
+from optnas.train.losses import ClassSettings, class_loss
 from optnas.train.task import Task
 
 __all__ = ["Classification", "classification"]
@@ -55,15 +56,7 @@ class Classification(Task):
     def measuring(self, names: Iterable[str]) -> Classification:
         return dataclasses.replace(self, asked=self.asked.union(names))
 
-    def loss(
-        self,
-        outputs: Tensor,
-        targets: Tensor,
-        *,
-        label_smoothing: float = 0.0,
-        class_weights: Tensor | None = None,
-        focal_gamma: float = 0.0,
-    ) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, **settings: Unpack[ClassSettings]) -> Tensor:
         """Return the mean cross-entropy, or focal loss.
 
         Outputs are logits (batch, classes), or (batch, length, classes) of positions; targets are classes
@@ -71,14 +64,7 @@ class Classification(Task):
         """
         if outputs.dim() > 2:
             outputs, targets = outputs.flatten(0, -2), targets.flatten().clamp(min=_IGNORED).long()
-        return class_loss(
-            outputs,
-            targets,
-            label_smoothing=label_smoothing,
-            class_weights=class_weights,
-            focal_gamma=focal_gamma,
-            ignore_index=_IGNORED,
-        )
+        return class_loss(outputs, targets, ignore_index=_IGNORED, **settings)
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Return the metrics of logits against classes, of the shapes that :meth:`loss` takes."""

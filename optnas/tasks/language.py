@@ -6,14 +6,14 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Unpack
 
 from torch import Tensor
 
 from optnas.data import Data
 from optnas.errors import UserError
 from optnas.tasks._chance import class_shares, entropy
-from optnas.train.losses import class_loss
+from optnas.train.losses import ClassSettings, class_loss
 from optnas.train.task import Task
 
 __all__ = ["Language", "language"]
@@ -42,26 +42,12 @@ class Language(Task):
     def output_shape(self) -> tuple[int, ...]:
         return (*self.data.shape, self.data.outputs)
 
-    def loss(
-        self,
-        outputs: Tensor,
-        targets: Tensor,
-        *,
-        label_smoothing: float = 0.0,
-        class_weights: Tensor | None = None,
-        focal_gamma: float = 0.0,
-    ) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, **settings: Unpack[ClassSettings]) -> Tensor:
         """Return the mean cross-entropy, or focal loss, of logits (batch, length, tokens).
 
         Targets are tokens, shape (batch, length).
         """
-        return class_loss(
-            outputs.flatten(0, 1),
-            targets.flatten().long(),
-            label_smoothing=label_smoothing,
-            class_weights=class_weights,
-            focal_gamma=focal_gamma,
-        )
+        return class_loss(outputs.flatten(0, 1), targets.flatten().long(), **settings)
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Return the metrics of logits (samples, length, tokens) against tokens (samples, length)."""

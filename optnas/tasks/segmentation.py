@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from optnas.space.shapes import is_image
 from optnas.tasks._chance import class_shares, entropy
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.loop import evaluate
-from optnas.train.losses import class_loss
+from optnas.train.losses import ClassSettings, class_loss
 from optnas.train.task import Batches, Task
 
 __all__ = ["Segmentation", "segmentation"]
@@ -46,27 +47,12 @@ class Segmentation(Task):
     metrics = ("miou", "pixel_accuracy", "loss")
     learns_classes = True
 
-    def loss(
-        self,
-        outputs: Tensor,
-        targets: Tensor,
-        *,
-        label_smoothing: float = 0.0,
-        class_weights: Tensor | None = None,
-        focal_gamma: float = 0.0,
-    ) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, **settings: Unpack[ClassSettings]) -> Tensor:
         """Return the mean cross-entropy, or focal loss, over pixels.
 
         Outputs are logits (batch, classes, height, width), targets classes (batch, height, width).
         """
-        return class_loss(
-            outputs,
-            targets.clamp(min=_IGNORED).long(),
-            label_smoothing=label_smoothing,
-            class_weights=class_weights,
-            focal_gamma=focal_gamma,
-            ignore_index=_IGNORED,
-        )
+        return class_loss(outputs, targets.clamp(min=_IGNORED).long(), ignore_index=_IGNORED, **settings)
 
     def evaluate(self, module: nn.Module, batches: Batches) -> dict[str, float]:
         """Return the metrics of the network, with the outputs of one batch in memory at a time."""

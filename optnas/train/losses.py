@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +17,21 @@ from optnas.errors import UserError
 from optnas.train.task import Task
 from optnas.train.training import Training
 
-__all__ = ["class_loss", "class_weights", "make_loss"]
+__all__ = ["ClassSettings", "class_loss", "class_weights", "make_loss"]
 
 Loss = Callable[[Tree, Tree], Tensor]
 
 # With γ < 1 the focal factor's slope is infinite where the class is certain.
 _LEAST_DOUBT = 1e-7
 _NO_CLASS = -100  # PyTorch's own
+
+
+class ClassSettings(TypedDict, total=False):
+    """What a training may set of a loss of classes, as :func:`class_loss` takes it."""
+
+    label_smoothing: float
+    class_weights: Tensor | None
+    focal_gamma: float
 
 
 def class_loss(

@@ -50,9 +50,10 @@ def check_used(task: Task, training: Training) -> None:
         idle = [each for each in settings if own and each not in used and _is_set(training, each)]
         if idle:
             given = ", ".join(f"{each}=…" for each in idle)
+            ready = type(task).__module__.partition(".")[0] == __name__.partition(".")[0]
+            name_it = f"; or if the task goes by it, say so in its class: uses_settings = {(*used, *idle)!r}"
             raise UserError(
-                f"Training({given}) has no effect, as {name} {what}: leave it out; or if the task goes by it,"
-                f" say so in its class: uses_settings = {(*used, *idle)!r}"
+                f"Training({given}) has no effect, as {name} {what}: leave it out{'' if ready else name_it}"
             )
 
 
