@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from optnas.data import Data
+from optnas.data.trees import Tree, mapped
 from optnas.errors import UserError
 from optnas.space.shapes import is_image
 from optnas.tasks._blobs import blobs
 from optnas.tasks._centers import centers_loss, centers_of, peaks
+from optnas.tasks._levels import of_levels, surest
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.task import Batches, Task
 
@@ -33,17 +35,23 @@ class Detection(Task):
     Measures ``map`` (COCO's mean average precision over classes and over IoU thresholds of 0.5 to 0.95, 0 to
     1), ``map50`` (at an IoU of 0.5) and ``loss`` (mean over the batches).
 
+    With several strides by name a network puts out such a map for each, as of a feature pyramid, and a box
+    belongs to the finest one of which it spans no more than ``reach`` cells (Tian et al. 2019, arXiv
+    1904.01355), or to the coarsest. What one map finds of what a surer one has found is left out.
+
     Attributes:
         data: Images with boxes, rows of (class, left, top, right, bottom), shape (samples, most, 5), as
             ``data.padded_boxes`` makes them. They move with their images in ``Training(flip=True, crop=4,
             padding="zero")``.
-        stride: Side of a cell in pixels.
+        stride: Side of a cell in pixels; of several maps by the names of the outputs, the finest first.
         most: The most boxes of an image that count, the surest.
+        reach: The longer side, in cells, of the largest box of a map that is not the coarsest.
     """
 
     data: Data
-    stride: int = 4
+    stride: int | Mapping[str, int] = 4
     most: int = 100
+    reach: int = 16
     metrics = ("map", "map50", "loss")
     smooths_labels = False
 
@@ -53,24 +61,33 @@ class Detection(Task):
         parts = self.data.splits
         return 1 + max(int(part.y[..., 0].max()) for part in (parts.train, parts.validation) if len(part))
 
-    def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    def loss(self, outputs: Tree, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the loss of maps (batch, classes + 4, height, width) against boxes (batch, most, 5)."""
+        if isinstance(self.stride, int):
+            return self._loss(outputs, targets, self.stride)
+        lost = targets.new_zeros(())
+        parted = of_levels(targets, [*self.stride.values()], self.reach)
+        for (name, stride), part in zip(self.stride.items(), parted, strict=True):
+            lost = lost + self._loss(outputs[name], part, stride) * _count(part)
+        return lost / _count(targets)
+
+    def _loss(self, outputs: Tensor, targets: Tensor, stride: int) -> Tensor:
         height, width = outputs.shape[2:]
-        return centers_loss(outputs, centers_of(targets, self.classes, height, width, self.stride))
+        return centers_loss(outputs, centers_of(targets, self.classes, height, width, stride))
 
     def evaluate(self, module: nn.Module, batches: Batches) -> dict[str, float]:
         """Return the metrics of the network over all images."""
         found: list[Tensor] = []
         lost, seen = 0.0, 0
         for inputs, targets in batches:
-            outputs = module(inputs).float()
+            outputs = mapped(Tensor.float, module(inputs))
             found += self.boxes(outputs)
             lost, seen = lost + self.loss(outputs, targets).item() * len(inputs), seen + len(inputs)
         return {**_precision(found, batches.targets), "loss": lost / seen}
 
-    def boxes(self, outputs: Tensor) -> Tensor:
+    def boxes(self, outputs: Tree) -> Tensor:
         """Return the boxes of maps: rows of (class, score, left, top, right, bottom), the surest first."""
-        return peaks(outputs, self.classes, self.stride, self.most)
+        return detected(outputs, stride=self.stride, most=self.most)
 
     @property
     def context(self) -> Mapping[str, Any]:
@@ -82,9 +99,13 @@ class Detection(Task):
         return f"boxes = optnas.tasks.detected(outputs, stride={self.stride}, most={self.most})"
 
     @property
-    def output_shape(self) -> tuple[int, ...]:
+    def output_shape(self) -> Any:
         _, height, width = self.data.shape
-        return (self.classes + 4, height // self.stride, width // self.stride)
+        shapes = {
+            name: (self.classes + 4, height // stride, width // stride)
+            for name, stride in _named(self.stride).items()
+        }
+        return shapes[""] if isinstance(self.stride, int) else shapes
 
     @property
     def chance(self) -> Mapping[str, float]:
@@ -119,8 +140,9 @@ class Detection(Task):
         if not there.any() or (y[there][:, 3:] <= y[there][:, 1:3]).any():
             raise UserError(f"data {name!r}: boxes need left < right and top < bottom: use data.padded_boxes")
         _, height, width = shape
-        if height % self.stride or width % self.stride:
-            raise UserError(f"detection(stride={self.stride}) must divide images of {height}×{width} pixels")
+        for stride in _named(self.stride).values():
+            if height % stride or width % stride:
+                raise UserError(f"detection(stride={stride}) must divide images of {height}×{width} pixels")
         centre = (y[there][:, 1:3] + y[there][:, 3:]) / 2
         if (centre < 0).any() or (centre > torch.tensor([width, height])).any():
             raise UserError(
@@ -130,22 +152,39 @@ class Detection(Task):
         _metric()
 
 
-def detected(outputs: Tensor, *, stride: int = 4, most: int = 100) -> Tensor:
+def detected(outputs: Tree, *, stride: int | Mapping[str, int] = 4, most: int = 100) -> Tensor:
     """Return the boxes in the output of a network of :func:`detection`, the surest first.
 
     >>> import optnas
     >>> boxes = tasks.detected(optnas.load("runs/shapes-17")(images))  # doctest: +SKIP
 
     Args:
-        outputs: What the network puts out, shape (samples, classes + 4, height, width).
+        outputs: What the network puts out, shape (samples, classes + 4, height, width), or several by name.
         stride: Side of a cell in pixels, as the task had it.
         most: The most boxes of an image.
 
     Returns:
         Rows of (class, score, left, top, right, bottom), shape (samples, most or fewer, 6), in pixels. Scores
         are from 0 to 1; 0 says that an image has no more boxes.
+
+    Raises:
+        UserError: If ``stride`` does not name the outputs.
     """
-    return peaks(outputs, outputs.shape[1] - 4, stride, most)
+    names = list(outputs) if isinstance(outputs, Mapping) else [""]
+    if set(names) != set(_named(stride)):
+        raise UserError(f"detected(stride={stride!r}) must be as the task's: a network put out {names}")
+    if isinstance(stride, int):
+        return peaks(outputs, outputs.shape[1] - 4, stride, most)
+    found = [peaks(outputs[name], outputs[name].shape[1] - 4, of, most) for name, of in stride.items()]
+    return surest(torch.cat(found, 1), most)
+
+
+def _named(stride: int | Mapping[str, int]) -> Mapping[str, int]:
+    return {"": stride} if isinstance(stride, int) else stride
+
+
+def _count(boxes: Tensor) -> Tensor:
+    return (boxes[..., 0] >= 0).sum().clamp(min=1)
 
 
 def _metric() -> Any:
@@ -180,7 +219,9 @@ def _true(truth: Tensor) -> Iterator[dict[str, Tensor]]:
         yield {"labels": rows[:, 0].long(), "boxes": rows[:, 1:]}
 
 
-def detection(data: Data, *, stride: int = 4, most: int = 100) -> Detection:
+def detection(
+    data: Data, *, stride: int | Mapping[str, int] = 4, most: int = 100, reach: int = 16
+) -> Detection:
     """Return the task of finding objects in the images of ``data``, with their boxes and classes.
 
     A network ends in a map that is ``stride`` times smaller than an image, for instance by
@@ -189,12 +230,20 @@ def detection(data: Data, *, stride: int = 4, most: int = 100) -> Detection:
     Args:
         data: Images and boxes, such as ``data.tensors(images, data.padded_boxes(boxes))``.
         stride: Side of a cell of the map in pixels. Two objects of a class need centres in different cells.
+            Of networks with several maps, such as ``fork(fine=…, coarse=…)`` after an ``fpn``, by their
+            names, the finest first: ``{"fine": 4, "coarse": 8}``.
         most: The most boxes of an image that count.
+        reach: With several maps, the longer side in cells of the largest box that a map is for; the coarsest
+            takes all that are larger.
 
     Raises:
-        UserError: If ``stride`` or ``most`` is no whole number from 1 on.
+        UserError: If one of them is no whole number from 1 on, or strides do not grow.
     """
-    for argument, value in (("stride", stride), ("most", most)):
+    numbers = [("stride", each) for each in _named(stride).values()] + [("most", most), ("reach", reach)]
+    for argument, value in numbers:
         if not isinstance(value, int) or value < 1:
             raise UserError(f"detection({argument}={value!r}) must be a whole number of at least 1")
-    return Detection(data.with_targets("boxes"), stride, most)
+    strides = [*_named(stride).values()]
+    if not strides or strides != sorted(set(strides)):
+        raise UserError(f"detection(stride={stride!r}): name at least one map, the finest first")
+    return Detection(data.with_targets("boxes"), stride, most, reach)

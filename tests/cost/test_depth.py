@@ -121,6 +121,7 @@ def test_depth_is_the_longest_path_of_the_built_network(inputs: tuple[str, ...],
         ("seq(fork(a=seq(conv(4), conv(4)), b=conv(4)), update(b=input('a')), fork(c=input('b')))", 2),
         # Tensors by name within tensors by name.
         ("seq(fork(a=fork(b=conv(4), c=seq(conv(4), conv(4)))), input('a'), input('b'), conv(4))", 2),
+        ("seq(fork(a=fork(b=seq(conv(4), conv(4))), d=identity), update(a=input('d')))", 0),
         # Down and up one block each; below one that halves, a block, and the projection to the skip's width.
         ("unet(conv(4), depth=1, merge='add', down=conv(6, kernel=1, stride=2))", 5),
         ("residual(fork(a=conv(4), b=identity), add(input('a'), seq(input('b'), conv(4))))", 1),
@@ -168,6 +169,23 @@ def test_layers_of_an_own_merge_count_on_the_paths_that_they_are_on(first: int, 
         ops.fork(a=branches[0], b=branches[1], c=deep(9)), OneSide(ops.input("a"), ops.input("b"))
     )
     assert named.cost((WIDTH,)).depth == expected
+
+
+@op
+class Around(nn.Module):
+    """A layer on the first, twice, and a way around both; the shortest way comes first in the sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y + self.second(self.first(x))
+
+
+def test_of_several_paths_through_an_own_merge_the_longest_counts() -> None:
+    assert Around(deep(1), deep(2)).cost((WIDTH,)).depth == 3
+    assert Around(deep(1), deep(4)).cost((WIDTH,)).depth == 4
 
 
 @pytest.mark.parametrize(("first", "second", "depth"), [(0, 0, 1), (3, 1, 4), (1, 4, 4)])

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from optnas import Training, UserError, data, parse, tasks
+from optnas.space import Shapes
 from optnas.tasks._centers import _PRIOR, centers_loss, centers_of, peaks
+from optnas.tasks._levels import of_levels
 from optnas.train import fit
 from optnas.train.loop import evaluate
 
@@ -190,6 +192,83 @@ def test_boxes_move_with_their_images_however_the_data_is_made() -> None:
     training = Training(epochs=1, batch_size=8, flip=True, crop=4, padding="zero", hopeless_after=0)
     found = fit(module, tasks.detection(scenes()), training, device=CPU, seed=0)
     assert math.isfinite(found["loss"])
+
+
+LEVELS = {"fine": 4, "coarse": 8}
+
+
+def test_a_box_belongs_to_the_finest_map_that_it_does_not_exceed() -> None:
+    small, large, edge = (0, 0, 0, 3, 8), (1, 0, 0, 4, 9), (2, 1, 1, 9, 5)
+    boxes = torch.tensor([[small, large, edge, (-1, 0, 0, 0, 0)]], dtype=torch.float32)
+    fine, coarse = of_levels(boxes, [*LEVELS.values()], reach=2)
+    assert fine[0, :, 0].tolist() == [0, -1, 2, -1]
+    assert coarse[0, :, 0].tolist() == [-1, 1, -1, -1]
+    assert torch.equal(fine[..., 1:], boxes[..., 1:])
+    assert of_levels(boxes, [4, 8, 16], reach=2)[2][0, :, 0].tolist() == [-1, -1, -1, -1]
+
+
+def test_boxes_of_several_maps_are_told_as_they_were_and_once() -> None:
+    truth = torch.from_numpy(data.padded_boxes(BOXES[:4]))
+    task = tasks.detection(scenes(), stride=LEVELS, reach=2)
+    parts = of_levels(truth, [4, 8], reach=2)
+    for repeated in (False, True):
+        fine = told(truth if repeated else parts[0], 3, 16, 4)
+        coarse = told(truth if repeated else parts[1], 3, 16, 8, sure=4.0)
+        for rows, of in zip(task.boxes({"fine": fine, "coarse": coarse}), truth, strict=True):
+            of, sure = of[of[:, 0] >= 0], rows[rows[:, 1] > 0.5]
+            order = sure[:, 0].argsort(), of[:, 0].argsort()
+            assert torch.allclose(sure[order[0]][:, [0, 2, 3, 4, 5]], of[order[1]], atol=1e-5)
+
+
+def test_a_map_learns_of_its_boxes_alone() -> None:
+    task = tasks.detection(scenes(), stride=LEVELS, reach=2)
+    truth = torch.from_numpy(data.padded_boxes(BOXES[:4]))
+    parts = of_levels(truth, [4, 8], reach=2)
+    right = {"fine": told(parts[0], 3, 16, 4), "coarse": told(parts[1], 3, 16, 8)}
+    exchanged = {"fine": told(parts[1], 3, 16, 4), "coarse": told(parts[0], 3, 16, 8)}
+    assert task.loss(right, truth) < 0.1 < 1 < task.loss(exchanged, truth)
+
+
+def test_a_pyramid_finds_small_shapes_on_its_fine_map_and_large_ones_on_its_coarse_map() -> None:
+    torch.set_num_threads(1)
+    rng, boxes = np.random.default_rng(0), []
+    for kind in rng.integers(0, 2, 100):
+        side = 4 if kind == 0 else 14
+        left, top = rng.integers(0, 24 - side, 2).tolist()
+        boxes.append([(kind, left, top, left + side, top + side)])
+    task = tasks.detection(scenes(boxes, side=24), stride=LEVELS, reach=2, most=5)
+    task.check()
+    stage = "conv(16, stride=2), norm, relu"
+    head = "conv(16), norm, relu, conv(6, 1, bias=True)"
+    pyramid = f"fpn(seq({stage}, {stage}), seq({stage}), width=16)"
+    heads = f"fork(fine=seq(input('p0'), {head}), coarse=seq(input('p1'), {head}))"
+    network = parse(f"seq({pyramid}, {heads})")
+    assert network.cost((3, 24, 24)).shape == Shapes(task.output_shape)
+    torch.manual_seed(0)
+    module = network.build((3, 24, 24))
+    training = Training(epochs=25, batch_size=10, lr=1e-2, flip=True)
+    found = fit(module, task, training, device=CPU, seed=0)
+    assert found["map50"] > 0.6
+    x, y = task.data.splits.validation.x, task.data.splits.validation.y
+    with torch.no_grad():
+        outputs = module.eval()(task.data.splits.prepare(x))
+    for name, kind in (("fine", 0), ("coarse", 1)):
+        here = peaks(outputs[name], 2, LEVELS[name], most=1)[:, 0]
+        sure = here[:, 1] > 0.3
+        assert sure.float().mean() > 0.1
+        assert (here[sure, 0] == kind).all()
+        assert (y[sure, 0, 0] == kind).all()
+
+
+def test_strides_of_several_maps_grow() -> None:
+    with pytest.raises(UserError, match="name at least one map, the finest first"):
+        tasks.detection(scenes(), stride={"coarse": 8, "fine": 4})
+    with pytest.raises(UserError, match="name at least one map"):
+        tasks.detection(scenes(), stride={})
+    with pytest.raises(UserError, match="must be as the task's"):
+        tasks.detected({"fine": torch.zeros(1, 7, 4, 4)})
+    with pytest.raises(UserError, match="reach=0"):
+        tasks.detection(scenes(), stride=LEVELS, reach=0)
 
 
 def test_without_pycocotools_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
