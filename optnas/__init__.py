@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from optnas.run.runnable import Study
     from optnas.space import BuildError, Node, SpaceError, choose, integer, parse, real, repeat, shared, stage
     from optnas.train import Training
-    from optnas.winner.folder import load
+    from optnas.winner.model import load
 
 __version__ = _version("optnas")
 
@@ -126,7 +126,7 @@ _PLACES = {
         "stage",
     ),
     "train": ("Training",),
-    "winner.folder": ("load",),
+    "winner.model": ("load",),
 }
 
 

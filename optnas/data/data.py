@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from optnas.data.schemas.prepared import as_prepared
+from optnas.data.schemas.schema import Schema
+from optnas.data.schemas.target import Target
 from optnas.data.trees import Tree, device_of, mapped, pieces, samples_in, shape_of
 from optnas.errors import DataWarning
 
@@ -94,6 +97,9 @@ class Splits:
         words: What each token stands for, from 0 on; empty where inputs are no tokens, or that is unknown.
         kinds: ``"points"`` or ``"boxes"`` for targets that are positions in their image, which move with it
             in ``Training(flip=…, crop=…)``; of several targets a tree of these, with ``None`` for the others.
+        schema: What users of a trained network have of a sample; by default inputs as ``prepare`` returns
+            them.
+        target: What the network predicts, as users call it; of several targets by name.
     """
 
     train: Part
@@ -104,6 +110,8 @@ class Splits:
     notes: tuple[str, ...] = ()
     words: tuple[Any, ...] = ()
     kinds: Any = None
+    schema: Schema | None = None
+    target: Target | Mapping[str, Target] = Target()  # noqa: RUF009 - it is frozen
 
 
 class Data:
@@ -165,6 +173,19 @@ class Data:
     def shape(self) -> Any:
         """The shape of one input, or the shapes of several by name."""
         return self.splits.train.shape
+
+    @cached_property
+    def schema(self) -> Schema:
+        """What users of a trained network have of a sample, and how it becomes what the network takes."""
+        parts = self.splits
+        if parts.schema is not None:
+            return parts.schema
+        return as_prepared(parts.prepare(next(parts.train.blocks(1))[0]))
+
+    @property
+    def target(self) -> Target | Mapping[str, Target]:
+        """What is predicted, as users call it; of several targets by name."""
+        return self.splits.target
 
     @property
     def outputs(self) -> Any:

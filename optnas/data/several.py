@@ -6,14 +6,17 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from optnas.data import positions
 from optnas.data.arrays import InputKind, Kind, as_ids, as_inputs, as_targets, classes_in
+from optnas.data.labels import class_names
 from optnas.data.layout import Layout, network_axes
-from optnas.data.normalize import normalized
-from optnas.data.numbers import Array, refuse_far
+from optnas.data.normalize import Normalized, normalized
+from optnas.data.numbers import Array, as_array, refuse_far
+from optnas.data.schemas import Arrays, Ids, Schema, Several, Target
 from optnas.data.trees import Tree, leaves, mapped
 from optnas.errors import UserError
 
@@ -76,8 +79,8 @@ class Inputs:
         array = as_inputs(self._name, x)
         return _Checked(array, network_axes(self._name, array.shape, layout))
 
-    def stored(self, train: Array) -> tuple[Tree, Callable[[Tree], Tree]]:
-        """Return the tensors to store, and the function that prepares them for a network.
+    def stored(self, train: Array) -> tuple[Tree, Callable[[Tree], Tree], Schema]:
+        """Return the tensors to store, the function that prepares them for a network, and their schema.
 
         Args:
             train: The indices of the training part, by which numbers are normalised.
@@ -86,16 +89,22 @@ class Inputs:
             lambda checked, kind: self._normalised(checked, kind, train), self._arrays, self._kinds
         )
         if isinstance(found, _Stored):
-            return found.tensor, found.prepare
-        return mapped(lambda each: each.tensor, found), Each(mapped(lambda each: each.prepare, found))
+            return found.tensor, found.prepare, found.schema
+        return (
+            mapped(lambda each: each.tensor, found),
+            Each(mapped(lambda each: each.prepare, found)),
+            _several_of(mapped(lambda each: each.schema, found)),
+        )
 
     def _normalised(self, checked: _Checked, kind: InputKind, train: Array) -> _Stored:
         if kind == "ids":
-            return _Stored(torch.from_numpy(checked.array), _as_it_is)
+            ids = Ids(checked.array.shape[1:], int(checked.array.max()))
+            return _Stored(torch.from_numpy(checked.array), _as_it_is, ids)
         tensor, prepare = normalized(checked.array, train, checked.axes)
         if tensor.is_floating_point():
             refuse_far(self._name, tensor, "sample {}".format)
-        return _Stored(tensor, prepare)
+        figures = prepare.by if isinstance(prepare, Normalized) else prepare
+        return _Stored(tensor, prepare, _schema(checked, figures, train))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -108,6 +117,23 @@ class _Checked:
 class _Stored:
     tensor: Tensor
     prepare: Callable[[Tensor], Tensor]
+    schema: Schema
+
+
+def _schema(checked: _Checked, figures: Any, train: Array) -> Arrays:
+    array = checked.array
+    shape = array.shape if checked.axes is None else tuple(array.shape[axis] for axis in checked.axes)
+    used = array[train]
+    dtype = str(array.dtype) if array.dtype.kind in "iu" else "float32"
+    return Arrays(tuple(shape[1:]), dtype, figures, (float(used.min()), float(used.max())))
+
+
+def _several_of(schemas: Tree) -> Schema:
+    if isinstance(schemas, Schema):
+        return schemas
+    named = isinstance(schemas, Mapping)
+    each = schemas.items() if named else enumerate(schemas)
+    return Several({str(key): _several_of(schema) for key, schema in each}, named)
 
 
 def _as_it_is(x: Tensor) -> Tensor:
@@ -142,14 +168,24 @@ def _rows(given: Any) -> int | None:
     return int(shape[0]) if shape is not None and len(shape) else None
 
 
-def targets_of(name: str, y: Any, count: int, kind: Kind | Mapping[str, Kind]) -> tuple[Tree, Array | None]:
-    """Return checked targets, and the class of each sample if they are one tensor of these.
+def targets_of(
+    name: str, y: Any, count: int, kind: Kind | Mapping[str, Kind]
+) -> tuple[Tree, Array | None, Target | Mapping[str, Target]]:
+    """Return checked targets, the class of each sample if they are one tensor of these, and their names.
 
     Raises:
         UserError: If they are not what they are said to be.
     """
     targets = mapped(lambda array, of: as_targets(name, array, count, of), y, _kinds_of(name, y, kind))
-    return targets, None if isinstance(targets, Mapping | tuple) else classes_in(targets)
+    named = mapped(_target, y, targets, _places(y))
+    if isinstance(targets, Mapping | tuple):
+        return targets, None, {target.name: target for target in leaves(named)}
+    return targets, classes_in(targets), named
+
+
+def _target(given: Any, found: Array, place: str) -> Target:
+    names = class_names(as_array(given)) if found.dtype == np.int64 else None
+    return Target(place, () if names is None else tuple(map(str, names)))
 
 
 def positions_in(name: str, y: Any, kind: Kind | Mapping[str, Kind]) -> Tree:

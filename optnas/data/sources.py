@@ -108,7 +108,8 @@ def _splits(
 ) -> Splits:
     x, y = as_arrays(x, y)
     inputs = Inputs(name, x, kinds, layout)
-    targets, classes = targets_of(name, y, inputs.count, kind)
+    targets, classes, target = targets_of(name, y, inputs.count, kind)
     parts = rule(name, inputs.count, *shares, classes)
-    stored, prepare = inputs.stored(parts[0])
-    return dataclasses.replace(splits_of(stored, targets, parts, prepare), kinds=positions_in(name, y, kind))
+    stored, prepare, schema = inputs.stored(parts[0])
+    split = splits_of(stored, targets, parts, prepare)
+    return dataclasses.replace(split, kinds=positions_in(name, y, kind), schema=schema, target=target)

@@ -10,7 +10,9 @@ from typing import Unpack
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from optnas.answers import Answer, Classes
 from optnas.data import Data
+from optnas.data.schemas import Target
 from optnas.data.trees import Tree
 from optnas.errors import UserError, nearest
 from optnas.tasks._chance import class_shares, entropy
@@ -104,8 +106,11 @@ class Classification(Task):
         return (*self.data.splits.train.y.shape[1:], self.data.outputs)
 
     @property
-    def answers(self) -> str:
-        return "classes = outputs.argmax(dim=-1)"
+    def answer(self) -> Answer:
+        target = self.data.target
+        if len(self.output_shape) > 1 or not isinstance(target, Target):
+            return super().answer
+        return Classes(target.classes or tuple(map(str, range(self.data.outputs))), target.name)
 
     @property
     def chance(self) -> Mapping[str, float]:

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, l1_loss, mse_loss
 
+from optnas.answers import Answer, Values
 from optnas.data import Data
 from optnas.data.numbers import MOST
+from optnas.data.schemas import Target
 from optnas.errors import UserError, nearest
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.task import Task
@@ -103,6 +105,11 @@ class Regression(Task):
     def output_scale(self) -> tuple[Tensor, Tensor]:
         mean, deviation = self._figures(torch.device("cpu"))
         return deviation, mean
+
+    @property
+    def answer(self) -> Answer:
+        target = self.data.target
+        return Values(target.name if isinstance(target, Target) else "")
 
     def _figures(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the mean and the standard deviation of the training part's targets."""

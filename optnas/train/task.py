@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from optnas.answers import Answer, Outputs
 from optnas.data import Data
 from optnas.data.trees import Tree, joined
 from optnas.space.shapes import AnyShape
@@ -153,6 +154,14 @@ class Task(ABC):
         network want its outputs as they are, such as logits.
         """
         return None
+
+    @property
+    def answer(self) -> Answer:
+        """What users of a trained network read, made from its outputs (:mod:`optnas.answers`).
+
+        By default the outputs as they are.
+        """
+        return Outputs()
 
     @property
     def output_shape(self) -> Any:

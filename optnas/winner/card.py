@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from optnas.answers import Answer, Outputs
+from optnas.data.schemas import Schema
 from optnas.reports.markdown import as_block, as_code, as_table, as_text
 from optnas.reports.numbers import short
 from optnas.shown import duration, plain
-from optnas.winner.inputs import Record, given_shape, inputs_in
 
 __all__ = ["model_card", "over_seeds"]
 
 # So many show how tokens are numbered.
 _MOST_WORDS = 8
-
-_Keys = tuple[str | int, ...]
-_Named = tuple[_Keys, Record]
 
 _CARD = """\
 # {title}
@@ -34,7 +32,10 @@ A network for the task *{task}* on the data set *{data}*: {origin}.
 
 ## Data
 
-{samples} {shapes}{normalized}.{made}{words}
+{samples}{made}{words}
+
+- In: {goes_in}.
+- Out: {comes_out}.
 
 ## Training
 
@@ -54,23 +55,15 @@ of seed {seed}, the best of them on validation.
 ## Loading
 
 ```python
-import torch
-import optnas
-
-model = optnas.load({folder!r})
-inputs = {inputs}
-outputs = model(inputs)
-{answers}```
+{code}```
 
 {own_ops}`metrics.json` has all figures, with the validation metrics after every epoch.
 """
 
 
-def model_card(record: Mapping[str, Any], folder: Path) -> str:
+def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder: Path) -> str:
     """Return the model card, in Markdown, of a network with ``record`` as its ``metrics.json``."""
-    settings, inputs = dict(record["settings"]), list(inputs_in(record["input"]))
-    normalized = [keys for keys, each in inputs if each["normalized_by"] is not None]
-    trial = record["trial"]
+    settings, trial = dict(record["settings"]), record["trial"]
     for name in ("architecture", "data", "score"):
         settings.pop(name)
     for name in ("ops", "functions"):
@@ -90,11 +83,10 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
             ("cost of one sample", "value"), [(as_text(n), f"{v:,}") for n, v in record["costs"].items()]
         ),
         samples=", ".join(f"{count:,} samples for {part}" for part, count in record["samples"].items()) + ".",
-        shapes=_shapes(inputs),
-        normalized=_normalized(inputs, normalized),
         made=_made(record.get("batches_made")),
         words=_words(record.get("words", ())),
-        answers=f"{answers}\n" if (answers := record.get("answers")) else "",
+        goes_in=as_text(schema.told()),
+        comes_out=as_text(answer.told()),
         training=", ".join(f"{name} {as_text(_said(value))}" for name, value in settings.items() if value)
         + ".",
         trainings=as_table(
@@ -110,27 +102,12 @@ def model_card(record: Mapping[str, Any], folder: Path) -> str:
         metrics=as_table(
             ("metric", "validation", "test"), [(as_text(n), *row) for n, *row in over_seeds(record)]
         ),
-        folder=str(folder),
-        inputs=_example(record["input"]),
+        code=_code(record, schema, answer, folder),
         own_ops="".join(
             f"Import {as_code(op['module'])} before, which defines the op {as_code(name)}. "
             for name, op in record["own_ops"].items()
         ),
     )
-
-
-def _shapes(inputs: Sequence[_Named]) -> str:
-    if len(inputs) == 1 and not inputs[0][0]:
-        return f"An input {_shape(inputs[0][1])}"
-    told = [f"{as_text(_place(keys))} {_shape(each)}" for keys, each in inputs]
-    return f"Of the inputs of a sample, {', '.join(told)}"
-
-
-def _shape(record: Record) -> str:
-    shape, whole = given_shape(record), "int" in record["dtype"]
-    if not shape:
-        return "is a whole number" if whole else "is a number"
-    return f"has the shape {shape}{' of whole numbers' if whole else ''}"
 
 
 def _made(batches: int | None) -> str:
@@ -151,50 +128,16 @@ def _words(words: Sequence[Any]) -> str:
     return f" Token *n* stands for word *n*, from 0 on, of `words` in `metrics.json`: {shown}{more}."
 
 
-def _normalized(inputs: Sequence[_Named], normalized: Sequence[_Keys]) -> str:
-    if not normalized:
-        return ""
-    figures = "brought to mean 0 and deviation 1 by figures of the training part"
-    if len(normalized) == len(inputs):
-        return f", and is {figures}" if len(inputs) == 1 else f"; all are {figures}"
-    return f"; {', '.join(as_text(_place(keys)) for keys in normalized)} is {figures}"
-
-
-def _example(record: Record) -> str:
-    """Return Python code that makes a batch of one sample."""
-    if "inputs" not in record:
-        return f"{_zeros(record)}  # a batch, {_prepared(record)}"
-    return f"{_examples(record['inputs'])}  # a batch"
-
-
-def _examples(found: Any, indent: str = "") -> str:
-    inner = f"{indent}    "
-    named = isinstance(found, Mapping)
-    lines = []
-    for key, each in found.items() if named else enumerate(found):
-        name = f"{key!r}: " if named else ""
-        if isinstance(each, Mapping) and isinstance(each.get("dtype"), str):
-            lines.append(f"{inner}{name}{_zeros(each)},  # {_prepared(each)}\n")
-        else:
-            lines.append(f"{inner}{name}{_examples(each, inner)},\n")
-    return "".join(["{" if named else "(", "\n", *lines, indent, "}" if named else ")"])
-
-
-def _zeros(record: Record) -> str:
-    sizes = ", ".join(map(str, (1, *given_shape(record))))
-    return f"torch.zeros({sizes}, dtype=torch.{record['dtype']})"
-
-
-def _prepared(record: Record) -> str:
-    if record["normalized_by"] is not None:
-        return "not normalised: the model does that"
-    if "int" in record["dtype"]:
-        return "whole numbers, as the data has them"
-    return "as the data prepares them"
-
-
-def _place(keys: _Keys) -> str:
-    return ".".join(map(str, keys))
+def _code(record: Mapping[str, Any], schema: Schema, answer: Answer, folder: Path) -> str:
+    """Return Python code that predicts."""
+    read = record.get("answers")
+    lines = ["import numpy as np", *(["import torch"] if read else []), "import optnas", ""]
+    lines.append(f"model = optnas.load({str(folder)!r})")
+    if read and isinstance(answer, Outputs):
+        lines += [f"inputs = model.schema.tensors({schema.example()})", "outputs = model(inputs)", read]
+    else:
+        lines += [f"predictions = model.predict({schema.example()})", "print(predictions)"]
+    return "\n".join(lines) + "\n"
 
 
 def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:

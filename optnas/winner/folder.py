@@ -12,79 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors.torch import save
 
+from optnas.answers import answer_record
+from optnas.data.schemas import schema_record
 from optnas.errors import UserError
 from optnas.files import replace_file
-from optnas.space import SpaceError, ops_by_name
+from optnas.space import ops_by_name
 from optnas.space.own_ops import own_ops
-from optnas.space.parse import parse_tree
 from optnas.train.task import task_name
 from optnas.winner.card import model_card, over_seeds
 from optnas.winner.full_training import Plan, TrainingHistory
-from optnas.winner.inputs import input_record, preparation
-from optnas.winner.outputs import scaling, scaling_record
+from optnas.winner.names import ARCHITECTURE, CARD, CHECKPOINTS, PICTURE, RECORD, SCHEMA, WEIGHTS
+from optnas.winner.outputs import scaling_record
 
-__all__ = ["Trained", "check_folder", "checkpoint_of", "finished", "load", "write"]
-
-_WEIGHTS, _ARCHITECTURE, _RECORD, _CARD = "model.safetensors", "architecture.txt", "metrics.json", "README.md"
-_PICTURE = "architecture.svg"
-_CHECKPOINTS = "checkpoints"
-
-
-def load(folder: str | Path, *, changed_ops: bool = False) -> nn.Module:
-    """Return the network that ``optnas train`` wrote into ``folder``, on the CPU and ready to predict.
-
-    It takes a batch of inputs, (samples, …), as the data had them: in the same layout, and before
-    normalisation, such as images of bytes; several in a dictionary by name, or in a tuple. It normalises
-    them itself, by the figures of its training part. A network trained on standardised targets, as in
-    regression, returns outputs in the unit of the targets. Nothing in the folder is executed.
-
-    Args:
-        folder: The folder.
-        changed_ops: Whether ops of one's own may have another source than when the network was trained.
-
-    Raises:
-        UserError: If there is no network, or it is damaged, or it needs an op that is not defined or has
-            another source than then.
-    """
-    folder = Path(folder)
-    try:
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        _check_ops(folder, record["own_ops"], changed_ops)
-        # Not by any other notation: there the name of an op could mean something else.
-        architecture = parse_tree(record["architecture"])
-        network = architecture.build(record["input"]["shape"], **record["context"])
-        network.load_state_dict(load_file(folder / _WEIGHTS))
-        normalize, scale = preparation(record["input"]), scaling(record["output_scale"])
-    except UserError:
-        raise
-    except OSError as error:
-        raise UserError(f"{folder} holds no network of optnas train: {error.strerror or error}") from None
-    except SpaceError as error:
-        raise UserError(f"{folder}: {error}; define ops of your own before loading what uses them") from None
-    except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(f"{folder} is damaged, or not of optnas train: {reason}") from None
-    return nn.Sequential(normalize, network, scale).eval()
-
-
-def _check_ops(folder: Path, trained: Mapping[str, Any] | Sequence[str], changed: bool) -> None:
-    """Raise ``UserError`` if an op of the user's own is missing, or is another one than was trained."""
-    for name in trained:
-        # Earlier folders have the names alone.
-        op, then = ops_by_name().get(name), trained[name] if isinstance(trained, Mapping) else {}
-        module = then.get("module")
-        if op is None:
-            fix = f"import {module}, which defines it," if module else "define it"
-            raise UserError(f"{folder}: the network has the op {name!r} of one's own: {fix} before loading")
-        if not changed and then.get("source") not in (None, op.digest):
-            raise UserError(
-                f"{folder}: the op {name!r} (of {op.module}) is not the one that was trained (of {module}):"
-                " its source differs; undo the change, or load by optnas.load(…, changed_ops=True)"
-            )
+__all__ = ["Trained", "check_folder", "checkpoint_of", "finished", "write"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +53,16 @@ class Trained:
         return min(self.histories, key=lambda history: self.plan.loss(history.metrics))
 
     @property
+    def schema(self) -> dict[str, Any]:
+        """The content of ``schema.json``: what goes in and what comes out."""
+        task = self.plan.task
+        return {
+            "input": schema_record(task.data.schema),
+            "answer": answer_record(task.answer),
+            "output_scale": scaling_record(task),
+        }
+
+    @property
     def record(self) -> dict[str, Any]:
         """The content of ``metrics.json``: everything known about the network."""
         plan, data = self.plan, self.plan.task.data
@@ -124,8 +76,6 @@ class Trained:
             "own_ops": {op.name: {"module": op.module, "source": op.digest} for op in own},
             "costs": dict(plan.costs),
             "context": dict(plan.task.context),
-            "input": input_record(data),
-            "output_scale": scaling_record(plan.task),
             **_words(data.splits.words),
             "samples": parts,
             "batches_made": plan.task.batches_per_epoch,
@@ -173,13 +123,13 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: If it does, or it cannot be created.
     """
-    ours = {_WEIGHTS, _ARCHITECTURE, _PICTURE, _RECORD, _CARD, _CHECKPOINTS}
+    ours = {WEIGHTS, ARCHITECTURE, PICTURE, SCHEMA, RECORD, CARD, CHECKPOINTS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = {path.name.removesuffix(".part") for path in folder.iterdir()}
     except OSError as error:
         raise UserError(f"the folder {folder} cannot be made: {error.strerror}") from None
-    if not names & {_RECORD, _CHECKPOINTS}:
+    if not names & {RECORD, CHECKPOINTS}:
         ours = set()
     for name in sorted(names - ours):
         raise UserError(f"{folder} holds {name}, which is not of optnas train: give another folder by --out")
@@ -191,7 +141,7 @@ def checkpoint_of(folder: Path, seed: int) -> Path:
     Raises:
         UserError: If its folder cannot be created.
     """
-    path = folder / _CHECKPOINTS / f"seed-{seed}.safetensors"
+    path = folder / CHECKPOINTS / f"seed-{seed}.safetensors"
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
@@ -205,7 +155,7 @@ def finished(folder: Path) -> dict[str, Any] | None:
     Raises:
         UserError: If ``metrics.json`` is not of ``optnas train``.
     """
-    path = folder / _RECORD
+    path = folder / RECORD
     if not path.exists():
         return None
     try:
@@ -224,13 +174,15 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
     """
     record = trained.record
     weights = {name: value.clone().contiguous() for name, value in trained.chosen.weights.items()}
-    replace_file(folder / _WEIGHTS, save(weights))
-    replace_file(folder / _ARCHITECTURE, f"{record['architecture']}\n".encode())
-    replace_file(folder / _PICTURE, _picture(trained).encode())
-    replace_file(folder / _CARD, model_card(record, folder).encode())
+    replace_file(folder / WEIGHTS, save(weights))
+    replace_file(folder / ARCHITECTURE, f"{record['architecture']}\n".encode())
+    replace_file(folder / PICTURE, _picture(trained).encode())
+    replace_file(folder / SCHEMA, f"{json.dumps(trained.schema, ensure_ascii=False)}\n".encode())
+    task = trained.plan.task
+    replace_file(folder / CARD, model_card(record, task.data.schema, task.answer, folder).encode())
     # Last, as it says that the other files are complete.
-    replace_file(folder / _RECORD, f"{json.dumps(record, indent=2)}\n".encode())
-    shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
+    replace_file(folder / RECORD, f"{json.dumps(record, indent=2)}\n".encode())
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     return record
 
 

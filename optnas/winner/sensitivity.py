@@ -22,12 +22,12 @@ from optnas.run.files import load_study, output_to_stderr
 from optnas.run.lookup import find_study, find_trial
 from optnas.space import BuildError, Node, Site
 from optnas.space.parse import parse_tree
-from optnas.space.shapes import as_shape
 from optnas.tasks import Task
 from optnas.train.batches import InOrder
 from optnas.train.loop import evaluate, evaluated_at_once
 from optnas.trials.record import ARCHITECTURE
-from optnas.winner.folder import finished, load
+from optnas.winner.folder import finished
+from optnas.winner.model import load
 
 __all__ = ["keep", "sensitivity"]
 
@@ -56,10 +56,10 @@ def sensitivity(file: str | None, folder: Path) -> Sensitivity:
         raise UserError(
             f"study {study.name!r} evaluates by a function of its own: there is no validation part"
         )
-    # Between what normalises inputs and what scales outputs, as the search measures it.
-    _, network, _ = load(folder).children()
-    record = finished(folder) or {}
-    task, shape = study.task, as_shape(record["input"]["shape"])
+    # Without what prepares inputs and what scales outputs, as the search measures it.
+    model = load(folder)
+    network, record = model.network, model.record
+    task, shape = study.task, model.schema.shape
     if task.data.shape != shape:
         raise UserError(f"{folder} is of inputs of shape {shape}, and {file} has {task.data.shape}")
     architecture = parse_tree(record["architecture"])

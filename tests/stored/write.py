@@ -22,7 +22,7 @@ from sklearn.datasets import load_wine
 
 from optnas import Study, pruners
 from optnas.storages.opening import open_storage
-from optnas.winner.folder import load
+from optnas.winner.model import load
 from tests.faults import Killed
 from tests.files import call
 from tests.stored.study import STUDIES

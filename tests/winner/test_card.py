@@ -6,7 +6,11 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from optnas.answers import Classes, Outputs
+from optnas.data.schemas import Arrays, Ids, Several
 from optnas.winner.card import model_card
+
+SCHEMA, ANSWER = Arrays((1, 8, 8)), Classes(("0", "1"))
 
 RECORD: dict[str, Any] = {
     "study": "my_study-2",
@@ -15,7 +19,6 @@ RECORD: dict[str, Any] = {
     "architecture": "seq(conv(4), head)",
     "own_ops": {},
     "costs": {"flops": 10},
-    "input": {"shape": [1, 8, 8], "dtype": "float32", "normalized_by": None},
     "samples": {"train": 10},
     "settings": {
         "architecture": "seq(conv(4), head)",
@@ -34,7 +37,7 @@ RECORD: dict[str, Any] = {
 
 
 def test_plain_names_stand_in_a_card_as_they_are() -> None:
-    card = model_card(RECORD, Path("runs/my_study-3"))
+    card = model_card(RECORD, SCHEMA, ANSWER, Path("runs/my_study-3"))
     for told in (
         "# my_study-3\n",
         "in trial 3 of the study *my_study-2*.",
@@ -52,34 +55,29 @@ def test_a_name_that_is_markup_is_shown_and_does_nothing() -> None:
     record["architecture"] = 'seq(own(text="```\n<script>"))'
     record["settings"]["score"] = "acc` <b>"
     record["costs"] = record["validation"] = {}
-    card = model_card(record, Path("runs/<b>"))
+    card = model_card(record, SCHEMA, Classes((name,)), Path("runs/<b>"))
     assert "\x1b" not in card
     shown = "\\*x\\* \\<img src=x onerror=alert(1)> [a\\](javascript:b) \\| \\&lt; ␛[2J␊# y"
-    assert card.count(shown) == 3
+    assert card.count(shown) == 4
     assert '\n````\nseq(own(text="```␊<script>"))\n````\n' in card
     assert "`acc' <b>`" in card
     assert "# \\<b>" in card
 
 
-def test_a_card_says_what_is_a_whole_number_what_tokens_are_and_what_to_do_with_outputs() -> None:
+def test_a_card_says_what_tokens_are_and_what_to_do_with_outputs() -> None:
     record = copy.deepcopy(RECORD)
-    whole = {"dtype": "int32", "normalized_by": None}
-    record["input"] = {
-        "shape": {},
-        "inputs": {"source": {"shape": [16], **whole}, "t": {"shape": [], **whole}},
-    }
+    schema = Several({"source": Ids((16,), 9), "t": Ids((), 3)})
     record |= {"task": "anomaly detection", "words": [*"abcdefgh|", "j"], "answers": "tokens = outputs + 1"}
-    card = model_card({**record, "batches_made": 1234}, Path("runs/a"))
+    card = model_card({**record, "batches_made": 1234}, schema, Outputs(), Path("runs/a"))
     for told in (
         "A network for the task *anomaly detection* on the data set",
-        "source has the shape (16,) of whole numbers, t is a whole number.",
+        "source: ids, whole numbers from 0 to 9, of the shape (samples, 16); t: ids, whole numbers from 0 to 3",
         "made in training, 1,234 batches an epoch",
         "of `words` in `metrics.json`: `a`, `b`, `c`, `d`, `e`, `f`, `g`, `h`, ….\n",
-        "'t': torch.zeros(1, dtype=torch.int32),  # whole numbers, as the data has them\n",
         "outputs = model(inputs)\ntokens = outputs + 1\n```\n",
     ):
         assert told in card
-    plain = model_card(RECORD, Path("runs/a"))
+    plain = model_card(RECORD, SCHEMA, ANSWER, Path("runs/a"))
     assert "words" not in plain
     assert "batches" not in plain
-    assert "outputs = model(inputs)\n```\n" in plain
+    assert "predictions = model.predict(" in plain

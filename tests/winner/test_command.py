@@ -90,6 +90,7 @@ def test_a_trial_becomes_a_folder_whose_card_tells_how_to_load_it() -> None:
         "architecture.txt",
         "metrics.json",
         "model.safetensors",
+        "schema.json",
     ]
     found = record("small-1")
     trial = json.loads(call("show", 1, "--json").stdout)
@@ -105,10 +106,10 @@ def test_a_trial_becomes_a_folder_whose_card_tells_how_to_load_it() -> None:
     assert "](architecture.svg)" in card
     assert folder.joinpath("architecture.svg").read_text().startswith("<svg")
     (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
-    assert len(code.strip().splitlines()) == 6
+    assert len(code.strip().splitlines()) == 4
     names: dict[str, object] = {}
     exec(code, names)
-    assert names["outputs"].shape == (1, 10)
+    assert list(names["predictions"]) == ["class", "probability", *(f"p({digit})" for digit in range(10))]
 
     # By hand on raw images, in the very split: what the card says is so.
     model = names["model"]
@@ -317,8 +318,8 @@ def test_a_network_for_series_takes_them_in_the_layout_and_the_units_of_the_stud
     assert trained.exit_code == 0, trained.output
     [folder] = Path("runs").iterdir()
     found = json.loads((folder / "metrics.json").read_text())
-    assert found["input"]["shape"] == [7, 3]
-    assert "torch.zeros(1, 3, 7" in (folder / "README.md").read_text()
+    assert json.loads((folder / "schema.json").read_text())["input"]["shape"] == [7, 3]
+    assert "np.zeros((1, 3, 7)" in (folder / "README.md").read_text()
     test = three_parts("tensors", 100, 0.2, 0.2, 0, (series[:, 0].mean(axis=1) > 1e5).astype(int))[2]
     # As they are, in float64: 1e5 ± 0.1 has lost most of its digits in float32.
     with torch.inference_mode():

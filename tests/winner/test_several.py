@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -125,15 +126,12 @@ def test_another_process_predicts_from_the_inputs_as_they_were_given() -> None:
 
 def test_what_the_network_takes_is_said_by_its_card_and_by_what_it_refuses() -> None:
     card = Path("net/README.md").read_text()
-    assert (
-        "Of the inputs of a sample, user has the shape (1,) of whole numbers, picture has the shape (6, 6, 3)"
-        in card
-    )
-    assert "; picture is brought to mean 0" in card
+    assert "user: ids, whole numbers from 0 to 8, of the shape (samples, 1)" in card
+    assert "picture: arrays of the shape (samples, 6, 6, 3) of whole numbers from 0 to 255, not norm" in card
     code = card.split("```python\n")[1].split("```")[0]
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     exec(code, found)  # as its reader would
-    assert {name: tuple(each.shape) for name, each in found["outputs"].items()} == {
+    assert {name: each.shape for name, each in found["predictions"].items()} == {
         "kind": (1, 3),
         "value": (1, 1),
     }

@@ -1,0 +1,109 @@
+"""The base class of answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from torch import nn
+
+from optnas.data.trees import Tree
+
+__all__ = ["Answer", "Record", "answer_of", "answer_record"]
+
+Record = Mapping[str, Any]
+"""An answer's description as JSON has it."""
+
+_KINDS: dict[str, type[Answer]] = {}
+
+
+class Answer(ABC):
+    """What users of a trained network read, made from what it puts out.
+
+    It is kept as JSON in the folder of a trained network, which strangers may have made: :meth:`of` believes
+    nothing.
+    """
+
+    kind: ClassVar[str]
+    """Its name in records."""
+
+    def __init_subclass__(cls) -> None:
+        _KINDS[cls.kind] = cls
+
+    @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """Return what describes it, as JSON has it, without ``kind``."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, record: Record) -> Self:
+        """Return the answer that ``record`` describes.
+
+        Raises:
+            ValueError, KeyError, TypeError: If it describes none.
+        """
+
+    def __call__(self, module: nn.Module, inputs: Tree, **options: Any) -> Any:
+        """Return the answers of a network to a batch; for what is generated, ``options`` say how.
+
+        Args:
+            module: The whole network, which prepares inputs and scales outputs itself; in evaluation mode.
+            inputs: A batch of tensors (samples, …), as a schema returns them.
+            options: What this kind of answer takes; most take none.
+
+        Raises:
+            TypeError: If an option is unknown.
+        """
+        if options:
+            raise TypeError(f"predict() takes no {', '.join(options)} for answers of the kind {self.kind!r}")
+        return self.read(module(inputs))
+
+    @abstractmethod
+    def read(self, outputs: Tree) -> Any:
+        """Return the answers in a batch of outputs (samples, …): a DataFrame, an array or a list."""
+
+    def joined(self, parts: Sequence[Any]) -> Any:
+        """Return the answers of several batches as one."""
+        return joined(parts)
+
+    @abstractmethod
+    def told(self) -> str:
+        """Return in words, for a model card, what comes out."""
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Return DataFrames, arrays, lists, or dictionaries and tuples of these, one after the other."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if isinstance(first, Mapping):
+        return {name: joined([part[name] for part in parts]) for name in first}
+    if isinstance(first, tuple):
+        return tuple(joined(each) for each in zip(*parts, strict=True))
+    if isinstance(first, list):
+        return [each for part in parts for each in part]
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts)
+    import pandas
+
+    return pandas.concat(parts, ignore_index=True)
+
+
+def answer_record(answer: Answer) -> dict[str, Any]:
+    """Return what describes an answer, as JSON has it."""
+    return {"kind": answer.kind, **answer.record()}
+
+
+def answer_of(record: Any) -> Answer:
+    """Return the answer that ``record`` describes; earlier versions had none, and outputs as they are.
+
+    Raises:
+        ValueError, KeyError, TypeError: If it describes none.
+    """
+    if record is None:
+        record = {"kind": "outputs"}
+    if record["kind"] not in _KINDS:
+        raise ValueError(f"there is no kind {record['kind']!r} of answers")
+    return _KINDS[record["kind"]].of(record)

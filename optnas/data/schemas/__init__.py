@@ -1,0 +1,9 @@
+"""Schemas: what users have of a sample, and how it becomes the tensors that a trained network takes."""
+
+from optnas.data.schemas.arrays import Arrays
+from optnas.data.schemas.ids import Ids
+from optnas.data.schemas.schema import Schema, schema_of, schema_record
+from optnas.data.schemas.several import Several
+from optnas.data.schemas.target import Target
+
+__all__ = ["Arrays", "Ids", "Schema", "Several", "Target", "schema_of", "schema_record"]

@@ -1,0 +1,170 @@
+"""Arrays of numbers, as ``data.tensors`` takes them, and whatever a data set of one's own yields."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from optnas.data.normalize import Normalize, standardized
+from optnas.data.numbers import Array, as_numbers, refuse_unfit
+from optnas.data.schemas.schema import Record, Schema
+from optnas.errors import UserError
+
+__all__ = ["Arrays", "checked_shape"]
+
+# More sizes or larger ones are no sample's.
+_MOST_SIZES, _MOST_VALUES = 16, 2**40
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arrays(Schema):
+    """Arrays of numbers, before normalisation and in the layout that they came in.
+
+    Attributes:
+        sizes: Shape of a sample as the network takes it.
+        dtype: Name of PyTorch's type of the inputs as they came, or of what the network takes if nothing is
+            normalised.
+        figures: Their normalisation; ``None`` for what the network takes unchanged.
+        span: The smallest and the largest number of the training part; ``None`` if they are not known.
+    """
+
+    kind = "array"
+
+    sizes: tuple[int, ...]
+    dtype: str = "float32"
+    figures: Normalize | None = None
+    span: tuple[float, float] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.sizes
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """Shape of a sample as it comes."""
+        axes = None if self.figures is None else self.figures.axes
+        if axes is None:
+            return self.sizes
+        return tuple(self.sizes[axes.index(axis) - 1] for axis in range(1, len(axes)))
+
+    def record(self) -> dict[str, Any]:
+        by = None
+        if self.figures is not None:
+            by = {"mean": self.figures.mean.tolist(), "deviation": self.figures.deviation.tolist()}
+        return {
+            "shape": list(self.sizes),
+            "dtype": self.dtype,
+            "axes": None if self.figures is None or self.figures.axes is None else list(self.figures.axes),
+            "normalized_by": by,
+            "span": None if self.span is None else list(self.span),
+        }
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        sizes, dtype, by, span = (
+            checked_shape(record["shape"]), record["dtype"], record["normalized_by"], record.get("span"),
+        )  # fmt: skip
+        if not isinstance(getattr(torch, str(dtype), None), torch.dtype):
+            raise ValueError(f"there is no type {dtype!r} of numbers")
+        figures = None
+        if by is not None:
+            mean, deviation = (torch.tensor(by[name], dtype=torch.float64) for name in ("mean", "deviation"))
+            axes = record.get("axes")
+            axes = None if axes is None else tuple(int(axis) for axis in axes)
+            if axes is not None and sorted(axes) != list(range(len(sizes) + 1)):
+                raise ValueError(f"{axes} is no order of the axes of inputs {sizes}")
+            for each in (mean, deviation):
+                each.expand(1, *sizes)
+            figures = Normalize(mean, deviation, axes)
+        return cls(sizes, str(dtype), figures, None if span is None else (float(span[0]), float(span[1])))
+
+    def samples(self, given: Any) -> Any:
+        array = self._numbers(given)
+        if array.shape == self.given:
+            array = array[None]
+        if array.shape[1:] != self.given:
+            raise UserError(
+                f"the network takes inputs (samples, {', '.join(map(str, self.given))}), not {array.shape}"
+            )
+        return array
+
+    def _numbers(self, given: Any) -> Array:
+        try:
+            return as_numbers(given)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"inputs must be numbers of one shape: {error}") from None
+
+    def tensors(self, given: Any) -> Tensor:
+        array = self.samples(given)
+        refuse_unfit("inputs", array, "sample {}".format)
+        self._refuse_scaled(array)
+        if self.figures is None:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(getattr(torch, self.dtype))
+        exact = array if array.dtype.kind in "iu" else array.astype(np.float64)
+        if exact.dtype in (np.uint16, np.uint32, np.uint64):  # of which PyTorch computes nothing
+            exact = exact.astype(np.int64)
+        return torch.from_numpy(np.ascontiguousarray(exact))
+
+    def _refuse_scaled(self, array: Array) -> None:
+        """Raise if whole numbers were brought to 0 to 1: nothing else shows that a picture's bytes were."""
+        if self.span is None or array.dtype.kind != "f" or not self._whole or self.span[1] < 16:
+            return
+        low, high = float(array.min()), float(array.max())
+        if low >= 0 and 0 < high <= 1:
+            raise UserError(
+                f"inputs are from {low:.3g} to {high:.3g}, and the network was trained on whole numbers from"
+                f" {self.span[0]:.0f} to {self.span[1]:.0f}: give them as they were, such as"
+                f" x * {self.span[1]:.0f}"
+            )
+
+    @property
+    def _whole(self) -> bool:
+        return not getattr(torch, self.dtype).is_floating_point
+
+    def preparation(self) -> nn.Module:
+        return nn.Identity() if self.figures is None else Standardize(self.figures)
+
+    def told(self) -> str:
+        what = "whole numbers" if self._whole else "numbers"
+        span = "" if self.span is None else f" from {self.span[0]:.6g} to {self.span[1]:.6g}"
+        how = "as the data prepares them" if self.figures is None else "not normalised: the model does that"
+        return f"arrays of the shape (samples, {', '.join(map(str, self.given))}) of {what}{span}, {how}"
+
+    def example(self) -> str:
+        dtype = f"np.{self.dtype}" if hasattr(np, self.dtype) else "np.float32"
+        return f"np.zeros(({', '.join(map(str, (1, *self.given)))}), {dtype})"
+
+
+class Standardize(nn.Module):
+    """Layer that brings inputs to the order that ops take, and to mean 0 and deviation 1."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, figures: Normalize) -> None:
+        super().__init__()
+        self.register_buffer("mean", figures.mean.clone())
+        self.register_buffer("deviation", figures.deviation.clone())
+        self.axes = figures.axes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return standardized(x if self.axes is None else x.permute(self.axes), self.mean, self.deviation)
+
+
+def checked_shape(sizes: Any) -> tuple[int, ...]:
+    """Return the shape of a sample as JSON has it.
+
+    Raises:
+        ValueError: If it is none, or so large that no sample has it.
+    """
+    shape = tuple(sizes)
+    if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in shape):
+        raise ValueError(f"{sizes!r} is no shape of a sample")
+    if len(shape) > _MOST_SIZES or math.prod(shape) > _MOST_VALUES:
+        raise ValueError("a sample is too large to be one")
+    return shape

@@ -1,0 +1,72 @@
+"""Ids: whole numbers that name something, such as users or words."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from optnas.data.arrays import as_ids
+from optnas.data.schemas.arrays import checked_shape
+from optnas.data.schemas.schema import Record, Schema
+from optnas.errors import UserError
+
+__all__ = ["Ids"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ids(Schema):
+    """Whole numbers from 0 on that name something, such as users or words, for an embedding.
+
+    Attributes:
+        sizes: Shape of a sample: () for one id, or (length,).
+        most: The largest one that the data had.
+    """
+
+    kind = "ids"
+
+    sizes: tuple[int, ...]
+    most: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.sizes
+
+    def record(self) -> dict[str, Any]:
+        return {"shape": list(self.sizes), "most": self.most}
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        most = record["most"]
+        if not isinstance(most, int) or most < 0:
+            raise ValueError(f"{most!r} is no id")
+        return cls(checked_shape(record["shape"]), most)
+
+    def samples(self, given: Any) -> Any:
+        ids = as_ids("inputs", [given] if isinstance(given, int) else given)
+        if ids.shape == self.sizes:
+            ids = ids[None]
+        if ids.shape[1:] != self.sizes:
+            raise UserError(f"the network takes ids {self._given}, not {ids.shape}")
+        return ids
+
+    def tensors(self, given: Any) -> Tensor:
+        ids = self.samples(given)
+        if (found := int(ids.max(initial=0))) > self.most:
+            raise UserError(f"an id is {found}, and the network has learned those from 0 to {self.most}")
+        return torch.from_numpy(ids)
+
+    def preparation(self) -> nn.Module:
+        return nn.Identity()
+
+    def told(self) -> str:
+        return f"ids, whole numbers from 0 to {self.most}, of the shape {self._given}"
+
+    @property
+    def _given(self) -> str:
+        return f"(samples{''.join(f', {size}' for size in self.sizes)})"
+
+    def example(self) -> str:
+        return f"np.zeros(({', '.join(map(str, (1, *self.sizes)))},), np.int64)"

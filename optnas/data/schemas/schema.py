@@ -1,0 +1,113 @@
+"""The base class of schemas."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+from torch import nn
+
+from optnas.data.trees import Tree
+from optnas.space.shapes import AnyShape
+
+__all__ = ["Record", "Schema", "schema_of", "schema_record"]
+
+Record = Mapping[str, Any]
+"""A schema as JSON has it."""
+
+_KINDS: dict[str, type[Schema]] = {}
+
+
+class Schema(ABC):
+    """What users have of a sample, and how it becomes the tensors that a trained network takes.
+
+    It is in two steps: :meth:`tensors` reads what is no tensor, such as texts, files and dates, and checks
+    it; :meth:`preparation` is the rest as a layer, which is exported with the network. A schema is kept as
+    JSON in the folder of a trained network, which strangers may have made: :meth:`of` believes nothing.
+    """
+
+    kind: ClassVar[str]
+    """Its name in records."""
+
+    def __init_subclass__(cls) -> None:
+        _KINDS[cls.kind] = cls
+
+    @property
+    @abstractmethod
+    def shape(self) -> AnyShape:
+        """The shape of one sample as the network takes it."""
+
+    @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """Return the schema as JSON has it, without ``kind``."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, record: Record) -> Self:
+        """Return the schema that ``record`` describes.
+
+        Raises:
+            ValueError, KeyError, TypeError: If it describes none.
+        """
+
+    def samples(self, given: Any) -> Any:
+        """Return what a user gave as something with a length that can be sliced: one sample becomes several.
+
+        Raises:
+            UserError: If it is nothing of the kind.
+        """
+        return given
+
+    @abstractmethod
+    def tensors(self, given: Any) -> Tree:
+        """Return a batch of what users have as tensors (samples, …) on the CPU.
+
+        Raises:
+            UserError: If it is not what the network was trained on; says where and what to do.
+        """
+
+    def batches(self, given: Any, size: int) -> Iterator[Tree]:
+        """Yield what a user gave as tensors, ``size`` samples at a time."""
+        samples = self.samples(given)
+        for start in range(0, self.count(samples), size):
+            yield self.tensors(self.piece(samples, slice(start, start + size)))
+
+    def count(self, samples: Any) -> int:
+        """Return the number of ``samples``."""
+        return len(samples)
+
+    def piece(self, samples: Any, at: slice) -> Any:
+        """Return some of ``samples``."""
+        return samples[at]
+
+    @abstractmethod
+    def preparation(self) -> nn.Module:
+        """Return the layer that brings the tensors of :meth:`tensors` to what the network takes."""
+
+    @abstractmethod
+    def told(self) -> str:
+        """Return in words, for a model card, what goes in, such as "texts of at least one character"."""
+
+    @abstractmethod
+    def example(self) -> str:
+        """Return a Python expression of a sample or two that :meth:`tensors` takes, with numpy as ``np``."""
+
+
+def schema_record(schema: Schema) -> dict[str, Any]:
+    """Return a schema as JSON has it."""
+    return {"kind": schema.kind, **schema.record()}
+
+
+def schema_of(record: Any) -> Schema:
+    """Return the schema that ``record`` describes; earlier versions named no kind.
+
+    Raises:
+        ValueError, KeyError, TypeError: If it describes none.
+    """
+    if not isinstance(record, Mapping):
+        raise TypeError("it describes no input")
+    kind = record.get("kind", "several" if "inputs" in record else "array")
+    if kind not in _KINDS:
+        raise ValueError(f"there is no kind {kind!r} of inputs")
+    return _KINDS[kind].of(record)

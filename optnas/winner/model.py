@@ -1,0 +1,163 @@
+"""A trained network as its users have it: read from its folder, and asked for predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from optnas.answers import Answer, answer_of
+from optnas.data.schemas import Schema, schema_of
+from optnas.errors import UserError
+from optnas.space import SpaceError, ops_by_name
+from optnas.space.parse import parse_tree
+from optnas.space.shapes import plain_shape
+from optnas.winner.json_file import read_json
+from optnas.winner.names import RECORD, SCHEMA, WEIGHTS, inside
+from optnas.winner.outputs import scaling
+
+__all__ = ["Model", "load"]
+
+_BATCH = 256
+
+
+class Model(nn.Sequential):
+    """A trained network, on the CPU and ready to predict: from what a user has to what a user reads.
+
+    As a module it takes a batch of tensors as :attr:`schema` makes them (arrays in the layout and the range
+    that they came in), prepares them, and returns outputs in the unit of the targets; its three children are
+    the layer that prepares, the network, and the layer that scales outputs.
+
+    Attributes:
+        schema: What users have of a sample, and how it becomes tensors.
+        answer: What users read, made from outputs.
+        record: All that ``metrics.json`` says of it.
+    """
+
+    def __init__(
+        self, network: nn.Module, scale: nn.Module, schema: Schema, answer: Answer, record: Mapping[str, Any]
+    ) -> None:
+        super().__init__(schema.preparation(), network, scale)
+        self.schema, self.answer, self.record = schema, answer, record
+        self.eval()
+
+    @property
+    def module(self) -> nn.Module:
+        """The same as a plain ``nn.Module``, from prepared tensors to outputs, without the rest."""
+        return nn.Sequential(*self.children()).eval()
+
+    @property
+    def network(self) -> nn.Module:
+        """The architecture's own module, between what prepares inputs and what scales outputs."""
+        return self[1]
+
+    def predict(self, given: Any, *, batch_size: int = _BATCH, **options: Any) -> Any:
+        """Return predictions for what a user has: rows of a table, arrays, pictures, paths, texts.
+
+        What exactly is taken and returned is in the folder's model card: classes with their probabilities in
+        a DataFrame, values in the unit of the targets, generated texts.
+
+        Args:
+            given: One sample or several, before any preparation.
+            batch_size: Samples that go through the network at once.
+            options: For what is generated, how; see the class of :attr:`answer`.
+
+        Raises:
+            UserError: If it is not what the network was trained on; says where and what to do.
+        """
+        return self.answer.joined(list(self.predictions(given, batch_size=batch_size, **options)))
+
+    def predictions(self, given: Any, *, batch_size: int = _BATCH, **options: Any) -> Iterator[Any]:
+        """Yield the predictions of :meth:`predict` a batch at a time."""
+        if batch_size < 1:
+            raise UserError(f"batch_size={batch_size}: it must be at least 1")
+        for inputs in self.schema.batches(given, batch_size):
+            with torch.inference_mode():
+                found = self.answer(self, inputs, **options)
+            yield found
+
+
+def load(folder: str | Path, *, changed_ops: bool = False) -> Model:
+    """Return the network that ``optnas train`` wrote into ``folder``, on the CPU and ready to predict.
+
+    ``load(folder).predict(rows)`` takes what its data was made of, and ``load(folder)(tensors)`` a batch of
+    tensors; the folder's README.md says what these are. Nothing in the folder is executed, and nothing
+    outside it is read.
+
+    Args:
+        folder: The folder.
+        changed_ops: Whether ops of one's own may have another source than when the network was trained.
+
+    Raises:
+        UserError: If there is no network, or it is damaged, or it needs an op that is not defined or has
+            another source than then.
+    """
+    folder = Path(folder)
+    try:
+        record = read_json(inside(folder, RECORD))
+        _check_ops(folder, record["own_ops"], changed_ops)
+        path = folder / SCHEMA
+        # Earlier folders have the schema in the record.
+        told = read_json(inside(folder, SCHEMA)) if path.exists() else record
+        schema, answer = schema_of(told["input"]), answer_of(told.get("answer"))
+        network = _network(record, schema, inside(folder, WEIGHTS))
+        return Model(network, scaling(told["output_scale"]), schema, answer, record)
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(f"{folder} holds no network of optnas train: {error.strerror or error}") from None
+    except SpaceError as error:
+        raise UserError(f"{folder}: {error}; define ops of your own before loading what uses them") from None
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        RuntimeError,
+        AttributeError,
+        IndexError,
+        SafetensorError,
+    ) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{folder} is damaged, or not of optnas train: {reason}") from None
+
+
+def _network(record: Mapping[str, Any], schema: Schema, weights: Path) -> nn.Module:
+    """Return the network with its weights; nothing large is made before their shapes agree.
+
+    Raises:
+        SpaceError, ValueError, RuntimeError, SafetensorError: If they are not of the architecture.
+    """
+    # Not by any other notation: there the name of an op could mean something else.
+    architecture = parse_tree(record["architecture"])
+    shape, context = plain_shape(schema.shape), record["context"]
+    with torch.device("meta"):
+        expected = architecture.build(shape, **context).state_dict()
+    with safe_open(weights, framework="pt") as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    for name in {**expected, **found}:
+        if name not in found or name not in expected or found[name] != tuple(expected[name].shape):
+            raise ValueError(f"the weights {name!r} are not those of the architecture")
+    network: nn.Module = architecture.build(shape, **context)
+    network.load_state_dict(load_file(weights))
+    return network
+
+
+def _check_ops(folder: Path, trained: Mapping[str, Any] | Sequence[str], changed: bool) -> None:
+    """Raise ``UserError`` if an op of the user's own is missing, or is another one than was trained."""
+    for name in trained:
+        # Earlier folders have the names alone.
+        op, then = ops_by_name().get(name), trained[name] if isinstance(trained, Mapping) else {}
+        module = then.get("module")
+        if op is None:
+            fix = f"import {module}, which defines it," if module else "define it"
+            raise UserError(f"{folder}: the network has the op {name!r} of one's own: {fix} before loading")
+        if not changed and then.get("source") not in (None, op.digest):
+            raise UserError(
+                f"{folder}: the op {name!r} (of {op.module}) is not the one that was trained (of {module}):"
+                " its source differs; undo the change, or load by optnas.load(…, changed_ops=True)"
+            )

@@ -1,0 +1,29 @@
+"""The files of a trained network's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from optnas.errors import UserError
+
+__all__ = ["ARCHITECTURE", "CARD", "CHECKPOINTS", "PICTURE", "RECORD", "SCHEMA", "WEIGHTS", "inside"]
+
+WEIGHTS = "model.safetensors"
+ARCHITECTURE = "architecture.txt"
+PICTURE = "architecture.svg"
+SCHEMA = "schema.json"
+RECORD = "metrics.json"
+CARD = "README.md"
+CHECKPOINTS = "checkpoints"
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the path of a file in ``folder``.
+
+    Raises:
+        UserError: If it is a link that leads out of the folder: that may be anything.
+    """
+    path = folder / name
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"{path} is a link that leads out of the folder: put the file itself there")
+    return path
