@@ -106,7 +106,7 @@ def test_a_trial_becomes_a_folder_whose_card_tells_how_to_load_it() -> None:
     assert "](architecture.svg)" in card
     assert folder.joinpath("architecture.svg").read_text().startswith("<svg")
     (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
-    assert len(code.strip().splitlines()) == 4
+    assert len(code.strip().splitlines()) == 6
     names: dict[str, object] = {}
     exec(code, names)
     assert list(names["predictions"]) == ["class", "probability", *(f"p({digit})" for digit in range(10))]
