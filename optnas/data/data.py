@@ -180,7 +180,7 @@ class Data:
         parts = self.splits
         if parts.schema is not None:
             return parts.schema
-        return as_prepared(parts.prepare(next(parts.train.blocks(1))[0]))
+        return as_prepared(next(parts.train.blocks(1))[0], parts.prepare)
 
     @property
     def target(self) -> Target | Mapping[str, Target]:

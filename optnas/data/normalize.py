@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from optnas.data.layout import feature_axis
+from optnas.data.trees import Tree, mapped
 
-__all__ = ["Normalize", "Normalized", "block_size", "normalized", "standardized"]
+__all__ = ["Each", "Normalize", "Normalized", "block_size", "normalized", "standardized"]
 
 Array = np.ndarray[Any, Any]
 
@@ -81,6 +82,20 @@ class Normalized:
 
     def __call__(self, x: Tensor) -> Tensor:
         return x
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Each:
+    """Preparation of several stored inputs, each by its own function.
+
+    Attributes:
+        by: The functions, a tree as the inputs are.
+    """
+
+    by: Tree
+
+    def __call__(self, x: Tree) -> Tree:
+        return mapped(lambda function, given: function(given), self.by, x)
 
 
 def standardized(x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:

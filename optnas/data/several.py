@@ -14,30 +14,16 @@ from optnas.data import positions
 from optnas.data.arrays import InputKind, Kind, as_ids, as_inputs, as_targets, classes_in
 from optnas.data.labels import class_names
 from optnas.data.layout import Layout, network_axes
-from optnas.data.normalize import Normalized, normalized
+from optnas.data.normalize import Each, Normalized, normalized
 from optnas.data.numbers import Array, as_array, refuse_far
 from optnas.data.schemas import Arrays, Ids, Schema, Several, Target
 from optnas.data.trees import Tree, leaves, mapped
 from optnas.errors import UserError
 
-__all__ = ["Each", "Inputs", "as_arrays", "positions_in", "targets_of"]
+__all__ = ["Inputs", "as_arrays", "positions_in", "targets_of"]
 
 _Value = TypeVar("_Value")
 _KINDS = ("numbers", "ids")
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Each:
-    """Preparation of several stored inputs, each by its own function.
-
-    Attributes:
-        by: The functions, a tree as the inputs are.
-    """
-
-    by: Tree
-
-    def __call__(self, x: Tree) -> Tree:
-        return mapped(lambda function, given: function(given), self.by, x)
 
 
 class Inputs:

