@@ -27,6 +27,7 @@ from optnas.train import Training
 from optnas.train.checks import check_training
 from optnas.train.own_losses import check_own_losses
 from optnas.train.single_values import check_single_samples
+from optnas.train.task_checks import check_declared
 from optnas.trials.record import MEASURED_ON
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Declaration:
             raise UserError(f"study {name!r}: give either a task or evaluate=")
         if measuring is not None and task is None:
             raise UserError(f"study {name!r}: measuring= is for a task; evaluate= measures by itself")
+        if task is not None:
+            check_declared(task)
         _check_objectives(name, objectives)
         if isinstance(constraints, str) or callable(constraints):
             raise UserError(f"study {name!r}: constraints are a list such as ['params <= 200_000']")
@@ -204,7 +207,10 @@ class Declaration:
     @cached_property
     def context(self) -> dict[str, Any]:
         """Values that ops take from the task, such as ``outputs``, by name."""
-        return dict(self.task.context if self.task is not None else self._context or {})
+        given = self.task.context if self.task is not None else self._context or {}
+        if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+            raise UserError(f"study {self.name!r}: context is {given!r:.60}; give values by name")
+        return dict(given)
 
     def costs(self, candidate: Candidate) -> dict[str, float]:
         """Return the costs of ``candidate`` that are known exactly before any training, by name.

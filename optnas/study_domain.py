@@ -20,6 +20,7 @@ from optnas.samplers.domain import Decide, Domain
 from optnas.space import SpaceError
 from optnas.space.closing import Closing, draw, holes
 from optnas.space.decisions import decided, decisions
+from optnas.train.task_checks import figures
 from optnas.trials.record import KEY
 from optnas.trials.region import Region
 from optnas.trials.volume import Ends
@@ -76,10 +77,12 @@ class StudyDomain(Domain):
     def region(self) -> Region:
         objectives = self._study.objectives
         task = self._study.task
+        chance = figures(f"{type(task).__name__}.chance", task.chance) if task else {}
+        ideal = figures(f"{type(task).__name__}.ideal", task.ideal) if task else {}
         return Region(
             limits=tuple(objective.limit for objective in objectives),
-            chance=tuple(_value(objective, task.chance if task else {}) for objective in objectives),
-            ideal=tuple(_value(objective, task.ideal if task else {}) for objective in objectives),
+            chance=tuple(_value(objective, chance) for objective in objectives),
+            ideal=tuple(_value(objective, ideal) for objective in objectives),
         )
 
     def ends(self) -> list[Ends]:

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from optnas.errors import UserError
 
-__all__ = ["from_plain", "to_plain"]
+__all__ = ["TENSOR", "from_plain", "to_plain"]
 
-_KIND, _DICT, _TUPLE = "kind", "dict", "tuple"
+TENSOR = "tensor:"
+"""How a text begins that stands in a checkpoint for a tensor."""
+
+_KIND, _DICT, _TUPLE, _TEXT = "kind", "dict", "tuple", "text"
 
 
 def to_plain(value: Any, where: str = "") -> Any:
@@ -24,7 +29,14 @@ def to_plain(value: Any, where: str = "") -> Any:
     Raises:
         UserError: If it holds anything else, such as an object or an array of NumPy.
     """
-    if value is None or isinstance(value, bool | int | float | str | Tensor):
+    if isinstance(value, Tensor):
+        return _storable(value, where)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        # Written apart, as a text may look like what a checkpoint writes in a tensor's place.
+        return {_KIND: _TEXT, "items": list(value)} if value.startswith(TENSOR) else value
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, list):
         return [to_plain(each, f"{where}[{i}]") for i, each in enumerate(value)]
@@ -42,6 +54,16 @@ def to_plain(value: Any, where: str = "") -> Any:
     )
 
 
+def _storable(tensor: Tensor, where: str) -> Tensor:
+    known = tensor.dtype not in (torch.complex128, torch.complex32) and not tensor.is_quantized
+    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_meta or not known:
+        kind = "on meta" if tensor.is_meta else f"{tensor.dtype}, {tensor.layout}"
+        raise UserError(
+            f"state_dict(){where} is a tensor that no checkpoint can hold ({kind}): give a dense one"
+        )
+    return tensor
+
+
 def from_plain(value: Any) -> Any:
     """Return the value of which :func:`to_plain` made ``value``.
 
@@ -52,6 +74,8 @@ def from_plain(value: Any) -> Any:
         return [from_plain(each) for each in value]
     if not isinstance(value, dict):
         return value
+    if value.get(_KIND) == _TEXT:
+        return "".join(value["items"])
     if value.get(_KIND) == _TUPLE:
         return tuple(from_plain(each) for each in value["items"])
     if value.get(_KIND) == _DICT:

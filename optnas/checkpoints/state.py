@@ -18,14 +18,12 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from optnas.checkpoints.plain import from_plain, to_plain
+from optnas.checkpoints.plain import TENSOR, from_plain, to_plain
 from optnas.errors import UserError
 from optnas.files import replace_file
 
 __all__ = ["Resumable", "State", "pack", "read_tensors", "unpack", "write_tensors"]
 
-# In the JSON a tensor is a string: this prefix and its name.
-_TENSOR = "tensor:"
 # A safetensors file begins with the length of its JSON header, as an integer of this many bytes.
 _LENGTH = 8
 # The checksum in the header is that of the file with zeros in its place. Other text in the header cannot look
@@ -233,9 +231,10 @@ def read_tensors(path: Path) -> dict[str, Any]:
 def _set_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """Return ``value`` with its tensors replaced by names; add the tensors to ``tensors`` by these names."""
     if isinstance(value, Tensor):
+        # In the JSON it is a text: the prefix and its name.
         # A copy, as safetensors refuses tensors that share their memory.
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
-        return _TENSOR + name
+        return TENSOR + name
     if isinstance(value, Mapping):
         return {str(key): _set_apart(item, f"{name}/{key}", tensors) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -244,8 +243,8 @@ def _set_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def _put_back(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    if isinstance(value, str) and value.startswith(_TENSOR):
-        return tensors[value.removeprefix(_TENSOR)]
+    if isinstance(value, str) and value.startswith(TENSOR):
+        return tensors[value.removeprefix(TENSOR)]
     if isinstance(value, dict):
         return {key: _put_back(item, tensors) for key, item in value.items()}
     if isinstance(value, list):

@@ -18,6 +18,9 @@ Kind = Literal["auto", "classes", "values", "points", "boxes"]
 Points and boxes are values that are positions in an image.
 """
 
+# Beyond, floating-point numbers leave some out, and the largest of 64 bits without a sign become negative.
+_MOST_ID = 2**53
+
 InputKind = Literal["numbers", "ids"]
 """Kind of inputs: numbers are normalised, ids are whole numbers that stay as they are."""
 
@@ -54,6 +57,8 @@ def as_ids(name: str, x: Any) -> Array:
         raise UserError(f"data {name!r}: ids must be whole numbers: number what they are from 0 on")
     if ids.min() < 0:
         raise UserError(f"data {name!r}: an id is {int(ids.min())}; number what they are from 0 on")
+    if ids.max() >= _MOST_ID:
+        raise UserError(f"data {name!r}: an id is {int(ids.max())}; number what they are from 0 on")
     return ids.astype(np.int64)
 
 
@@ -81,7 +86,12 @@ def _as_classes(name: str, labels: Array, count: int) -> Array:
 
     Of several for a sample, such as a class for each pixel, negative ones are of positions that do not count.
     """
-    if labels.ndim > 1 and len(labels) == count and labels.dtype.kind in "iub":
+    if labels.ndim > 1 and len(labels) == count and labels.size and labels.dtype.kind in "iub":
+        if labels.max() < 0:
+            raise UserError(
+                f"data {name!r}: every class is negative, which is for positions that do not count; give"
+                " classes from 0 on"
+            )
         return labels.astype(np.int64)
     if labels.shape != (count,):
         raise UserError(

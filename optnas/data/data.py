@@ -11,11 +11,12 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+from optnas.data.checked import check_parts
 from optnas.data.schemas.prepared import as_prepared
 from optnas.data.schemas.schema import Schema
 from optnas.data.schemas.target import Target
 from optnas.data.trees import Tree, device_of, mapped, pieces, samples_in, shape_of
-from optnas.errors import DataWarning
+from optnas.errors import DataWarning, UserError
 
 __all__ = ["Data", "Part", "Split", "Splits"]
 
@@ -147,6 +148,13 @@ class Data:
             UserError: If inputs and labels do not fit together.
         """
         parts = self._load()
+        if not isinstance(parts, Splits):
+            raise UserError(
+                f"data {self.name!r}: load() returns {parts!r:.60}; give data.Splits(train=…, validation=…,"
+                " test=…)"
+            )
+        named = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+        check_parts(self.name, named, parts.prepare)
         for note in parts.notes:
             warnings.warn(f"data {self.name!r}: {note}", DataWarning, stacklevel=2)
         return parts

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
 
 import numpy as np
 
-from optnas.data.numbers import Array, as_numbers, refuse_unfit
+from optnas.data.numbers import Array, as_numbers, is_whole, refuse_unfit
 from optnas.errors import UserError
 
 __all__ = ["log_mel", "mel_filters"]
@@ -48,8 +49,11 @@ def log_mel(
     """
     sounds = _sounds(waves)
     for what, number in (("rate", rate), ("bands", bands)):
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        if not is_whole(number) or number < 1:
             raise UserError(f"data.log_mel({what}={number!r}): give a whole number of at least 1")
+    for what, given in (("window", window), ("hop", hop), ("low", low), ("high", high)):
+        if given is not None and not (isinstance(given, numbers.Real) and math.isfinite(given)):
+            raise UserError(f"data.log_mel({what}={given!r}): give a number")
     size, step = round(window * rate), round(hop * rate)
     if not 2 <= size <= sounds.shape[1] or step < 1:
         raise UserError(

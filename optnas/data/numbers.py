@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from optnas.errors import UserError
 
-__all__ = ["MOST", "Array", "as_array", "as_numbers", "refuse_far", "refuse_gaps", "refuse_unfit"]
+__all__ = ["MOST", "Array", "as_array", "as_numbers", "is_whole", "refuse_far", "refuse_gaps", "refuse_unfit"]
 
 Array = np.ndarray[Any, Any]
 
@@ -20,6 +21,11 @@ MOST = 1e18
 
 # Whole numbers beyond lose digits in float64, in which the mean is subtracted.
 _WHOLE = 2**53
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number, of Python or NumPy."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def as_array(values: Any) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 
 from optnas.data.data import Data, Splits
 from optnas.data.split import splits_of
-from optnas.data.split_rules import SplitRule, at_random
+from optnas.data.split_rules import SplitRule, split_by
 from optnas.errors import UserError
 
 __all__ = ["BEGIN", "END", "PADDING", "Pairs", "pairs"]
@@ -71,23 +71,36 @@ def pairs(
         name: Its name in records.
 
     Raises:
-        UserError: On first use of the data, if there are not as many of both, or a word cannot be a key.
+        UserError: At once if a side is no list; on first use of the data if there are not as many of both, or
+            a word cannot be a key.
     """
 
     def load() -> Splits:
-        if len(sources) != len(targets) or not len(sources):
-            raise UserError(f"data {name!r}: {len(sources)} sources and {len(targets)} targets; give pairs")
+        if len(made.sources) != len(made.targets) or not len(made.sources):
+            raise UserError(
+                f"data {name!r}: {len(made.sources)} sources and {len(made.targets)} targets; give pairs"
+            )
         known = _tokens(made)
-        x, y = (_filled(side, known) for side in (sources, targets))
+        x, y = (_filled(side, known) for side in (made.sources, made.targets))
         shifted = np.concatenate([np.full((len(y), 1), BEGIN), y[:, :-1]], axis=1)
-        parts = (split or at_random())(name, len(x), validation, test, seed, None)
+        parts = split_by(split, name, len(x), validation, test, seed)
         inputs = {"source": _as_tensor(x), "target": _as_tensor(shifted)}
         found = splits_of(inputs, np.where(y == PADDING, -1, y), parts)
         return dataclasses.replace(found, outputs=len(made.words), words=made.words)
 
     made = Pairs(name, load)
-    made.sources, made.targets = sources, targets
+    made.sources, made.targets = (_sequences(name, side) for side in (sources, targets))
     return made
+
+
+def _sequences(name: str, side: Any) -> Sequence[Sequence[Any]]:
+    # The elements of a tensor are tensors, of which no two are the same word.
+    given = side.tolist() if isinstance(side, torch.Tensor) else side
+    if isinstance(given, str | bytes | Mapping) or not hasattr(given, "__len__"):
+        raise UserError(
+            f"data {name!r}: {given!r:.60} is no list of sequences; give e.g. ['the dog'.split(), …]"
+        )
+    return [each.tolist() if isinstance(each, torch.Tensor) else each for each in given]
 
 
 def _tokens(made: Pairs) -> dict[Any, int]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from optnas.data import positions
 from optnas.data.arrays import InputKind, Kind, as_ids, as_inputs, as_targets, classes_in
+from optnas.data.checked import check_names
 from optnas.data.labels import class_names
 from optnas.data.layout import Layout, network_axes
 from optnas.data.normalize import Each, Normalized, normalized
@@ -47,6 +48,7 @@ class Inputs:
         layout: Layout | Mapping[str, Layout],
     ) -> None:
         self._name = name
+        check_names(f"data {name!r}: x", x, nested=False)
         places = _places(x)
         self._kinds = _each(name, "kinds", kinds, places, "numbers")
         layouts = _each(name, "layout", layout, places, "auto")
@@ -162,6 +164,7 @@ def targets_of(
     Raises:
         UserError: If they are not what they are said to be.
     """
+    check_names(f"data {name!r}: y", y, nested=False)
     targets = mapped(lambda array, of: as_targets(name, array, count, of), y, _kinds_of(name, y, kind))
     named = mapped(_target, y, targets, _places(y))
     if isinstance(targets, Mapping | tuple):

@@ -12,7 +12,7 @@ from optnas.data.data import Data, Splits
 from optnas.data.layout import Layout
 from optnas.data.several import Inputs, as_arrays, positions_in, targets_of
 from optnas.data.split import splits_of
-from optnas.data.split_rules import SplitRule, at_random
+from optnas.data.split_rules import SplitRule, split_by
 
 __all__ = ["digits", "tensors"]
 
@@ -31,9 +31,7 @@ def digits(*, validation: float = 0.2, test: float = 0.2, seed: int = 0) -> Data
 
         images, labels = load_digits(return_X_y=True)
         x = images.reshape(-1, 1, 8, 8)
-        return _splits(
-            "digits", x, labels, "classes", "numbers", "auto", at_random(), (validation, test, seed)
-        )
+        return _splits("digits", x, labels, "classes", "numbers", "auto", None, (validation, test, seed))
 
     return Data("digits", load)
 
@@ -91,7 +89,7 @@ def tensors(
     """
 
     def load(kind: Kind | Mapping[str, Kind]) -> Splits:
-        return _splits(name, x, y, kind, kinds, layout, split or at_random(), (validation, test, seed))
+        return _splits(name, x, y, kind, kinds, layout, split, (validation, test, seed))
 
     return Data(name, partial(load, targets), load_as=load if targets == "auto" else None)
 
@@ -103,13 +101,13 @@ def _splits(
     kind: Kind | Mapping[str, Kind],
     kinds: InputKind | Mapping[str, InputKind],
     layout: Layout | Mapping[str, Layout],
-    rule: SplitRule,
+    rule: SplitRule | None,
     shares: tuple[float, float, int],
 ) -> Splits:
     x, y = as_arrays(x, y)
     inputs = Inputs(name, x, kinds, layout)
     targets, classes, target = targets_of(name, y, inputs.count, kind)
-    parts = rule(name, inputs.count, *shares, classes)
+    parts = split_by(rule, name, inputs.count, *shares, classes)
     stored, prepare, schema = inputs.stored(parts[0])
     split = splits_of(stored, targets, parts, prepare)
     return dataclasses.replace(split, kinds=positions_in(name, y, kind), schema=schema, target=target)

@@ -7,15 +7,46 @@ from typing import Any
 
 import numpy as np
 
-from optnas.data.numbers import Array, as_array
+from optnas.data.numbers import Array, as_array, is_whole
 from optnas.data.split import Indices, check_shares, three_parts
 from optnas.errors import UserError
 
-__all__ = ["SplitRule", "at_random", "by_group", "by_index", "by_time"]
+__all__ = ["SplitRule", "at_random", "by_group", "by_index", "by_time", "split_by"]
 
 SplitRule = Callable[[str, int, float, float, int, Array | None], tuple[Indices, Indices, Indices]]
 """Returns the indices of three parts: takes the data's name, the number of samples, the shares of validation
 and test, a seed, and the class of each sample, shape (samples,), or ``None``."""
+
+
+def split_by(
+    rule: SplitRule | None,
+    name: str,
+    count: int,
+    validation: float,
+    test: float,
+    seed: int,
+    labels: Array | None = None,
+) -> tuple[Indices, Indices, Indices]:
+    """Return the indices of three parts by a rule, at random without one; takes what a rule takes.
+
+    Raises:
+        UserError: If it is no rule, or does not return three parts that share no sample.
+    """
+    rule = rule or at_random()
+    makers: list[Any] = [at_random, by_time, by_group, by_index]  # which return a rule, and are none
+    if not callable(rule) or rule in makers:
+        told = f"data.{rule.__name__}" if callable(rule) else repr(rule)
+        raise UserError(
+            f"data {name!r}: split={told:.60} is no rule: give e.g. data.by_time(gap=…) or"
+            " data.by_group(groups)"
+        )
+    parts = rule(name, count, validation, test, seed, labels)
+    if not isinstance(parts, tuple) or len(parts) != 3:
+        raise UserError(
+            f"data {name!r}: split= returns {parts!r:.60}; give the indices of three parts: train, validation"
+            " and test"
+        )
+    return _parts(name, parts, count)
 
 
 def at_random() -> SplitRule:
@@ -33,7 +64,7 @@ def by_time(*, gap: int = 0) -> SplitRule:
     Raises:
         UserError: If ``gap`` is no number of samples; when it is used, if too few samples are left.
     """
-    if not isinstance(gap, int) or isinstance(gap, bool) or gap < 0:
+    if not is_whole(gap) or gap < 0:
         raise UserError(f"by_time(gap={gap!r}): give a number of samples, or 0")
 
     def rule(
@@ -70,12 +101,22 @@ def by_group(groups: Any) -> SplitRule:
     def rule(
         name: str, count: int, validation: float, test: float, seed: int, labels: Array | None
     ) -> tuple[Indices, Indices, Indices]:
-        given = as_array(groups)
+        try:
+            given = as_array(groups)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"data {name!r}: groups must be numbers or texts: {error}") from None
         if given.shape != (count,):
             raise UserError(
                 f"data {name!r}: groups of shape {given.shape} do not fit {count} samples: give one each"
             )
-        names, group = np.unique(given, return_inverse=True)
+        missing = [sample for sample, of in enumerate(given.tolist()) if of is None or of != of]
+        if missing or (given.dtype.kind in "mM" and np.isnat(given).any()):
+            sample = missing[0] if missing else int(np.isnat(given).argmax())
+            raise UserError(f"data {name!r}: sample {sample} has no group: give one each, or leave it out")
+        try:
+            names, group = np.unique(given, return_inverse=True)
+        except TypeError:
+            raise UserError(f"data {name!r}: groups must be all numbers or all texts") from None
         parts = three_parts(name, len(names), validation, test, seed)
         train, valid, tested = (np.flatnonzero(np.isin(group, part)) for part in parts)
         return train, valid, tested
@@ -93,20 +134,27 @@ def by_index(train: Any, validation: Any, test: Any = ()) -> SplitRule:
     def rule(
         name: str, count: int, shares: float, test_share: float, seed: int, labels: Array | None
     ) -> tuple[Indices, Indices, Indices]:
-        parts = tuple(_indices(name, part, count) for part in (train, validation, test))
-        together = np.concatenate(parts)
-        twice = np.flatnonzero(np.bincount(together, minlength=count) > 1)
-        if len(twice):
-            raise UserError(f"data {name!r}: sample {twice[0]} is in two parts, or twice in one")
-        if not len(parts[0]) or not len(parts[1]):
-            raise UserError(f"data {name!r}: give samples to train on, and others for validation")
-        return parts  # type: ignore[return-value]
+        return _parts(name, (train, validation, test), count)
 
     return rule
 
 
+def _parts(name: str, given: tuple[Any, Any, Any], count: int) -> tuple[Indices, Indices, Indices]:
+    """Return the indices of three parts; raise unless they are some, and no sample is in two."""
+    train, validation, test = (_indices(name, part, count) for part in given)
+    twice = np.flatnonzero(np.bincount(np.concatenate([train, validation, test]), minlength=count) > 1)
+    if len(twice):
+        raise UserError(f"data {name!r}: sample {twice[0]} is in two parts, or twice in one")
+    if not len(train) or not len(validation):
+        raise UserError(f"data {name!r}: give samples to train on, and others for validation")
+    return train, validation, test
+
+
 def _indices(name: str, given: Any, count: int) -> Indices:
-    found = np.asarray(given)
+    try:
+        found = np.asarray(given)
+    except ValueError:  # not all of one shape
+        found = np.asarray(given, dtype=object)
     if found.dtype == bool and found.shape == (count,):
         return np.flatnonzero(found)
     if found.size == 0:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from optnas.data.data import Data, Splits
 from optnas.data.normalize import normalized
-from optnas.data.numbers import Array, as_numbers, refuse_far, refuse_unfit
+from optnas.data.numbers import Array, as_numbers, is_whole, refuse_far, refuse_unfit
 from optnas.data.split import check_shares, splits_of
 from optnas.errors import UserError
 
@@ -118,8 +118,12 @@ def windows(
     for what, number, least in (
         ("length", length, 1), ("horizon", horizon, 1), ("stride", stride, 1), ("gap", gap, 0),
     ):  # fmt: skip
-        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+        if not is_whole(number) or number < least:
             raise UserError(f"data.windows({what}={number!r}): give a whole number of at least {least}")
+    if target is not None and not is_whole(target):
+        raise UserError(
+            f"data.windows(target={target!r}): give the place of a feature, from 0 on, or None for all"
+        )
     check_shares(name, validation, test)
 
     def cut() -> _Cut:
@@ -154,7 +158,10 @@ def _begins(
     tested, validated = round(test * steps), round(validation * steps)
     ends = [steps - tested - validated, steps - tested, steps]
     starts = [0, ends[0] + gap, ends[1] + gap]
-    begins = [np.arange(start, end - whole + 1, stride) for start, end in zip(starts, ends, strict=True)]
+    begins = [
+        np.asarray(range(start, end - whole + 1, stride), np.int64)
+        for start, end in zip(starts, ends, strict=True)
+    ]
     if not len(begins[0]) or not len(begins[1]) or (tested and not len(begins[2])):
         raise UserError(
             f"data {name!r}: {steps} steps, gaps of {gap} left out, leave a part without a window of {whole}"

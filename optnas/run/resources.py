@@ -59,7 +59,7 @@ def default_threads(study: Study, workers: int) -> int:
     if study.task is None or spare < 2 or default_device(study.training.device).type != "cpu":
         return 1
     steps = _steps(study)
-    return fastest_threads(lambda: [step() for step in steps], spare)
+    return fastest_threads(lambda: [step() for step in steps], spare) if steps else 1
 
 
 def fastest_threads(step: Callable[[], object], most: int, seconds: float = _CALIBRATION_SECONDS) -> int:
@@ -93,7 +93,7 @@ def fastest_threads(step: Callable[[], object], most: int, seconds: float = _CAL
 
 
 def _steps(study: Study) -> list[Callable[[], object]]:
-    """Return a training step for each of some random networks of the space that can be built."""
+    """Return a training step for each of some random networks of the space that can be built and trained."""
     assert study.task is not None
     assert study.shape is not None
     parts = study.task.data.splits
@@ -106,7 +106,12 @@ def _steps(study: Study) -> list[Callable[[], object]]:
             continue
         if is_image(study.shape):
             module.to(memory_format=torch.channels_last)
-        steps.append(partial(_step, module, inputs))
+        step = partial(_step, module, inputs)
+        try:
+            step()
+        except Exception:  # its trials will say why
+            continue
+        steps.append(step)
         if len(steps) == _ARCHITECTURES:
             break
     return steps

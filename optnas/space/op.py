@@ -72,7 +72,7 @@ class Op(TreeValue):
         self.defined_in = type(self).__module__
         self._base = frozenset(vars(self))
 
-    def __call__(self, *args: Any, name: str | None = None, **kwargs: Any) -> Node:
+    def __call__(self, /, *args: Any, name: str | None = None, **kwargs: Any) -> Node:
         """Return the node with these arguments.
 
         Args:

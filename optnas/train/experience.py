@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from optnas.data.trees import Tree
+from optnas.data.trees import Tree, leaves
 from optnas.errors import UserError
 from optnas.train.task import Task
 from optnas.train.training import Training
 
 __all__ = ["experience"]
+
+_END = object()
 
 
 def experience(
@@ -25,7 +28,8 @@ def experience(
     the training was resumed.
 
     Raises:
-        UserError: If there are more batches or fewer than ``task.batches_per_epoch``.
+        UserError: If there are more batches or fewer than ``task.batches_per_epoch``, or one is no pair of
+            tensors, or of trees of them.
     """
     wanted, made = task.batches_per_epoch or 0, 0
     module.eval()
@@ -35,21 +39,39 @@ def experience(
         raise UserError(
             f"{type(task).__name__} has batches_per_epoch={wanted}, and its experience returns none"
         )
-    batches = iter(batches)
+    try:
+        batches = iter(batches)
+    except TypeError:
+        raise UserError(
+            f"{type(task).__name__}.experience returns {batches!r:.60}: let it yield (inputs, targets)"
+        ) from None
     while True:
         module.eval()
         with torch.no_grad():  # also where the task has a context of its own around its yield
-            batch = next(batches, None)
-        if batch is None:
+            batch = next(batches, _END)
+        if batch is _END:
             break
         made += 1
         if made > wanted:
             break
+        inputs, targets = _pair(type(task).__name__, batch)
         module.train()
-        yield batch
+        yield inputs, targets
     if made != wanted:
         told = f"more than {wanted}" if made > wanted else f"{made}"
         raise UserError(
             f"{type(task).__name__}.experience makes {told} batches an epoch: set batches_per_epoch to"
             " their number"
         )
+
+
+def _pair(name: str, batch: Any) -> tuple[Tree, Tree]:
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise UserError(f"{name}.experience yields {batch!r:.60}; let it yield (inputs, targets)")
+    for what, tree in zip(("inputs", "targets"), batch, strict=True):
+        tensors = list(leaves(tree))
+        if not tensors or not all(isinstance(each, Tensor) and each.dim() and len(each) for each in tensors):
+            raise UserError(
+                f"{name}.experience yields {what} {tree!r:.60}; let them be tensors of at least one sample"
+            )
+    return batch[0], batch[1]

@@ -26,10 +26,13 @@ from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
 from optnas.train.experience import experience
 from optnas.train.graph import CudaRecorder, GraphedStep, reason_not_to_record
+from optnas.train.id_checks import check_ids
 from optnas.train.losses import make_loss
+from optnas.train.measured import measured
 from optnas.train.memory_format import in_channels_last
 from optnas.train.nothing_learned import check_hope
 from optnas.train.own_optimizers import optimizer_of, reason_not_to_record_it
+from optnas.train.own_step import checked_step
 from optnas.train.precision import choose_precision, in_precision
 from optnas.train.recurrence import faster_recurrence
 from optnas.train.schedule import learning_rate
@@ -97,11 +100,13 @@ def fit(
             with ``report``.
         WrongState: If ``state`` is of another network or training.
         KeyboardInterrupt: If it was stopped by :func:`optnas.interrupts.stopping.stop_soon`.
+        BuildError: If an embedding has no row for an id of the data.
         UserError: If there is only one sample, or the data cannot be augmented as ``training`` says.
     """
     parts = task.data.on(device)
     if len(parts.train) < 2:
         raise UserError(f"data {task.data.name!r}: one sample is too few to train on")
+    check_ids(module, task.data)
     module.to(device)
     with contextlib.ExitStack() as faster:
         if device.type == "cuda":
@@ -187,11 +192,13 @@ class _Run:
         self._own_step: Resumable | None = None
         self._begun: State | None = None
         step = task.own_step(module, training)
-        if step is not None and hasattr(step, "state_dict"):
+        if all(hasattr(step, name) for name in ("state_dict", "load_state_dict")):
             self._own_step = cast(Resumable, step)
         if step is None:
             self.optimizer = optimizer_of(training, weights, module)
             step = _usual_step(module, weights, self.optimizer, task, training, pieces)
+        else:
+            step = checked_step(type(task).__name__, step)
         self._step = _recorded(step, self._sizes, parts, training, state, pieces, eager, self.optimizer)
         self._generator = torch.Generator().manual_seed(seed)
         self._begin_epoch()
@@ -381,4 +388,4 @@ def evaluate(
     module.eval()
     with torch.inference_mode():
         size = max(1, evaluated_at_once(device_of(split.y).type, split.shape) // pieces)
-        return task.evaluate(module, InOrder(split, size, prepare))
+        return measured(task, module, InOrder(split, size, prepare), split)

@@ -58,7 +58,7 @@ def test_floating_point_targets_are_values_and_the_rest_classes() -> None:
     assert data.tensors(X, CLASSES, targets="values").outputs == 1
     assert data.tensors(X, CLASSES.astype(float), targets="classes").outputs == 3
     assert data.tensors(X, CLASSES > 0).outputs == 2
-    with pytest.raises(UserError, match="must be 'classes', 'values' or 'auto'"):
+    with pytest.raises(UserError, match="must be 'classes', 'values', 'points', 'boxes' or 'auto'"):
         data.tensors(X, CLASSES, targets="labels").splits  # noqa: B018
     with pytest.raises(UserError, match="labels must be whole numbers"):
         data.tensors(X, X[:, 0] / 7, targets="classes").splits  # noqa: B018

@@ -243,6 +243,9 @@ class Acting(tasks.Task):
     metrics = ("loss",)
     batches_per_epoch = 3
 
+    def experience(self, module, training, generator):
+        raise AssertionError("its settings are refused before")
+
 
 class AnyShape(tasks.Task):
     """A task that takes outputs of any shape."""
