@@ -10,7 +10,7 @@ from optnas.data.labels import checked_labels, class_names, numbered
 from optnas.data.numbers import Array, as_array, as_numbers, refuse_gaps, refuse_unfit
 from optnas.errors import UserError
 
-__all__ = ["InputKind", "Kind", "as_ids", "as_inputs", "as_targets", "classes_in"]
+__all__ = ["InputKind", "Kind", "as_ids", "as_inputs", "as_raw", "as_targets", "classes_in"]
 
 Kind = Literal["auto", "classes", "values", "points", "boxes"]
 """Kind of targets; ``auto``: values if they are floating-point numbers, else classes.
@@ -21,8 +21,11 @@ Points and boxes are values that are positions in an image.
 # Beyond, floating-point numbers leave some out, and the largest of 64 bits without a sign become negative.
 _MOST_ID = 2**53
 
-InputKind = Literal["numbers", "ids"]
-"""Kind of inputs: numbers are normalised, ids are whole numbers that stay as they are."""
+InputKind = Literal["numbers", "raw", "ids"]
+"""Kind of inputs: numbers are normalised, raw numbers are not; ids are whole numbers that stay such."""
+
+# Larger whole numbers have no exact float32.
+_MOST_RAW = 2**24
 
 
 def as_inputs(name: str, x: Any) -> Array:
@@ -39,6 +42,21 @@ def as_inputs(name: str, x: Any) -> Array:
         raise UserError(f"data {name!r}: inputs of shape {inputs.shape}; give (samples, …)")
     refuse_unfit(name, inputs, "sample {}".format)
     return inputs if inputs.dtype.kind in "iu" else inputs.astype(np.float64)
+
+
+def as_raw(name: str, x: Any) -> Array:
+    """Return inputs that stay as they are, as a float32 array, shape (samples, …).
+
+    Raises:
+        UserError: As :func:`as_inputs` does, or if they are whole numbers that float32 cannot hold.
+    """
+    inputs = as_inputs(name, x)
+    if inputs.dtype.kind in "iu" and max(int(inputs.max()), -int(inputs.min())) > _MOST_RAW:
+        raise UserError(
+            f"data {name!r}: raw inputs have whole numbers beyond {_MOST_RAW:,}, which float32 cannot hold:"
+            " subtract an offset, or let them be normalised (kinds='numbers')"
+        )
+    return inputs.astype(np.float32)
 
 
 def as_ids(name: str, x: Any) -> Array:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from optnas.errors import UserError
 
-__all__ = ["Layout", "feature_axis", "network_axes"]
+__all__ = ["Layout", "argument", "feature_axis", "network_axes"]
 
 Layout = Literal["auto", "channels_first", "channels_last"]
 """Where a sample has its channels or features; ``auto``: as its shape shows."""
@@ -25,7 +25,9 @@ def feature_axis(sizes: int) -> int:
     return 2 if sizes == 2 else 1
 
 
-def network_axes(name: str, shape: tuple[int, ...], layout: Layout) -> tuple[int, ...] | None:
+def network_axes(
+    name: str, shape: tuple[int, ...], layout: Layout, place: str = "", also: str = ""
+) -> tuple[int, ...] | None:
     """Return the permutation that brings a batch of ``shape`` to the order that ops take.
 
     By ``"auto"``, the axis of size 1 of a sequence is that of the features, and images are channels
@@ -35,6 +37,8 @@ def network_axes(name: str, shape: tuple[int, ...], layout: Layout) -> tuple[int
         name: Name of the data, for error messages.
         shape: Shape of all samples, (samples, …).
         layout: Where a sample has its channels or features.
+        place: Name of the input among several, for error messages; empty if it is the only one.
+        also: What else samples of two sizes may be, for that error.
 
     Returns:
         The permutation, such as (0, 2, 1); ``None`` if the order is right already.
@@ -55,24 +59,31 @@ def network_axes(name: str, shape: tuple[int, ...], layout: Layout) -> tuple[int
         return None
     last = layout == "channels_last"
     if layout == "auto":
-        last = _sequence_is_last(name, shape) if sizes == 2 else _image_is_last(name, shape)
+        last = (
+            _sequence_is_last(name, shape, place, also) if sizes == 2 else _image_is_last(name, shape, place)
+        )
     if sizes == 2:
         return None if last else (0, 2, 1)
     return (0, sizes, *range(1, sizes)) if last else None
 
 
-def _sequence_is_last(name: str, shape: tuple[int, ...]) -> bool:
+def argument(name: str, value: str, place: str) -> str:
+    """Return how an argument is written: one value for all inputs, or by name."""
+    return f"{name}={value!r}" if not place else f"{name}={{{place!r}: {value!r}}}"
+
+
+def _sequence_is_last(name: str, shape: tuple[int, ...], place: str, also: str) -> bool:
     _, first, last = shape
     if last == 1 or first == 1:
         return last == 1
     raise UserError(
         f"data {name!r}: inputs of shape {shape} are {last} time steps of {first} features"
-        f" (say layout='channels_first'), {first} time steps of {last} features (layout='channels_last'),"
-        " or grey images (give x[:, None])"
+        f" (say {argument('layout', 'channels_first', place)}), {first} time steps of {last} features"
+        f" ({argument('layout', 'channels_last', place)}), or grey images (give x[:, None]){also}"
     )
 
 
-def _image_is_last(name: str, shape: tuple[int, ...]) -> bool:
+def _image_is_last(name: str, shape: tuple[int, ...], place: str) -> bool:
     _, *sizes = shape
     first, *between, last = sizes
     frames = len(sizes) == 4 and between[0] in _COLOURS and first not in _COLOURS
@@ -86,9 +97,10 @@ def _image_is_last(name: str, shape: tuple[int, ...]) -> bool:
         return False
     raise UserError(
         f"data {name!r}: inputs of shape {shape} are {first} channels of {_by([*between, last])}"
-        f" (say layout='channels_first') or {last} of {_by([first, *between])} (layout='channels_last')"
-        + f"; frames of {between[0]} channels need x.swapaxes(1, 2) and layout='channels_first'"
-        * frames
+        f" (say {argument('layout', 'channels_first', place)}) or {last} of {_by([first, *between])}"
+        f" ({argument('layout', 'channels_last', place)})"
+        + f"; frames of {between[0]} channels need x.swapaxes(1, 2) and"
+        f" {argument('layout', 'channels_first', place)}" * frames
     )
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from optnas.data import positions
-from optnas.data.arrays import InputKind, Kind, as_ids, as_inputs, as_targets, classes_in
+from optnas.data.arrays import InputKind, Kind, as_ids, as_inputs, as_raw, as_targets, classes_in
 from optnas.data.checked import check_names
 from optnas.data.labels import class_names
-from optnas.data.layout import Layout, network_axes
-from optnas.data.normalize import Each, Normalized, normalized
+from optnas.data.layout import Layout, argument, network_axes
+from optnas.data.normalize import Each, Normalize, Normalized, normalized
 from optnas.data.numbers import Array, as_array, refuse_far
 from optnas.data.schemas import Arrays, Ids, Schema, Several, Target
 from optnas.data.trees import Tree, leaves, mapped
@@ -24,7 +25,7 @@ from optnas.errors import UserError
 __all__ = ["Inputs", "as_arrays", "positions_in", "targets_of"]
 
 _Value = TypeVar("_Value")
-_KINDS = ("numbers", "ids")
+_KINDS = get_args(InputKind)
 
 
 class Inputs:
@@ -54,18 +55,23 @@ class Inputs:
         layouts = _each(name, "layout", layout, places, "auto")
         for kind in leaves(self._kinds):
             if kind not in _KINDS:
-                raise UserError(f"data {name!r}: kinds={kind!r} must be 'numbers' or 'ids'")
-        self._arrays = mapped(self._checked, x, self._kinds, layouts)
+                raise UserError(f"data {name!r}: kinds={kind!r} must be 'numbers', 'raw' or 'ids'")
+        self._places = places
+        self._arrays = mapped(self._checked, x, self._kinds, layouts, places)
         counts = {len(each.array) for each in leaves(self._arrays)}
         if len(counts) > 1:
             raise UserError(f"data {name!r}: the inputs have {sorted(counts)} samples: give as many of each")
         (self.count,) = counts
 
-    def _checked(self, x: Any, kind: InputKind, layout: Layout) -> _Checked:
-        if kind == "ids":
-            return _Checked(as_ids(self._name, x), None)
-        array = as_inputs(self._name, x)
-        return _Checked(array, network_axes(self._name, array.shape, layout))
+    def _checked(self, x: Any, kind: InputKind, layout: Layout, place: str) -> _Checked:
+        with _naming(self._name, place):
+            if kind == "ids":
+                return _Checked(as_ids(self._name, x), None)
+            array = as_raw(self._name, x) if kind == "raw" else as_inputs(self._name, x)
+            if kind == "raw" and layout == "auto":
+                return _Checked(array, None)
+            also = f"; or a matrix that is to stay as it is ({argument('kinds', 'raw', place)})"
+            return _Checked(array, network_axes(self._name, array.shape, layout, place, also))
 
     def stored(self, train: Array) -> tuple[Tree, Callable[[Tree], Tree], Schema]:
         """Return the tensors to store, the function that prepares them for a network, and their schema.
@@ -74,7 +80,10 @@ class Inputs:
             train: The indices of the training part, by which numbers are normalised.
         """
         found = mapped(
-            lambda checked, kind: self._normalised(checked, kind, train), self._arrays, self._kinds
+            lambda checked, kind, place: self._normalised(checked, kind, place, train),
+            self._arrays,
+            self._kinds,
+            self._places,
         )
         if isinstance(found, _Stored):
             return found.tensor, found.prepare, found.schema
@@ -84,15 +93,40 @@ class Inputs:
             _several_of(mapped(lambda each: each.schema, found)),
         )
 
-    def _normalised(self, checked: _Checked, kind: InputKind, train: Array) -> _Stored:
+    def _normalised(self, checked: _Checked, kind: InputKind, place: str, train: Array) -> _Stored:
         if kind == "ids":
             ids = Ids(checked.array.shape[1:], int(checked.array.max()))
             return _Stored(torch.from_numpy(checked.array), _as_it_is, ids)
+        if kind == "raw":
+            axes = checked.axes
+            array = checked.array if axes is None else checked.array.transpose(axes)
+            ordered = None if axes is None else _only_ordered(axes)
+            tensor = torch.from_numpy(np.ascontiguousarray(array))
+            return _Stored(tensor, _as_it_is, _schema(checked, ordered, train))
         tensor, prepare = normalized(checked.array, train, checked.axes)
         if tensor.is_floating_point():
-            refuse_far(self._name, tensor, "sample {}".format)
+            with _naming(self._name, place):
+                refuse_far(self._name, tensor, "sample {}".format)
         figures = prepare.by if isinstance(prepare, Normalized) else prepare
         return _Stored(tensor, prepare, _schema(checked, figures, train))
+
+
+@contextmanager
+def _naming(name: str, place: str, what: str = "input") -> Iterator[None]:
+    """Name one of several inputs or targets in the error of it."""
+    try:
+        yield
+    except UserError as error:
+        if not place:
+            raise
+        said = str(error).removeprefix(f"data {name!r}: ")
+        raise UserError(f"data {name!r}: {what} {place!r}: {said}") from None
+
+
+def _only_ordered(axes: tuple[int, ...]) -> Normalize:
+    """Return the normalisation that changes no number, and only brings axes to the order that ops take."""
+    one = torch.ones((1,) * len(axes), dtype=torch.float64)
+    return Normalize(one - 1, one, axes)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -165,7 +199,12 @@ def targets_of(
         UserError: If they are not what they are said to be.
     """
     check_names(f"data {name!r}: y", y, nested=False)
-    targets = mapped(lambda array, of: as_targets(name, array, count, of), y, _kinds_of(name, y, kind))
+
+    def checked(array: Any, of: Kind, place: str) -> Array:
+        with _naming(name, place, "target"):
+            return as_targets(name, array, count, of)
+
+    targets = mapped(checked, y, _kinds_of(name, y, kind), _places(y))
     named = mapped(_target, y, targets, _places(y))
     if isinstance(targets, Mapping | tuple):
         return targets, None, {target.name: target for target in leaves(named)}

@@ -55,9 +55,9 @@ def tensors(
     targets as they were given.
 
     Its channels (of images) or features (of tables and sequences) are normalised to mean 0 and variance
-    1 by the statistics of the training part. Small whole numbers, such as images of bytes, are stored
-    unchanged and normalised on the device when they are needed. If targets are classes, the split is
-    stratified.
+    1 by the statistics of the training part, unless ``kinds`` says that they stay as they are. Small whole
+    numbers, such as images of bytes, are stored unchanged and normalised on the device when they are
+    needed. If targets are classes, the split is stratified.
 
     Args:
         x: Inputs, numbers, shape (samples, features); for sequences (samples, length, features) or
@@ -70,8 +70,10 @@ def tensors(
             (samples, 2 × points); or ``"boxes"``, as ``data.padded_boxes`` makes them. Both are in pixels
             from the left upper corner, so that the middle of the first pixel is (0.5, 0.5), and move with the
             images in ``Training(flip=True, crop=4, padding="zero")``; other values stay. Of several, by name.
-        kinds: ``"numbers"``, or ``"ids"`` for whole numbers that are names, such as tokens, words or users:
-            they are not normalised, and an embedding takes them. Of several inputs, by name.
+        kinds: ``"numbers"``, which are normalised; ``"raw"`` for numbers that stay as they are (float32, in
+            the order of their axes unless ``layout`` says otherwise), such as an adjacency of 0 and 1 or
+            images to be enlarged; or ``"ids"`` for whole numbers that are names, such as tokens, words or
+            users, which an embedding takes. Of several inputs, by name.
         layout: ``"channels_last"`` or ``"channels_first"``: whether ``x`` has its channels or features
             last, or right behind the samples. Networks get sequences as (length, features) and images
             as (channels, height, width) either way. ``"auto"`` goes by the shape where that shows it:

@@ -132,7 +132,7 @@ class Arrays(Schema):
     def told(self) -> str:
         what = "whole numbers" if self._whole else "numbers"
         span = "" if self.span is None else f" from {self.span[0]:.6g} to {self.span[1]:.6g}"
-        how = "as the data prepares them" if self.figures is None else "not normalised: the model does that"
+        how = "as the network takes them" if self.figures is None else "not normalised: the model does that"
         return f"arrays of the shape (samples, {', '.join(map(str, self.given))}) of {what}{span}, {how}"
 
     def example(self) -> str:
