@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,8 @@ from optnas.data.labels import checked_labels, class_names, labels_in_range, lab
 from optnas.data.layout import Layout
 from optnas.data.normalize import Normalize, Normalized, block_size
 from optnas.data.reader import Reader
+from optnas.data.schemas import Arrays, Schema, Target
+from optnas.data.schemas.pictures import of_pixels
 from optnas.data.split import subset, three_parts
 from optnas.data.streamed import Streamed
 from optnas.errors import UserError
@@ -135,7 +137,19 @@ def _load(
         official.check_like(source)
         labelled = labels_in_range(name, numbered(name, official.labels, names), outputs)
         chosen[2] = (official, np.arange(len(official)), labelled)
-    return _splits(chosen, outputs, memory, readers)
+    found = _splits(chosen, outputs, memory, readers)
+    called = _called(opened, outputs) if names is None else tuple(map(str, names))
+    return dataclasses.replace(found, target=Target("", called))
+
+
+def _called(opened: Any, outputs: int) -> tuple[str, ...]:
+    """Return the names of the classes that a data set lists; some of torchvision have several for one."""
+    listed = getattr(opened, "classes", None)
+    if not isinstance(listed, list | tuple) or len(listed) != outputs:
+        return ()
+    return tuple(
+        ", ".join(map(str, each)) if isinstance(each, list | tuple) else str(each) for each in listed
+    )
 
 
 def _labelled(
@@ -166,26 +180,43 @@ def _streamed(chosen: Sequence[Chosen], outputs: int, readers: int) -> Splits:
         Streamed(reader, torch.from_numpy(indices), torch.from_numpy(labels), readers)
         for reader, indices, labels in chosen
     ]
-    figures = _figures(parts[0], chosen[0][0], min(len(parts[0]), _STREAMED_FIGURES))
+    figures, span = _figures(parts[0], chosen[0][0], min(len(parts[0]), _STREAMED_FIGURES))
     train, valid, tested = (dataclasses.replace(part, figures=figures) for part in parts)
-    return Splits(train, valid, tested, outputs, figures)
+    schema = _schema(chosen[0][0], figures, span)
+    return Splits(train, valid, tested, outputs, figures, schema=schema)
 
 
 def _held(chosen: Sequence[Chosen], outputs: int) -> Splits:
     parts = [Split(reader.read(indices), torch.from_numpy(labels)) for reader, indices, labels in chosen]
-    figures = _figures(parts[0], chosen[0][0], len(parts[0]))
+    figures, span = _figures(parts[0], chosen[0][0], len(parts[0]))
+    schema = _schema(chosen[0][0], figures, span)
     for part, (reader, indices, _) in zip(parts, chosen, strict=True):
         size = block_size(part.shape)
         for (x, _), of in zip(part.blocks(size), torch.split(torch.from_numpy(indices), size), strict=True):
             reader.refuse_far(x, of.tolist(), figures)
     train, valid, tested = parts
     if train.x.element_size() <= 4:
-        return Splits(train, valid, tested, outputs, figures)
+        return Splits(train, valid, tested, outputs, figures, schema=schema)
     train, valid, tested = (Split(figures(part.x), part.y) for part in parts)
-    return Splits(train, valid, tested, outputs, Normalized(figures))
+    return Splits(train, valid, tested, outputs, Normalized(figures), schema=schema)
 
 
-def _figures(train: Part, reader: Reader, seen: int) -> Normalize:
-    """Return the normalisation by the first ``seen`` samples of the training part."""
-    blocks = train.blocks(block_size(train.shape), torch.arange(seen))
-    return Normalize.by((x.numpy() for x, _ in blocks), reader.axes)
+def _figures(train: Part, reader: Reader, seen: int) -> tuple[Normalize, tuple[float, float]]:
+    """Return the normalisation by the first ``seen`` samples of the training part, and their range."""
+    spans: list[tuple[float, float]] = []
+
+    def blocks() -> Iterator[Indices]:
+        for x, _ in train.blocks(block_size(train.shape), torch.arange(seen)):
+            spans.append((float(x.min()), float(x.max())))
+            yield x.numpy()
+
+    figures = Normalize.by(blocks(), reader.axes)
+    lows, highs = zip(*spans, strict=True)
+    return figures, (min(lows), max(highs))
+
+
+def _schema(reader: Reader, figures: Normalize, span: tuple[float, float]) -> Schema:
+    """Return what users have of a sample: pictures, or arrays in the layout that the data set has them in."""
+    first = reader.first
+    arrays = Arrays(tuple(first.shape), str(first.dtype).removeprefix("torch."), figures, span)
+    return of_pixels(arrays, resized=reader.resizes) if reader.has_pictures else arrays

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from optnas.data.pictures import open_image
 from optnas.errors import DataWarning, UserError
 
-__all__ = ["ImageFolder"]
+__all__ = ["ImageFolder", "pictures_in"]
 
 # Folders that systems leave beside pictures: thumbnails of a Synology disk, an archive's of macOS, a disk's.
 _SYSTEM = frozenset(["@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found"])
@@ -75,6 +75,26 @@ class ImageFolder(Dataset[tuple[Any, int]]):
     def __getitem__(self, index: int) -> tuple[Any, int]:
         path, label = self.samples[index]
         return self.loader(path), label
+
+
+def pictures_in(root: Path) -> list[str]:
+    """Return the paths of all pictures in a folder, at any depth, in the order of their names.
+
+    Hidden files and a system's are left out; pictures that are passed over are told by a warning.
+
+    Raises:
+        UserError: If there is none, or a folder cannot be read.
+    """
+    links: list[str] = []
+    try:
+        files = _files(str(root), {_identity(folder) for folder in root.resolve().parents}, links)
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror}") from None
+    taken = [file for file in files if _is_image(file)]
+    _tell(root, [], [file for file in files if not _is_image(file)], links)
+    if not taken:
+        raise UserError(f"{root} has no picture that Pillow reads")
+    return taken
 
 
 def _identity(folder: str | Path) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["DEEP", "GREY", "is_deep", "open_image", "pixels_of"]
+__all__ = ["DEEP", "GREY", "bits_of", "is_deep", "open_image", "pixels_of", "to_sixteen_bits"]
 
 Array = np.ndarray[Any, Any]
 
@@ -24,6 +24,21 @@ _TO_SIXTEEN_BITS = 257
 def is_deep(image: Image) -> bool:
     """Return whether an image is grey of more than 8 bits."""
     return image.mode in DEEP
+
+
+def bits_of(image: Image) -> int:
+    """Return the bits of a pixel: 8, 16 for whole numbers up to 65,535 in more than 8 bits, else 32."""
+    if image.mode not in DEEP:
+        return 8
+    if image.mode.startswith("I;16"):
+        return 16
+    pixels = np.asarray(image)
+    return 16 if image.mode == "I" and pixels.min() >= 0 and pixels.max() < 2**16 else 32
+
+
+def to_sixteen_bits(pixels: Array) -> Array:
+    """Return pixels of 8 bits as of 16, so that white stays white."""
+    return pixels.astype(np.int32) * _TO_SIXTEEN_BITS
 
 
 def open_image(path: str) -> Image:
@@ -72,7 +87,7 @@ def pixels_of(
     if deep and whole:
         pixels = np.rint(pixels).astype(np.int32)
     elif scaled and not deep:
-        pixels = pixels.astype(np.int32) * _TO_SIXTEEN_BITS
+        pixels = to_sixteen_bits(pixels)
     if pixels.ndim == 2:
         return np.repeat(pixels[None], channels if channels and deep else 1, axis=0)
     return pixels.transpose(2, 0, 1)

@@ -84,6 +84,16 @@ class Reader:
             for reader in readers:
                 reader._scaled, reader._channels = True, reader._channels or depths.channels
 
+    @property
+    def resizes(self) -> bool:
+        """Whether images are cropped and scaled to one size."""
+        return self._size is not None
+
+    @cached_property
+    def has_pictures(self) -> bool:
+        """Whether samples are images of Pillow."""
+        return hasattr(self._item(0)[0], "convert")
+
     @cached_property
     def first(self) -> Tensor:
         """The first input; all others must have its shape and type."""
@@ -92,14 +102,14 @@ class Reader:
     @cached_property
     def axes(self) -> tuple[int, ...] | None:
         """The permutation that brings a batch of inputs to the order that ops take, if they need one."""
-        first = self._item(0)[0]
-        if hasattr(first, "convert"):
+        if self.has_pictures:
             if self._layout != "auto":
                 raise UserError(
                     f"data {self.name!r}: layout= is for arrays and tensors, not for Pillow's images"
                 )
             return None
-        return network_axes(self.name, (len(self), *self._given(first, 0).shape), self._layout)
+        first = self._given(self._item(0)[0], 0)
+        return network_axes(self.name, (len(self), *first.shape), self._layout)
 
     @cached_property
     def labels(self) -> Array:

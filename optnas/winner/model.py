@@ -70,7 +70,11 @@ class Model(nn.Sequential):
         Raises:
             UserError: If it is not what the network was trained on; says where and what to do.
         """
-        return self.answer.joined(list(self.predictions(given, batch_size=batch_size, **options)))
+        parts = list(self.predictions(given, batch_size=batch_size, **options))
+        if not parts:
+            raise UserError("there is no sample to predict for: give at least one")
+        found = self.answer.joined(parts)
+        return found[0] if isinstance(found, list) and self.schema.is_one(given) else found
 
     def predictions(self, given: Any, *, batch_size: int = _BATCH, **options: Any) -> Iterator[Any]:
         """Yield the predictions of :meth:`predict` a batch at a time."""

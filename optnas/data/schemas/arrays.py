@@ -78,8 +78,11 @@ class Arrays(Schema):
             axes = None if axes is None else tuple(int(axis) for axis in axes)
             if axes is not None and sorted(axes) != list(range(len(sizes) + 1)):
                 raise ValueError(f"{axes} is no order of the axes of inputs {sizes}")
-            for each in (mean, deviation):
-                each.expand(1, *sizes)
+            try:
+                for each in (mean, deviation):
+                    each.expand(1, *sizes)
+            except RuntimeError:
+                raise ValueError(f"the normalisation is not of inputs {sizes}") from None
             figures = Normalize(mean, deviation, axes)
         return cls(sizes, str(dtype), figures, None if span is None else (float(span[0]), float(span[1])))
 
@@ -92,6 +95,9 @@ class Arrays(Schema):
                 f"the network takes inputs (samples, {', '.join(map(str, self.given))}), not {array.shape}"
             )
         return array
+
+    def is_one(self, given: Any) -> bool:
+        return hasattr(given, "shape") and tuple(given.shape) == self.given
 
     def _numbers(self, given: Any) -> Array:
         try:

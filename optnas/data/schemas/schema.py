@@ -73,6 +73,10 @@ class Schema(ABC):
         for start in range(0, self.count(samples), size):
             yield self.tensors(self.piece(samples, slice(start, start + size)))
 
+    def is_one(self, given: Any) -> bool:
+        """Return whether ``given`` is one sample, of which users get one answer where answers are a list."""
+        return False
+
     def count(self, samples: Any) -> int:
         """Return the number of ``samples``."""
         return len(samples)

@@ -1,0 +1,221 @@
+"""Pictures, as folders of image files and data sets of Pillow's images have them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from torch import Tensor, nn
+
+from optnas.data.folder import pictures_in
+from optnas.data.numbers import Array, as_numbers, refuse_unfit
+from optnas.data.pictures import bits_of, open_image, pixels_of, to_sixteen_bits
+from optnas.data.schemas.arrays import Arrays
+from optnas.data.schemas.schema import Record, Schema
+from optnas.errors import UserError, searched
+
+__all__ = ["Pictures"]
+
+_DEPTHS = (8, 16, 32)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pictures(Schema):
+    """Pictures: images of Pillow, the paths of files, a folder of them, or arrays of their pixels.
+
+    Images become pixels as :func:`optnas.data.dataset` makes them: turned as their EXIF orientation says,
+    laid on white where they are transparent, made grey or RGB, and cropped around their centre to the
+    proportions and scaled. Where the network was trained on 16 bits, 8 are scaled to 16.
+
+    Attributes:
+        pixels: The pixels of a sample, (channels, height, width), with their normalisation and range.
+        resized: Whether pictures of other sizes are cropped and scaled; else they are refused.
+        bits: Bits of a pixel: 8, 16, or 32 for other whole or floating-point numbers.
+    """
+
+    kind = "pictures"
+
+    pixels: Arrays
+    resized: bool
+    bits: int = 8
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.pixels.shape
+
+    def record(self) -> dict[str, Any]:
+        return {**self.pixels.record(), "resized": self.resized, "bits": self.bits}
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        pixels, resized, bits = Arrays.of(record), record["resized"], record["bits"]
+        if len(pixels.shape) != 3 or pixels.shape[0] not in (1, 3) or pixels.given != pixels.shape:
+            raise ValueError(f"{pixels.shape} is no shape of pictures")
+        if not isinstance(resized, bool) or bits not in _DEPTHS:
+            raise ValueError(f"pictures of {bits!r} bits are none")
+        return cls(pixels, resized, bits)
+
+    def samples(self, given: Any) -> Any:
+        """Return a list of paths, images and arrays, or an array (samples, channels, height, width)."""
+        if isinstance(given, str | os.PathLike):
+            return _files(os.fspath(given))
+        if _is_image(given):
+            return [given]
+        if isinstance(given, list | tuple) and any(map(_is_one_picture, given)):
+            return list(given)
+        return self._array(given)
+
+    def is_one(self, given: Any) -> bool:
+        if isinstance(given, str | os.PathLike):
+            return not os.path.isdir(given)
+        if _is_image(given):
+            return True
+        return not isinstance(given, list | tuple) and np.ndim(given) < 4 and not self._many_grey(given)
+
+    def _many_grey(self, array: Any) -> bool:
+        """Return whether these are several grey pictures without an axis of channels."""
+        return self.shape[0] == 1 and np.ndim(array) == 3 and 1 not in np.shape(array)[::2]
+
+    def tensors(self, given: Any) -> Tensor:
+        pictures = self.samples(given)
+        if isinstance(pictures, list):
+            read = [self._read(picture, place) for place, picture in enumerate(pictures)]
+            pictures = np.concatenate(read) if read else np.zeros((0, *self.shape), self.pixels.dtype)
+        return self.pixels.tensors(pictures)
+
+    def _read(self, picture: Any, place: int) -> Array:
+        """Return the pixels of one picture, shape (1, channels, height, width)."""
+        where = os.fspath(picture) if isinstance(picture, str | os.PathLike) else f"picture {place}"
+        if not isinstance(picture, str | os.PathLike) and not _is_image(picture):
+            return self._array(picture, where)
+        try:
+            image = picture if _is_image(picture) else open_image(where)
+            bits = bits_of(image)
+        except Exception as error:  # Pillow raises many kinds for what is damaged
+            raise _unreadable(where, error) from None
+        self._refuse_bits(bits, where)
+        size = (self.shape[1], self.shape[2])
+        if not self.resized and image.size != size[::-1]:
+            self._refuse_size(where, (image.height, image.width))
+        try:
+            scaled = self.bits == 16
+            return pixels_of(image, size if self.resized else None, self.shape[0], scaled=scaled)[None]
+        except Exception as error:
+            raise _unreadable(where, error) from None
+
+    def _refuse_bits(self, bits: int, where: str) -> None:
+        if (bits > self.bits) or (self.bits == 32 and bits == 8):
+            raise UserError(
+                f"{where} has {bits} bits a pixel, and the network was trained on {self.bits}: convert it"
+            )
+
+    def _refuse_size(self, where: str, found: Sequence[int]) -> None:
+        raise UserError(
+            f"{where} is of {'×'.join(map(str, found))} pixels, and the network was trained on"
+            f" {self.shape[1]}×{self.shape[2]}: bring it to that size"
+        )
+
+    def _array(self, given: Any, where: str = "inputs") -> Array:
+        """Return arrays of pixels, whose channels may be last, as (samples, channels, height, width)."""
+        try:
+            array = as_numbers(given)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{where} must be pictures, paths, or numbers of one shape: {error}") from None
+        refuse_unfit("inputs", array, "picture {}".format)
+        if array.ndim == 2 or self._many_grey(array):
+            array = array[..., None, :, :]
+        if array.ndim == 3:
+            array = array[None]
+        if array.ndim != 4 or not array.size:
+            raise self._misfit(array, where)
+        channels = self.shape[0]
+        if array.shape[1:] != self.shape and array.shape[3] == channels:
+            array = array.transpose(0, 3, 1, 2)
+        if array.shape[1] != channels:
+            raise self._misfit(array, where)
+        if array.dtype == np.uint8 and self.bits == 16:
+            array = to_sixteen_bits(array)
+        self._refuse_range(array, where)
+        if array.shape[1:] != self.shape:
+            return self._resized(array, where)
+        return array
+
+    def _refuse_range(self, array: Array, where: str) -> None:
+        low, high = float(array.min()), float(array.max())
+        if self.bits < 32 and (low < 0 or high >= 2**self.bits):
+            raise UserError(
+                f"{where}: pixels are from {low:.4g} to {high:.4g}, and the network was trained on those of"
+                f" {self.bits} bits, 0 to {2**self.bits - 1:,}: give them as they were, not normalised"
+            )
+
+    def _resized(self, array: Array, where: str) -> Array:
+        """Return pixels of another size, cropped and scaled if they are bytes."""
+        from PIL import Image
+
+        if not self.resized or array.dtype != np.uint8:
+            self._refuse_size(where, array.shape[2:])
+        images = (Image.fromarray(each[0] if len(each) == 1 else each.transpose(1, 2, 0)) for each in array)
+        size = (self.shape[1], self.shape[2])
+        return np.stack([pixels_of(image, size, self.shape[0]) for image in images])
+
+    def _misfit(self, array: Array, where: str) -> UserError:
+        first, last = self._layouts
+        return UserError(f"{where}: pictures are arrays {first} or {last}, not of shape {array.shape}")
+
+    @property
+    def _layouts(self) -> tuple[str, str]:
+        channels, height, width = self.shape
+        return f"(samples, {channels}, {height}, {width})", f"(samples, {height}, {width}, {channels})"
+
+    def preparation(self) -> nn.Module:
+        return self.pixels.preparation()
+
+    def told(self) -> str:
+        channels, height, width = self.shape
+        size = f"of {height}×{width} pixels"
+        if self.resized:
+            size = f"of any size (cropped around the centre and scaled to {height}×{width})"
+        first, last = self._layouts
+        numbers = {8: "bytes (0 to 255)", 16: "16 bits (0 to 65,535)"}.get(self.bits, "numbers as they were")
+        return (
+            f"{'grey' if channels == 1 else 'RGB'} pictures {size}: images of Pillow, paths, a folder, or"
+            f" arrays {first} or {last} of {numbers}, not normalised: the model does that"
+        )
+
+    def example(self) -> str:
+        channels, height, width = self.shape
+        return f"np.zeros((1, {height}, {width}, {channels}), np.{self.pixels.dtype})"
+
+
+def _is_image(given: Any) -> bool:
+    return hasattr(given, "convert") and hasattr(given, "getbands")
+
+
+def _is_one_picture(given: Any) -> bool:
+    if _is_image(given) or isinstance(given, str | os.PathLike):
+        return True
+    return hasattr(given, "shape") and np.ndim(given) == 3
+
+
+def _files(path: str) -> list[Any]:
+    """Return the path of a picture, or those of all pictures in a folder."""
+    if not os.path.exists(path):
+        raise UserError(f"no such picture or folder: {path}{searched(path)}")
+    return pictures_in(Path(path)) if os.path.isdir(path) else [path]
+
+
+def _unreadable(where: str, error: Exception) -> UserError:
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
+    return UserError(f"{where} cannot be read: {reason}")
+
+
+def of_pixels(pixels: Arrays, *, resized: bool) -> Pictures:
+    """Return the schema of pictures whose pixels, (channels, height, width), are ``pixels``."""
+    bits = 8 if pixels.dtype == "uint8" else 32
+    if pixels.dtype == "int32" and pixels.span is not None and 0 <= pixels.span[0] <= pixels.span[1] < 2**16:
+        bits = 16
+    return Pictures(pixels, resized, bits)
