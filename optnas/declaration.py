@@ -26,6 +26,7 @@ from optnas.tasks import Task
 from optnas.train import Training
 from optnas.train.checks import check_training
 from optnas.train.own_losses import check_own_losses
+from optnas.train.own_tasks import check_own_task
 from optnas.train.single_values import check_single_samples
 from optnas.train.task_checks import check_declared
 from optnas.trials.record import MEASURED_ON
@@ -201,6 +202,7 @@ class Declaration:
         self.task.check()
         check_training(self.task, self.training)
         check_own_losses(self.space, self.task, self.training)
+        check_own_task(self.space, self.task, self.training, self._used_metrics & set(self.task.metrics))
         check_single_samples(self.space, self.task, self.training)
         return self.task.data.shape
 

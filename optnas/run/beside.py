@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rich.console import Console
 
-from optnas.errors import UserError
 from optnas.reports.numbers import short
 from optnas.shown import plain
 from optnas.study import Study
-from optnas.train.task_checks import figures
+from optnas.train.own_tasks import baselines_of
 
-__all__ = ["tell_baselines"]
+__all__ = ["baselines_told", "tell_baselines"]
 
 
-def tell_baselines(study: Study, console: Console) -> None:
-    """Print what the baselines of the study's task have of its objectives; nothing if there are none."""
-    if study.task is None:
-        return
-    told, task = [], type(study.task).__name__
-    baselines = study.task.baselines()
-    if not isinstance(baselines, Mapping):
-        raise UserError(f"{task}.baselines() returns {baselines!r:.60}; give metrics by the models' names")
-    for name, given in baselines.items():
-        metrics = figures(f"{task}.baselines()[{name!r}]", given)
+def baselines_told(study: Study) -> str:
+    """Return in words what the baselines of the study's task have of its objectives; empty if nothing.
+
+    Raises:
+        UserError: If the task's ``baselines`` fails, or returns what are none.
+    """
+    told = []
+    for name, metrics in baselines_of(study.task).items() if study.task is not None else ():
         has = [
             f"{objective.name} {short(objective.metric(metrics))}"
             for objective in study.objectives
             if objective.metric.names <= metrics.keys()
         ]
         told += [f"{name} {', '.join(has)}"] if has else []
+    return f"Beside it: {plain('; '.join(told))}." if told else ""
+
+
+def tell_baselines(told: str, console: Console) -> None:
+    """Print what :func:`baselines_told` returned."""
     if told:
-        console.print(f"Beside it: {plain('; '.join(told))}.", soft_wrap=True, highlight=False, markup=False)
+        console.print(told, soft_wrap=True, highlight=False, markup=False)

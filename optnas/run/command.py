@@ -15,7 +15,7 @@ from optnas.interrupts.signals import stop_on_signals
 from optnas.loggers import make_logger
 from optnas.reports.terminal import FrontView
 from optnas.run.baselines import enqueue, params_of, without_known
-from optnas.run.beside import tell_baselines
+from optnas.run.beside import baselines_told, tell_baselines
 from optnas.run.display import Display
 from optnas.run.files import load_study, source_of
 from optnas.run.gpus import fitting_workers, gpus_of
@@ -76,6 +76,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
         return done
     with warnings_as_notes():
         _check(study)
+        baselines = baselines_told(study)  # before the search, as whoever wrote them may have to mend them
     workers, threads, gpus = _resources(study, options)
     if workers > 1 and file is None:
         raise UserError(
@@ -132,7 +133,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
             )
             callbacks.call()
     _tell_why_stopped(opened, options.trials, limits, callbacks, console)
-    tell_baselines(study, console)
+    tell_baselines(baselines, console)
     return opened
 
 
@@ -212,6 +213,7 @@ def _having_all(
     if best := front(found):
         every = found.get_trials(deepcopy=False)
         console.print(FrontView(found, every, best, equal_to(best, every)))
+        tell_baselines(baselines_told(study), console)
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 
 import torch
 from torch import nn
@@ -20,11 +22,13 @@ from optnas.train.task import Task
 from optnas.train.training import Training
 from optnas.train.used_settings import has_own_step
 
-__all__ = ["check_own_losses"]
+__all__ = ["check_own_losses", "fits_for", "in_a_line", "mistakes_as_errors", "reason_against", "tried"]
 
 # A loss that fails for so many networks and batches does not just dislike one of them.
 _TRIED = 8
 _SAMPLES = 32
+
+Tried = tuple[nn.Module, Tree, Tree]
 
 
 def check_own_losses(space: Node, task: Task, training: Training) -> None:
@@ -48,7 +52,34 @@ def check_own_losses(space: Node, task: Task, training: Training) -> None:
 
 
 def _try(space: Node, task: Task, training: Training) -> None:
+    where = f"Training(losses={{{training.loss!r}: …}})"
+    fits_for(
+        tried(space, task, training),
+        lambda _, outputs, targets: reason_against(where, task, training, outputs, targets),
+    )
+
+
+def fits_for(networks: Generator[Tried], reason_of: Callable[[nn.Module, Tree, Tree], str | None]) -> None:
+    """Raise the last reason that ``reason_of`` finds against networks, unless it finds none against one.
+
+    Raises:
+        UserError: If so.
+    """
     reason = None
+    with closing(networks):
+        for network in networks:
+            reason = reason_of(*network)
+            if reason is None:
+                return
+    if reason is not None:
+        raise UserError(reason)
+
+
+def tried(space: Node, task: Task, training: Training) -> Generator[Tried]:
+    """Yield random networks of ``space`` with their outputs for a training batch, and its targets.
+
+    Those that fail by themselves are left out, as their trials will say why.
+    """
     with torch.random.fork_rng(devices=[]):
         for seed in range(_TRIED):
             torch.manual_seed(seed)
@@ -56,14 +87,10 @@ def _try(space: Node, task: Task, training: Training) -> None:
                 module = space.sample(seed).build(task.data.shape, **task.context)
                 inputs, targets = _batch(task, training, module, seed)
                 outputs = module.train()(inputs)
-            except Exception:  # its trials will say why
+            except Exception:
                 continue
             if task.misfit(shape_of(outputs)) is None and _finite(outputs):
-                reason = _reason(task, training, outputs, targets)
-                if reason is None:
-                    return
-    if reason is not None:
-        raise UserError(reason)
+                yield module, outputs, targets
 
 
 def _batch(task: Task, training: Training, module: nn.Module, seed: int) -> tuple[Tree, Tree]:
@@ -79,22 +106,44 @@ def _finite(tree: Tree) -> bool:
     return all(bool(each.isfinite().all()) for each in leaves(tree))
 
 
-def _reason(task: Task, training: Training, outputs: Tree, targets: Tree) -> str | None:
-    """Return in words why the loss cannot be minimised; ``None`` if it can."""
-    where = f"Training(losses={{{training.loss!r}: …}})"
+def reason_against(where: str, task: Task, training: Training, outputs: Tree, targets: Tree) -> str | None:
+    """Return in words why the loss of a training cannot be minimised; ``None`` if it can.
+
+    Args:
+        where: Where the user wrote the loss.
+        task: The task.
+        training: The training settings, with every value decided.
+        outputs: Outputs of a network in training.
+        targets: Their targets.
+    """
     try:
-        with warnings.catch_warnings():
-            # Of outputs (samples, 1) and targets (samples,) PyTorch would make (samples, samples).
-            warnings.filterwarnings("error", message="Using a target size")
+        with mistakes_as_errors():
             found = make_loss(task, training, torch.device("cpu"))(outputs, targets)
     except UserError as error:
         return str(error)
     except Exception as error:
-        said = str(error).strip().split("\n")[0] or type(error).__name__
-        return f"{where}: {said}{place_of(error)}"
+        return f"{where}: {in_a_line(error)}"
     if not found.isfinite():
         return (
             f"{where} returns {found.item()} for the outputs of networks that have learned nothing, which are"
             " finite: it has to be a number there as well, as by .clamp(min=1e-6) before a logarithm"
         )
     return None
+
+
+@contextmanager
+def mistakes_as_errors() -> Iterator[None]:
+    """Raise where PyTorch only warns that shapes differ."""
+    with warnings.catch_warnings():
+        # Of outputs (samples, 1) and targets (samples,) it would make (samples, samples).
+        warnings.filterwarnings("error", message="Using a target size")
+        yield
+
+
+def in_a_line(error: Exception) -> str:
+    """Return what an error of the user's own code says, and where it arose."""
+    said = str(error).strip().split("\n")[0]
+    kind = type(error).__name__
+    if isinstance(error, LookupError | NameError) or not said:
+        said = f"{kind}: {said}" if said else kind
+    return f"{said}{place_of(error)}"

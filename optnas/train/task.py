@@ -17,7 +17,7 @@ from optnas.space.shapes import AnyShape
 from optnas.train.endings import misfit_of
 from optnas.train.training import Training
 
-__all__ = ["Batches", "Step", "Task", "task_name"]
+__all__ = ["Batches", "Step", "Task", "is_own", "task_name"]
 
 Step = Callable[[Tree, Tree, float], Tensor]
 """Trains on a batch: takes inputs, targets and the share of the largest learning rate; returns the loss."""
@@ -39,6 +39,11 @@ class Batches(Protocol):
 def task_name(task: Task) -> str:
     """Return what kind of task it is in words, by the name of its class: ``anomaly detection``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(task).__name__).lower()
+
+
+def is_own(task: Task) -> bool:
+    """Return whether ``task`` is of a class of the user's own, not one of :mod:`optnas.tasks`."""
+    return type(task).__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
 class Task(ABC):

@@ -6,7 +6,7 @@ import dataclasses
 
 from optnas.errors import UserError, nearest
 from optnas.train.allowed import possible_values
-from optnas.train.task import Task
+from optnas.train.task import Task, is_own
 from optnas.train.training import Training
 
 __all__ = ["check_used", "has_own_step"]
@@ -50,11 +50,11 @@ def check_used(task: Task, training: Training) -> None:
         idle = [each for each in settings if own and each not in used and _is_set(training, each)]
         if idle:
             given = ", ".join(f"{each}=…" for each in idle)
-            ready = type(task).__module__.partition(".")[0] == __name__.partition(".")[0]
-            name_it = f"; or if the task goes by it, say so in its class: uses_settings = {(*used, *idle)!r}"
-            raise UserError(
-                f"Training({given}) has no effect, as {name} {what}: leave it out{'' if ready else name_it}"
+            name_it = (
+                is_own(task)
+                * f"; or if the task goes by it, say so in its class: uses_settings = {(*used, *idle)!r}"
             )
+            raise UserError(f"Training({given}) has no effect, as {name} {what}: leave it out{name_it}")
 
 
 def _is_set(training: Training, name: str) -> bool:

@@ -18,6 +18,7 @@ from optnas.space.shapes import numbers_in
 from optnas.tasks import Task
 from optnas.tasks.classification import Classification
 from optnas.tasks.regression import Regression
+from optnas.train.own_tasks import baselines_of
 
 __all__ = ["Baseline", "baselines"]
 
@@ -51,7 +52,7 @@ def baselines(task: Task) -> list[Baseline]:
     quantities, are left out.
     """
     parts = task.data.splits
-    if own := task.baselines():
+    if own := baselines_of(task):
         return [Baseline(name, metrics, len(parts.train)) for name, metrics in own.items()]
     targets, most = parts.train.y, 1 if isinstance(task, Classification) else 2
     if not isinstance(targets, Tensor) or targets.dim() > most:
