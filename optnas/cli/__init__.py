@@ -4,13 +4,25 @@ import os
 import sys
 
 # Importing a file of commands adds them to the application, in the order of the work.
-from optnas.cli import data, search, launch, look, draw, explain, winner, machine  # isort: skip
+from optnas.cli import data, search, launch, look, draw, explain, choose, winner, machine  # isort: skip
 from optnas.cli.app import CRASHED, RUN_ERROR, app
 from optnas.cli.encoding import write_in_any_encoding
 from optnas.cli.lost_output import ends_output, lost_output
 from optnas.shown import show_python_s_own_plainly
 
-__all__ = ["app", "data", "draw", "explain", "launch", "look", "machine", "main", "search", "winner"]
+__all__ = [
+    "app",
+    "choose",
+    "data",
+    "draw",
+    "explain",
+    "launch",
+    "look",
+    "machine",
+    "main",
+    "search",
+    "winner",
+]
 
 
 def main() -> None:
