@@ -47,7 +47,7 @@ def test_baselines_that_fail_are_one_line_before_the_first_trial(
     monkeypatch.chdir(tmp_path)
     Path("known.py").write_text(STUDY.replace('{"the first class":', '{"the first class": {}["typo"], "":'))
     done = call("run", "known.py", "--trials", 1)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "Known.baselines() fails: KeyError: 'typo' (known.py:6)" in done.output
     assert "Traceback" not in done.output
     assert not Path("optnas.db").exists()
