@@ -11,6 +11,7 @@ from optnas.data.schemas import Schema
 from optnas.reports.markdown import as_block, as_code, as_table, as_text
 from optnas.reports.numbers import short
 from optnas.shown import duration, plain
+from optnas.winner.card_parts import card_parts, curves
 
 __all__ = ["model_card", "over_seeds"]
 
@@ -45,14 +46,14 @@ A network for the task *{task}* on the data set *{data}*: {origin}.
 
 The epoch is the one with the best validation score, {score}. `model.safetensors` holds the weights
 of seed {seed}, the best of them on validation.
-
+{curves}
 ## Metrics
 
 {spread}
 
 {metrics}
 
-## Loading
+{parts}## Loading
 
 ```python
 {code}```
@@ -98,7 +99,9 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
         ),
         score=as_code(record["settings"]["score"]),
         seed=record["weights_of_seed"],
+        curves=curves(record),
         spread=_spread(record),
+        parts=card_parts(record),
         metrics=as_table(
             ("metric", "validation", "test"), [(as_text(n), *row) for n, *row in over_seeds(record)]
         ),

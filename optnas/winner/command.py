@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +13,13 @@ from optnas.errors import UserError
 from optnas.interrupts.signals import stop_on_signals
 from optnas.run.files import load_study
 from optnas.train import use_threads
+from optnas.winner.assessment import assess, metrics_on
 from optnas.winner.card import over_seeds
-from optnas.winner.folder import Trained, check_folder, checkpoint_of, finished, write
-from optnas.winner.full_training import check_settings, metrics_on_test_part, train_seed
+from optnas.winner.folder import check_folder, checkpoint_of, finished, write
+from optnas.winner.full_training import check_settings, train_seed
 from optnas.winner.jobs import Job, TrainOptions, jobs_of
 from optnas.winner.progress import display
+from optnas.winner.trained import Trained
 
 __all__ = ["TrainOptions", "train_command"]
 
@@ -66,9 +69,11 @@ def _train(job: Job, seeds: list[int], console: Console) -> None:
     else:
         with display(job, seeds, console) as watch:
             histories = [train_seed(job.plan, seed, checkpoint_of(job.folder, seed), watch) for seed in seeds]
+        trained = Trained(job.study, job.trial, job.plan, histories, [])
         # The test part is used only now.
-        tests = [metrics_on_test_part(job.plan, history) for history in histories]
-        record = write(job.folder, Trained(job.study, job.trial, job.plan, histories, tests))
+        tests = [metrics_on(job.plan, "test", [history]) for history in histories]
+        assessment = assess(job.plan, [trained.chosen], [trained.chosen])
+        record = write(job.folder, dataclasses.replace(trained, tests=tests, assessment=assessment))
         console.print(f"Wrote {job.folder}; load it by optnas.load({str(job.folder)!r}).")
     console.print(_results(record))
 

@@ -2,119 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
-import statistics
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save
 
-from optnas.answers import answer_record
-from optnas.data.schemas import schema_record
 from optnas.errors import UserError
 from optnas.files import replace_file
-from optnas.space import ops_by_name
-from optnas.space.own_ops import own_ops
-from optnas.train.task import task_name
 from optnas.winner.card import model_card, over_seeds
-from optnas.winner.full_training import Plan, TrainingHistory
-from optnas.winner.names import ARCHITECTURE, CARD, CHECKPOINTS, PICTURE, RECORD, SCHEMA, WEIGHTS
-from optnas.winner.outputs import scaling_record
+from optnas.winner.curves import curves_svg
+from optnas.winner.names import ARCHITECTURE, CARD, CHECKPOINTS, CURVES, PICTURE, RECORD, SCHEMA, WEIGHTS
+from optnas.winner.trained import Trained
 
-__all__ = ["Trained", "check_folder", "checkpoint_of", "finished", "write"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """A fully trained network, with one seed or several.
-
-    Attributes:
-        study: The name of the study that the architecture is from.
-        trial: The number of its trial; ``None`` for an architecture that was given as text.
-        plan: The architecture, the task and all settings of the training.
-        histories: The training history of each seed.
-        tests: The metrics of each seed on the test part; each is empty if the data has no test part.
-    """
-
-    study: str
-    trial: int | None
-    plan: Plan
-    histories: Sequence[TrainingHistory]
-    tests: Sequence[Mapping[str, float]]
-
-    @property
-    def chosen(self) -> TrainingHistory:
-        """The history of the best seed on the validation part (not the test part), whose weights are kept."""
-        return min(self.histories, key=lambda history: self.plan.loss(history.metrics))
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """The content of ``schema.json``: what goes in and what comes out."""
-        task = self.plan.task
-        return {
-            "input": schema_record(task.data.schema),
-            "answer": answer_record(task.answer),
-            "output_scale": scaling_record(task),
-        }
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """The content of ``metrics.json``: everything known about the network."""
-        plan, data = self.plan, self.plan.task.data
-        parts = {name: len(getattr(data.splits, name)) for name in ("train", "validation", "test")}
-        own = [ops_by_name()[name] for name in own_ops(plan.architecture)]
-        return {
-            "study": self.study,
-            "trial": self.trial,
-            "task": task_name(plan.task),
-            "architecture": str(plan.architecture),
-            "own_ops": {op.name: {"module": op.module, "source": op.digest} for op in own},
-            "costs": dict(plan.costs),
-            "context": dict(plan.task.context),
-            **_words(data.splits.words),
-            "samples": parts,
-            "batches_made": plan.task.batches_per_epoch,
-            "answers": plan.task.answers,
-            "settings": plan.settings,
-            "seeds": [history.seed for history in self.histories],
-            "weights_of_seed": self.chosen.seed,
-            "validation": _over_seeds([history.metrics for history in self.histories]),
-            "test": _over_seeds(self.tests),
-            "trainings": [
-                {
-                    "seed": history.seed,
-                    "epoch": history.best,
-                    "ended": history.ended,
-                    "seconds": round(history.seconds, 3),
-                    "validation": history.metrics,
-                    "test": dict(test),
-                    "curve": history.curve,
-                }
-                for history, test in zip(self.histories, self.tests, strict=True)
-            ],
-            "versions": {package: version(package) for package in ("optnas", "torch")},
-            "threads": torch.get_num_threads(),
-        }
-
-
-def _words(words: Sequence[Any]) -> dict[str, list[Any]]:
-    """Return what tokens stand for, if that is known and JSON can hold it."""
-    return {"words": list(words)} if words and all(isinstance(word, str | int) for word in words) else {}
-
-
-def _over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
-    """Return each metric's values over seeds, with their mean and sample standard deviation."""
-    summary = {}
-    for name in found[0]:
-        values = [metrics[name] for metrics in found]
-        deviation = statistics.stdev(values) if len(values) > 1 else None
-        summary[name] = {"mean": statistics.fmean(values), "deviation": deviation, "values": values}
-    return summary
+__all__ = ["check_folder", "checkpoint_of", "finished", "write"]
 
 
 def check_folder(folder: Path) -> None:
@@ -123,7 +25,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: If it does, or it cannot be created.
     """
-    ours = {WEIGHTS, ARCHITECTURE, PICTURE, SCHEMA, RECORD, CARD, CHECKPOINTS}
+    ours = {WEIGHTS, ARCHITECTURE, PICTURE, CURVES, SCHEMA, RECORD, CARD, CHECKPOINTS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = {path.name.removesuffix(".part") for path in folder.iterdir()}
@@ -177,8 +79,11 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
     replace_file(folder / WEIGHTS, save(weights))
     replace_file(folder / ARCHITECTURE, f"{record['architecture']}\n".encode())
     replace_file(folder / PICTURE, _picture(trained).encode())
+    plan = trained.plan
+    curves = curves_svg(trained.histories, plan.score, plan.costs, trained.chosen.seed)
+    replace_file(folder / CURVES, curves.encode())
     replace_file(folder / SCHEMA, f"{json.dumps(trained.schema, ensure_ascii=False)}\n".encode())
-    task = trained.plan.task
+    task = plan.task
     replace_file(folder / CARD, model_card(record, task.data.schema, task.answer, folder).encode())
     # Last, as it says that the other files are complete.
     replace_file(folder / RECORD, f"{json.dumps(record, indent=2)}\n".encode())

@@ -21,7 +21,7 @@ from optnas.space import Node
 from optnas.space.own_ops import own_ops
 from optnas.tasks import Task
 from optnas.train.device import default_device, forked_random
-from optnas.train.loop import Diverged, WrongState, evaluate, fit
+from optnas.train.loop import Diverged, WrongState, fit
 from optnas.train.training import Training
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "Plan",
     "TrainingHistory",
     "check_settings",
-    "metrics_on_test_part",
     "train_seed",
 ]
 
@@ -102,6 +101,7 @@ class TrainingHistory:
         weights: The network's state dict after the best epoch.
         seconds: The duration of the training.
         ended: The reason why it ended, in words; ``None`` before that.
+        losses: The mean loss of each epoch on the training part; empty in checkpoints of earlier versions.
     """
 
     seed: int
@@ -110,6 +110,7 @@ class TrainingHistory:
     weights: dict[str, Tensor] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     ended: str | None = None
+    losses: list[float] = dataclasses.field(default_factory=list)
 
     @classmethod
     def read(cls, stored: Any) -> TrainingHistory:
@@ -121,9 +122,10 @@ class TrainingHistory:
         history = cls(**stored)
         kinds = (
             (int, (history.seed, history.best)),
-            (list, (history.curve,)),
+            (list, (history.curve, history.losses)),
             (dict, (*history.curve, history.weights)),
             (int | float, (history.seconds, *(value for each in history.curve for value in each.values()))),
+            (int | float, history.losses),
             (Tensor, history.weights.values()),
             (str | None, (history.ended,)),
         )
@@ -140,7 +142,9 @@ class TrainingHistory:
 
     def after(self, plan: Plan, state: State, seconds: float) -> TrainingHistory:
         """Return the history with one more epoch."""
-        history = dataclasses.replace(self, curve=[*self.curve, state.metrics], seconds=seconds)
+        history = dataclasses.replace(
+            self, curve=[*self.curve, state.metrics], losses=list(state.losses), seconds=seconds
+        )
         if plan.loss(state.metrics) < (plan.loss(self.metrics) if self.best else math.inf):
             weights = {name: value.detach().to("cpu", copy=True) for name, value in state.module.items()}
             history = dataclasses.replace(history, best=state.epoch, weights=weights)
@@ -223,21 +227,6 @@ def train_seed(
         raise UserError(f"no epoch has a value of {plan.score.name!r}: there is no best one to keep")
     _write(plan, history, None, checkpoint)
     return history
-
-
-def metrics_on_test_part(plan: Plan, history: TrainingHistory) -> dict[str, float]:
-    """Return the metrics of the best epoch's weights on the test part; empty if the data has no test part.
-
-    They are computed as by a user who loads the weights: by PyTorch's own layers, in float32.
-    """
-    device = default_device(plan.training.device)
-    parts = plan.task.data.on(device)
-    if len(parts.test) == 0:
-        return {}
-    with forked_random():
-        module = plan.build(history.seed)
-    module.load_state_dict(history.weights)
-    return evaluate(module.to(device), plan.task, parts.test, parts.prepare)
 
 
 def _resumed(plan: Plan, seed: int, checkpoint: Path) -> tuple[TrainingHistory, State | None]:

@@ -6,11 +6,22 @@ from pathlib import Path
 
 from optnas.errors import UserError
 
-__all__ = ["ARCHITECTURE", "CARD", "CHECKPOINTS", "PICTURE", "RECORD", "SCHEMA", "WEIGHTS", "inside"]
+__all__ = [
+    "ARCHITECTURE",
+    "CARD",
+    "CHECKPOINTS",
+    "CURVES",
+    "PICTURE",
+    "RECORD",
+    "SCHEMA",
+    "WEIGHTS",
+    "inside",
+]
 
 WEIGHTS = "model.safetensors"
 ARCHITECTURE = "architecture.txt"
 PICTURE = "architecture.svg"
+CURVES = "curves.svg"
 SCHEMA = "schema.json"
 RECORD = "metrics.json"
 CARD = "README.md"

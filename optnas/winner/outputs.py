@@ -15,11 +15,16 @@ __all__ = ["scaling", "scaling_record"]
 _HEADS = "heads"
 
 
-def scaling_record(task: Task) -> dict[str, Any] | None:
-    """Return ``deviation`` and ``mean`` of a task's outputs, or those of ``heads`` by name; or ``None``."""
+def scaling_record(task: Task, temperature: float = 1.0) -> dict[str, Any] | None:
+    """Return ``deviation`` and ``mean`` of a task's outputs, or those of ``heads`` by name; or ``None``.
+
+    Args:
+        task: The task.
+        temperature: What logits are divided by, for a task that has no scale of its own.
+    """
     scale = task.output_scale
     if scale is None:
-        return None
+        return None if temperature == 1 else {"deviation": 1 / temperature, "mean": 0.0}
     if isinstance(scale, Mapping):
         return {_HEADS: {str(name): _figures(*each) for name, each in scale.items()}}
     return _figures(*scale)

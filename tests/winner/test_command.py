@@ -88,6 +88,7 @@ def test_a_trial_becomes_a_folder_whose_card_tells_how_to_load_it() -> None:
         "README.md",
         "architecture.svg",
         "architecture.txt",
+        "curves.svg",
         "metrics.json",
         "model.safetensors",
         "schema.json",

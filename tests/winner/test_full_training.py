@@ -12,11 +12,11 @@ from optnas import Training, UserError, data, maximize, minimize, parse, tasks
 from optnas.checkpoints.state import read_tensors, write_tensors
 from optnas.tasks import Step
 from optnas.train.loop import evaluate
+from optnas.winner.assessment import metrics_on
 from optnas.winner.full_training import (
     HistoryCallback,
     Plan,
     TrainingHistory,
-    metrics_on_test_part,
     train_seed,
 )
 from tests.faults import full_disk
@@ -180,15 +180,15 @@ def test_the_test_part_is_not_looked_at_before_the_end(tmp_path: Path) -> None:
     splits.test.x.fill_(0)
     assert same(trained(poisoned, 0, tmp_path / "b"), clean)
     assert (
-        metrics_on_test_part(poisoned, clean)["accuracy"]
+        metrics_on(poisoned, "test", [clean])["accuracy"]
         < 0.2
-        < metrics_on_test_part(plan(), clean)["accuracy"]
+        < metrics_on(plan(), "test", [clean])["accuracy"]
     )
 
 
 def test_data_without_a_test_part_has_no_test_metrics(tmp_path: Path) -> None:
     wanted = plan(task=tasks.classification(data.digits(test=0)), training=Training(epochs=1))
-    assert metrics_on_test_part(wanted, trained(wanted, 0, tmp_path / "seed")) == {}
+    assert metrics_on(wanted, "test", [trained(wanted, 0, tmp_path / "seed")]) == {}
 
 
 @dataclasses.dataclass(frozen=True)
