@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from optnas.errors import UserError
 
-__all__ = ["replace_file"]
+__all__ = ["replace_file", "replacing_file"]
 
 
 def replace_file(path: str | Path, content: bytes | str) -> None:
@@ -29,6 +31,36 @@ def replace_file(path: str | Path, content: bytes | str) -> None:
             f"{path} cannot be written: {error.strerror or error}; what was there before is kept, so mend"
             " that and run the same again"
         ) from None
+
+
+@contextlib.contextmanager
+def replacing_file(path: str | Path) -> Iterator[TextIO]:
+    """Open a text file in UTF-8 that takes the place of ``path`` once it is written whole.
+
+    Raises:
+        UserError: If it cannot be written; an existing file is untouched then.
+    """
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f"{target.name}.part")
+    try:
+        if target.exists() and not target.is_file():  # a pipe, or /dev/stdout
+            with target.open("w", encoding="utf-8", newline="") as file:
+                yield file
+            return
+        try:
+            with part.open("w", encoding="utf-8", newline="") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _replace(path: Path, content: bytes) -> None:

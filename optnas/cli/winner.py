@@ -1,4 +1,4 @@
-"""The command that trains a winner: train."""
+"""The commands that train a winner and ask it: train, predict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from optnas.cli.app import INTERRUPTED, app, out
+from optnas.cli.app import INTERRUPTED, app, err, out
 from optnas.cli.options import StorageOption
 from optnas.storages.opening import DEFAULT_STORAGE
 
@@ -69,4 +69,39 @@ def train(
         train_command(study, storage, wanted, threads=threads, console=out)
     except KeyboardInterrupt:
         out.print("Stopped. Run the same command to go on.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that optnas train wrote.")],
+    given: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="A CSV file of rows, a .npy file of arrays, or whatever it learned from."
+        ),
+    ],
+    file: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The CSV file to write; by default standard output.")
+    ] = None,
+    with_input: Annotated[
+        bool, typer.Option("--with-input", help="Write the columns of a table before its predictions.")
+    ] = False,
+) -> None:
+    """Predict for raw samples in a file: a line of CSV for each, in their order.
+
+    The file is read a piece at a time, however large it is; nothing else than the folder is needed.
+
+    [dim]Examples:[/]
+
+      optnas predict runs/houses-17 new.csv -o prices.csv
+
+      optnas predict runs/houses-17 new.csv.gz --with-input
+    """
+    from optnas.winner.predicting import predict_command
+
+    try:
+        predict_command(run, given, file, with_input=with_input, console=err)
+    except KeyboardInterrupt:
+        err.print("Stopped; nothing was written." if file is not None else "Stopped.")
         raise typer.Exit(INTERRUPTED) from None

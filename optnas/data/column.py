@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from optnas.data.date_texts import date_features
+from optnas.data.cells import MARKS, MARKS_AMONG_NUMBERS, quoted
+from optnas.data.date_texts import date_features, date_places
 from optnas.data.number_texts import Decimal, numbers_in
+from optnas.data.schemas.column import ColumnSchema, LeftOut
+from optnas.data.schemas.columns import CategoryColumn, DateColumn, NumberColumn, YesNoColumn
 
 __all__ = [
-    "MARKS",
     "Column",
     "Reading",
     "alike",
@@ -21,17 +23,12 @@ __all__ = [
     "category",
     "date_column",
     "number",
-    "quoted",
     "refused",
     "told_marks",
 ]
 
 Array = np.ndarray[Any, Any]
 
-MARKS = frozenset(
-    ["", "?", "na", "n/a", "n.a.", "nan", "none", "null", "nil", "nat", "<na>", "#n/a", "#na", "-nan"]
-)
-"""Texts that mean a missing value, in lower case."""
 # A column of more different texts holds names or identifiers, not categories.
 _MOST_CATEGORIES = 256
 # So many different texts are told; fewer are too few to show that nearly all are distinct.
@@ -67,6 +64,11 @@ class Reading:
         """Return the texts that mean a missing value, in lower case: the ``usual`` ones and those given."""
         return {*usual, *(str(mark).strip().lower() for mark in self.missing)}
 
+    def missing_texts(self, others: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return the texts, in lower case, that mean a missing number or date, ``others`` too."""
+        given = [str(mark).strip().lower() for mark in self.missing]
+        return tuple(dict.fromkeys([*given, *sorted(MARKS_AMONG_NUMBERS), *(o.lower() for o in others)]))
+
     def without_marks(self, values: Array) -> Array:
         """Return numbers with NaN in place of those that mean a missing value."""
         marks = numbers_in([str(mark) for mark in self.missing]).values
@@ -85,6 +87,7 @@ class Column:
         notes: Guesses that a reader may want to overrule; of a refused column, why and what to do.
         numbers: Features to standardise, by name: float64, shape (rows,), NaN where missing.
         texts: The category of each row, shape (rows,), empty where missing.
+        how: How its cells are read, without figures of the training part; of a refused column nothing.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Column:
     notes: tuple[str, ...] = ()
     numbers: Mapping[str, Array] = dataclasses.field(default_factory=dict)
     texts: Array | None = None
+    how: ColumnSchema | None = None
 
     def features(self, rows: Any = slice(None)) -> int:
         """Return the number of features that it becomes where ``rows`` are the training part."""
@@ -104,16 +108,16 @@ class Column:
         return len(self.numbers) + bool(np.isnan(next(iter(self.numbers.values()))[rows]).any())
 
 
-def quoted(texts: Sequence[str], most: int = 3) -> str:
-    """Return the first of ``texts`` in quotes, and how many more there are."""
-    shown = ", ".join(repr(text if len(text) <= 30 else text[:27] + "...") for text in texts[:most])
-    return shown + (f" and {len(texts) - most} more" if len(texts) > most else "")
-
-
 def amounts(
-    name: str, values: Array, whole: bool, reading: Reading, detail: str = "", notes: tuple[str, ...] = ()
+    values: Array,
+    whole: bool,
+    reading: Reading,
+    how: NumberColumn,
+    detail: str = "",
+    notes: tuple[str, ...] = (),
 ) -> Column:
     """Return a column of numbers; an identifier is left out, and what cannot be an amount is refused."""
+    name = how.name
     values = reading.without_marks(values)
     known = values[~np.isnan(values)]
     if np.isinf(known).any():
@@ -123,7 +127,7 @@ def amounts(
             " leave it out",
         )
     if name in reading.numbers or len(known) < len(values) or not whole or len(values) < _FEW:
-        return number(name, values, "number", detail, notes)
+        return number(values, how, detail, notes)
     if np.abs(known).max(initial=0) > _MOST_WHOLE:
         return refused(
             name,
@@ -135,14 +139,17 @@ def amounts(
     if identifier and (counts_up or len(np.unique(known)) == len(known)):
         why = "counts the rows" if counts_up else "is different in every row"
         note = f"{why}, so it is an identifier and left out; numbers=[{name!r}] keeps it"
-        return Column(name, "left out", "identifier", 0, (note,))
+        return Column(name, "left out", "identifier", 0, (note,), how=LeftOut(name=name))
     if counts_up:
         notes = (*notes, f"counts the rows up by 1; if it is a row number, leave it out by drop=[{name!r}]")
-    return number(name, values, "number", detail, notes)
+    return number(values, how, detail, notes)
 
 
-def number(name: str, values: Array, kind: str, detail: str = "", notes: tuple[str, ...] = ()) -> Column:
+def number(
+    values: Array, how: NumberColumn | YesNoColumn, detail: str = "", notes: tuple[str, ...] = ()
+) -> Column:
     """Return a column of numbers, or of 0 and 1 for no and yes."""
+    name = how.name
     known = values[~np.isnan(values)]
     missing = len(values) - len(known)
     if not len(known) or (not missing and known.min() == known.max()):
@@ -157,13 +164,14 @@ def number(name: str, values: Array, kind: str, detail: str = "", notes: tuple[s
             f"a few values such as {example:.6g} make all others almost equal; if they mean a missing value,"
             f" say missing=['{example:.15g}']",
         )
-    return Column(name, kind, detail, missing, notes, {name: values})
+    return Column(name, how.kind, detail, missing, notes, {name: values}, how=how)
 
 
 def date_column(
-    name: str, seconds: Array, form: str, notes: tuple[str, ...] = (), *, zoned: bool = False
+    seconds: Array, how: DateColumn, form: str = "", notes: tuple[str, ...] = (), *, zoned: bool = False
 ) -> Column:
-    """Return a column of dates, in seconds since 1970, which were read by the format ``form``."""
+    """Return a column of dates, in seconds since 1970; of texts that were read by the format ``form``."""
+    name = how.name
     known = seconds[~np.isnan(seconds)]
     missing = len(seconds) - len(known)
     if not len(known) or (not missing and known.min() == known.max()):
@@ -172,7 +180,8 @@ def date_column(
     if form[:2] in ("%d", "%m") and "%b" not in form.lower():
         order = "day first" if form.startswith("%d") else "month first"
         notes = (*notes, f"dates are read {order}")
-    return Column(name, "date", detail, missing, notes, date_features(name, seconds))
+    how = dataclasses.replace(how, places=date_places(seconds))
+    return Column(name, how.kind, detail, missing, notes, date_features(name, seconds), how=how)
 
 
 def category(
@@ -212,7 +221,8 @@ def category(
         notes = (*notes, f"{len(present)} {named} become a feature each; drop=[{name!r}] leaves it out")
     notes = (*notes, *alike(present))
     of_row = np.where(gaps, "", found.astype(object))[codes]
-    return Column(name, "category", f"{len(present)} {named}", missing, notes, texts=of_row)
+    how = CategoryColumn(name=name, missing=("", *sorted(marks - {""})))
+    return Column(name, how.kind, f"{len(present)} {named}", missing, notes, texts=of_row, how=how)
 
 
 def alike(texts: Sequence[str]) -> tuple[str, ...]:
@@ -234,7 +244,8 @@ def told_marks(texts: Sequence[str], marks: Array, counts: Array) -> tuple[str, 
 
 def _nothing(name: str, detail: str, missing: int) -> Column:
     """Return a column that is left out as it has nothing to learn from."""
-    return Column(name, "left out", detail, missing, (f"has {_HAS[detail]} and is left out",))
+    notes = (f"has {_HAS[detail]} and is left out",)
+    return Column(name, "left out", detail, missing, notes, how=LeftOut(name=name))
 
 
 def refused(name: str, why: str) -> Column:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
-from decimal import Decimal
-from numbers import Number
 from typing import Any
 
 import numpy as np
 
+from optnas.data.cells import MARKS_AMONG_NUMBERS, plain_texts, quoted
 from optnas.data.column import (
-    MARKS,
     Array,
     Column,
     Reading,
@@ -20,20 +18,15 @@ from optnas.data.column import (
     category,
     date_column,
     number,
-    quoted,
     refused,
     told_marks,
 )
 from optnas.data.date_texts import dates_by, dates_in, since_1970
 from optnas.data.number_texts import either_way, example_of, numbers_in
+from optnas.data.schemas.columns import DateColumn, NumberColumn, YesNoColumn
 
-__all__ = ["plain_texts", "understand"]
+__all__ = ["understand"]
 
-# These mean a missing value among numbers and dates; among categories they may be categories.
-_AMONG_NUMBERS = {
-    *("-", "--", "\u2013", "\u2014", ".", "..", "...", "unknown", "unk", "missing", "undefined"),
-    *("not available", "no data", "#value!", "#div/0!", "#ref!"),
-}
 _YES = {"true": "false", "yes": "no", "t": "f", "y": "n", "on": "off"}
 # A column of numbers or dates has them in nearly all rows.
 _NEARLY_ALL = 0.9
@@ -50,18 +43,23 @@ def understand(series: Any, reading: Reading) -> Column:
     if name in reading.categories:
         return category(name, plain_texts(series), reading, chosen=True)
     if types.is_bool_dtype(series.dtype):
-        return number(name, series.astype("float64").to_numpy(), "yes or no")
+        answers = YesNoColumn(name=name, missing=reading.missing_texts())
+        return number(series.astype("float64").to_numpy(), answers)
     if types.is_complex_dtype(series.dtype):
         return refused(name, "holds complex numbers; give their two parts as two columns, or leave it out")
     if types.is_numeric_dtype(series.dtype):
         values = series.astype("float64").to_numpy()
-        return amounts(name, values, types.is_integer_dtype(series.dtype), reading)
+        return amounts(values, types.is_integer_dtype(series.dtype), reading, _plainly(name, reading))
     if isinstance(series.dtype, PeriodDtype):
         series = series.dt.to_timestamp()
     if types.is_timedelta64_dtype(series.dtype):
-        return number(name, series.dt.total_seconds().to_numpy(), "number", "seconds")
+        lasting = dataclasses.replace(_plainly(name, reading), seconds=True)
+        return number(series.dt.total_seconds().to_numpy(), lasting, "seconds")
     if types.is_datetime64_any_dtype(series.dtype):
-        return date_column(name, since_1970(series), "")
+        zoned = series.dt.tz is not None
+        return date_column(
+            since_1970(series), DateColumn(name=name, missing=reading.missing_texts(), zoned=zoned)
+        )
     if types.is_object_dtype(series.dtype) or types.is_string_dtype(series.dtype):
         found = _plain_numbers(name, series.tolist(), reading)
         if found is not None:
@@ -69,7 +67,10 @@ def understand(series: Any, reading: Reading) -> Column:
     if types.infer_dtype(series) in ("date", "datetime"):
         import pandas
 
-        return date_column(name, since_1970(pandas.to_datetime(series, utc=True)), "")
+        zones = {cell.tzinfo is not None for cell in series.dropna() if hasattr(cell, "tzinfo")}
+        either = None if len(zones) > 1 else True in zones
+        moments = DateColumn(name=name, missing=reading.missing_texts(), zoned=either)
+        return date_column(since_1970(pandas.to_datetime(series, utc=True)), moments)
     texts = plain_texts(series)
     if texts is None:
         return refused(
@@ -78,20 +79,6 @@ def understand(series: Any, reading: Reading) -> Column:
     if series.dtype == "category":
         return category(name, texts, reading, declared=True)
     return _understand_texts(name, texts, reading)
-
-
-def plain_texts(series: Any) -> list[str] | None:
-    """Return a column's values as texts without spaces around them, empty where one is missing.
-
-    ``None`` if a value is neither a text nor a number.
-    """
-    values = series.tolist()
-    if set(map(type, values)) == {str}:
-        return [value.strip() for value in values]
-    values = series.astype(object).where(series.notna(), "").tolist()
-    if not all(isinstance(value, str | Number | Decimal | np.bool_) for value in values):
-        return None
-    return [str(value).strip() for value in values]
 
 
 def _plain_numbers(name: str, texts: list[Any], reading: Reading) -> Column | None:
@@ -112,7 +99,12 @@ def _plain_numbers(name: str, texts: list[Any], reading: Reading) -> Column | No
         texts = [text.strip() for text in texts]
         if any(len(text) > 1 and text[0] == "0" for text in texts) or _are_days(texts):
             return None
-    return amounts(name, values, whole, reading)
+    return amounts(values, whole, reading, _plainly(name, reading))
+
+
+def _plainly(name: str, reading: Reading) -> NumberColumn:
+    """Return how numbers are read that need no closer look."""
+    return NumberColumn(name=name, missing=reading.missing_texts(), decimal=reading.decimal or ".")
 
 
 def _are_days(texts: Sequence[str]) -> bool:
@@ -168,15 +160,17 @@ class _Distinct:
 
 
 def _understand_texts(name: str, texts: list[str], reading: Reading) -> Column:
-    found = _Distinct.of(texts, reading.marks(MARKS | _AMONG_NUMBERS))
+    found = _Distinct.of(texts, reading.marks(MARKS_AMONG_NUMBERS))
     if not found.texts:
         return category(name, texts, reading)
     low = {text.lower() for text in found.texts}
     if len(low) == 2 and any({yes, no} == low for yes, no in _YES.items()):
         answers = np.array([text.lower() in _YES for text in found.texts], dtype=float)
-        return number(name, found.of_rows(answers), "yes or no", "", found.notes)
+        no, yes = sorted(low, key=lambda text: text in _YES)
+        how = YesNoColumn(name=name, missing=reading.missing_texts(), yes=yes, no=no)
+        return number(found.of_rows(answers), how, "", found.notes)
     if name in reading.dates:
-        return _dates_as_told(name, found, reading.dates[name])
+        return _dates_as_told(name, found, reading)
     read = numbers_in(found.texts, reading.decimal)
     good = ~np.isnan(read.values)
     others = found.without(good)
@@ -185,11 +179,11 @@ def _understand_texts(name: str, texts: list[str], reading: Reading) -> Column:
         if name not in reading.numbers and read.whole and good.all():
             if _are_days(found.texts):
                 days = dates_by(found.texts, "%Y%m%d").seconds
-                return date_column(name, found.of_rows(days), "%Y%m%d", found.notes)
+                return date_column(found.of_rows(days), _by(name, "%Y%m%d", reading), "%Y%m%d", found.notes)
             if any(re.fullmatch("0[0-9]+", text) for text in found.texts):
                 return category(name, texts, reading, what="codes with leading zeros")
         return _numbers(name, found, reading)
-    if share < 0.5 and (dated := _dates(name, found)) is not None:
+    if share < 0.5 and (dated := _dates(name, found, reading)) is not None:
         return dated
     often = len(found.texts) <= _FEW and len(found.texts) * _OFTEN <= found.counts.sum()
     if share > 0 and not often:
@@ -216,20 +210,34 @@ def _numbers(name: str, found: _Distinct, reading: Reading) -> Column:
         detail.append("decimal comma")
     if (example := example_of(found.texts, read, reading.decimal)) is not None:
         notes = (*notes, example)
-    return amounts(name, found.of_rows(read.values), read.whole, reading, ", ".join(detail), notes)
+    how = NumberColumn(
+        name=name,
+        missing=reading.missing_texts(() if name in reading.numbers else others),
+        decimal=mark or ".",
+        unit=read.unit,
+        others_missing=name in reading.numbers,
+    )
+    return amounts(found.of_rows(read.values), read.whole, reading, how, ", ".join(detail), notes)
 
 
-def _dates_as_told(name: str, found: _Distinct, form: str) -> Column:
+def _by(name: str, form: str, reading: Reading) -> DateColumn:
+    """Return how dates are read whose whole text is of the format ``form``."""
+    zoned = "%z" in form or "%Z" in form
+    return DateColumn(name=name, missing=reading.missing_texts(), format=form, clock=False, zoned=zoned)
+
+
+def _dates_as_told(name: str, found: _Distinct, reading: Reading) -> Column:
+    form = reading.dates[name]
     try:
         read = dates_by(found.texts, form)
     except ValueError as error:
         return refused(name, f"cannot be read as {form!r} in dates= says: {error}")
     if wrong := found.without(np.isfinite(read.seconds)):
         return refused(name, f"holds {quoted(wrong)}, not {form!r} as dates= says")
-    return date_column(name, found.of_rows(read.seconds), form, found.notes)
+    return date_column(found.of_rows(read.seconds), _by(name, form, reading), form, found.notes)
 
 
-def _dates(name: str, found: _Distinct) -> Column | None:
+def _dates(name: str, found: _Distinct, reading: Reading) -> Column | None:
     """Return a column of dates, or why it is refused; ``None`` if most of it is none."""
     read = dates_in(found.texts)
     if read is None or found.share(np.isfinite(read.seconds)) < 0.5:
@@ -243,7 +251,8 @@ def _dates(name: str, found: _Distinct) -> Column | None:
         return refused(name, f"holds dates such as {found.texts[0]!r}, day or month first: say {ways}")
     if others:
         notes = (*notes, f"{quoted(others)}: no date, taken as missing")
-    return date_column(name, found.of_rows(read.seconds), read.format, notes, zoned=read.zoned)
+    how = DateColumn(name=name, missing=reading.missing_texts(others), format=read.format, zoned=read.zoned)
+    return date_column(found.of_rows(read.seconds), how, read.format, notes, zoned=read.zoned)
 
 
 def _has_digit(text: str) -> bool:

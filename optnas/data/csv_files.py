@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from optnas.data.arrays import Kind
 from optnas.data.column import Reading
+from optnas.data.csv_pieces import FileFormat
 from optnas.data.csv_texts import read_texts
 from optnas.data.data import Data, Splits
 from optnas.data.number_texts import Decimal, numbers_in
@@ -90,7 +91,9 @@ def csv_table(
         name: pandas.Series(column, dtype=object)
         for name, column in zip(texts.names, texts.columns, strict=True)
     }
-    return tabular(pandas.DataFrame(columns), plan, texts.notes)
+    named = None if names is None else tuple(map(str, names))
+    file = FileFormat(texts.separator, encoding, named, plan.target or "")
+    return tabular(pandas.DataFrame(columns), plan, texts.notes, file)
 
 
 def _shown_decimal(columns: Sequence[Sequence[str]]) -> Decimal | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import dataclasses
 import gc
 import gzip
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +20,28 @@ import numpy as np
 from optnas.data.number_texts import numbers_in
 from optnas.errors import UserError, searched
 
-__all__ = ["Texts", "read_texts"]
+__all__ = [
+    "MARKED",
+    "Texts",
+    "check_names",
+    "check_width",
+    "open_bytes",
+    "read_texts",
+    "separator_of",
+    "without_comments",
+]
 
 _SEPARATORS = (",", ";", "\t", "|")
 # Lines that tell the separator.
 _FIRST_LINES = 100
-_MARKED = (
+MARKED: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins as that of UTF-16 does
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+"""The first bytes of files that tell their encoding."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,10 +82,10 @@ def read_texts(
         UserError: If it cannot be read, or its rows have different numbers of fields.
     """
     text, notes = _decoded(path, encoding)
-    lines, skipped = _without_comments(text)
+    lines, skipped = without_comments(text)
     notes += skipped
     if separator is None:
-        lines, separator = _separator(lines, target)
+        lines, separator = separator_of(lines, target)
     elif len(separator) != 1:
         raise UserError(f"separator={separator!r} must be one character")
     rows, numbers = _rows(path, lines, separator, text.count("\n") - lines.count("\n"))
@@ -90,15 +102,17 @@ def read_texts(
         names = [str(name) for name in names]
         if rows and len(names) != len(rows[0]):
             raise UserError(f"{path}: names= has {len(names)} names for {len(rows[0])} columns")
-    _check_widths(path, rows, numbers, len(names))
+    for row, number in zip(rows, numbers, strict=True):
+        check_width(path, row, number, len(names))
     columns: list[Sequence[str]] = list(zip(*rows, strict=True)) or [()] * len(names)
     kept = [i for i, name in enumerate(names) if name or any(text.strip() for text in columns[i])]
     named = [names[i] or ("" if i == 0 else f"column {i + 1}") for i in kept]
-    _check_names(path, named)
+    check_names(path, named)
     return Texts(named, [columns[i] for i in kept], separator, notes)
 
 
-def _check_names(path: Path, names: Sequence[str]) -> None:
+def check_names(path: Path, names: Sequence[str]) -> None:
+    """Raise ``UserError`` if two columns have one name."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         where = " and ".join(str(i + 1) for i, name in enumerate(names) if name == twice[0])
@@ -107,13 +121,14 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
 
 def _decoded(path: Path, encoding: str | None) -> tuple[str, tuple[str, ...]]:
     """Return the file's text, and a note of a guessed encoding."""
-    content = _content(path)
+    with open_bytes(path) as (file, _):
+        content: bytes = file.read()
     if not content.strip():
         raise UserError(f"{path} is empty")
     try:
         if encoding is not None:
             return content.decode(encoding), ()
-        for mark, found in _MARKED:
+        for mark, found in MARKED:
             if content.startswith(mark):
                 return content.decode(found), ()
         if b"\0" in content:
@@ -132,27 +147,38 @@ def _decoded(path: Path, encoding: str | None) -> tuple[str, tuple[str, ...]]:
         raise UserError(f"{path} is not a CSV file in UTF-8, nor in {where}: say encoding='...'") from None
 
 
-def _content(path: Path) -> bytes:
+@contextmanager
+def open_bytes(path: Path) -> Iterator[tuple[Any, Callable[[], float]]]:
+    """Open a file, plain or compressed, and a function that returns the share of it that has been read.
+
+    Raises:
+        UserError: If it cannot be read, also while it is.
+    """
     import bz2
     import lzma
     import zipfile
+    import zlib
 
     try:
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
+        with contextlib.ExitStack() as stack:
+            raw: Any = stack.enter_context(path.open("rb"))
+            size = path.stat().st_size
+            file = raw
+            if path.suffix == ".zip":
+                archive = stack.enter_context(zipfile.ZipFile(raw))
                 if len(archive.namelist()) != 1:
                     raise UserError(f"{path} holds {len(archive.namelist())} files; it must be one")
-                return archive.read(archive.namelist()[0])
-        opened: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-        with opened.get(path.suffix, open)(path, "rb") as file:
-            content: bytes = file.read()
-        return content
-    except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError) as error:
+                file = stack.enter_context(archive.open(archive.namelist()[0]))
+            elif path.suffix in (".gz", ".bz2", ".xz"):
+                opened: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+                file = stack.enter_context(opened[path.suffix](raw, "rb"))
+            yield file, lambda: min(1.0, raw.tell() / size) if size else 1.0
+    except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path} cannot be read: {reason}{searched(path)}") from None
 
 
-def _without_comments(text: str) -> tuple[str, tuple[str, ...]]:
+def without_comments(text: str) -> tuple[str, tuple[str, ...]]:
     """Return the text without blank lines and comments before its header.
 
     A first line with ``#`` is the header if it has as many fields as the next one.
@@ -171,7 +197,7 @@ def _without_comments(text: str) -> tuple[str, tuple[str, ...]]:
     return "\n".join(lines[count:]), (f"{count} lines before the header are comments",)
 
 
-def _separator(text: str, target: str | None) -> tuple[str, str]:
+def separator_of(text: str, target: str | None) -> tuple[str, str]:
     """Return the text, and the separator that divides its first lines in columns, as many in each."""
     first, _, rest = text.partition("\n")
     if (said := re.fullmatch(r'"?sep=(.)"?', first.strip("\r "))) is not None:
@@ -211,13 +237,12 @@ def _rows(path: Path, text: str, separator: str, before: int) -> tuple[list[list
     return rows, numbers
 
 
-def _check_widths(path: Path, rows: list[list[str]], numbers: list[int], width: int) -> None:
+def check_width(path: Path, row: list[str], line: int, width: int) -> None:
     """Drop empty fields behind the last column; raise if a row has more or fewer fields than the header."""
-    for row, number in zip(rows, numbers, strict=True):
-        if len(row) > width and not any(text.strip() for text in row[width:]):
-            del row[width:]
-        if len(row) != width:
-            raise UserError(
-                f"{path} is not a CSV file: line {number} has {len(row)} fields and the header {width}; mend"
-                " that line, or say separator= if columns are separated otherwise"
-            )
+    if len(row) > width and not any(text.strip() for text in row[width:]):
+        del row[width:]
+    if len(row) != width:
+        raise UserError(
+            f"{path} is not a CSV file: line {line} has {len(row)} fields and the header {width}; mend"
+            " that line, or say separator= if columns are separated otherwise"
+        )

@@ -9,7 +9,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Dates", "date_features", "dates_by", "dates_in", "since_1970"]
+__all__ = [
+    "PERIODS",
+    "Dates",
+    "date_features",
+    "date_places",
+    "dates_by",
+    "dates_in",
+    "dates_with_clock",
+    "since_1970",
+    "zone_in",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -40,7 +50,8 @@ _WAYS: list[tuple[re.Pattern[str], tuple[str, ...]]] = [
     )
 ]
 _DAY = 86_400.0
-_YEAR = 365.2425 * _DAY
+PERIODS = {"year": 365.2425 * _DAY, "week": 7 * _DAY, "day": _DAY}
+"""The periods in which a date has a place, in seconds; each began at 1970-01-01, a Thursday."""
 # Three days of a year, or eleven minutes of a day: less is the drift of leap years.
 _VARIES = 0.05
 
@@ -101,6 +112,27 @@ def dates_in(texts: Sequence[str]) -> Dates | None:
     return Dates(first.seconds + clock, first.format, others, zoned=True in zones)
 
 
+def dates_with_clock(texts: Sequence[str], form: str) -> Dates:
+    """Read texts as dates by a format of :func:`dates_in`, with the time that may follow it.
+
+    Raises:
+        ValueError: If it is no such format.
+    """
+    way = next((way for way, formats in _WAYS if form in formats), None)
+    if way is None:
+        raise ValueError(f"{form!r} is no format of dates that are found in texts")
+    found = [_CLOCK.fullmatch(text) for text in texts]
+    days = ["" if match is None or not way.fullmatch(match["date"]) else match["date"] for match in found]
+    zoned = any(match is not None and match["zone"] for match in found)
+    return Dates(dates_by(days, form).seconds + _clock(found), form, zoned=zoned)
+
+
+def zone_in(text: str) -> bool | None:
+    """Return whether the time in a text of :func:`dates_with_clock` has a zone; ``None`` without a time."""
+    match = _CLOCK.fullmatch(text)
+    return None if match is None or match["time"] is None else bool(match["zone"])
+
+
 def date_features(name: str, seconds: Array) -> dict[str, Array]:
     """Return a date's features by name, each float64 and NaN where the date is missing.
 
@@ -108,13 +140,22 @@ def date_features(name: str, seconds: Array) -> dict[str, Array]:
     these places vary.
     """
     found = {name: seconds}
-    # 1970-01-01 was a Thursday; any start of a week does.
-    for what, period in (("year", _YEAR), ("week", 7 * _DAY), ("day", _DAY)):
-        angle = 2 * np.pi * (seconds % period) / period
-        places = {f"{name}, {what} ({f.__name__})": f(angle) for f in (np.sin, np.cos)}
-        if max(np.nanmax(place) - np.nanmin(place) for place in places.values()) > _VARIES:
-            found |= places
+    for what in date_places(seconds):
+        found |= {f"{name}, {what} ({f.__name__})": f(_angle(seconds, what)) for f in (np.sin, np.cos)}
     return found
+
+
+def date_places(seconds: Array) -> tuple[str, ...]:
+    """Return in which of the :data:`PERIODS` the places of dates vary."""
+    ranges = {
+        what: max(np.ptp(f(_angle(seconds[~np.isnan(seconds)], what))) for f in (np.sin, np.cos))
+        for what in PERIODS
+    }
+    return tuple(what for what, span in ranges.items() if span > _VARIES)
+
+
+def _angle(seconds: Array, what: str) -> Array:
+    return 2 * np.pi * (seconds % PERIODS[what]) / PERIODS[what]
 
 
 def _clock(found: list[re.Match[str] | None]) -> Array:

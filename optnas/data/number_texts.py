@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Decimal", "Numbers", "either_way", "example_of", "numbers_in"]
+__all__ = ["Decimal", "Numbers", "either_way", "example_of", "numbers_by", "numbers_in"]
 
 Decimal = Literal[".", ","]
 
@@ -71,24 +71,31 @@ def numbers_in(texts: Sequence[str], decimal: Decimal | None = None) -> Numbers:
     if proofs["."] or proofs[","]:
         proven = "." if proofs["."] >= proofs[","] else ","
     mark = proven or decimal or "."
-    values = np.full(len(texts), np.nan)
-    for i, (part, body, good) in enumerate(zip(found, bodies, fits[mark], strict=True)):
-        if good and part is not None and body is not None:
-            plain = body.replace("," if mark == "." else ".", "").replace(",", ".")
-            values[i] = float(f"{part[0]}{plain}{part[2]}")
-        elif (endless := _ENDLESS.get(texts[i].lower())) is not None:
-            values[i] = endless
+    values = np.array([_value(text, part, unit, mark) for text, part in zip(texts, found, strict=True)])
     used = [b for b, good in zip(bodies, fits[mark], strict=True) if good and b is not None]
     marked = any("," in body or "." in body for body in used)
     other = "," if mark == "." else "."
     return Numbers(
-        values,
+        values.astype(np.float64),
         unit,
         proven,
         unsure=proven is None and marked,
         grouped=any(other in body for body in used) or any(part is not None and part[4] for part in found),
         whole=not any(mark in body for body in used) and not any(p is not None and p[2] for p in found),
     )
+
+
+def numbers_by(texts: Sequence[str], decimal: Decimal, unit: str) -> np.ndarray[Any, Any]:
+    """Read texts as numbers with a known decimal mark and unit, float64; NaN where one is none."""
+    return np.array([_value(text, _parts(text), unit, decimal) for text in texts], dtype=np.float64)
+
+
+def _value(text: str, part: tuple[str, str, str, str, bool] | None, unit: str, mark: Decimal) -> float:
+    """Return the number of a text of which ``part`` are the parts; NaN if it is none in that unit."""
+    if part is not None and part[3] == unit and _READINGS[mark].fullmatch(part[1]):
+        plain = part[1].replace("," if mark == "." else ".", "").replace(",", ".")
+        return float(f"{part[0]}{plain}{part[2]}")
+    return _ENDLESS.get(text.lower(), np.nan)
 
 
 def either_way(texts: Sequence[str], read: Numbers, decimal: Decimal | None) -> str | None:

@@ -10,11 +10,15 @@ import numpy as np
 import torch
 
 from optnas.data.arrays import Kind, classes_in
-from optnas.data.column import Column, Reading, quoted
+from optnas.data.column import Column, Reading
 from optnas.data.columns import understand
+from optnas.data.csv_pieces import FileFormat
 from optnas.data.data import Splits
-from optnas.data.numbers import MOST, Array
+from optnas.data.numbers import Array
+from optnas.data.schemas import Target as Predicted
+from optnas.data.schemas.table import Rows, TooFar
 from optnas.data.split import splits_of, three_parts
+from optnas.data.table_figures import fitted
 from optnas.data.target_column import Target, target_of, without_target
 from optnas.errors import UserError, nearest
 
@@ -45,6 +49,8 @@ class Tabular:
         rows: Number of rows that are used.
         target: The column to predict, a pandas Series; ``None`` if the plan has none.
         notes: Guesses about the table as a whole.
+        table: The rows that are used, a pandas DataFrame.
+        file: How the file is written that it is from, if it is.
     """
 
     plan: Plan
@@ -52,6 +58,8 @@ class Tabular:
     rows: int
     target: Any
     notes: tuple[str, ...]
+    table: Any
+    file: FileFormat = FileFormat()  # noqa: RUF009 - it is frozen
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -94,9 +102,22 @@ class Tabular:
         self._check_columns()
         parts = self.parts(target)
         self._check_features()
-        features, unseen = _features(self.plan.name, self.columns, parts[0])
-        split = splits_of(torch.from_numpy(features).float(), target.values, parts)
-        return dataclasses.replace(split, notes=(*self.told(target), *unseen))
+        schema = fitted(self.columns, parts[0], self.file)
+        try:
+            tensors, unseen = schema.read(Rows(self.table))
+        except TooFar as error:
+            raise UserError(
+                f"data {self.plan.name!r}: {error}, say missing=[...] with its text, or say"
+                f" drop=[{error.column!r}]"
+            ) from None
+        with torch.no_grad():
+            features = schema.preparation()(tensors)
+        return dataclasses.replace(
+            splits_of(features, target.values, parts),
+            notes=(*self.told(target), *map(str, unseen)),
+            schema=schema,
+            target=Predicted(str(self.plan.target), target.classes),
+        )
 
     def parts(self, target: Target) -> tuple[Array, Array, Array]:
         """Return the indices of the rows of the training, validation and test part.
@@ -154,7 +175,7 @@ class Tabular:
             )
 
 
-def tabular(table: Any, plan: Plan, notes: Sequence[str] = ()) -> Tabular:
+def tabular(table: Any, plan: Plan, notes: Sequence[str] = (), file: FileFormat | None = None) -> Tabular:
     """Return what the columns of a pandas DataFrame are understood as.
 
     Raises:
@@ -190,7 +211,7 @@ def tabular(table: Any, plan: Plan, notes: Sequence[str] = ()) -> Tabular:
     used = [column for column in table.columns if column != plan.target and column not in plan.drop]
     columns = tuple(understand(table[column], reading) for column in used)
     target = None if plan.target is None else table[plan.target]
-    return Tabular(plan, columns, len(table), target, tuple(notes))
+    return Tabular(plan, columns, len(table), target, tuple(notes), table, file or FileFormat())
 
 
 def _unlabelled(name: str, target: Any, lacking: Array) -> str:
@@ -201,70 +222,3 @@ def _unlabelled(name: str, target: Any, lacking: Array) -> str:
         f"data {name!r}: row {row} (counted from 0) has no {what!r}{marked}, as"
         f" {lacking.sum()} of {len(lacking)} rows; unlabelled='drop' leaves such rows out"
     )
-
-
-def _features(name: str, columns: Sequence[Column], train: Array) -> tuple[Array, tuple[str, ...]]:
-    """Return the features of all rows, shape (rows, features), and notes on what training does not have."""
-    import pandas
-    from sklearn.compose import make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    numbers = {key: _scaled(values, train) for column in columns for key, values in column.numbers.items()}
-    # The place of a date in the year and the week is missing where the date is, which is marked once.
-    first = [next(iter(column.numbers)) for column in columns if column.numbers]
-    others = [key for key in numbers if key not in first]
-    texts = {column.name: column.texts for column in columns if column.texts is not None}
-    keys = {key: f"number {i}" for i, key in enumerate(numbers)}
-    table = pandas.DataFrame(
-        {keys[key]: values for key, values in numbers.items()}
-        | {f"text {name}": t for name, t in texts.items()}
-    )
-    # Gaps in the training part decide which columns are marked; a column that is empty there is all 0.
-    fill = SimpleImputer(keep_empty_features=True, add_indicator=True)
-    transform = make_column_transformer(
-        (make_pipeline(fill, StandardScaler()), [keys[key] for key in first]),
-        (
-            make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()),
-            [keys[key] for key in others],
-        ),
-        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), [f"text {name}" for name in texts]),
-    )
-    features: Array = transform.fit(table.iloc[train]).transform(table)
-    _check_range(name, first, numbers, features)
-    return features, tuple(_unseen(texts, train))
-
-
-def _scaled(values: Array, train: Array) -> Array:
-    """Return values divided by a power of two, so that the squares of the largest are finite.
-
-    No figure changes by it but its exponent, and standardising takes that off.
-    """
-    known = np.abs(values[train][~np.isnan(values[train])])
-    top = known.max(initial=0)
-    return values if top == 0 else np.ldexp(values, -int(np.frexp(top)[1]))
-
-
-def _check_range(name: str, first: Sequence[str], numbers: dict[str, Array], features: Array) -> None:
-    far = ~(np.abs(features) <= MOST)
-    if far.any():
-        row, column = (int(place[0]) for place in np.nonzero(far))
-        what = first[column] if column < len(first) else next(iter(numbers))
-        raise UserError(
-            f"data {name!r}: column {what!r} in row {row} (counted from 0) is too far from all that the"
-            f" training part has; mend it, say missing=[...] with its text, or say drop=[{what!r}]"
-        )
-
-
-def _unseen(texts: dict[str, Array], train: Array) -> Sequence[str]:
-    notes = []
-    for name, column in texts.items():
-        new = sorted(set(column) - set(column[train]))
-        if new:
-            rows = int(np.isin(column, new).sum())
-            notes.append(
-                f"column {name!r}: {quoted(new)}, in {rows} rows, not in the training part and so 0 in all"
-                " features"
-            )
-    return notes

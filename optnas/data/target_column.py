@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from optnas.data.arrays import Kind, as_targets
-from optnas.data.column import MARKS, Reading, alike, quoted
-from optnas.data.columns import plain_texts
+from optnas.data.cells import MARKS, plain_texts, quoted
+from optnas.data.column import Reading, alike
 from optnas.data.number_texts import either_way, example_of, numbers_in
 from optnas.data.numbers import Array
 from optnas.errors import UserError

@@ -3,8 +3,20 @@
 from optnas.data.schemas.arrays import Arrays
 from optnas.data.schemas.ids import Ids
 from optnas.data.schemas.pictures import Pictures
-from optnas.data.schemas.schema import Schema, schema_of, schema_record
+from optnas.data.schemas.schema import Piece, Schema, schema_of, schema_record
 from optnas.data.schemas.several import Several
+from optnas.data.schemas.table import Table
 from optnas.data.schemas.target import Target
 
-__all__ = ["Arrays", "Ids", "Pictures", "Schema", "Several", "Target", "schema_of", "schema_record"]
+__all__ = [
+    "Arrays",
+    "Ids",
+    "Pictures",
+    "Piece",
+    "Schema",
+    "Several",
+    "Table",
+    "Target",
+    "schema_of",
+    "schema_record",
+]

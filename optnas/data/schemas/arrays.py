@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +14,8 @@ from torch import Tensor, nn
 
 from optnas.data.normalize import Normalize, standardized
 from optnas.data.numbers import Array, as_numbers, refuse_unfit
-from optnas.data.schemas.schema import Record, Schema
+from optnas.data.schemas.array_files import array_pieces
+from optnas.data.schemas.schema import Piece, Record, Schema
 from optnas.errors import UserError
 
 __all__ = ["Arrays", "checked_shape"]
@@ -131,6 +134,9 @@ class Arrays(Schema):
     @property
     def _whole(self) -> bool:
         return not getattr(torch, self.dtype).is_floating_point
+
+    def read_file(self, path: Path, size: int) -> Iterator[Piece]:
+        return array_pieces(path, self.given, size)
 
     def preparation(self) -> nn.Module:
         return nn.Identity() if self.figures is None else Standardize(self.figures)

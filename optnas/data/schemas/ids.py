@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from optnas.data.arrays import as_ids
+from optnas.data.schemas.array_files import array_pieces
 from optnas.data.schemas.arrays import checked_shape
-from optnas.data.schemas.schema import Record, Schema
+from optnas.data.schemas.schema import Piece, Record, Schema
 from optnas.errors import UserError
 
 __all__ = ["Ids"]
@@ -57,6 +60,9 @@ class Ids(Schema):
         if (found := int(ids.max(initial=0))) > self.most:
             raise UserError(f"an id is {found}, and the network has learned those from 0 to {self.most}")
         return torch.from_numpy(ids)
+
+    def read_file(self, path: Path, size: int) -> Iterator[Piece]:
+        return array_pieces(path, self.sizes, size)
 
     def preparation(self) -> nn.Module:
         return nn.Identity()

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from torch import nn
 
 from optnas.data.trees import Tree
+from optnas.errors import UserError
 from optnas.space.shapes import AnyShape
 
-__all__ = ["Record", "Schema", "schema_of", "schema_record"]
+__all__ = ["Piece", "Record", "Schema", "schema_of", "schema_record"]
 
 Record = Mapping[str, Any]
 """A schema as JSON has it."""
 
 _KINDS: dict[str, type[Schema]] = {}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Piece:
+    """Some samples of a file or a folder, as :meth:`Schema.read_file` yields them.
+
+    Attributes:
+        given: The samples, as :meth:`Schema.samples` takes them.
+        share: The share of the file that is read with them, 0 to 1.
+        named: What tells which samples these are, such as the file of each picture: a pandas DataFrame with a
+            row for each, that always stands beside predictions; ``None`` where their order tells it.
+        carried: The columns of a table that can stand beside predictions; ``None`` if there are none.
+    """
+
+    given: Any
+    share: float
+    named: Any = None
+    carried: Any = None
 
 
 class Schema(ABC):
@@ -84,6 +105,17 @@ class Schema(ABC):
     def piece(self, samples: Any, at: slice) -> Any:
         """Return some of ``samples``."""
         return samples[at]
+
+    def read_file(self, path: Path, size: int) -> Iterator[Piece]:
+        """Yield the samples of a file or a folder in order, about ``size`` at a time, within bounded memory.
+
+        Raises:
+            UserError: If such samples are not read from files, or this one cannot be read.
+        """
+        raise UserError(
+            f"{path}: samples of the kind {self.kind!r} are not read from files; predict them in Python by"
+            " optnas.load(folder).predict(…)"
+        )
 
     @abstractmethod
     def preparation(self) -> nn.Module:

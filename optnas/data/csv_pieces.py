@@ -1,0 +1,190 @@
+"""Rows of a CSV file a piece at a time, within bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import dataclasses
+import io
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from optnas.data.csv_texts import MARKED, check_names, check_width, open_bytes, separator_of, without_comments
+from optnas.errors import UserError
+
+__all__ = ["FileFormat", "csv_pieces"]
+
+# Lines that show a file's format.
+_FIRST_LINES = 200
+_BLOCK = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class FileFormat:
+    """How a CSV file of rows is written, as far as that is known.
+
+    Attributes:
+        separator: The text between columns.
+        encoding: Its encoding, if whoever made the data said it.
+        names: The names of its columns, if its first line is no header.
+        target: The column that rows to predict may lack.
+    """
+
+    separator: str | None = None
+    encoding: str | None = None
+    names: tuple[str, ...] | None = None
+    target: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        names = None if self.names is None else list(self.names)
+        return {**dataclasses.asdict(self), "names": names}
+
+    @classmethod
+    def of(cls, record: Any) -> Self:
+        """Return the format that ``record`` describes.
+
+        Raises:
+            ValueError, KeyError, TypeError: If it describes none.
+        """
+        if not isinstance(record, Mapping):
+            raise TypeError(f"{record!r:.50} describes no format of a file")
+        separator, encoding, names = record["separator"], record["encoding"], record["names"]
+        for text in (separator or "", encoding or "", record["target"], *(names or ())):
+            if not isinstance(text, str):
+                raise TypeError(f"{text!r:.50} is no text")
+        if separator is not None and (len(separator) != 1 or separator in '\r\n"'):
+            raise ValueError(f"{separator!r:.50} is no separator of columns")
+        if encoding is not None:
+            try:
+                "".encode(encoding)
+            except (LookupError, UnicodeError, ValueError):
+                raise ValueError(f"{encoding!r:.50} is no encoding") from None
+        return cls(separator, encoding, None if names is None else tuple(names), record["target"])
+
+
+def csv_pieces(
+    path: Path, how: FileFormat, needed: Sequence[str], size: int
+) -> Iterator[tuple[Any, int, list[int], float]]:
+    """Yield the rows of a CSV file, plain or compressed, at most ``size`` at a time.
+
+    Each piece is a pandas DataFrame of texts, the number of rows before it, the line in which each of its
+    rows ends, and the share of the file that is read.
+
+    Args:
+        path: Path of the file.
+        how: How it is written; what does not fit is guessed.
+        needed: Columns that it should have; they tell its separator.
+        size: The most rows of a piece.
+
+    Raises:
+        UserError: If it cannot be read, or a row has another number of fields than the header.
+    """
+    import pandas
+
+    encoding = _encoding(path, how.encoding)
+    start = 0
+    with open_bytes(path) as (file, share):
+        stream = io.TextIOWrapper(file, encoding, newline="")
+        try:
+            rows, names = _rows(path, stream, how, needed)
+            while taken := _take(path, rows, size):
+                for line, row in taken:
+                    check_width(path, row, line, len(names))
+                table = pandas.DataFrame([row for _, row in taken], columns=names, dtype=object)
+                yield table, start, [line for line, _ in taken], share()
+                start += len(taken)
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not a CSV file in {encoding}, at byte {error.start}") from None
+    if start == 0:
+        raise UserError(f"{path} has no rows")
+
+
+def _encoding(path: Path, said: str | None) -> str:
+    """Return the file's encoding: what was said, or what its first bytes say, UTF-8, or else cp1252."""
+    if said is not None:
+        return said
+    with open_bytes(path) as (file, _):
+        block = file.read(_BLOCK)
+        for mark, found in MARKED:
+            if block.startswith(mark):
+                return found
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            while block:
+                decoder.decode(block)
+                block = file.read(_BLOCK)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8"
+
+
+def _rows(
+    path: Path, stream: io.TextIOWrapper, how: FileFormat, needed: Sequence[str]
+) -> tuple[Iterator[tuple[int, list[str]]], list[str]]:
+    """Return the rows behind the header, with the line in which each ends, and the names of the columns."""
+    head = "".join(itertools.islice(stream, _FIRST_LINES))
+    if "\0" in head:
+        raise UserError(f"{path} is not a CSV file: it holds bytes of 0")
+    plain, _ = without_comments(head)
+    text, separator = separator_of(plain, needed[0])
+    if how.separator is not None and (
+        how.names is not None or set(needed) <= set(_first(plain, how.separator))
+    ):
+        text, separator = plain, how.separator
+    before = head.count("\n") - text.count("\n")
+    lines = itertools.chain(io.StringIO(text, newline=""), stream)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    rows = ((reader.line_num + before, row) for row in reader if row and (len(row) > 1 or row[0].strip()))
+    first = _take(path, rows, 1)
+    if not first:
+        raise UserError(f"{path} is empty")
+    names = _named(path, how, needed, first[0][1])
+    if how.names is None or set(needed) <= {name.strip() for name in first[0][1]}:
+        return rows, names
+    return itertools.chain(first, rows), names
+
+
+def _first(text: str, separator: str) -> list[str]:
+    """Return the fields of the first line."""
+    try:
+        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+    except csv.Error:
+        return []
+    return _names([field.strip() for field in row])
+
+
+def _names(header: list[str]) -> list[str]:
+    """Return the names of columns as training knows them, of which a header may lack some."""
+    return [name or ("" if i == 0 else f"column {i + 1}") for i, name in enumerate(header)]
+
+
+def _named(path: Path, how: FileFormat, needed: Sequence[str], first: list[str]) -> list[str]:
+    """Return the names of the columns of a file whose first row is ``first``."""
+    header = [name.strip() for name in first]
+    if how.names is None or set(needed) <= set(header):
+        while header and not header[-1]:  # as behind a last separator
+            header.pop()
+        header = _names(header)
+        check_names(path, header)
+        return header
+    names = list(how.names)
+    if len(first) == len(names) - 1 and how.target in names:
+        names.remove(how.target)
+    if len(first) != len(names):
+        raise UserError(f"{path} has {len(first)} columns and no header; it should have {', '.join(names)}")
+    return names
+
+
+def _take(path: Path, rows: Iterator[tuple[int, list[str]]], count: int) -> list[tuple[int, list[str]]]:
+    """Return the next rows."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        return list(itertools.islice(rows, count))
+    except csv.Error as error:
+        raise UserError(f"{path} is not a CSV file: {error}") from None
+    finally:
+        csv.field_size_limit(before)

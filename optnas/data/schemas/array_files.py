@@ -1,0 +1,39 @@
+"""Samples in a file of NumPy, read a piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from optnas.data.schemas.schema import Piece
+from optnas.errors import UserError, searched
+
+__all__ = ["array_pieces"]
+
+
+def array_pieces(path: Path, shape: tuple[int, ...], size: int) -> Iterator[Piece]:
+    """Yield the samples in a ``.npy`` file, which stays on the disk, ``size`` at a time.
+
+    Args:
+        path: Path of the file.
+        shape: Shape of a sample; a file of that shape is one sample.
+        size: Samples in a piece; the last has the rest.
+
+    Raises:
+        UserError: If it is no such file, or cannot be read.
+    """
+    if path.suffix != ".npy":
+        raise UserError(f"{path}: samples that are arrays are read from .npy files, as by numpy.save")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+        raise UserError(f"{path} cannot be read: {reason}{searched(path)}") from None
+    if array.shape == shape:
+        array = array[None]
+    if array.ndim == 0:
+        raise UserError(f"{path} is one number and no array of samples")
+    for start in range(0, len(array), size):
+        yield Piece(array[start : start + size], min(1.0, (start + size) / len(array)))

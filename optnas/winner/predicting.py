@@ -1,0 +1,165 @@
+"""The command ``optnas predict``: predictions for a file or a folder, a piece at a time, as a CSV file."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from optnas.data.schemas.schema import Piece
+from optnas.data.schemas.table import UnseenCategories, joined_unseen
+from optnas.errors import UserError
+from optnas.files import replacing_file
+from optnas.interrupts.signals import stop_on_signals
+from optnas.winner.model import Model, load
+
+__all__ = ["predict_command", "predictions_of_file"]
+
+# Samples that are read at once; they go through the network in smaller batches.
+_PIECE = 4096
+
+
+def predict_command(
+    folder: Path, given: Path, out: Path | None, *, with_input: bool, console: Console
+) -> None:
+    """Write the predictions of the network in ``folder`` for a file or a folder as CSV.
+
+    Args:
+        folder: Folder of the trained network.
+        given: File or folder of samples.
+        out: The file to write; ``None`` for standard output.
+        with_input: Whether the columns of a table stand before its predictions.
+        console: Console for the progress; standard error.
+
+    Raises:
+        UserError: If something cannot be read, predicted or written; ``out`` is as before then.
+        KeyboardInterrupt: If it is stopped; likewise.
+    """
+    if out is not None and out.exists() and given.exists() and out.samefile(given):
+        raise UserError(f"--out {out} is the input itself: give another file")
+    model = load(folder)
+    count = 0
+    with stop_on_signals(), _opened(out) as file, _progress(console) as told:
+        for found, share in predictions_of_file(model, given, with_input=with_input):
+            found.to_csv(file, index=False, header=count == 0, lineterminator="\n")
+            count += len(found)
+            told(count, share)
+    if out is not None:
+        console.print(f"Wrote {count:,} predictions to {out}.")
+
+
+def predictions_of_file(model: Model, path: Path, *, with_input: bool = False) -> Iterator[tuple[Any, float]]:
+    """Yield the predictions for a file in order, as pandas DataFrames, and the share of it that is done.
+
+    Categories that training has not seen are warned of at the end, a warning for each column.
+
+    Args:
+        model: The trained network.
+        path: File or folder of samples.
+        with_input: Whether the columns of a table stand before its predictions.
+
+    Raises:
+        UserError: If something cannot be read or predicted; the message names the place.
+    """
+    unseen: list[UnseenCategories] = []
+    pieces = model.schema.read_file(path, _PIECE)
+    while True:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                piece = next(pieces, None)
+                found = None if piece is None else _table(model.predict(piece.given), piece, with_input)
+            except UserError as error:
+                message = str(error)
+                raise UserError(message if str(path) in message else f"{path}: {message}") from None
+        for each in caught:
+            if isinstance(each.message, UnseenCategories):
+                unseen.append(each.message)
+            else:
+                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+        if piece is None:
+            break
+        yield found, piece.share
+    for joined in joined_unseen(unseen):
+        warnings.warn(joined, stacklevel=2)
+
+
+def _table(found: Any, piece: Piece, with_input: bool) -> Any:
+    """Return predictions as a pandas DataFrame, beside what tells which samples they are."""
+    import pandas
+
+    table = _columns(found)
+    before = [piece.named] if piece.named is not None else []
+    if with_input:
+        if piece.carried is None:
+            raise UserError("--with-input is for tables: these samples have no columns to carry")
+        before.append(piece.carried)
+    if not before:
+        return table
+    beside = pandas.concat([each.reset_index(drop=True) for each in before], axis=1)
+    # Of rows that have what is predicted as well.
+    taken = set(beside.columns)
+    table = table.rename(columns={name: f"{name} (predicted)" for name in table.columns if name in taken})
+    return pandas.concat([beside, table], axis=1)
+
+
+def _columns(found: Any) -> Any:
+    """Return predictions as the columns of a pandas DataFrame, a row for each sample.
+
+    Raises:
+        UserError: If they are too many numbers for each sample.
+    """
+    import pandas
+
+    if isinstance(found, pandas.DataFrame):
+        return found
+    if isinstance(found, Mapping | tuple):
+        each = found.items() if isinstance(found, Mapping) else enumerate(found)
+        tables = [_columns(value).rename(columns=lambda c, n=name: f"{n}: {c}") for name, value in each]
+        return pandas.concat(tables, axis=1)
+    if isinstance(found, np.ndarray):
+        if found.ndim > 2:
+            raise UserError(
+                f"predictions are arrays of shape (samples, {', '.join(map(str, found.shape[1:]))}), which no"
+                " table holds; predict in Python by optnas.load(folder).predict(…)"
+            )
+        values = found[:, None] if found.ndim == 1 else found
+        several = values.shape[1] > 1
+        return pandas.DataFrame(
+            values, columns=[f"output {i}" if several else "output" for i in range(values.shape[1])]
+        )
+    return pandas.DataFrame({"prediction": list(found)})
+
+
+@contextlib.contextmanager
+def _opened(out: Path | None) -> Iterator[TextIO]:
+    if out is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    with replacing_file(out) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Any]:
+    """Show how far it is, where someone looks; yield the function to tell it."""
+    progress = Progress(
+        BarColumn(bar_width=36),
+        TextColumn("[bold]{task.percentage:.0f}[/] %"),
+        TextColumn("{task.fields[count]:,} predicted"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    bar = progress.add_task("", total=1.0, count=0)
+    with progress:
+        yield lambda count, share: progress.update(bar, completed=share, count=count)
