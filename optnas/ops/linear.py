@@ -57,7 +57,8 @@ identity.takes_several = True
 def _head_cost(shape: Shape, outputs: int | None = None) -> Cost:
     if outputs is None:
         raise ValueError(
-            "how many outputs? write head(10), or give outputs=10 (a study: context={'outputs': 10})"
+            "how many outputs? write head(10), or give outputs=10 (a task of your own: output_shape = (10,);"
+            " a study without a task: context={'outputs': 10})"
         )
     if len(shape) == 1:
         return _linear_cost(shape, outputs)

@@ -32,6 +32,8 @@ _BEGUN = ("epoch", "block", "block_cpu")
 def batch_sizes(samples: int, size: int) -> list[int]:
     """Return the sizes of an epoch's batches; one left-over sample, too few for batch norm, is dropped."""
     whole, rest = divmod(samples, size)
+    if samples == 1:  # such as a graph, of which every node is learned
+        return [1]
     return [size] * whole + [rest] * (rest > 1)
 
 

@@ -17,7 +17,6 @@ from optnas.checkpoints.state import Resumable, State
 from optnas.data import Part, Splits
 from optnas.data.trees import Tree, device_of, samples_in
 from optnas.data.trees import pieces as in_pieces
-from optnas.errors import UserError
 from optnas.interrupts import stopping
 from optnas.space.shapes import AnyShape, is_image, numbers_in
 from optnas.train.average import Average
@@ -36,7 +35,7 @@ from optnas.train.own_step import checked_step
 from optnas.train.precision import choose_precision, in_precision
 from optnas.train.recurrence import faster_recurrence
 from optnas.train.schedule import learning_rate
-from optnas.train.single_values import single_values_explained
+from optnas.train.single_values import check_samples, single_values_explained
 from optnas.train.task import Step, Task
 from optnas.train.training import Training
 from optnas.train.weights import FlatWeights
@@ -101,11 +100,11 @@ def fit(
         WrongState: If ``state`` is of another network or training.
         KeyboardInterrupt: If it was stopped by :func:`optnas.interrupts.stopping.stop_soon`.
         BuildError: If an embedding has no row for an id of the data.
-        UserError: If there is only one sample, or the data cannot be augmented as ``training`` says.
+        UserError: If there is only one sample of one target, or the data cannot be augmented as ``training``
+            says.
     """
     parts = task.data.on(device)
-    if len(parts.train) < 2:
-        raise UserError(f"data {task.data.name!r}: one sample is too few to train on")
+    check_samples(task)
     check_ids(module, task.data)
     module.to(device)
     with contextlib.ExitStack() as faster:

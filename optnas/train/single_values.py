@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 import torch
 
-from optnas.data.trees import mapped
+from optnas.data.trees import leaves, mapped
 from optnas.errors import UserError
 from optnas.space import BuildError, Node, SpaceError
 from optnas.train.allowed import possible_values
 from optnas.train.task import Task
 from optnas.train.training import Training
 
-__all__ = ["check_single_samples", "single_values_explained"]
+__all__ = ["check_samples", "check_single_samples", "single_values_explained"]
 
 _REFUSED = "Expected more than 1 value per channel when training"
 _FIX = "give a batch_size of at least 2, or use layernorm or groupnorm"
@@ -38,17 +38,32 @@ def single_values_explained() -> Iterator[None]:
         raise
 
 
+def check_samples(task: Task) -> None:
+    """Raise if there is one training sample with one target: nothing can be learned from that.
+
+    One with several targets is enough, such as a graph with a class for each node.
+
+    Raises:
+        UserError: If so.
+    """
+    part = task.data.splits.train
+    if len(part) < 2 and task.batches_per_epoch is None and all(y.numel() < 2 for y in leaves(part.y)):
+        raise UserError(f"data {task.data.name!r}: one sample is too few to train on")
+
+
 def check_single_samples(space: Node, task: Task, training: Training) -> None:
-    """Raise if batches have one sample and no network of ``space`` can be trained with that.
+    """Raise if batches have one sample, or all data, and no network of ``space`` can be trained with that.
 
     Networks are tried at random, without memory for their weights.
 
     Raises:
         UserError: If so.
     """
-    if set(possible_values(training.batch_size)) != {1}:
-        return
+    check_samples(task)
     splits = task.data.splits
+    one = len(splits.train) == 1 and task.batches_per_epoch is None
+    if not one and set(possible_values(training.batch_size)) != {1}:
+        return
     stored, _ = next(iter(splits.train.blocks(1, torch.arange(1))))
     sample = mapped(lambda each: each.to("meta"), splits.prepare(stored))
     refused = None
@@ -66,4 +81,5 @@ def check_single_samples(space: Node, task: Task, training: Training) -> None:
         else:
             return
     if refused is not None:
-        raise UserError(f"Training(batch_size=1): {refused}")
+        where = f"data {task.data.name!r} has one training sample" if one else "Training(batch_size=1)"
+        raise UserError(f"{where}: {refused}")

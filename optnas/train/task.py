@@ -147,8 +147,12 @@ class Task(ABC):
     def context(self) -> Mapping[str, Any]:
         """The task's values that ops use when a network is built, by name, such as ``outputs``.
 
-        By default the number of outputs; of several targets there is no one number, and heads say their own.
+        By default ``outputs``, that of an :attr:`output_shape` (outputs,), else as the data says; of several
+        targets there is no one number, and heads say their own.
         """
+        match self.output_shape:
+            case (int(outputs),):
+                return {"outputs": outputs}
         return {"outputs": self.data.outputs} if isinstance(self.data.outputs, int) else {}
 
     @property
@@ -173,12 +177,13 @@ class Task(ABC):
         """The required shape of a network's output, without the batch: of several a mapping by name.
 
         ``None`` if there is no such one: any is accepted to which :meth:`misfit` has no objection. By default
-        as many outputs as the data says, by the names of its targets.
+        as many outputs as the data says, by the names of its targets; for targets that are values of several
+        axes, such as images, their shape.
         """
-        outputs = self.data.outputs
+        outputs, y = self.data.outputs, self.data.splits.train.y
         if isinstance(outputs, Mapping):
-            return {name: (count,) for name, count in outputs.items()}
-        return (outputs,) if isinstance(outputs, int) else None
+            return {name: _outputs_for(y[name], count) for name, count in outputs.items()}
+        return _outputs_for(y, outputs) if isinstance(outputs, int) else None
 
     def misfit(self, shape: AnyShape) -> str | None:
         """Return in words what the task takes, if it takes no outputs of ``shape``; ``None`` if it does.
@@ -191,7 +196,10 @@ class Task(ABC):
             shape: The shape of a network's outputs without the batch: a tuple, or a mapping by name.
         """
         wanted = self.output_shape
-        return None if wanted is None else misfit_of(shape, [wanted], self.context)
+        misfit = None if wanted is None else misfit_of(shape, [wanted], self.context)
+        if misfit is None or not is_own(self):
+            return misfit
+        return f"{misfit}, or set output_shape in {type(self).__name__} if its loss takes {shape}"
 
     @property
     def answers(self) -> str | None:
@@ -239,3 +247,10 @@ class Task(ABC):
             UserError: If the data is broken, or of another kind than the task needs.
         """
         self.data.splits  # noqa: B018 - loading is what checks it
+
+
+def _outputs_for(y: Tree, count: int) -> tuple[int, ...]:
+    """Return the shape of outputs for targets of which the data says that they need ``count``."""
+    values = isinstance(y, Tensor) and y.is_floating_point() and y.dim() > 2
+    # Whoever made the data may have said that other outputs are needed.
+    return tuple(y.shape[1:]) if values and y.shape[-1] == count else (count,)
