@@ -322,7 +322,7 @@ class TrialRun:
             self._begin(place)
             try:
                 with forked_random():
-                    found, pieces = in_pieces(self._fit, training.batch_size, device, place)
+                    found, pieces = in_pieces(self._fit, training.batch_size, device, place, self._study.task)
             except SpaceError as error:
                 raise self._infeasible(error) from error
             except OutOfMemory as error:

@@ -15,7 +15,7 @@ from optnas.data.trees import Tree, mapped, pieces
 from optnas.interrupts import stopping
 from optnas.space.shapes import numbers_in
 from optnas.train.balance import balanced_order
-from optnas.train.checks import check_augmentation, check_mixable, is_dense
+from optnas.train.checks import check_augmentation, check_mixable, is_dense, is_scaled
 from optnas.train.memory_format import channels_last
 from optnas.train.training import Training
 
@@ -191,7 +191,7 @@ def _moved(
         again = before.clone_state()
         if kind is not None:
             return positions.moved(kind, target, *sides, partial(move_points, generator=again))
-        if not is_dense(target, parts.train):
+        if not (is_dense(target, parts.train) or is_scaled(target, parts.train)):
             return target
         by = move if target.is_floating_point() or move_classes is None else move_classes
         return by(target.reshape(len(target), -1, *target.shape[-2:]), generator=again).view_as(target)

@@ -15,7 +15,7 @@ from optnas.train.task import Task
 from optnas.train.training import Training
 from optnas.train.used_settings import check_used
 
-__all__ = ["check_augmentation", "check_mixable", "check_training", "is_dense"]
+__all__ = ["check_augmentation", "check_mixable", "check_training", "is_dense", "is_scaled"]
 
 _OF_IMAGES = ("cutout", "brightness", "contrast", "saturation")
 
@@ -45,8 +45,8 @@ def check_augmentation(splits: Splits, training: Training) -> None:
     """Raise if inputs or targets cannot be augmented as ``training`` says.
 
     All but mixup need images, larger than the crop, and saturation those of 3 channels. Crop, flip and
-    rotation move dense targets and positions along, and need to know what lies where. Mixup needs targets
-    that can be mixed.
+    rotation move dense targets and positions along, and need to know what lies where; flips also those of
+    another size than the images. Mixup needs targets that can be mixed.
 
     Raises:
         UserError: If so.
@@ -70,13 +70,20 @@ def check_augmentation(splits: Splits, training: Training) -> None:
     kinds = list(leaves(positions.kinds_of(splits.train.y, splits.kinds)))
     _check_positions(list(zip(kinds, targets, strict=True)), training)
     targets = [y for y, kind in zip(targets, kinds, strict=True) if kind is None]
-    fixed = [tuple(y.shape) for y in targets if y.dim() > 2 and not is_dense(y, part)]
+    scaled = [tuple(y.shape) for y in targets if is_scaled(y, part)]
+    if scaled and any((*crops, *turns)):
+        raise UserError(
+            f"Training(crop=…, rotate=…): targets of shape {scaled[0]} have other pixels than images of"
+            f" {part.shape}, and move with them in flip=True alone: leave these two at 0"
+        )
+    fixed = [tuple(y.shape) for y in targets if y.dim() > 2 and not (is_dense(y, part) or is_scaled(y, part))]
     if moved and fixed:
         raise UserError(
             f"Training(crop=…, flip=…, rotate=…): targets of shape {fixed[0]} would not move with images of"
             f" {part.shape}; they move if they are (samples, height, width) or (samples, channels, height,"
-            " width) of the images' height and width, or are said to be targets='points' or 'boxes'; leave"
-            " these three out for others"
+            " width) of the images' height and width, or in flips (samples, channels, height, width) of both"
+            " times or divided by a whole number, or are said to be targets='points' or 'boxes'; leave these"
+            " three out for others"
         )
     dense = [tuple(y.shape) for y in targets if is_dense(y, part)]
     what = "crop" if any(crops) else "rotate"
@@ -122,6 +129,19 @@ def _check_positions(targets: list[tuple[str | None, Tensor]], training: Trainin
 def is_dense(y: Tensor, part: Part) -> bool:
     """Return whether targets are one for each pixel of the images, such as in segmentation."""
     return is_image(part.shape) and y.dim() in (3, 4) and y.shape[-2:] == part.shape[1:]
+
+
+def is_scaled(y: Tensor, part: Part) -> bool:
+    """Return whether targets are dense with a whole number of pixels for one of the images, or the reverse.
+
+    Such as larger images, or heat maps of a lower resolution, (samples, channels, height, width). (Of three
+    axes, a few boxes would look the same.)
+    """
+    if not is_image(part.shape) or y.dim() != 4 or is_dense(y, part):
+        return False
+    (_, height, width), (tall, wide) = part.shape, y.shape[2:]
+    larger = tall % height == 0 and tall // height * width == wide
+    return bool(larger or (height % tall == 0 and height // tall * wide == width))
 
 
 def check_mixable(x: Tree) -> None:

@@ -57,7 +57,8 @@ def _check_classes(task: Task, training: Training) -> None:
         if used:
             leave = "leave it at 0" if "smoothing" in setting else "leave it out"
             raise UserError(
-                f"Training({setting}) is for classes, and {type(task).__name__} has none: {leave}"
+                f"Training({setting}) is for classes, and {type(task).__name__} has none:"
+                f" {leave}{_of_labels(splits.train.y)}"
             )
     for given in weights:
         if given != "balanced" and len(given) != splits.outputs:
@@ -78,8 +79,16 @@ def _check_classes(task: Task, training: Training) -> None:
         if not _are_classes(y) or y.dim() != 1 or y.min() < 0:
             raise UserError(
                 "Training(balanced=True) draws samples by their class, and yours do not have one class each:"
-                " leave it out"
+                f" leave it out{_of_labels(y)}"
             )
+
+
+def _of_labels(targets: Tree) -> str:
+    """Return how to weight rare labels, if each sample has several; else nothing."""
+    several = isinstance(targets, Tensor) and targets.dim() == 2 and targets.shape[1] > 1
+    if not several or not ((targets == 0) | (targets == 1)).all():
+        return ""
+    return "; rare labels count more by pos_weight=… of binary_cross_entropy_with_logits in your loss"
 
 
 def _are_classes(targets: Tree) -> bool:

@@ -89,7 +89,8 @@ def fit(
         keep: Called with the state that a training can resume from, at the rungs (before ``report``), after
             the last epoch, and where :mod:`~optnas.interrupts.stopping` stops it; may raise to stop.
         pieces: The number of micro-batches that a batch is split into, in training and in evaluation, to
-            save memory; a task with a training step of its own always trains on whole batches.
+            save memory; a task with a training step of its own, or with ``whole_batches``, always trains on
+            whole batches.
         eager: Called with the reason, in words, if the steps of a training on CUDA should be a CUDA graph
             and are not.
 
@@ -181,7 +182,7 @@ class _Run:
         eager: Callable[[str], None],
     ) -> None:
         self._module, self._task, self._training, self._parts = module, task, training, parts
-        self._pieces = pieces
+        self._pieces, trained_in = pieces, 1 if task.whole_batches else pieces
         own = task.batches_per_epoch
         batches = batch_sizes(len(parts.train), training.batch_size)
         self._sizes = batches if own is None else [training.batch_size] * own
@@ -195,10 +196,10 @@ class _Run:
             self._own_step = cast(Resumable, step)
         if step is None:
             self.optimizer = optimizer_of(training, weights, module)
-            step = _usual_step(module, weights, self.optimizer, task, training, pieces)
+            step = _usual_step(module, weights, self.optimizer, task, training, trained_in)
         else:
             step = checked_step(type(task).__name__, step)
-        self._step = _recorded(step, self._sizes, parts, training, state, pieces, eager, self.optimizer)
+        self._step = _recorded(step, self._sizes, parts, training, state, trained_in, eager, self.optimizer)
         self._generator = torch.Generator().manual_seed(seed)
         self._begin_epoch()
         self.epoch = 0

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from optnas.train.device_share import Place
+from optnas.train.task import Task
 
 __all__ = ["OutOfMemory", "in_pieces", "is_out_of_memory"]
 
@@ -31,7 +32,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def in_pieces(
-    train: Callable[[int], Result], batch_size: int, device: torch.device, place: Place
+    train: Callable[[int], Result],
+    batch_size: int,
+    device: torch.device,
+    place: Place,
+    task: Task | None = None,
 ) -> tuple[Result, int]:
     """Train with ever smaller micro-batches until they fit in memory.
 
@@ -45,6 +50,7 @@ def in_pieces(
         batch_size: The number of samples in a batch.
         device: The device that ``train`` trains on.
         place: The training's place on the device, which can be made exclusive.
+        task: The task; one with ``whole_batches`` is evaluated in pieces, and not trained in them.
 
     Returns:
         The result of ``train``, and the number of micro-batches that each batch was split into.
@@ -64,7 +70,10 @@ def in_pieces(
         tries += 1
         if tries > 1:
             if 2 * pieces > batch_size // 2:
-                raise OutOfMemory(f"out of memory on {device}, even with batches in {pieces} pieces{peak}")
+                told = f"even with batches in {pieces} pieces{peak}"
+                if task is not None and task.whole_batches:
+                    told = f"and {type(task).__name__} needs whole batches{peak}: try a smaller batch_size"
+                raise OutOfMemory(f"out of memory on {device}, {told}")
             pieces *= 2
 
 

@@ -61,6 +61,9 @@ class Task(ABC):
         smooths_labels: Whether :meth:`loss` supports a ``label_smoothing`` other than 0.
         learns_classes: Whether targets are classes, and :meth:`loss` takes a tensor of ``class_weights`` and
             a ``focal_gamma``, as :func:`optnas.train.losses.class_loss` does.
+        whole_batches: Whether :meth:`loss` needs all samples of a batch at once, as it is no mean over them,
+            such as Cox's partial likelihood, or losses of pairs and triplets. Without it batches that do not
+            fit in memory are cut in pieces, whose losses are averaged; with it such a trial is infeasible.
         uses_settings: Names of settings of :class:`Training` that :meth:`own_step` or :meth:`experience` goes
             by in place of the usual step or batches. Of a step these are ``optimizer``, ``lr``, ``momentum``,
             ``betas``, ``weight_decay``, ``clip``, ``loss``, ``focal_gamma``, ``class_weights`` and
@@ -72,6 +75,7 @@ class Task(ABC):
     metrics: tuple[str, ...]
     smooths_labels = True
     learns_classes = False
+    whole_batches = False
     uses_settings: tuple[str, ...] = ()
 
     def loss(self, outputs: Tree, targets: Tree, *, label_smoothing: float = 0.0) -> Tensor:

@@ -29,6 +29,11 @@ def bright(x: Tensor) -> Tensor:
     return x[:, 0] > x[:, 0].float().mean()
 
 
+def large(x: Tensor) -> Tensor:
+    """Return images with four pixels for each."""
+    return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
 TARGETS: dict[str, Callable[[Tensor], Tensor]] = {
     "class": lambda x: torch.arange(N) % 2,
     "small class": lambda x: (torch.arange(N) % 2).to(torch.uint8),
@@ -43,6 +48,10 @@ TARGETS: dict[str, Callable[[Tensor], Tensor]] = {
     "masks by channel": lambda x: x[:, :2].gt(0.5).long(),
     "coarse mask": lambda x: bright(x)[:, ::2, ::2].long(),
     "coarse heat map": lambda x: x[:, :1, ::2, ::2].float(),
+    "large image": lambda x: large(x[:, :1].float()),
+    "large masks": lambda x: large(x[:, :2].gt(0.5).float()).long(),
+    "stretched": lambda x: x.repeat_interleave(2, 3).float(),
+    "matrices": lambda x: torch.rand(N, 4, 4, generator=GENERATOR),
     "channels last": lambda x: x.permute(0, 2, 3, 1).float(),
     "boxes": lambda x: torch.rand(N, 3, 4, generator=GENERATOR),
     "classes of steps": lambda x: torch.arange(N * HEIGHT).view(N, HEIGHT) % 2,
@@ -53,7 +62,8 @@ CHANGES["zero"] = {"crop": 2, "padding": "zero"}
 
 MOVED = ("mask", "mask of bytes", "heat map", "heat maps", "masks by channel")
 ALONE = ("class", "small class", "value", "values", "counts", "several classes")
-LOST = ("coarse mask", "coarse heat map", "channels last", "boxes")
+SCALED = ("coarse heat map", "large image", "large masks")
+LOST = ("coarse mask", "channels last", "boxes", "stretched", "matrices")
 
 
 class Own(tasks.Task):
@@ -109,6 +119,22 @@ def test_dense_targets_move_with_their_images(inputs: str, targets: str, change:
         expected = x[:, :2] if targets == "heat maps" else x[:, 0]
     assert torch.equal(y.float(), expected.float())
     assert y.dtype == task.data.splits.train.y.dtype
+
+
+@pytest.mark.parametrize("targets", SCALED)
+def test_targets_of_another_size_are_flipped_with_their_images(targets: str) -> None:
+    task = own("images", targets)
+    assert refusal(task, {"flip": True}) == ""
+    x, y = epoch(task, {"flip": True})
+    plain, _ = epoch(task, {})
+    assert not torch.equal(x, plain)
+    if targets == "coarse heat map":
+        # An image's pixel of an even column is in the last column of a pair in its mirror image.
+        straight = (x == plain).flatten(1).all(1)
+        expected = torch.where(straight[:, None, None, None], x[:, :1, ::2, ::2], x[:, :1, ::2, 1::2])
+    else:
+        expected = large(x[:, :1] if targets == "large image" else x[:, :2].gt(0.5).float())
+    assert torch.equal(y.float(), expected)
 
 
 @pytest.mark.parametrize("inputs", ["images", "bytes"])
@@ -181,6 +207,11 @@ def test_classes_of_any_type_are_mixed_as_shares(targets: str) -> None:
         ],
         *[("images", targets, "zero", "use padding='reflect'") for targets in MOVED],
         *[
+            ("images", targets, change, "move with them in flip=True alone: leave these two at 0")
+            for targets in SCALED
+            for change in ("crop", "rotate", "zero")
+        ],
+        *[
             ("images", targets, "mixup", "not the whole numbers of shape")
             for targets in ("mask", "coarse mask")
         ],
@@ -222,16 +253,17 @@ def test_what_cannot_be_augmented_is_refused_before_the_first_trial(
 
 def test_every_pair_of_a_change_and_a_target_either_trains_or_is_refused() -> None:
     unmixed = {"counts", "several classes", "mask", "mask of bytes", "masks by channel", "coarse mask"}
+    unmixed |= {"large masks"}
     refused = {
-        "crop": {*LOST},
+        "crop": {*LOST, *SCALED},
         "flip": {*LOST},
-        "rotate": {*LOST},
+        "rotate": {*LOST, *SCALED},
         "cutout": set(),
-        "zero": {*LOST, *MOVED},
+        "zero": {*LOST, *MOVED, *SCALED},
         "mixup": unmixed,
     }
     for change, values in CHANGES.items():
-        for targets in (*ALONE, *MOVED, *LOST):
+        for targets in (*ALONE, *MOVED, *SCALED, *LOST):
             task = own("images", targets)
             assert bool(refusal(task, values)) == (targets in refused[change]), (change, targets)
             if targets not in refused[change]:

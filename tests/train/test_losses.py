@@ -344,6 +344,19 @@ def test_a_loss_is_tried_on_what_a_task_makes_by_itself_and_not_on_its_data() ->
         checked(Making(), Training(loss="mine", losses={"mine": lambda outputs, targets: targets["other"]}))
 
 
+@pytest.mark.parametrize("labels", [torch.eye(3).repeat(40, 1), torch.eye(3).repeat(40, 1).long()])
+@pytest.mark.parametrize("setting", [{"class_weights": "balanced"}, {"balanced": True}, {"loss": "focal"}])
+def test_rare_labels_of_several_are_pointed_to_weights_in_the_loss(
+    labels: Tensor, setting: dict[str, Any]
+) -> None:
+    class Tags(tasks.Task):
+        data = data.tensors(torch.randn(120, 4), labels, name="tags")
+        metrics = ("loss",)
+
+    with pytest.raises(UserError, match=r"leave it out; rare labels count more by pos_weight="):
+        check_training(Tags(), Training(**setting))
+
+
 def test_a_task_s_own_loss_of_another_kind_is_one_line() -> None:
     def fitted(found: Callable[[Tensor], Any]) -> None:
         task = AnyShape()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from optnas import Training, data, parse, tasks
 from optnas.train import fit
@@ -44,6 +45,41 @@ def test_what_never_fits_ends_and_other_errors_are_not_retried() -> None:
     assert seen == [1, 1, 2, 4]
     with pytest.raises(ZeroDivisionError):
         in_pieces(lambda pieces: 1 // 0, 8, CPU, Place())
+
+
+class Pairs(tasks.Task):
+    """A loss of all pairs of a batch, whose sizes it notes."""
+
+    data = data.digits()
+    metrics = ("loss",)
+    whole_batches = True
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:  # type: ignore[override]
+        self.sizes.append(len(outputs))
+        return torch.cdist(outputs, outputs).mean()
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
+        return {"loss": 0.0}
+
+
+def test_a_loss_of_whole_batches_is_given_them_or_does_not_fit() -> None:
+    task = Pairs()
+    module = parse("seq(flatten, head)").build((1, 8, 8), outputs=10)
+    fit(module, task, Training(epochs=1, batch_size=539), device=CPU, seed=0, pieces=7)
+    assert task.sizes == [539, 539]
+    Pairs.whole_batches = False
+    fit(module, task, Training(epochs=1, batch_size=539), device=CPU, seed=0, pieces=7)
+    assert set(task.sizes[2:]) == {77}
+    Pairs.whole_batches = True
+
+    def train(pieces: int) -> None:
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(OutOfMemory, match="on cpu, and Pairs needs whole batches: try a smaller batch_size"):
+        in_pieces(train, 8, CPU, Place(), task)
 
 
 def test_batches_in_pieces_give_the_gradients_of_whole_ones() -> None:
