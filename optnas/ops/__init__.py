@@ -29,6 +29,7 @@ from optnas.ops.attention import (
     patches,
     positions,
     self_attention,
+    to_sequence,
     transformer_block,
 )
 from optnas.ops.blocks import (
@@ -222,6 +223,7 @@ __all__ = [
     "sub",
     "swish",
     "tanh",
+    "to_sequence",
     "transformer_block",
     "transposed_conv",
     "unet",

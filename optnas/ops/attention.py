@@ -12,7 +12,7 @@ from optnas.ops.linear import linear
 from optnas.ops.norm import dropout, layernorm
 from optnas.ops.residual import residual
 from optnas.ops.sequence_modules import ClassToken, LearnedPositions, Patches, SelfAttention, Sinusoids
-from optnas.ops.shapes import image, numel, positive, sequence
+from optnas.ops.shapes import image, numel, positive, sequence, spatial
 from optnas.space import Node, Shape
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "patches",
     "positions",
     "self_attention",
+    "to_sequence",
     "transformer_block",
 ]
 
@@ -146,6 +147,21 @@ def patches(shape: Shape, width: int, size: int) -> nn.Module:
         size: Side of the square patches; they must tile the image.
     """
     return Patches(shape[0], width, size)
+
+
+def _to_sequence_cost(shape: Shape) -> Cost:
+    channels, sizes = spatial(shape)
+    return Cost((numel(sizes), channels))
+
+
+@op(cost=_to_sequence_cost)
+def to_sequence(x: Tensor) -> Tensor:
+    """Read a feature map as a sequence, row by row: (channels, height, width) to (height · width, channels).
+
+    As attention, recurrent layers and decoders take it (Carion et al. 2020); of a volume likewise. It has no
+    weights: ``patches`` projects, too.
+    """
+    return x.flatten(2).transpose(1, 2)
 
 
 def _class_token_cost(shape: Shape) -> Cost:

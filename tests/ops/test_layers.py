@@ -72,6 +72,8 @@ ON_IMAGES = [
     "branch(conv(4), conv(4), merge='concat')",
     "residual(conv(12, stride=2), norm, relu)",
     "patches(12, 1)",
+    "to_sequence",
+    "seq(to_sequence, gru(5), last)",
     "upsample",
     "upsample(scale=3, kind='bilinear')",
     "unet(seq(conv(4), norm, relu), depth=2)",
@@ -107,6 +109,7 @@ ON_VOLUMES = [
     "basic_block(6, stride=2)",
     "squeeze_excite(3)",
     "unet(conv(2), depth=1, merge='add', kind='bilinear')",
+    "to_sequence",
     "head(outputs=5)",
 ]
 
@@ -204,6 +207,7 @@ def test_a_layer_costs_what_its_module_is_counted_at(text, shape):
         ("upsample(kind='cubic')", IMAGE, "'nearest' or 'bilinear'"),
         ("upsample(scale=0)", IMAGE, "at least 1"),
         ("upsample", ROW, "length, features"),
+        ("to_sequence", SEQUENCE, "channels, height, width"),
         ("maxpool(2)", ROW, "length, features"),
         ("cross_attention(identity, identity, heads=3)", SEQUENCE, "must divide 8"),
         ("cross_attention(identity, first, heads=2)", SEQUENCE, "length, features"),

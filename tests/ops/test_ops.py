@@ -40,6 +40,7 @@ FUNCTIONS = {
     "seq": X,
     "seq(relu, tanh)": X.relu().tanh(),
     "flatten": X.reshape(2, -1),
+    "to_sequence": X.permute(0, 2, 3, 1).reshape(2, -1, X.shape[1]),
     "maxpool(2)": X.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5)),
     "avgpool(3)": X.unfold(2, 3, 3).unfold(3, 3, 3).mean((4, 5)),
     "avgpool(3, stride=1)": nn.functional.avg_pool2d(X, 3, 1, 1, count_include_pad=False),

@@ -32,7 +32,7 @@ def study(request: pytest.FixtureRequest, tmp_path: Path) -> Study:
 
 
 def test_there_is_one_of_each_kind() -> None:
-    assert list(FILES) == ["one", "several", "masks", "tags", "reversed", "walk", "ring"]
+    assert list(FILES) == ["one", "several", "graphs", "masks", "tags", "reversed", "walk", "ring"]
 
 
 @pytest.mark.parametrize("study", FILES, indirect=True)
