@@ -6,6 +6,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import torch
 from torch import nn
@@ -22,7 +23,15 @@ from optnas.train.task import Task
 from optnas.train.training import Training
 from optnas.train.used_settings import has_own_step
 
-__all__ = ["check_own_losses", "fits_for", "in_a_line", "mistakes_as_errors", "reason_against", "tried"]
+__all__ = [
+    "check_own_losses",
+    "fits_for",
+    "in_a_line",
+    "mistakes_as_errors",
+    "reason_against",
+    "training_batch",
+    "tried",
+]
 
 # A loss that fails for so many networks and batches does not just dislike one of them.
 _TRIED = 8
@@ -54,7 +63,7 @@ def check_own_losses(space: Node, task: Task, training: Training) -> None:
 def _try(space: Node, task: Task, training: Training) -> None:
     where = f"Training(losses={{{training.loss!r}: …}})"
     fits_for(
-        tried(space, task, training),
+        tried(space, task, partial(training_batch, task, training)),
         lambda _, outputs, targets: reason_against(where, task, training, outputs, targets),
     )
 
@@ -75,25 +84,34 @@ def fits_for(networks: Generator[Tried], reason_of: Callable[[nn.Module, Tree, T
         raise UserError(reason)
 
 
-def tried(space: Node, task: Task, training: Training) -> Generator[Tried]:
-    """Yield random networks of ``space`` with their outputs for a training batch, and its targets.
+def tried(
+    space: Node, task: Task, batch_of: Callable[[nn.Module, int], tuple[Tree, Tree]], *, train: bool = True
+) -> Generator[Tried]:
+    """Yield random networks of ``space`` with their outputs for a batch, and its targets.
 
     Those that fail by themselves are left out, as their trials will say why.
+
+    Args:
+        space: The search space.
+        task: The task.
+        batch_of: Takes a network and a seed, and returns inputs and targets.
+        train: Whether the networks are in training mode.
     """
     with torch.random.fork_rng(devices=[]):
         for seed in range(_TRIED):
             torch.manual_seed(seed)
             try:
                 module = space.sample(seed).build(task.data.shape, **task.context)
-                inputs, targets = _batch(task, training, module, seed)
-                outputs = module.train()(inputs)
+                inputs, targets = batch_of(module, seed)
+                outputs = module.train(train)(inputs)
             except Exception:
                 continue
             if task.misfit(shape_of(outputs)) is None and _finite(outputs):
                 yield module, outputs, targets
 
 
-def _batch(task: Task, training: Training, module: nn.Module, seed: int) -> tuple[Tree, Tree]:
+def training_batch(task: Task, training: Training, module: nn.Module, seed: int) -> tuple[Tree, Tree]:
+    """Return inputs and targets of a batch as a training gets it, of 32 samples at most."""
     generator = torch.Generator().manual_seed(seed)
     if task.batches_per_epoch is not None:
         return next(experience(task, module, training, generator))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from functools import partial
 
 import torch
 from torch import nn
@@ -22,6 +23,7 @@ from optnas.train.own_losses import (
     in_a_line,
     mistakes_as_errors,
     reason_against,
+    training_batch,
     tried,
 )
 from optnas.train.task import Task, is_own
@@ -39,8 +41,8 @@ def check_own_task(space: Node, task: Task, training: Training, needed: Collecti
     """Raise if a task of the user's own lacks what it must have, or its loss or measure fail.
 
     They are tried on a batch, and on a few validation samples, with the outputs of random networks of
-    ``space``, until they work for one. Networks that fail by themselves say nothing about the task. An
-    ``evaluate`` of the task's own is not tried.
+    ``space``, until they work for one. Networks that fail by themselves say nothing about the task. What may
+    take long or leave its marks is not tried: an ``evaluate`` of the task's own, and its ``experience``.
 
     Args:
         space: The search space.
@@ -122,6 +124,8 @@ def _check_loss(space: Node, task: Task, training: Training) -> None:
     decided = dataclasses.replace(
         training.closed(training.tree.sample(0)), loss=None, label_smoothing=smoothing
     )
+    if task.batches_per_epoch is not None:
+        return
     # With mixup targets are shares of the classes.
     for mixup in {bool(share): share for share in possible_values(training.mixup)}.values():
         settings = dataclasses.replace(decided, mixup=mixup)
@@ -135,7 +139,7 @@ def _check_loss(space: Node, task: Task, training: Training) -> None:
             found = reason_against(f"{name}.loss{mixed}", task, settings, outputs, targets)  # noqa: B023
             return None if _of_another_device(found, training) else found
 
-        fits_for(tried(space, task, settings), reason)
+        fits_for(tried(space, task, partial(training_batch, task, settings)), reason)
 
 
 def _check_measure(space: Node, task: Task, training: Training, needed: Collection[str]) -> None:
@@ -163,21 +167,17 @@ def _check_measure(space: Node, task: Task, training: Training, needed: Collecti
             )
         return None
 
+    piece = Split(*next(iter(parts.validation.blocks(_MEASURED))))
+
     def reason(module: nn.Module, outputs: Tree, targets: Tree) -> str | None:
-        part = Split(*next(iter(parts.validation.blocks(_MEASURED))))
-        try:
-            with torch.inference_mode():
-                module.eval()(parts.prepare(part.x))
-        except Exception:  # its trials will say why
-            return None
-        found = failing(module, part)
+        found = failing(module, piece)
         # What is measured may need all: both classes, or what the data says of each sample.
-        if found is not None and len(part) < len(parts.validation):
+        if found is not None and len(piece) < len(parts.validation):
             found = failing(module, parts.validation)
         return None if _of_another_device(found, training) else found
 
-    decided = dataclasses.replace(training.closed(training.tree.sample(0)), mixup=0.0)
-    fits_for(tried(space, task, decided), reason)
+    with torch.no_grad():
+        fits_for(tried(space, task, lambda *_: (parts.prepare(piece.x), piece.y), train=False), reason)
 
 
 def _of_another_device(reason: str | None, training: Training) -> bool:

@@ -82,6 +82,22 @@ def test_a_task_that_keeps_its_promises_is_not_refused() -> None:
     assert refusal("own_step", returning(lambda *batch: torch.zeros(()))) == ""
 
 
+def test_what_a_task_makes_as_it_learns_is_not_made_to_try_it() -> None:
+    class Acting(Own):
+        batches_per_epoch = 2
+        experience = failing
+        loss = failing
+        measure = returning({"accuracy": 0.5, "loss": 0.0})
+
+    def study(task: Own) -> Study:
+        return Study("own", ops.head(2), task=task, objectives=[maximize("accuracy")])
+
+    assert study(Acting()).shape == (3,)
+    Acting.measure = failing  # type: ignore[method-assign]
+    with pytest.raises(UserError, match=r"Acting.measure: KeyError"):
+        study(Acting()).shape  # noqa: B018
+
+
 def test_a_measure_that_needs_the_whole_part_is_given_it() -> None:
     samples: list[int] = []
 
