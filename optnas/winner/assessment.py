@@ -1,4 +1,4 @@
-"""What a trained network gets right and wrong: measured on validation to calibrate it, on test to tell."""
+"""Assessment of a trained network: its calibration, its mistakes, how sure its metrics are, its latency."""
 
 from __future__ import annotations
 
@@ -9,28 +9,37 @@ from typing import Any
 from torch import nn
 
 from optnas.answers import Classes
+from optnas.measure.measuring import Measuring, measure
 from optnas.train.device import default_device, forked_random
 from optnas.train.loop import evaluate
 from optnas.winner.calibration import Calibration, fitted_temperature
 from optnas.winner.confusion import confusion_record
 from optnas.winner.ensemble import Ensemble
 from optnas.winner.full_training import Plan, TrainingHistory
+from optnas.winner.intervals import intervals
 from optnas.winner.part_outputs import outputs_of
 
 __all__ = ["Assessment", "assess", "metrics_on"]
 
+_LATENCY = ("latency_ms", "latency_p95_ms")
+
 
 @dataclasses.dataclass(frozen=True)
 class Assessment:
-    """What is known of a network that answers with classes; without these all is empty.
+    """What is known of a trained network beside its metrics.
 
     Attributes:
-        calibration: The temperature of its logits.
-        confusion: ``part``, and what :func:`~optnas.winner.confusion.confusion_record` says of it.
+        calibration: The temperature of its logits; ``None`` if it does not answer with classes.
+        confusion: ``part``, and what :func:`~optnas.winner.confusion.confusion_record` says of it; likewise.
+        intervals: ``part``, and the 95 % confidence interval of each metric there; empty where there are
+            none (:func:`~optnas.winner.intervals.intervals`).
+        latency: ``latency_ms`` and ``latency_p95_ms`` of one sample, and what they were measured ``on``.
     """
 
     calibration: Calibration | None = None
     confusion: Mapping[str, Any] | None = None
+    intervals: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    latency: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def temperature(self) -> float:
@@ -40,29 +49,44 @@ class Assessment:
     def record(self) -> dict[str, Any]:
         """Return what stands in ``metrics.json``."""
         calibration = {} if self.calibration is None else {"calibration": self.calibration.record()}
-        return {**calibration, **({} if self.confusion is None else {"confusion": dict(self.confusion)})}
+        confusion = {} if self.confusion is None else {"confusion": dict(self.confusion)}
+        return {
+            **calibration,
+            **confusion,
+            "intervals": dict(self.intervals),
+            "latency": dict(self.latency),
+        }
 
 
 def assess(plan: Plan, chosen: Sequence[TrainingHistory], kept: Sequence[TrainingHistory]) -> Assessment:
-    """Fit a temperature on the validation part, and measure it and the classes told apart on the test part.
+    """Fit a temperature on validation; measure it, the classes told apart and how sure that is on test.
 
     Args:
         plan: What was trained.
         chosen: One training, or all members of an ensemble, which did not learn from the validation part.
         kept: Those whose weights are kept: the same, or trained once more with the validation part too.
     """
-    answer = plan.task.answer
+    answer, parts = plan.task.answer, plan.task.data.on(default_device(plan.training.device))
+    module, part = _module(plan, kept).eval(), "test" if len(parts.test) else "validation"
+    found = intervals(module, plan.task, getattr(parts, part), parts.prepare)
+    sure = {"part": part, **{name: list(each) for name, each in found.items()}} if found else {}
     if not isinstance(answer, Classes):
-        return Assessment()
-    parts = plan.task.data.on(default_device(plan.training.device))
+        return Assessment(intervals=sure, latency=_latency(plan))
     logits, targets = outputs_of(_module(plan, chosen), parts.validation, parts.prepare)
     calibration = Calibration(fitted_temperature(logits, targets)).measured("validation", logits, targets)
-    part = "validation"
-    if len(parts.test):
-        part = "test"
-        logits, targets = outputs_of(_module(plan, kept), parts.test, parts.prepare)
+    if part == "test":
+        logits, targets = outputs_of(module, parts.test, parts.prepare)
         calibration = calibration.measured(part, logits, targets)
-    return Assessment(calibration, {"part": part, **confusion_record(logits, targets, answer.names)})
+    confusion = {"part": part, **confusion_record(logits, targets, answer.names)}
+    return Assessment(calibration, confusion, sure, _latency(plan))
+
+
+def _latency(plan: Plan) -> dict[str, Any]:
+    """Return the latency of one sample through the network of one seed, in plain PyTorch."""
+    measuring = Measuring()
+    with forked_random():
+        found = measure(_LATENCY, lambda: plan.build(0), plan.task, plan.training, measuring)
+    return {**found, "on": measuring.fingerprint(_LATENCY, plan.training)}
 
 
 def metrics_on(plan: Plan, part: str, trainings: Sequence[TrainingHistory]) -> dict[str, float]:

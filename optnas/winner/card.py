@@ -30,7 +30,7 @@ A network for the task *{task}* on the data set *{data}*: {origin}.
 {architecture}
 
 {costs}
-
+{latency}
 ## Data
 
 {samples}{made}{words}
@@ -83,6 +83,7 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
         costs=as_table(
             ("cost of one sample", "value"), [(as_text(n), f"{v:,}") for n, v in record["costs"].items()]
         ),
+        latency=_latency(record.get("latency", {})),
         samples=", ".join(f"{count:,} samples for {part}" for part, count in record["samples"].items()) + ".",
         made=_made(record.get("batches_made")),
         words=_words(record.get("words", ())),
@@ -102,14 +103,39 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
         curves=curves(record),
         spread=_spread(record),
         parts=card_parts(record),
-        metrics=as_table(
-            ("metric", "validation", "test"), [(as_text(n), *row) for n, *row in over_seeds(record)]
-        ),
+        metrics=_metrics(record),
         code=_code(record, schema, answer, folder),
         own_ops="".join(
             f"Import {as_code(op['module'])} before, which defines the op {as_code(name)}. "
             for name, op in record["own_ops"].items()
         ),
+    )
+
+
+def _latency(found: Mapping[str, Any]) -> str:
+    if not found:
+        return ""
+    return (
+        f"\nOne sample took {short(found['latency_ms'])} ms (95th percentile"
+        f" {short(found['latency_p95_ms'])} ms) in plain PyTorch on {as_text(found['on'])}.\n"
+    )
+
+
+def _metrics(record: Mapping[str, Any]) -> str:
+    """Return the table of metrics, with confidence intervals where there are some."""
+    sure = record.get("intervals", {})
+    if not sure:
+        return as_table(
+            ("metric", "validation", "test"), [(as_text(n), *row) for n, *row in over_seeds(record)]
+        )
+    rows = [
+        (as_text(name), *row, " to ".join(map(short, sure[name])) if name in sure else "–")
+        for name, *row in over_seeds(record)
+    ]
+    return (
+        as_table(("metric", "validation", "test", f"95 % interval, {sure['part']}"), rows)
+        + "\n\nThe interval is of the kept seed, by resampling samples (bootstrap): another"
+        f" {sure['part']} part of this size would show as much."
     )
 
 
