@@ -4,7 +4,7 @@ import os
 import sys
 
 # Importing a file of commands adds them to the application, in the order of the work.
-from optnas.cli import data, search, launch, look, draw, explain, choose, winner, machine  # isort: skip
+from optnas.cli import data, search, launch, look, draw, explain, choose, winner, export, machine  # isort: skip
 from optnas.cli.app import CRASHED, RUN_ERROR, app
 from optnas.cli.encoding import write_in_any_encoding
 from optnas.cli.lost_output import ends_output, lost_output
@@ -16,6 +16,7 @@ __all__ = [
     "data",
     "draw",
     "explain",
+    "export",
     "launch",
     "look",
     "machine",

@@ -13,7 +13,17 @@ from optnas.errors import UserError
 from optnas.files import replace_file
 from optnas.winner.card import model_card, over_seeds
 from optnas.winner.curves import curves_svg
-from optnas.winner.names import ARCHITECTURE, CARD, CHECKPOINTS, CURVES, PICTURE, RECORD, SCHEMA, WEIGHTS
+from optnas.winner.names import (
+    ARCHITECTURE,
+    CARD,
+    CHECKPOINTS,
+    CURVES,
+    EXPORTS,
+    PICTURE,
+    RECORD,
+    SCHEMA,
+    WEIGHTS,
+)
 from optnas.winner.trained import Trained
 
 __all__ = ["check_folder", "checkpoint_of", "finished", "write"]
@@ -25,7 +35,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: If it does, or it cannot be created.
     """
-    ours = {WEIGHTS, ARCHITECTURE, PICTURE, CURVES, SCHEMA, RECORD, CARD, CHECKPOINTS}
+    ours = {WEIGHTS, ARCHITECTURE, PICTURE, CURVES, SCHEMA, RECORD, CARD, CHECKPOINTS, EXPORTS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = {path.name.removesuffix(".part") for path in folder.iterdir()}

@@ -11,6 +11,7 @@ __all__ = [
     "CARD",
     "CHECKPOINTS",
     "CURVES",
+    "EXPORTS",
     "PICTURE",
     "RECORD",
     "SCHEMA",
@@ -26,6 +27,7 @@ SCHEMA = "schema.json"
 RECORD = "metrics.json"
 CARD = "README.md"
 CHECKPOINTS = "checkpoints"
+EXPORTS = "exported"
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.data.trees import Tree
 from optnas.tasks import Task
 
-__all__ = ["scaling", "scaling_record"]
+__all__ = ["scaling", "scaling_record", "unscaled"]
 
 _HEADS = "heads"
 
@@ -43,6 +44,11 @@ def scaling(record: Mapping[str, Any] | None) -> nn.Module:
     return _Scale(**record)
 
 
+def unscaled(layer: nn.Module, outputs: Tree) -> Tree:
+    """Return the outputs of a network of which a layer of :func:`scaling` made ``outputs``."""
+    return layer.back(outputs) if isinstance(layer, _Scale | _ScaleHeads) else outputs
+
+
 class _Scale(nn.Module):
     """Layer that converts outputs of mean 0 and deviation 1 to those of the targets."""
 
@@ -57,6 +63,9 @@ class _Scale(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x * self.deviation + self.mean
 
+    def back(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.deviation
+
 
 class _ScaleHeads(nn.Module):
     """Layer that converts the outputs of some heads, and leaves others as they are."""
@@ -69,3 +78,7 @@ class _ScaleHeads(nn.Module):
     def forward(self, x: Mapping[str, Any]) -> dict[str, Any]:
         converted = {name: layer(x[name]) for name, layer in zip(self.names, self.layers, strict=True)}
         return {**x, **converted}
+
+    def back(self, x: Mapping[str, Any]) -> dict[str, Any]:
+        found = {name: unscaled(layer, x[name]) for name, layer in zip(self.names, self.layers, strict=True)}
+        return {**x, **found}

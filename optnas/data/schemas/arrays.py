@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from optnas.data.normalize import Normalize, standardized
+from optnas.data.normalize import Normalize, Normalized, standardized
 from optnas.data.numbers import Array, as_numbers, refuse_unfit
 from optnas.data.schemas.array_files import array_pieces
 from optnas.data.schemas.schema import Piece, Record, Schema
+from optnas.data.trees import Tree
 from optnas.errors import UserError
 
 __all__ = ["Arrays", "checked_shape"]
@@ -140,6 +141,40 @@ class Arrays(Schema):
 
     def preparation(self) -> nn.Module:
         return nn.Identity() if self.figures is None else Standardize(self.figures)
+
+    def drawn(self, count: int, generator: torch.Generator) -> Tensor:
+        dtype = getattr(torch, self.dtype)
+        x = torch.randn(count, *self.sizes, generator=generator, dtype=torch.float64)
+        if self.figures is not None:
+            x = self._as_given(x * self.figures.deviation + self.figures.mean)
+        if self.span is not None:
+            x = x.clamp(*self.span)
+        if self._whole:
+            return self._fitting(x.round(), dtype)
+        return x if self.figures is not None else x.to(dtype)
+
+    def restored(self, stored: Tensor, prepare: Callable[[Tree], Tree]) -> Tensor | None:
+        if self.figures is None:
+            x: Tensor = prepare(stored)
+            return x
+        if isinstance(prepare, Normalize):
+            return self._as_given(stored)
+        if not isinstance(prepare, Normalized):
+            return None
+        x = self._as_given(stored.double() * self.figures.deviation + self.figures.mean)
+        return self._fitting(x.round(), getattr(torch, self.dtype)) if self._whole else x
+
+    def _as_given(self, x: Tensor) -> Tensor:
+        """Return samples in the layout that they came in."""
+        axes = None if self.figures is None else self.figures.axes
+        return x if axes is None else x.permute([axes.index(axis) for axis in range(len(axes))]).contiguous()
+
+    @staticmethod
+    def _fitting(x: Tensor, dtype: torch.dtype) -> Tensor:
+        if dtype is torch.bool:
+            return x != 0
+        info = torch.iinfo(dtype)
+        return x.clamp(info.min, info.max).to(dtype)
 
     def told(self) -> str:
         what = "whole numbers" if self._whole else "numbers"

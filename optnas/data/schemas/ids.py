@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from optnas.data.arrays import as_ids
 from optnas.data.schemas.array_files import array_pieces
 from optnas.data.schemas.arrays import checked_shape
 from optnas.data.schemas.schema import Piece, Record, Schema
+from optnas.data.trees import Tree
 from optnas.errors import UserError
 
 __all__ = ["Ids"]
@@ -66,6 +67,13 @@ class Ids(Schema):
 
     def preparation(self) -> nn.Module:
         return nn.Identity()
+
+    def drawn(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(self.most + 1, (count, *self.sizes), generator=generator)
+
+    def restored(self, stored: Tensor, prepare: Callable[[Tree], Tree]) -> Tensor:
+        ids: Tensor = prepare(stored)
+        return ids
 
     def told(self) -> str:
         return f"ids, whole numbers from 0 to {self.most}, of the shape {self._given}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from optnas.data.folder import pictures_in
@@ -16,6 +17,7 @@ from optnas.data.numbers import Array, as_numbers, refuse_unfit
 from optnas.data.pictures import bits_of, open_image, pixels_of, to_sixteen_bits
 from optnas.data.schemas.arrays import Arrays
 from optnas.data.schemas.schema import Record, Schema
+from optnas.data.trees import Tree
 from optnas.errors import UserError, searched
 
 __all__ = ["Pictures"]
@@ -173,6 +175,12 @@ class Pictures(Schema):
 
     def preparation(self) -> nn.Module:
         return self.pixels.preparation()
+
+    def drawn(self, count: int, generator: torch.Generator) -> Tensor:
+        return self.pixels.drawn(count, generator)
+
+    def restored(self, stored: Tree, prepare: Callable[[Tree], Tree]) -> Tensor | None:
+        return self.pixels.restored(stored, prepare)
 
     def told(self) -> str:
         channels, height, width = self.shape

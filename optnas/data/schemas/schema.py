@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import nn
 
 from optnas.data.trees import Tree
@@ -120,6 +121,27 @@ class Schema(ABC):
     @abstractmethod
     def preparation(self) -> nn.Module:
         """Return the layer that brings the tensors of :meth:`tensors` to what the network takes."""
+
+    def drawn(self, count: int, generator: torch.Generator) -> Tree | None:
+        """Return made-up samples as :meth:`tensors` returns them, in the range of the training part.
+
+        An export is traced with them, and compared on them where there is no data. By default ``None``: then
+        it needs data.
+        """
+        return None
+
+    def restored(self, stored: Tree, prepare: Callable[[Tree], Tree]) -> Tree | None:
+        """Return what :meth:`tensors` made of samples that a data set stores; the inverse of its storing.
+
+        Args:
+            stored: Stored inputs (samples, …).
+            prepare: The data set's function from these to inputs of a network.
+
+        Returns:
+            The tensors, exactly those of whole numbers and else up to rounding; by default ``None``, if what
+            is stored does not tell them.
+        """
+        return None
 
     @abstractmethod
     def told(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+import torch
 from torch import nn
 
+from optnas.data.normalize import Each
 from optnas.data.schemas.schema import Record, Schema, schema_of, schema_record
 from optnas.data.trees import Tree
 from optnas.errors import UserError
@@ -82,6 +84,24 @@ class Several(Schema):
         layers = [schema.preparation() for schema in self.inputs.values()]
         return PrepareEach(list(self.inputs) if self.named else None, layers)
 
+    def drawn(self, count: int, generator: torch.Generator) -> Tree | None:
+        return self._each({name: each.drawn(count, generator) for name, each in self.inputs.items()})
+
+    def restored(self, stored: Tree, prepare: Callable[[Tree], Tree]) -> Tree | None:
+        own = prepare.by if isinstance(prepare, Each) else None
+        if own is None:
+            stored = prepare(stored)
+        found = {}
+        for place, (name, schema) in enumerate(self.inputs.items()):
+            key = name if self.named else place
+            found[name] = schema.restored(stored[key], _unchanged if own is None else own[key])
+        return self._each(found)
+
+    def _each(self, found: Mapping[str, Tree | None]) -> Tree | None:
+        if any(each is None for each in found.values()):
+            return None
+        return dict(found) if self.named else tuple(found.values())
+
     def told(self) -> str:
         between = "a dictionary of " if self.named else "a tuple of "
         return between + "; ".join(
@@ -111,3 +131,7 @@ class PrepareEach(nn.Module):
         if not isinstance(x, Mapping) or set(x) != set(self.names):
             raise UserError(f"the network takes a dictionary of {', '.join(self.names)}")
         return {name: layer(x[name]) for name, layer in zip(self.names, self.layers, strict=True)}
+
+
+def _unchanged(x: Tree) -> Tree:
+    return x

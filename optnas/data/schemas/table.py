@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from optnas.data.cells import quoted
 from optnas.data.csv_pieces import FileFormat, csv_pieces
@@ -27,6 +27,7 @@ from optnas.data.schemas.column import (
 from optnas.data.schemas.columns import CategoryColumn
 from optnas.data.schemas.schema import Piece, Record, Schema
 from optnas.data.schemas.table_layer import PrepareTable
+from optnas.data.trees import Tree
 from optnas.errors import DataWarning, UserError, nearest
 
 __all__ = ["Rows", "Table", "TooFar", "UnseenCategories", "joined_unseen"]
@@ -244,8 +245,14 @@ class Table(Schema):
         for each in joined_unseen(unseen):
             warnings.warn(each, stacklevel=2)
 
-    def preparation(self) -> nn.Module:
+    def preparation(self) -> PrepareTable:
         return PrepareTable(self.measured, self.categories)
+
+    def drawn(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
+        return self.preparation().drawn(count, generator)
+
+    def restored(self, stored: Tensor, prepare: Callable[[Tree], Tree]) -> dict[str, Tensor]:
+        return self.preparation().back(prepare(stored))
 
     def read_file(self, path: Path, size: int) -> Iterator[Piece]:
         needed = [column.name for column in self.used]

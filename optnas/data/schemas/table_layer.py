@@ -13,6 +13,9 @@ from optnas.data.schemas.columns import CategoryColumn, DateColumn
 
 __all__ = ["PrepareTable"]
 
+# Made-up samples have gaps in the columns that had some.
+_MISSING = 0.1
+
 
 class PrepareTable(nn.Module):
     """Layer that makes features of mean 0 and variance 1, and 0 and 1, of a table's numbers and categories.
@@ -72,6 +75,39 @@ class PrepareTable(nn.Module):
         if len(self.column):
             features.append((x["codes"][:, self.column] == self.place).float())
         return torch.cat(features, dim=1)
+
+    def drawn(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return made-up numbers and codes in the range of the training part, some missing or not known."""
+        found = {}
+        if self.count:
+            mean, deviation = self.mean[: self.count], self.deviation[: self.count]
+            numbers = torch.randn(count, self.count, generator=generator, dtype=torch.float64)
+            found["numbers"] = (numbers * deviation + mean) / self.factor
+            missing = torch.rand(count, len(self.marked), generator=generator) < _MISSING
+            gaps = torch.where(missing, torch.nan, found["numbers"][:, self.marked])
+            found["numbers"][:, self.marked] = gaps
+        if len(self.column):
+            known = torch.bincount(self.column)
+            share = torch.rand(count, len(known), generator=generator)
+            found["codes"] = (share * (known + 1)).long() - 1
+        return found
+
+    def back(self, features: Tensor) -> dict[str, Tensor]:
+        """Return the numbers and codes of which the layer makes ``features``, numbers up to rounding."""
+        found = {}
+        exact = features.double()
+        if self.count:
+            mean, deviation = self.mean[: self.count], self.deviation[: self.count]
+            found["numbers"] = (exact[:, : self.count] * deviation + mean) / self.factor
+            marks = exact[:, self.count : self.count + len(self.marked)]
+            missing = marks * self.gap_deviation + self.gap_mean > 0.5
+            gaps = torch.where(missing, torch.nan, found["numbers"][:, self.marked])
+            found["numbers"][:, self.marked] = gaps
+        if len(self.column):
+            chosen = exact[:, features.shape[1] - len(self.column) :]
+            codes = torch.zeros(len(exact), int(self.column.max()) + 1, dtype=torch.int64)
+            found["codes"] = codes.index_add(1, self.column, (chosen > 0.5).long() * (self.place + 1)) - 1
+        return found
 
     def _measured(self, numbers: Tensor) -> list[Tensor]:
         values = numbers * self.factor

@@ -1,0 +1,69 @@
+"""The base class of formats."""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from optnas.errors import UserError
+from optnas.export.traced import Traced
+
+__all__ = ["Format", "Run"]
+
+Run = Callable[[Sequence[Tensor]], list[Tensor]]
+"""Runs a written file: takes a batch of each input and returns each output, in the order of their names."""
+
+
+class Format(ABC):
+    """A file format for trained networks: how it is written, and how its file is run to check it."""
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    """What its main file's name ends with."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """The modules that it needs beside PyTorch's own."""
+    extra: ClassVar[str | None] = None
+    """The extra of optnas that installs them."""
+    quantizes: ClassVar[bool] = False
+    """Whether :meth:`content` takes a graph with int8 arithmetic."""
+    takes: ClassVar[str]
+    """What it takes and what it does not, in a sentence for users."""
+
+    def check_installed(self) -> None:
+        """Raise if a package is missing.
+
+        Raises:
+            UserError: If one is; says how to install it.
+        """
+        missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
+        if missing:
+            raise UserError(
+                f"{self.name} needs {', '.join(missing)}: pip install 'optnas[{self.extra}]'"
+                f" (in a clone: pip install '.[{self.extra}]')"
+            )
+
+    @abstractmethod
+    def content(self, traced: Traced) -> dict[str, bytes]:
+        """Return the content of the files by the ends of their names, the main one first.
+
+        Raises:
+            CannotExport: If the format cannot express the network.
+        """
+
+    @abstractmethod
+    def version(self, path: Path) -> str:
+        """Return which version of the format a written file has, such as ``opset 20``."""
+
+    @abstractmethod
+    def runner(self, path: Path, traced: Traced) -> Run | None:
+        """Return what runs a written file on the CPU; ``None`` for a format that nothing but optnas runs."""
+
+
+def as_arrays(inputs: Sequence[Tensor]) -> list[Any]:
+    """Return tensors as NumPy arrays in one piece of memory, which other runtimes need."""
+    return [each.contiguous().numpy() for each in inputs]
