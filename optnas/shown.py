@@ -18,6 +18,7 @@ __all__ = [
     "NOTICE",
     "console",
     "duration",
+    "elided",
     "hidden",
     "masked",
     "masked_url",
@@ -25,6 +26,7 @@ __all__ = [
     "notice",
     "one_line",
     "plain",
+    "readable",
     "rounded",
     "show_python_s_own_plainly",
     "write",
@@ -56,6 +58,12 @@ _VISIBLE = {
     **dict.fromkeys(range(0xD800, 0xE000), _REPLACEMENT),
 }
 _IN_LINES = {code: shown for code, shown in _VISIBLE.items() if chr(code) not in "\n\t"}
+
+# Of tuples of numbers or names, as edges of a graph are, and of quoted texts: longest that is shown whole,
+# what of a longer one is, and the fewest items of which some are left out.
+_LONG_TUPLE, _LONG_QUOTED, _KEPT, _SEVERAL = 60, 120, 24, 4
+# Each character is looked at once, whatever a stranger's text consists of.
+_TOKEN = re.compile(r"""(?s)'(?:[^'\\]|\\.)*+'?|"(?:[^"\\]|\\.)*+"?|(?<!\w)\w*+\(|[),]""")
 
 _HIDDEN = "***"
 _SECRET = (
@@ -90,6 +98,55 @@ def rounded(text: str) -> str:
     'swish(beta=0.6323)'
     """
     return re.sub(r"\d+\.\d{5,}(e-?\d+)?", lambda match: f"{float(match[0]):.4g}", text)
+
+
+def readable(text: str) -> str:
+    """Return an architecture's or a value's text for reading only: :func:`rounded` and :func:`elided`."""
+    return rounded(elided(text))
+
+
+def elided(text: str) -> str:
+    """Leave out most of long tuples and long quoted texts in an architecture's text, for reading only.
+
+    >>> elided(f"graph_conv(8, edges={tuple((i, i + 1) for i in range(100))})")
+    'graph_conv(8, edges=((0, 1), (1, 2), (2, 3), … 97 more))'
+    """
+    if len(text) <= _LONG_TUPLE:
+        return text
+    found: list[tuple[int, int, str]] = []
+    # Of each open parenthesis: where it stands, the commas in it, whether a call is in it or it is one.
+    opened: list[tuple[int, list[int], bool]] = []
+    for token in _TOKEN.finditer(text):
+        start, end = token.span()
+        if token[0].endswith("("):
+            opened.append((end, [], token[0] != "("))
+        elif token[0] == ",":
+            if opened:
+                opened[-1][1].append(start)
+        elif token[0] != ")":
+            if end - start > _LONG_QUOTED:
+                found.append((start + _KEPT, end - 1, "…"))
+        elif opened:
+            begin, commas, calls = opened.pop()
+            if calls and opened:
+                opened[-1] = (*opened[-1][:2], True)
+            elif not calls and start - begin > _LONG_TUPLE and len(commas) + 1 >= _SEVERAL:
+                while found and found[-1][0] >= begin:
+                    found.pop()
+                found.append(_without_most(begin, start, commas))
+    parts, at = [], 0
+    for start, end, instead in found:
+        parts += [text[at:start], instead]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def _without_most(begin: int, end: int, commas: list[int]) -> tuple[int, int, str]:
+    """Return the part of a tuple's content to leave out, and what stands there instead."""
+    kept = sum(comma - begin <= _KEPT for comma in commas)
+    if not kept:
+        return begin, end, f"… {len(commas) + 1} items"
+    return commas[kept - 1], end, f", … {len(commas) + 1 - kept} more"
 
 
 def one_line(text: str) -> str:

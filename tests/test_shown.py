@@ -15,7 +15,7 @@ from hypothesis import given
 from rich.table import Table
 
 import optnas
-from optnas.shown import console, hidden, masked, masked_url, note, one_line, plain
+from optnas.shown import console, elided, hidden, masked, masked_url, note, one_line, plain
 
 MOVES_THE_CURSOR = "\x1b[2J\x1b]0;title\x07\x9b1A\r\b\x7f"
 TURNS_THE_DIRECTION = "\u202e\u2066\u061c\u200f"
@@ -199,3 +199,23 @@ def _prints(function: ast.expr) -> bool:
     streams = ("sys.stdout.write", "sys.stderr.write", "sys.__stdout__.write", "sys.__stderr__.write")
     ends = name.rsplit(".", 1)[-1]
     return name in ("print", *streams) or ends in ("Console", "echo", "secho", "rprint", "from_markup")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("conv(8, kernel=3)", "conv(8, kernel=3)"),
+        (f"own({', '.join(['conv(8)'] * 20)})", f"own({', '.join(['conv(8)'] * 20)})"),
+        (f"own({tuple(range(100))}, 1)", "own((0, 1, 2, 3, 4, 5, 6, 7, … 92 more), 1)"),
+        (f"own({(tuple(range(100)),) * 4})", "own((… 4 items))"),
+        (f"own({(tuple(range(100)), (1, 2))})", "own(((0, 1, 2, 3, 4, 5, 6, 7, … 92 more), (1, 2)))"),
+        (f"own('{'),(' * 100}')", "own('),(),(),(),(),(),(),(),…')"),
+    ],
+)
+def test_of_long_tuples_and_quoted_texts_the_beginning_is_shown(text: str, shown: str) -> None:
+    assert elided(text) == shown
+
+
+@pytest.mark.parametrize("part", ["(", ")", "'", "'\\", "((,", "a", "a(", "(,,,,"])
+def test_a_text_that_is_no_architecture_is_elided_without_trouble(part: str) -> None:
+    assert len(elided(part * 20_000)) <= 20_000 * len(part)

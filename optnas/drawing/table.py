@@ -12,7 +12,7 @@ from rich.text import Text
 
 from optnas.drawing.outline import Outline
 from optnas.drawing.parts import Branches, Chain, Frame, Graph, Layer, Loop, Part
-from optnas.shown import plain, rounded
+from optnas.shown import plain, readable
 from optnas.space import BuildError, Node, Site, SpaceError
 from optnas.space.shapes import AnyShape, shape_text
 
@@ -75,7 +75,7 @@ def _aligned(column: int) -> str:
 
 def _cells(row: dict[str, Any]) -> Iterator[str]:
     times = f"  ×{row['times']}" if row["times"] > 1 else ""
-    yield _STEP * row["level"] + rounded(plain(row["layer"])) + times
+    yield _STEP * row["level"] + readable(plain(row["layer"])) + times
     yield "–" if row["shape"] is None else shape_text(row["shape"])
     for name in ("params", "flops"):
         yield "–" if row[name] is None else f"{row[name]:,}"

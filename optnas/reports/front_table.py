@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optnas.cost import COSTS as EXACT
-from optnas.reports.numbers import rounded, short
+from optnas.reports.numbers import readable, short
 from optnas.shown import plain
 from optnas.trials.record import ARCHITECTURE, COSTS, objective_names
 
@@ -27,13 +28,40 @@ _TELLING = ("flops", "params")
 _GAP = 2
 _WIDEST = 20
 _NARROWEST_TEXT = 40
+# Of the same where nothing else differs.
+_LEAST_TEXT = 12
 _BINS = 4
 
 
 def architecture_of(trial: FrozenTrial) -> str:
     """Return a trial's architecture for people, with rounded numbers; its parameters if it has none."""
     text = ARCHITECTURE.of(trial) or ", ".join(f"{name}={value}" for name, value in trial.params.items())
-    return plain(rounded(text))
+    return plain(readable(text))
+
+
+def _cut_apart(texts: Sequence[str], width: int = _WIDEST) -> list[str]:
+    """Return texts of at most ``width`` characters, with an ellipsis for what is left out.
+
+    They are cut at their end. Where different ones would then look alike, what the long ones begin with is
+    left out instead, if that tells more of them apart.
+
+    >>> _cut_apart(["seq(linear(16), relu)", "seq(linear(16), tanh)"], 12)
+    ['…relu)', '…tanh)']
+    """
+    at_end = [_cut(text, width) for text in texts]
+    long = {text for text in texts if len(text) > width}
+    if len(set(at_end)) == len(set(texts)) or len(long) < 2:
+        return at_end
+    first, last = min(long), max(long)
+    alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    # Back to where a word begins.
+    common = re.sub(r"\w*$", "", first[:alike])
+    rest = [_cut(f"…{text[len(common) :]}", width) if text in long else text for text in texts]
+    return rest if len(set(rest)) > len(set(at_end)) else at_end
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +71,7 @@ class _Column:
     name: str
     values: Sequence[Any]
     kind: Literal["measure", "param", "text"] = "measure"
+    widest: int = _WIDEST
 
     @property
     def heading(self) -> str:
@@ -54,7 +83,8 @@ class _Column:
 
     @property
     def cells(self) -> list[str]:
-        return [self.said(value) for value in self.values]
+        cells = [self.said(value) for value in self.values]
+        return [_cut(cell, self.widest) for cell in cells] if self.kind == "text" else _cut_apart(cells)
 
     def said(self, value: Any) -> str:
         """Format a value for the table: measurements and fractions with four digits."""
@@ -62,8 +92,7 @@ class _Column:
             return "–"
         if self.kind == "measure":
             return short(value)
-        text = f"{value:.4g}" if isinstance(value, float) else plain(rounded(str(value)))
-        return text if self.kind == "text" or len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+        return f"{value:.4g}" if isinstance(value, float) else plain(readable(str(value)))
 
     @property
     def width(self) -> int:
@@ -124,21 +153,20 @@ class FrontTable:
     def _layout(self, width: int) -> tuple[list[_Column], list[str], list[_Column], int]:
         """Return the columns, the architectures, the columns equal in all, and how many find no room."""
         shown = self.trials if self.most_rows is None else self.trials[: max(1, self.most_rows)]
-        values = self._values(shown)
-        room = width - sum(column.width for column in values)
+        # The number of a trial is what other commands take: it stands there, whatever else has no room.
+        trial, *objectives = self._values(shown)
+        values, room = _fitting([trial], objectives, width)
         differing, equal = self._columns(shown)
         best = sorted(differing, key=lambda column: (column.kind != "measure", -column.information))
-        chosen = []
-        for column in best:
-            if column.width <= room:
-                chosen.append(column.name)
-                room -= column.width
+        chosen, room = _fitting([], best, room)
         # In the order in which they are decided, which is that of the network.
-        columns = [column for column in differing if column.name in chosen]
+        columns = [column for column in differing if column in chosen]
         texts = [architecture_of(trial) for trial in shown]
-        if len(set(texts)) > 1 and (room >= _NARROWEST_TEXT or not differing):
-            columns.append(_Column("architecture", texts, "text"))
-        return [*values, *columns], texts, equal, len(differing) - len(chosen)
+        room = min(room, max(map(len, texts), default=0))
+        if len(set(texts)) > 1 and room >= (_NARROWEST_TEXT if differing else _LEAST_TEXT):
+            columns.append(_Column("architecture", texts, "text", room))
+        left_out = len(objectives) + len(differing) - len(values) + 1 - len(chosen)
+        return [*values, *columns], texts, equal, left_out
 
     def _values(self, trials: list[FrozenTrial]) -> list[_Column]:
         columns = [_Column("trial", [trial.number for trial in trials], "param")]
@@ -172,9 +200,8 @@ class FrontTable:
     def _notes(self, texts: list[str], equal: list[_Column], left_out: int) -> Iterator[Text]:
         lines = []
         if left_out:
-            what = "one more differs" if left_out == 1 else f"{left_out} more differ"
-            all_of_it = "optnas pareto --csv and optnas show TRIAL have all"
-            lines.append(f"{what}: {all_of_it}, a wider terminal has more")
+            what = "1 more column does" if left_out == 1 else f"{left_out} more columns do"
+            lines.append(f"{what} not fit; optnas show TRIAL and optnas pareto --csv print all")
         if equal and self.trials:
             told = ", ".join(f"{plain(column.name)}={column.said(column.values[0])}" for column in equal)
             lines.append(f"{'the same in all' if len(texts) > 1 else 'with'}: {told}")
@@ -182,6 +209,16 @@ class FrontTable:
             lines.append(f"architecture: {texts[0]}")
         for line in lines:
             yield Text(line, style="dim")
+
+
+def _fitting(columns: list[_Column], more: list[_Column], width: int) -> tuple[list[_Column], int]:
+    """Return ``columns`` with those of ``more`` that fit beside them, and the width that is left."""
+    fitting, room = [*columns], width - sum(column.width for column in columns)
+    for column in more:
+        if column.width <= room:
+            fitting.append(column)
+            room -= column.width
+    return fitting, room
 
 
 def _table(columns: list[_Column]) -> Table:
@@ -193,7 +230,7 @@ def _table(columns: list[_Column]) -> Table:
             justify="left" if text else "right",
             vertical="bottom",
             no_wrap=True,
-            min_width=None if column.kind == "text" else column.width - _GAP,
+            min_width=column.width - _GAP,
         )
     for cells in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optnas.reports.numbers import rounded, short
+from optnas.reports.numbers import readable, short
 from optnas.space import SpaceError
 from optnas.space.shapes import AnyShape, shape_text
 
@@ -52,7 +52,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     shape = "–" if row["shape"] is None else shape_text(row["shape"])
     share = row["share"]
     bar = "" if share is None else "█" * round(_BAR * share)
-    name = "  " * row["level"] + rounded(row["layer"]) + times
+    name = "  " * row["level"] + readable(row["layer"]) + times
     return name, shape, short(row["params"]), short(row["flops"]), bar
 
 

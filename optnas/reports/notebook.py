@@ -13,7 +13,7 @@ from optnas.reports.about import about
 from optnas.reports.chart import charts_of
 from optnas.reports.chart_svg import chart_svg
 from optnas.reports.front_table import FrontTable
-from optnas.reports.numbers import rounded, share, short
+from optnas.reports.numbers import readable, share, short
 from optnas.reports.records import Equal
 from optnas.shown import duration, one_line, plain
 from optnas.space import Node, SpaceError
@@ -168,8 +168,8 @@ def study_html(study: Study, opened: optuna.Study | None) -> str:
 def candidate_html(candidate: Candidate) -> str:
     """Return a candidate's drawing, costs and parameters."""
     costs = ", ".join(f"{name} {short(value)}" for name, value in candidate.costs.items())
-    params = ", ".join(f"{name} = {rounded(str(value))}" for name, value in candidate.params.items())
-    facts = {"architecture": rounded(str(candidate.architecture)), "costs": costs, "parameters": params}
+    params = ", ".join(f"{name} = {readable(str(value))}" for name, value in candidate.params.items())
+    facts = {"architecture": readable(str(candidate.architecture)), "costs": costs, "parameters": params}
     return _boxed([candidate.architecture.draw().svg, *_facts(facts | {"seed": str(candidate.seed)})])
 
 

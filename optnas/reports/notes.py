@@ -15,7 +15,7 @@ from optnas.reports.figures.curves import curve_of
 from optnas.reports.front_table import architecture_of, objective_names
 from optnas.reports.layers import layer_lines
 from optnas.reports.markdown import as_block, as_code, as_table, as_text
-from optnas.reports.numbers import exact, rounded, share, short
+from optnas.reports.numbers import exact, readable, share, short
 from optnas.trials.lineage import promotes
 from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON, RUN, TWIN, constraints_of
@@ -176,7 +176,7 @@ def _many(size: float) -> str:
 
 def _wrapping(text: str, room: int) -> str:
     """Return the text of an architecture or a space as code whose lines are as long as there is room."""
-    told = " ".join(rounded(text).split())
+    told = " ".join(readable(text).split())
     return as_code(told if len(told) <= room else f"{told[: max(0, room - 1)]}…")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from optnas.shown import rounded
+from optnas.shown import readable
 
-__all__ = ["exact", "rounded", "share", "short"]
+__all__ = ["exact", "readable", "share", "short"]
 
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 # From here on, and for infinity, powers of ten say more.

@@ -17,7 +17,7 @@ from rich.text import Text
 from optnas.reports.chart_text import LEAST_ROWS, TrialChart
 from optnas.reports.commands import command
 from optnas.reports.front_table import FrontTable, architecture_of, objective_names
-from optnas.reports.numbers import exact, rounded, share, short
+from optnas.reports.numbers import exact, readable, share, short
 from optnas.shown import duration, one_line, plain
 from optnas.trials.lineage import promoted_by, promotes
 from optnas.trials.progress import Progress, front, sampler_share, worst_useful
@@ -249,7 +249,7 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
             row(name, exact(value))
     row("architecture", architecture_of(trial))
     if trial.params:
-        row("parameters", *(f"{name} = {rounded(str(value))}" for name, value in trial.params.items()))
+        row("parameters", *(f"{name} = {readable(str(value))}" for name, value in trial.params.items()))
     if (ignored := IGNORED.of(trial)) is not None:
         row("ignored", *(f"{name} = {value}, enqueued and not asked for" for name, value in ignored.items()))
     for kind in (COSTS, METRICS):

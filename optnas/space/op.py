@@ -263,11 +263,11 @@ def _located(what: Literal["build", "cost"], node: Node, site: Site) -> Any:
     if not isinstance(node, Node):
         raise BuildError(f"{node!r} is not an architecture: close its holes first")
     if node.open:
-        raise BuildError(f"{node} still has holes: close them with suggest, close or sample first")
+        raise BuildError(f"{_told(node)} still has holes: close them with suggest, close or sample first")
     if isinstance(site.shape, Shapes) and not node.op.takes_several:
         raise BuildError(
-            f"{node} takes one tensor, and several come in ({', '.join(site.shape)}): take one before it by"
-            f" ops.input({next(iter(site.shape))!r})"
+            f"{_told(node)} takes one tensor, and several come in ({', '.join(site.shape)}): take one"
+            f" before it by ops.input({next(iter(site.shape))!r})"
         )
     try:
         return getattr(node.op, what)(node, site)
@@ -279,11 +279,18 @@ def _located(what: Literal["build", "cost"], node: Node, site: Site) -> Any:
         raise
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        where = f"{node} cannot be built on an input of shape {site.shape}"
+        where = f"{_told(node)} cannot be built on an input of shape {site.shape}"
         if not node.op.builtin and _is_mistake(error):
             raise OpError(f"{where}: {type(error).__name__}: {reason}{place_of(error)}") from error
         place = "" if node.op.builtin else place_of(error)
         raise BuildError(f"{where}: {reason}{place}") from error
+
+
+def _told(node: Node) -> str:
+    """Return a node's text for a message."""
+    from optnas.shown import elided  # brings rich, which `import optnas` does without
+
+    return elided(str(node))
 
 
 def _is_mistake(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from optnas.ops.merging import Merging
 from optnas.ops.modules import Gated, Merged, Residual
 from optnas.ops.several import Forked
 from optnas.reports.ablations import Ablation, Sensitivity
-from optnas.reports.numbers import rounded
+from optnas.reports.numbers import readable
 from optnas.run.files import load_study, output_to_stderr
 from optnas.run.lookup import find_study, find_trial
 from optnas.space import BuildError, Node, Site
@@ -155,7 +155,7 @@ def _with_its_own(child: Node, module: nn.Module, site: Site, place: str) -> Ite
 
 
 def _text(tree: Node) -> str:
-    return rounded(str(tree))
+    return readable(str(tree))
 
 
 @dataclasses.dataclass

@@ -63,7 +63,9 @@ def printed(study: optuna.Study, width: int) -> list[str]:
 
 @pytest.mark.parametrize("width", [80, 120, 160])
 @pytest.mark.parametrize("trials", [2, 5, 40])
-def test_the_table_shows_what_differs_within_the_width_and_cuts_nothing(trials: int, width: int) -> None:
+def test_the_table_shows_what_differs_within_the_width_and_cuts_architectures_alone(
+    trials: int, width: int
+) -> None:
     lines = printed(made_study(trials), width)
     text = "\n".join(lines)
     header, *rows = lines[1 : trials + 2]
@@ -74,14 +76,15 @@ def test_the_table_shows_what_differs_within_the_width_and_cuts_nothing(trials: 
     assert "the same in all: optimizer=adam" in text
     assert "adam" not in "\n".join(rows)
     assert "macs" not in text
-    assert "…" not in text
+    assert all("…" not in row.rstrip("…") for row in rows)
 
 
 def test_a_wider_terminal_has_more_columns_and_a_narrow_one_says_how_many_it_lacks() -> None:
     study = made_study(5, layers=5)
     narrow, wide = printed(study, 80), printed(study, 300)
-    assert "more differ: optnas pareto --csv and optnas show TRIAL have all" in "\n".join(narrow)
-    assert "more differ" not in "\n".join(wide)
+    told = "not fit; optnas show TRIAL and optnas pareto --csv print all"
+    assert f"more columns do {told}" in "\n".join(narrow)
+    assert "not fit" not in "\n".join(wide)
     assert len("".join(wide[:2]).split()) > len("".join(narrow[:2]).split())
 
 
@@ -113,4 +116,53 @@ def test_a_parameter_that_hardly_differs_gives_way_to_one_that_does() -> None:
     text = "\n".join(printed(study, 70))
     assert "y" * 30 in text
     assert "x" * 30 not in text
-    assert "one more differs" in text
+    assert "1 more column does not fit;" in text
+
+
+@pytest.mark.parametrize("width", [30, 80, 120, 140])
+def test_the_number_that_other_commands_take_is_never_dropped(width: int) -> None:
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    study.set_metric_names(["pixels", "flops"])
+    for number in range(3):
+        block = f"seq(conv({4 + number}, stride=2), norm, relu)"
+        attributes = {ARCHITECTURE.name: f"seq({', '.join([block] * 4)}, flatten, linear(4))"}
+        params = {f"layer{i}.width": str(number) for i in range(3)}
+        add(study, params, (float(number), 100.0 - number), attributes)
+    lines = printed(study, width)
+    header = next(line for line in lines if "trial" in line)
+    rows = lines[lines.index(header) + 1 :][:3]
+    assert header.startswith("trial")
+    assert [row.split()[0] for row in rows] == ["0", "1", "2"]
+    assert all(len(line) <= width for line in lines)
+    if "architecture" in header:
+        assert all(row.endswith("…") for row in rows)
+    assert ("architecture" in header) == (width >= 120)
+
+
+def test_objectives_that_do_not_fit_are_counted_while_the_trial_stays() -> None:
+    study = made_study(3)
+    lines = printed(study, 10)
+    assert lines[0].split() == ["trial"]
+    assert "do not fit;" in " ".join(" ".join(lines).split())
+
+
+def test_long_options_that_begin_alike_are_told_apart() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for number, kind in enumerate(("relu", "tanh")):
+        add(study, {"block": f"seq(linear(16), norm, {kind})"}, (number, number))
+    text = "\n".join(printed(study, 80))
+    assert "…relu)" in text
+    assert "…tanh)" in text
+
+
+def test_of_a_graph_with_many_edges_a_few_are_shown() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    edges = tuple((i, i + 1) for i in range(500))
+    text = f"seq(graph_conv(8, edges={edges}), relu)"
+    add(study, {"width": "8", "edges": str(edges)}, (1.0, 1.0), {ARCHITECTURE.name: text})
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(FrontTable(study, front(study)), trial_view(study, study.trials[0]))
+    shown = " ".join(console.export_text().split())
+    assert shown.count("graph_conv(8, edges=((0, 1), (1, 2), (2, 3), … 497 more)), relu)") == 2
+    assert "(100, 101)" not in shown
+    assert ARCHITECTURE.of(study.trials[0]) == text
