@@ -1,4 +1,4 @@
-"""What a study file declares, written to the study's record for those who have only the database."""
+"""Writing a study file's declaration to the study's record, for those who have only the database."""
 
 from __future__ import annotations
 

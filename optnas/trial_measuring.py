@@ -1,4 +1,4 @@
-"""What only the built network tells of a trial before its training, and how sure that is."""
+"""Measurement of a trial's built network before its training: latency, energy, memory, and their spread."""
 
 from __future__ import annotations
 

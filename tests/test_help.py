@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+import optnas
+from optnas import ops
 from optnas.cli import app
 
 COMMANDS = list(get_command(app).commands)  # type: ignore[attr-defined]
@@ -42,3 +46,19 @@ def test_each_example_is_one_line_of_eighty_columns(command: str) -> None:
     assert any(examples)
     for example in filter(None, examples):
         assert re.match(r"optnas [a-z]", example), example
+
+
+def test_the_help_of_ops_lists_each_by_kind_once() -> None:
+    listed = re.findall(r"``(\w+)``", ops.__doc__ or "")
+    assert sorted(listed) == sorted(ops.__all__)
+
+
+def test_docstrings_begin_with_what_is_done_and_not_with_a_question() -> None:
+    asking = []
+    for file in sorted(Path(optnas.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                first = (ast.get_docstring(node) or "").partition(" ")[0]
+                if first in ("What", "How"):
+                    asking.append(f"{file}: {getattr(node, 'name', 'module')}")
+    assert not asking

@@ -20,7 +20,7 @@ _KINDS: dict[str, type[Answer]] = {}
 
 
 class Answer(ABC):
-    """What users of a trained network read, made from what it puts out.
+    """Conversion of a trained network's outputs to predictions that users read; base class.
 
     It is kept as JSON in the folder of a trained network, which strangers may have made: :meth:`of` believes
     nothing.

@@ -26,9 +26,10 @@ def status(storage: StorageOption = DEFAULT_STORAGE) -> None:
       optnas status --storage sqlite:///other.db
     """
     from optnas.reports.terminal import StudiesView
+    from optnas.run.last_signs import last_signs
     from optnas.run.lookup import all_studies
 
-    out.print(StudiesView(all_studies(storage)))
+    out.print(StudiesView(all_studies(storage), last_signs))
 
 
 @app.command()

@@ -44,7 +44,7 @@ _HAS = {"no value": "no value", "one value": "the same value in every row"}
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How to read the columns of a table, as :func:`optnas.data.csv` takes it.
+    """Settings for reading the columns of a table, as :func:`optnas.data.csv` takes them.
 
     Attributes:
         numbers: Columns to take as numbers, whatever else is in them.

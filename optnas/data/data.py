@@ -184,7 +184,7 @@ class Data:
 
     @cached_property
     def schema(self) -> Schema:
-        """What users of a trained network have of a sample, and how it becomes what the network takes."""
+        """Conversion of samples as users have them to the tensors that a trained network takes."""
         parts = self.splits
         if parts.schema is not None:
             return parts.schema
@@ -192,7 +192,7 @@ class Data:
 
     @property
     def target(self) -> Target | Mapping[str, Target]:
-        """What is predicted, as users call it; of several targets by name."""
+        """Description of the target in users' terms; of several targets by name."""
         return self.splits.target
 
     @property

@@ -1,4 +1,4 @@
-"""How many bits the pictures of a data set have, without reading their pixels."""
+"""Bit depth of the pictures of a data set, without reading their pixels."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Pairs(Data):
 
     @cached_property
     def words(self) -> tuple[Any, ...]:
-        """What each token stands for: three special ones, then all words of both sides in order."""
+        """The word of each token id: three special ones first, then all words of both sides in order."""
         found = {word for side in (self.sources, self.targets) for sequence in side for word in sequence}
         return (*_SPECIAL, *sorted(found, key=lambda word: (type(word).__name__, word)))
 

@@ -42,7 +42,7 @@ class Part:
 
     @property
     def same(self) -> Any:
-        """What is equal for parts that are drawn alike."""
+        """Key by which neighbours are folded into one: equal for parts that are drawn alike."""
         return (type(self), self.node, self.before, self.after)
 
 

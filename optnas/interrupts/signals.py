@@ -19,7 +19,7 @@ from optnas.interrupts.commands import is_command
 __all__ = ["STOP_SECONDS", "stop_on_signals"]
 
 STOP_SECONDS = 8.0
-"""How long a process takes to stop at the most; schedulers kill some seconds later, such as Kubernetes 30."""
+"""Longest time that a process takes to stop; schedulers kill some seconds later, such as Kubernetes 30."""
 
 # A closed session sends several signals, and who waits sends more; after so long a new one is meant.
 _ONE_STOP_SECONDS = 30.0

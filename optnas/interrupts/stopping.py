@@ -25,7 +25,7 @@ class _Stopped(KeyboardInterrupt):
 
 
 class _Thread(threading.local):
-    """What this thread trains: signal handlers run in the main thread and mean its own training."""
+    """State of this thread's training, as signal handlers run in the main thread and mean its own."""
 
     waits = False
     asked = False

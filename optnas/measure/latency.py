@@ -59,7 +59,7 @@ class _Block(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """How long to look for quiet moments, and what tells that one is quiet.
+    """Settings of a measurement: how long to look for quiet moments, and what tells that one is quiet.
 
     Attributes:
         fewest_seconds: The time that a measurement takes at least.

@@ -1,4 +1,34 @@
-"""Ops: the layers, blocks and functions of which search spaces and architectures are composed."""
+"""Ops: the layers, blocks and functions of which search spaces and architectures are composed.
+
+``help(ops.conv)`` has the arguments of one. By kind:
+
+- Composition: ``seq``, ``branch``, ``residual``, ``stack``, ``identity``, ``cell``, ``node``, ``skip``,
+  ``none``, ``drop_path``.
+- Several tensors: ``input``, ``fork``, ``update``.
+- Merges of branches: ``add``, ``sub``, ``mul``, ``div``, ``mean``, ``maximum``, ``minimum``, ``concat``,
+  ``gate``, ``blend``, ``radial``, ``laplacian``.
+- Convolutions: ``conv``, ``depthwise``, ``sepconv``, ``transposed_conv``, ``conv1d``, ``channel_shuffle``.
+- Convolutional blocks: ``conv_norm``, ``basic_block``, ``bottleneck``, ``inverted_residual``,
+  ``squeeze_excite``, ``excite``, ``factorized_reduce``, ``relu_conv_bn``, ``relu_sepconv_bn``,
+  ``relu_dilconv_bn``.
+- Several resolutions: ``upsample``, ``unet``, ``fpn``.
+- Pooling: ``maxpool``, ``avgpool``, ``adaptive_maxpool``, ``adaptive_avgpool``, ``global_maxpool``,
+  ``global_avgpool``.
+- Norms and dropout: ``norm``, ``layernorm``, ``groupnorm``, ``instancenorm``, ``dropout``.
+- Dense layers and heads: ``linear``, ``flatten``, ``head``, ``lm_head``, ``softmax``.
+- Sequences: ``embedding``, ``lstm``, ``gru``, ``rnn``, ``first``, ``last``.
+- Attention: ``self_attention``, ``cross_attention``, ``feed_forward``, ``transformer_block``,
+  ``decoder_block``, ``positions``, ``class_token``, ``patches``.
+- Graphs: ``graph_conv``.
+- Activations: ``relu``, ``relu6``, ``leaky_relu``, ``prelu``, ``elu``, ``celu``, ``selu``, ``gelu``,
+  ``silu``, ``swish``, ``shifted_swish``, ``mish``, ``hardswish``, ``hardsigmoid``, ``hardtanh``,
+  ``sigmoid``, ``tanh``, ``softplus``, ``softsign``.
+- Activations as expressions: ``act`` of ``x``, ``constant``, ``scale``, ``shift``, ``core_unit``,
+  ``negative``, ``negative_part``, ``absolute``, ``square``, ``cube``, ``sqrt``, ``exp``, ``log``, ``erf``,
+  ``sin``, ``cos``, ``sinh``, ``cosh``, ``asinh``, ``atan``, ``sinc``, ``gaussian``, and the merges.
+- To make and to read them: ``op`` (one of your own), ``lines`` (an architecture as a list of layers),
+  ``graph_of`` and ``Graph`` (the graph of a cell).
+"""
 
 from optnas.ops import lines
 from optnas.ops.activations import (

@@ -1,4 +1,4 @@
-"""What all merges share: their children are branches on one input, whose outputs they combine."""
+"""Base class of merges: ops whose children are branches on one input, and combine their outputs."""
 
 from __future__ import annotations
 

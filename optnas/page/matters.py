@@ -58,7 +58,7 @@ def what_matters(study: optuna.Study, name: str) -> dict[str, Any]:
                     "told": effect.told,
                     "choices": [
                         {
-                            "value": value_text(each.value),
+                            "value": value_text(effect.name, each.value),
                             "mean": each.mean,
                             "low": each.low,
                             "high": each.high,

@@ -87,7 +87,7 @@ def pages(served: Served) -> Bottle:
 
 
 class Served:
-    """What the routes answer, from one storage.
+    """The pages, figures and JSON that the routes answer with, from one storage.
 
     Args:
         storage: The storage whose studies are shown; it is only read.

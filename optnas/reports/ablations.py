@@ -1,4 +1,4 @@
-"""How much a trained network depends on each of its parts, as it was measured."""
+"""Ablations of a trained network, read from its folder and shown: metrics without each of its parts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_NETWORKS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Ablation:
-    """What the metrics become without a part, and with half of its output.
+    """The metrics of a network without one of its parts, and with half of that part's output.
 
     Attributes:
         place: Where the part is: the number of the child at each level, from 0 on, or the name of a branch.
@@ -46,7 +46,7 @@ class Ablation:
 
 @dataclasses.dataclass(frozen=True)
 class Sensitivity:
-    """How a network depends on its parts.
+    """Ablations of one network: its metrics as it is, and without each of its parts.
 
     Attributes:
         folder: The folder of the network.

@@ -1,4 +1,4 @@
-"""What a study declares, read from its record alone: no study file is run for it."""
+"""A study's declaration, read from its record alone: no study file is run for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TAKEN = frozenset({"self", "tree", "shape", "expand", "module"})
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What a study file declares, as its record has it; ``None`` where that is not known.
+    """A study file's declaration, as its record has it; ``None`` where that is not known.
 
     Texts are as they stand in the database, which is not trusted.
 

@@ -39,7 +39,7 @@ _SAMPLES = 400
 
 @dataclass(frozen=True)
 class Effects:
-    """What the values of trials depend on.
+    """Functional ANOVA of trials' values: the share of variance that parameters and pairs explain.
 
     Attributes:
         factors: The parameters.

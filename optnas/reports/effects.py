@@ -27,7 +27,7 @@ _SURE = 0.9
 
 @dataclass(frozen=True)
 class Choice:
-    """What one value of a parameter changes, from the mean over its values; in units of the objective.
+    """Effect of one value of a parameter, against the mean over its values; in units of the objective.
 
     Attributes:
         value: The value.
@@ -44,7 +44,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a parameter's values change in an objective at equal cost.
+    """Effects of a parameter's values on an objective at equal cost.
 
     Attributes:
         name: The parameter's name.

@@ -1,4 +1,4 @@
-"""What a study's trials tell of its objectives, for the terminal: sentences, figures and bars."""
+"""Importances and effects for the terminal: sentences, figures and bars."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 from optnas.reports.effects import Effect
 from optnas.reports.explanation import Explanation
 from optnas.reports.importance import FEWEST
-from optnas.reports.numbers import short
+from optnas.reports.numbers import choice_text, short
 from optnas.shown import plain
 
 __all__ = [
@@ -109,8 +109,8 @@ def effect_sentence(found: Explanation, effect: Effect) -> str:
     mean, low, high = map(signed, effect.apart)
     beside = f" at equal {plain(found.cost)}" if found.cost else ""
     return (
-        f"{plain(effect.name)} = {value_text(first)} instead of {value_text(last)} changes"
-        f" {plain(found.objective)} by {mean} ({low} to {high}){beside}."
+        f"{plain(effect.name)} = {value_text(effect.name, first)} instead of {value_text(effect.name, last)}"
+        f" changes {plain(found.objective)} by {mean} ({low} to {high}){beside}."
     )
 
 
@@ -142,7 +142,9 @@ def _effects(effects: list[Effect]) -> Table:
             if i == 1 and not effect.told:
                 name = Text("  may be chance", style="dim")
             interval = Text(f"{signed(choice.low)} to {signed(choice.high)}", style="dim")
-            table.add_row(name, Text(value_text(choice.value)), Text(signed(choice.mean)), interval)
+            table.add_row(
+                name, Text(value_text(effect.name, choice.value)), Text(signed(choice.mean)), interval
+            )
     return table
 
 
@@ -178,9 +180,9 @@ def signed(value: float) -> str:
     return f"{'+' if value >= 0 else '−'}{short(float(two)) if abs(value) >= 100 else two}"
 
 
-def value_text(value: Any) -> str:
-    """Return a parameter's value for people."""
-    return f"{value:.3g}" if isinstance(value, float) else plain(str(value))
+def value_text(name: str, value: Any) -> str:
+    """Return the value of a parameter, or of its copies together, for people."""
+    return f"{value:.3g}" if isinstance(value, float) else plain(choice_text(name, value))
 
 
 def _line(text: str) -> Text:

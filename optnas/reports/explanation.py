@@ -1,4 +1,4 @@
-"""What a study's trials tell of an objective: which parameters matter, together with which, and how."""
+"""Importances, interactions and effects of a study's parameters on an objective."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Explanation", "Pair", "explain"]
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """What two parameters explain only together.
+    """Interaction of two parameters: the share of variance that only both together explain.
 
     Attributes:
         names: The names of the two.
@@ -34,7 +34,7 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """What a study's trials tell of an objective, a cost or a metric.
+    """Importances, interactions and effects of parameters on an objective, a cost or a metric.
 
     Attributes:
         objective: Its name.

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optnas.cost import COSTS as EXACT
-from optnas.reports.numbers import readable, short
+from optnas.reports.numbers import choice_text, readable, short
 from optnas.shown import plain
 from optnas.trials.record import ARCHITECTURE, COSTS, objective_names
 
@@ -92,7 +92,7 @@ class _Column:
             return "–"
         if self.kind == "measure":
             return short(value)
-        return f"{value:.4g}" if isinstance(value, float) else plain(readable(str(value)))
+        return plain(choice_text(self.name, value))
 
     @property
     def width(self) -> int:
@@ -192,7 +192,7 @@ class FrontTable:
         params = dict.fromkeys(name for trial in trials for name in trial.params)
         columns = [
             *(_Column(name, [COSTS.get(trial, {}).get(name) for trial in trials]) for name in self._costs),
-            *(_Column(name, [trial.params.get(name) for trial in trials], "param") for name in params),
+            *(_Column(name, [_chosen(trial, name) for trial in trials], "param") for name in params),
         ]
         differing = [column for column in columns if len(set(map(repr, column.values))) > 1]
         return differing, [column for column in columns if column not in differing]
@@ -219,6 +219,12 @@ def _fitting(columns: list[_Column], more: list[_Column], width: int) -> tuple[l
             fitting.append(column)
             room -= column.width
     return fitting, room
+
+
+def _chosen(trial: FrozenTrial, name: str) -> Any:
+    """Return a parameter's value, as text if ``None`` was chosen; ``None`` if the trial has no such."""
+    value = trial.params.get(name)
+    return choice_text(name, value) if value is None and name in trial.params else value
 
 
 def _table(columns: list[_Column]) -> Table:

@@ -1,4 +1,4 @@
-"""How much each parameter of a study's trials matters, for an objective, a cost or a metric."""
+"""Importance of each parameter of a study, for an objective, a cost or a metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What notebooks show of studies, fronts and candidates, as HTML."""
+"""HTML of studies, fronts and candidates, for notebooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optnas.reports.about import about
 from optnas.reports.chart import charts_of
 from optnas.reports.chart_svg import chart_svg
 from optnas.reports.front_table import FrontTable
-from optnas.reports.numbers import readable, share, short
+from optnas.reports.numbers import choice_text, readable, share, short
 from optnas.reports.records import Equal
 from optnas.shown import duration, one_line, plain
 from optnas.space import Node, SpaceError
@@ -59,6 +59,8 @@ def progress_html(study: optuna.Study, progress: Progress, title: str) -> str:
     )
     if progress.sampler_share is not None:
         facts += f" · sampler {progress.sampler_share:.0%}"
+    if progress.hypervolume_lacks is not None:
+        facts += f" ({_text(progress.hypervolume_lacks)})"
     parts = [
         f"<b>{_text(title)}</b><br>",
         f'<progress value="{progress.finished}" max="{progress.total}" style="width:220px"></progress>',
@@ -168,7 +170,7 @@ def study_html(study: Study, opened: optuna.Study | None) -> str:
 def candidate_html(candidate: Candidate) -> str:
     """Return a candidate's drawing, costs and parameters."""
     costs = ", ".join(f"{name} {short(value)}" for name, value in candidate.costs.items())
-    params = ", ".join(f"{name} = {readable(str(value))}" for name, value in candidate.params.items())
+    params = ", ".join(f"{name} = {choice_text(name, value)}" for name, value in candidate.params.items())
     facts = {"architecture": readable(str(candidate.architecture)), "costs": costs, "parameters": params}
     return _boxed([candidate.architecture.draw().svg, *_facts(facts | {"seed": str(candidate.seed)})])
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from optnas.shown import readable
 
-__all__ = ["exact", "readable", "share", "short"]
+__all__ = ["choice_text", "exact", "readable", "share", "short"]
 
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 # From here on, and for infinity, powers of ten say more.
@@ -48,3 +49,14 @@ def share(value: float | None) -> str:
     ('0.613', '–')
     """
     return "–" if value is None else f"{value:.3f}"
+
+
+def choice_text(name: str, value: Any) -> str:
+    """Return the text of a parameter's value; ``None`` as the loss is the loss of the task.
+
+    >>> choice_text("loss", None), choice_text("act", None), choice_text("beta", 0.123456)
+    ("the task's own", 'None', '0.1235')
+    """
+    if value is None and name.rpartition(".")[2] == "loss":
+        return "the task's own"
+    return f"{value:.4g}" if isinstance(value, float) else readable(str(value))

@@ -1,4 +1,4 @@
-"""What became of a study's trials: why some are not complete, and what to do where none is."""
+"""Reasons why trials of a study are not complete, and what to do where none is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the front prefers: how often its trials have a choice, against all trials and against chance."""
+"""Frequency of each choice on the front, against all trials and against chance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COPY = re.compile(r"\d+(?=\.)")
 
 @dataclasses.dataclass(frozen=True)
 class Preference:
-    """How often a choice is decided so where it is open.
+    """Frequency of one value of a choice on the front, where the choice is open.
 
     Attributes:
         name: The parameter's name; copies of a repeated part are counted together, as ``layer*.op``.
@@ -49,7 +49,7 @@ class Preference:
 
     @property
     def surprise(self) -> float:
-        """How far the share on the front is from chance, in standard errors of chance."""
+        """Distance of the share on the front from chance, in standard errors of chance."""
         return abs(self.on_front - self.chance) / math.sqrt(self.chance * (1 - self.chance) / self.trials)
 
 

@@ -53,7 +53,7 @@ _told: set[str] = set()
 
 @dataclasses.dataclass
 class Published:
-    """How many notes, drawings and figures were written; those that are there already do not count."""
+    """Numbers of notes, drawings and figures that were written, without those that were there already."""
 
     notes: int = 0
     drawings: int = 0

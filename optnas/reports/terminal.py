@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.segment import Segment, Segments
 from rich.table import Table
@@ -17,7 +18,7 @@ from rich.text import Text
 from optnas.reports.chart_text import LEAST_ROWS, TrialChart
 from optnas.reports.commands import command
 from optnas.reports.front_table import FrontTable, architecture_of, objective_names
-from optnas.reports.numbers import exact, readable, share, short
+from optnas.reports.numbers import choice_text, exact, share, short
 from optnas.shown import duration, one_line, plain
 from optnas.trials.lineage import promoted_by, promotes
 from optnas.trials.progress import Progress, front, sampler_share, worst_useful
@@ -38,13 +39,14 @@ from optnas.trials.record import (
     constraints_of,
 )
 from optnas.trials.rungs import rungs_of
-from optnas.trials.volume import hypervolume
+from optnas.trials.volume import hypervolume, hypervolume_lacks
 
 __all__ = ["FrontView", "LiveView", "StudiesView", "trial_view"]
 
 # Of the live view: rows of the front that a chart leaves room for, a table's rows beside these, and what a
 # chart has at most.
 _LEAST_OF_FRONT, _AROUND_TABLE, _MOST_ROWS = 4, 3, 18
+_INDENTED = (0, 0, 0, 2)
 # With fewer columns the numbers of trials have a line of their own.
 _WIDE = 78
 
@@ -111,6 +113,8 @@ class LiveView:
         if width < _WIDE:
             yield Text("   ").join(counts)
         yield facts
+        if progress.hypervolume_lacks is not None:
+            yield Text(f"hypervolume: {progress.hypervolume_lacks}", style="dim")
         if progress.last_failure is not None:
             yield _failure_view(self.study, *progress.last_failure)
         if progress.last_infeasible is not None:
@@ -157,15 +161,20 @@ class StudiesView:
     """Of each study its trials by state, and each objective's best value and region of interest.
 
     On a terminal that has room for it there is a chart of each.
+
+    Attributes:
+        studies: The studies.
+        signs: Called with a study's trials for lines on those whose workers give no sign.
     """
 
     studies: list[optuna.Study]
+    signs: Callable[[Sequence[FrozenTrial]], Iterable[str]] = lambda trials: ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         for study in self.studies:
             trials = study.get_trials(deepcopy=False)
             best = front(study, trials)
-            told = Group(*_study_view(study, trials, best))
+            told = Group(*_study_view(study, trials, best, self.signs(trials)))
             yield told
             if best and console.is_terminal and options.max_width >= _WIDE:
                 left = console.height // len(self.studies) - len(console.render_lines(told, options))
@@ -173,7 +182,7 @@ class StudiesView:
 
 
 def _study_view(
-    study: optuna.Study, trials: list[FrozenTrial], best: list[FrozenTrial]
+    study: optuna.Study, trials: list[FrozenTrial], best: list[FrozenTrial], signs: Iterable[str]
 ) -> Iterator[RenderableType]:
     counts = [
         f"{sum(trial.state == state for trial in trials)} {name}"
@@ -189,10 +198,12 @@ def _study_view(
     took = [] if spent is None else [f"sampler {spent:.0%} of the time"]
     yield Text(plain(study.study_name), style="bold")
     yield Text("  " + "   ".join(counts))
-    yield Text(
-        "  "
-        + "   ".join([f"{len(best)} on the front", f"hypervolume {share(hypervolume(study, trials))}", *took])
-    )
+    yield from (Padding(Text(sign, style="yellow"), _INDENTED) for sign in signs)
+    volume = hypervolume(study, trials)
+    yield Text("  " + "   ".join([f"{len(best)} on the front", f"hypervolume {share(volume)}", *took]))
+    if volume is None:
+        why = f"hypervolume: {hypervolume_lacks(study, trials)}"
+        yield Padding(Text(why, style="dim"), _INDENTED)
     if best:
         yield _best_values(study, best)
 
@@ -249,7 +260,7 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
             row(name, exact(value))
     row("architecture", architecture_of(trial))
     if trial.params:
-        row("parameters", *(f"{name} = {readable(str(value))}" for name, value in trial.params.items()))
+        row("parameters", *(f"{name} = {choice_text(name, value)}" for name, value in trial.params.items()))
     if (ignored := IGNORED.of(trial)) is not None:
         row("ignored", *(f"{name} = {value}, enqueued and not asked for" for name, value in ignored.items()))
     for kind in (COSTS, METRICS):

@@ -1,4 +1,4 @@
-"""What simple models have, printed beside the front of a run."""
+"""Metrics of simple models, printed beside the front of a run."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ import enum
 import math
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -187,7 +188,7 @@ class Claims:
         token = (claim_on(trial) or {}).get("token")
         if token != lease.claim["token"] or trial.state != TrialState.RUNNING:
             raise LeaseLost(f"trial {trial.number} is another worker's now")
-        at, claim = now(), {**lease.claim, "beat": lease.claim["beat"] + 1}
+        at, claim = now(), {**lease.claim, "beat": lease.claim["beat"] + 1, "seen": round(time.time(), 1)}
         with contextlib.suppress(UpdateFinishedTrialError), unfenced(self._storage):  # it ended just now
             WORKER.put_in(self.study, trial, claim)
         lease.claim, lease.renewed = claim, at
@@ -203,7 +204,9 @@ class Claims:
             rungs: Number of rungs that the trial has reached.
         """
         worker = dataclasses.asdict(self.worker)
-        return {**worker, "token": uuid.uuid4().hex, "attempt": attempt, "rungs": rungs, "beat": 0}
+        # When it was made or renewed, by this machine's clock, is for people alone (optnas.run.last_signs).
+        told = {"token": uuid.uuid4().hex, "attempt": attempt, "rungs": rungs, "beat": 0}
+        return {**worker, **told, "seen": round(time.time(), 1)}
 
     def _claimed(self, trial_id: int, claim: dict[str, Any], at: float) -> int:
         self._lease = _Lease(trial_id, claim, at)

@@ -1,4 +1,4 @@
-"""What ``optnas draw`` draws: a study's space, an architecture, or an activation."""
+"""The command ``optnas draw``: a study's space, an architecture, or an activation as SVG."""
 
 from __future__ import annotations
 

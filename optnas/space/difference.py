@@ -1,4 +1,4 @@
-"""What an architecture that is not of a search space has in place of what the space has there."""
+"""Finding the first place where an architecture that is not of a search space differs from it."""
 
 from __future__ import annotations
 

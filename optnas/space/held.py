@@ -1,4 +1,4 @@
-"""What objects hold: values of arrays, settings of PyTorch's modules, contents of Python's own objects."""
+"""Contents of objects: values of arrays, settings of PyTorch's modules, attributes of Python's own."""
 
 from __future__ import annotations
 

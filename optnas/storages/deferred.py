@@ -29,7 +29,7 @@ __all__ = ["at_once", "deciding", "defer", "finish", "write_collected"]
 
 
 class Deferred:
-    """What stands in for the storage of a running trial: it collects what is written to the trial.
+    """Stand-in for the storage of a running trial, which collects the writes to the trial.
 
     Everything else goes to the storage. What is not written yet is lost with the process.
 

@@ -39,7 +39,7 @@ class AsRead(threading.local):
 
 
 class Guarded:
-    """What the operations of a guarded storage go by.
+    """Base class of storages whose operations wait while the storage is away.
 
     Attributes:
         guard: Runs each operation.

@@ -70,7 +70,7 @@ def open_storage(
         UserError: If ``url`` is none, or its folder does not exist.
     """
     if url.endswith(".log") and "://" not in url:
-        _check_file(Path(url), create and not reading)
+        _check_file(url, Path(url), create and not reading)
         journal = Journal(Path(url), patience)
         return GuardedJournal(journal, journal.guard)
     try:
@@ -107,14 +107,14 @@ def _opened(
                     "a database in memory ends with this process, and workers cannot share it: give a file,"
                     f" such as {DEFAULT_STORAGE}"
                 )
-            _check_file(path, create and not reading)
+            _check_file(url, path, create and not reading)
             return first(_read, url, path) if reading else first(_sqlite, url, path, create)
         case "postgresql" | "postgres" | "mysql" | "mariadb":
             try:
                 return first(on_server, with_driver(parsed), masked_url(url), reading=reading)
             except StorageError as error:
                 if reading and error.__cause__ is not None and is_without_tables(error.__cause__):
-                    raise NoStorage(f"no study is stored in {masked_url(url)} yet: run one first") from None
+                    raise _no_study(url) from None
                 raise
         case "redis" | "rediss":
             return first(_redis, url, reading, first)
@@ -129,7 +129,7 @@ def _redis(url: str, reading: bool, guard: Guard) -> GuardedJournal:
 
     journal = RedisJournal(url)
     if reading and not journal.is_there():
-        raise NoStorage(f"no study is stored in {masked_url(url)} yet: run one first")
+        raise _no_study(url)
     return GuardedJournal(journal, guard)
 
 
@@ -194,7 +194,7 @@ def _read(url: str, path: Path) -> Database:
         return read_only(url, masked_url(url), path, _BUSY_SECONDS)
     except (SQLAlchemyError, StorageInternalError) as error:
         if "no such table" in f"{error} {error.__cause__}":
-            raise NoStorage(f"no study is stored in {path}: run one first, or give --storage") from None
+            raise _no_study(url) from None
         raise
 
 
@@ -218,9 +218,16 @@ def default_artifacts(url: str) -> str:
     return "optnas-artifacts" if path is None else str(path.with_name(f"{path.stem}-artifacts"))
 
 
-def _check_file(path: Path, create: bool) -> None:
+def _no_study(url: str) -> NoStorage:
+    """Return the error that a storage was never written to, with what to do about it."""
+    given = url != DEFAULT_STORAGE
+    to_do = f"FILE --storage {masked_url(url)}" if given else "FILE, or name another place by --storage"
+    return NoStorage(f"no study is stored in {masked_url(url)} yet: run one first, by optnas run {to_do}")
+
+
+def _check_file(url: str, path: Path, create: bool) -> None:
     if not create and not path.exists():
-        raise NoStorage(f"no study is stored in {path}: run one first, or give --storage")
+        raise _no_study(url)
     if not path.parent.is_dir():
         raise UserError(f"the folder {path.parent} for the storage {path.name} does not exist: make it first")
 

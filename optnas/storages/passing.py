@@ -16,7 +16,7 @@ from optnas.trials.optuna_reading import Damaged
 __all__ = ["UNREACHABLE", "is_damage", "is_of_storage", "passing", "reason_of"]
 
 UNREACHABLE = "not reachable"
-"""What a storage is whose server does not answer, and of which it is not known whether it exists."""
+"""State of a storage whose server does not answer: it is not known whether it exists."""
 
 _LOST = "not connected any more"
 _STARTING = "starting or stopping"

@@ -31,7 +31,7 @@ SERVICE = "optnas.Lock"
 """Name of the service that holds studies' locks, which Optuna's own proxy does not have."""
 
 HELD, LOST = b"held", b"lost"
-"""What it answers."""
+"""Its answers."""
 
 
 class HeldLock:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 PATIENCE_SECONDS = 600.0
-"""How long an operation waits for the storage unless it is told otherwise."""
+"""Default time, in seconds, that an operation waits for a storage that is away."""
 
 _IMPATIENT_SECONDS = 2.0
 _QUIET_SECONDS = 10.0
@@ -49,7 +49,7 @@ def now() -> float:
 
 
 class _Local(threading.local):
-    """What one thread does with the storage."""
+    """State of one thread: the operation on the storage that it is in."""
 
     inside = False
     retries = False

@@ -24,7 +24,7 @@ _SPREAD = 0.54 / 6
 
 @dataclasses.dataclass(frozen=True)
 class Centers:
-    """What a network should put out for the boxes of images.
+    """Training targets of detection by centres, made of the boxes of images.
 
     Attributes:
         heat: How near each cell is to a centre of each class, 1 at a centre, (batch, classes, height, width).

@@ -1,4 +1,4 @@
-"""What a constant answer is worth: how often each class is the right one."""
+"""Metrics of a constant prediction of classes, from how often each class is the right one."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def played(environment: Environment, policy: Policy, seed: int, episodes: int) -
 
 @dataclasses.dataclass(frozen=True)
 class Rollout:
-    """What several environments were like over some steps, tensors of shape (steps, environments, …).
+    """Experience of several environments over some steps, tensors of shape (steps, environments, …).
 
     Attributes:
         seen: Observations, prepared for the network, with one more step than the others.

@@ -1,4 +1,4 @@
-"""How far generated samples are from real ones: a Fréchet distance on features of the training part."""
+"""Fréchet distance of generated samples from real ones, on features learned of the training part."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Recommending(Regression):
 
     @cached_property
     def chance(self) -> Mapping[str, float]:
-        """What the mean rating has, and the expected ``ndcg`` of any random order."""
+        """The metrics of predicting the mean rating, and the expected ``ndcg`` of a random order."""
         inputs, targets = _all(self.data, self.data.splits.validation)
         same = torch.zeros(len(targets))  # of items with equal scores every order counts
         return {**super().chance, "ndcg": self._ndcg(same, inputs[self.user].flatten(), targets)}

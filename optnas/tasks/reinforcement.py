@@ -167,7 +167,7 @@ class Reinforcement(Task):
 
     @cached_property
     def chance(self) -> Mapping[str, float]:
-        """What random actions earn."""
+        """The return of random actions."""
         return self._measured(random_policy(self.data.outputs, seed=0), _SEEDS["validation"])
 
     @property

@@ -1,4 +1,4 @@
-"""What a search space is to end with, so that its networks put out what a task takes."""
+"""Check that a search space ends with outputs that its task takes, and the op to end it with."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _NO_CLASS = -100  # PyTorch's own
 
 
 class ClassSettings(TypedDict, total=False):
-    """What a training may set of a loss of classes, as :func:`class_loss` takes it."""
+    """Settings of a loss of classes that a training may set, as :func:`class_loss` takes them."""
 
     label_smoothing: float
     class_weights: Tensor | None

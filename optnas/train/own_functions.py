@@ -1,4 +1,4 @@
-"""What functions of the user's own take."""
+"""Check of whether a function of the user's own takes an argument."""
 
 from __future__ import annotations
 

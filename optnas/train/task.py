@@ -170,7 +170,7 @@ class Task(ABC):
 
     @property
     def answer(self) -> Answer:
-        """What users of a trained network read, made from its outputs (:mod:`optnas.answers`).
+        """The conversion of outputs to what users of a trained network read (:mod:`optnas.answers`).
 
         By default the outputs as they are.
         """

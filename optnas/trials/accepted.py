@@ -1,4 +1,4 @@
-"""What an attribute of a record may hold: anyone who reaches the database can write anything into it."""
+"""Validation of record attributes: anyone who reaches the database can write anything into it."""
 
 from __future__ import annotations
 
@@ -113,4 +113,5 @@ _claim = mapped(
     attempt=whole,
     rungs=whole,
     beat=whole,
+    seen=finite,
 )

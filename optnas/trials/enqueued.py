@@ -1,4 +1,4 @@
-"""What becomes of the parameters that a trial was enqueued with."""
+"""Check of the parameters that a trial was enqueued with: which were used, which are ignored."""
 
 from __future__ import annotations
 

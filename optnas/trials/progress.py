@@ -18,7 +18,7 @@ from optnas.trials.failure import last_failure, last_infeasible
 from optnas.trials.reader import Reader
 from optnas.trials.record import is_feasible, suggest_seconds
 from optnas.trials.region import Region
-from optnas.trials.volume import first_complete, hypervolume
+from optnas.trials.volume import first_complete, hypervolume, hypervolume_lacks
 
 __all__ = [
     "Progress",
@@ -51,6 +51,7 @@ class Progress:
         hypervolume: Hypervolume of the front as a share of what an ideal trial has, 0 to 1; it never falls.
             ``None`` until the first ten trials have told how large their values are, where nothing else
             does (:func:`optnas.trials.volume.hypervolume`).
+        hypervolume_lacks: Why it is ``None``, in words; ``None`` where it is not, or no trial is complete.
         sampler_share: The share of the trials' time that the sampler took; ``None`` if unknown.
         last_failure: The last failed trial, why it failed and how many did so; ``None`` if none failed.
         last_infeasible: A pruned trial that cannot be built or breaks a limit, why, and how many do.
@@ -67,6 +68,7 @@ class Progress:
     front: list[FrozenTrial]
     equal: dict[int, list[int]]
     hypervolume: float | None
+    hypervolume_lacks: str | None
     sampler_share: float | None
     last_failure: tuple[FrozenTrial, str, int] | None
     last_infeasible: tuple[FrozenTrial, str, list[str]] | None
@@ -112,6 +114,7 @@ class ProgressReader:
             front=best,
             equal=seen.equal_to(best),
             hypervolume=seen.hypervolume(best),
+            hypervolume_lacks=seen.hypervolume_lacks(best),
             sampler_share=seen.taken / seen.spent if seen.spent else None,
             last_failure=last_failure(_in_order(seen.failed)),
             last_infeasible=last_infeasible(_in_order(seen.infeasible)),
@@ -119,7 +122,7 @@ class ProgressReader:
 
 
 class _Seen:
-    """What is kept of the trials of a study that have finished."""
+    """Counts, front and failures of a study's finished trials, updated trial by trial."""
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
@@ -167,9 +170,16 @@ class _Seen:
         return {number: equal for number, equal in others.items() if equal}
 
     def hypervolume(self, best: list[FrozenTrial]) -> float | None:
+        return hypervolume(self._study, self._needed(best))
+
+    def hypervolume_lacks(self, best: list[FrozenTrial]) -> str | None:
+        needed = self._needed(best)
+        missing = bool(needed) and hypervolume(self._study, needed) is None
+        return hypervolume_lacks(self._study, needed) if missing else None
+
+    def _needed(self, best: list[FrozenTrial]) -> list[FrozenTrial]:
         # What is dominated adds nothing.
-        needed = {trial.number: trial for trial in (*self._first, *best)}
-        return hypervolume(self._study, list(needed.values()))
+        return list({trial.number: trial for trial in (*self._first, *best)}.values())
 
 
 def _in_order(trials: list[FrozenTrial]) -> list[FrozenTrial]:

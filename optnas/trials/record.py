@@ -146,7 +146,7 @@ OPS = Attribute[dict[str, str]]("ops", mapped(text))
 COSTS = Attribute[dict[str, float]]("costs", mapped(finite))
 """Costs known before training, by name: exact ones and measurements of the built network."""
 MEASUREMENTS = Attribute[dict[str, dict[str, Any]]]("measurements", mapped(_rounds))
-"""How noisy costs were measured, by name: the figures of the ``rounds``, and the ``spread`` of the least."""
+"""Measurements of noisy costs, by name: the figures of the ``rounds``, and the ``spread`` of the least."""
 METRICS = Attribute[dict[str, float]]("metrics", mapped(number))
 """Metrics returned by the evaluation, by name, and ``seconds``, its duration."""
 RUN = Attribute[dict[str, Any]]("run", mapped(scalar, suggest_seconds=finite))
@@ -198,11 +198,11 @@ STUDY_OPS = StudyAttribute[dict[str, str]]("ops", _texts)
 TRAINING = StudyAttribute[dict[str, str]]("training", _texts)
 """Every training setting that is searched or decides what is learned, as text, for the same purpose."""
 ABOUT = StudyAttribute[dict[str, Any]]("about", _about)
-"""What a study file declares, for those who have only the database (:mod:`optnas.reports.about`)."""
+"""The study file's declaration, for those who have only the database (:mod:`optnas.reports.about`)."""
 MEASURED_ON = StudyAttribute[str]("measured_on", lambda _: text)
 """Hardware on which the study measures latency, energy or memory; no other is accepted."""
 PUBLISHED = StudySystemAttribute[int]("optnas:published", lambda _: whole)
-"""How many trials were finished when the study's figures for optuna-dashboard were written last."""
+"""Number of finished trials when the study's figures for optuna-dashboard were written last."""
 
 BUILDABLE, FINITE, MEMORY = "buildable", "finite", "memory"
 """Names of the constraints that optnas sets itself.

@@ -15,10 +15,18 @@ from optnas import pareto
 from optnas.pareto.scale import decades, is_wide, shares
 from optnas.trials.directions import signs_of
 from optnas.trials.optuna_internals import cached_trials, identity
-from optnas.trials.record import AXES, is_feasible
+from optnas.trials.record import AXES, COSTS, is_feasible, objective_names
 from optnas.trials.region import Region
 
-__all__ = ["Ends", "first_complete", "hypervolume", "hypervolume_course", "keep_axes", "settle_axes"]
+__all__ = [
+    "Ends",
+    "first_complete",
+    "hypervolume",
+    "hypervolume_course",
+    "hypervolume_lacks",
+    "keep_axes",
+    "settle_axes",
+]
 
 Ends = tuple[float | None, float | None]
 """The worst and the best value of an objective; ``None`` if unknown."""
@@ -83,6 +91,24 @@ def hypervolume(study: optuna.Study, trials: Sequence[FrozenTrial]) -> float | N
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     points = _points(study, complete, [trial for trial in complete if is_feasible(trial)])
     return points if points is None else _volume(points)
+
+
+def hypervolume_lacks(study: optuna.Study, trials: Sequence[FrozenTrial]) -> str:
+    """Return why there is no hypervolume of ``trials`` yet, in words; for where it is ``None``."""
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    left = _FIRST - len(first_complete(complete))
+    if left <= 0:
+        return "no trial of the first ten has a finite value of each objective"
+    costs = {name for trial in complete for name in COSTS.get(trial, {})}
+    lacking = []
+    for name, (worst, best) in zip(objective_names(study), _kept(study), strict=True):
+        wanted = " or ".join(["chance"] * (worst is None) + ["ideal"] * (best is None))
+        if wanted and name in costs:
+            lacking.append(f"the range of {name} is not known before")
+        elif wanted:
+            lacking.append(f"the task states no {wanted} of {name}")
+    more = "1 more complete trial" if left == 1 else f"{left} more complete trials"
+    return f"after {more}, as {' and '.join(lacking)}"
 
 
 def hypervolume_course(

@@ -1,4 +1,4 @@
-"""What is to be written to one trial."""
+"""Collected writes to one trial."""
 
 from __future__ import annotations
 

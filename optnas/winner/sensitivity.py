@@ -1,4 +1,4 @@
-"""How much a trained network depends on each of its parts, on the validation part of the data."""
+"""Ablation of a trained network: metrics on the validation part without each of its parts."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _text(tree: Node) -> str:
 
 @dataclasses.dataclass
 class _Seen:
-    """What goes into a module and comes out of it, over all samples."""
+    """Statistics of a module's inputs and outputs over all samples."""
 
     total: Tensor | None = None
     count: int = 0

@@ -166,3 +166,16 @@ def test_of_a_graph_with_many_edges_a_few_are_shown() -> None:
     assert shown.count("graph_conv(8, edges=((0, 1), (1, 2), (2, 3), … 497 more)), relu)") == 2
     assert "(100, 101)" not in shown
     assert ARCHITECTURE.of(study.trials[0]) == text
+
+
+def test_none_as_the_loss_is_the_task_s_own_and_no_choice_is_a_dash() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    choices = CategoricalDistribution([None, "focal"])
+    for number, params in enumerate(({"loss": None}, {"loss": "focal"}, {})):
+        distributions = dict.fromkeys(params, choices)
+        study.add_trial(create_trial(values=[number, number], params=params, distributions=distributions))
+    _, *rows = printed(study, 80)
+    assert [row.split()[3:] for row in rows[:3]] == [["–"], ["focal"], ["the", "task's", "own"]]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(trial_view(study, study.trials[0]))
+    assert "loss = the task's own" in console.export_text()

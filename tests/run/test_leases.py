@@ -126,7 +126,8 @@ def test_a_trial_of_an_older_optnas_is_taken_over_where_its_worker_sees_it(
     claim = study.trials[0].user_attrs["worker"]
     assert (claim["worker"], claim["attempt"]) == (other.worker.worker, 2)
     other.beat()
-    assert study.trials[0].user_attrs["worker"] == {**claim, "beat": 1}
+    renewed = study.trials[0].user_attrs["worker"]
+    assert renewed == {**claim, "beat": 1, "seen": renewed["seen"]}
     assert WORKER.name not in study.trials[0].system_attrs
 
 

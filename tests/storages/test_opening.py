@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 
 from optnas import UserError
 from optnas.storages import servers
-from optnas.storages.opening import default_artifacts, open_storage
+from optnas.storages.opening import DEFAULT_STORAGE, default_artifacts, open_storage
 from optnas.storages.waiting import last_outage
 from tests.files import finish, quick_study, start
 from tests.servers import serving
@@ -79,6 +79,17 @@ def test_a_storage_that_is_only_read_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run one first"):
         open_storage(f"sqlite:///{tmp_path}/none.db", create=False)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("url", ["sqlite:///new.db", "new.log"])
+def test_a_storage_that_was_named_and_is_not_there_is_told_how_to_make_it(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"run one first, by optnas run FILE --storage {url}$"):
+        open_storage(url, reading=True)
+    with pytest.raises(UserError, match=r"optnas run FILE, or name another place by --storage$"):
+        open_storage(DEFAULT_STORAGE, reading=True)
 
 
 @pytest.mark.parametrize("url", ["redis://host", "grpc://host:1", "mysql://host/db", "postgresql://host/db"])

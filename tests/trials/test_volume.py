@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import warnings
 from math import log10
 from pathlib import Path
@@ -17,11 +18,11 @@ from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
 from optnas import Candidate, Study, Training, data, integer, maximize, minimize, ops, real, repeat, tasks
-from optnas.reports.terminal import LiveView
+from optnas.reports.terminal import LiveView, StudiesView
 from optnas.storages.opening import open_storage
 from optnas.trials.progress import ProgressReader
-from optnas.trials.record import AXES
-from optnas.trials.volume import hypervolume, settle_axes
+from optnas.trials.record import AXES, COSTS
+from optnas.trials.volume import hypervolume, hypervolume_lacks, settle_axes
 from tests.files import call
 
 SPACE = ops.seq(repeat(ops.conv(integer(1, 64, log=True, name="width")), 1, 3, name="layer"), ops.head())
@@ -172,6 +173,27 @@ def test_before_anything_is_known_a_dash_stands_for_it() -> None:
     progress = ProgressReader(study, 6, since=0.0, finished_before=0).read()
     console.print(LiveView(study, progress, ""))
     assert "hypervolume –" in console.export_text()
+
+
+def test_where_it_is_not_known_it_is_said_why() -> None:
+    def learned(candidate: Candidate) -> dict[str, float]:
+        return {"loss": float(candidate.costs["flops"])}
+
+    study = stored(minimize("loss"), minimize("flops"), evaluate=learned)
+    study.add_trials([create_trial(values=[1.0, 100.0], user_attrs={COSTS.name: {"flops": 100.0}})] * 8)
+    trials = study.get_trials(deepcopy=False)
+    told = hypervolume_lacks(study, trials)
+    assert told == (
+        "after 2 more complete trials, as the task states no chance or ideal of loss and the range of flops"
+        " is not known before"
+    )
+    progress = ProgressReader(study, 20, since=0.0, finished_before=0).read()
+    for view in (LiveView(study, progress, ""), StudiesView([study])):
+        console = Console(record=True, width=140, file=io.StringIO())
+        console.print(view)
+        assert f"hypervolume: {told}" in console.export_text()
+    study.add_trials([create_trial(values=[2.0, 100.0])] * 2)
+    assert ProgressReader(study, 20, since=0.0, finished_before=0).read().hypervolume_lacks is None
 
 
 def test_costs_of_one_s_own_that_fail_are_left_to_the_trial() -> None:

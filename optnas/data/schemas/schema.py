@@ -42,7 +42,7 @@ class Piece:
 
 
 class Schema(ABC):
-    """What users have of a sample, and how it becomes the tensors that a trained network takes.
+    """Conversion of samples as users have them to the tensors that a trained network takes; base class.
 
     It is in two steps: :meth:`tensors` reads what is no tensor, such as texts, files and dates, and checks
     it; :meth:`preparation` is the rest as a layer, which is exported with the network. A schema is kept as

@@ -1,4 +1,4 @@
-"""What a network predicts, as its users call it."""
+"""Names of a network's target in its users' terms: of the value, or of the classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Target"]
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What a network predicts, as its users call it.
+    """Names of a network's target in its users' terms: of the value, or of the classes.
 
     Attributes:
         name: Its name, such as that of a column; empty if it has none.

@@ -50,7 +50,7 @@ DARK = {
     ORANGE: "#f0853c",
     "white": "#14191f",
 }
-"""What the colours of a figure are on a dark page."""
+"""The colours of a figure on a dark page, by those on a white one."""
 # Of any background.
 _GRID = "rgba(130,145,165,0.25)"
 

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError
 from optnas.reports.figures.parts import ACCENT, GREY, ORANGE, Drawn, as_figure, axis, label, layout
-from optnas.reports.numbers import readable
+from optnas.reports.numbers import choice_text
 from optnas.reports.preferences import preferences
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def draw_preferences(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Draw
     if not found:
         raise UserError(f"study {study.study_name!r} has no front with choices to count")
     found.reverse()  # plotly's rows go upwards
-    rows = [label(f"{each.name} = {readable(str(each.value))}") for each in found]
+    rows = [label(f"{each.name} = {choice_text(each.name, each.value)}") for each in found]
     rows = [row if rows.count(row) == 1 else f"{row}{' ' * i}" for i, row in enumerate(rows)]
 
     def marks(name: str, x: list[float], **look: Any) -> dict[str, Any]:

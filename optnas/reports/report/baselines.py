@@ -1,4 +1,4 @@
-"""What simple models have on a study's validation part, to compare networks with."""
+"""Metrics of simple models on a study's validation part, to compare networks with."""
 
 from __future__ import annotations
 

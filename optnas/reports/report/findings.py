@@ -1,4 +1,4 @@
-"""What a search has found, in sentences with their figures."""
+"""The findings of a search, as sentences with their figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.pareto.scale import is_wide
 from optnas.reports.about import About
 from optnas.reports.front_table import objective_names
-from optnas.reports.numbers import readable, short
+from optnas.reports.numbers import choice_text, short
 from optnas.reports.preferences import Preference, preferences
 from optnas.reports.report.baselines import Baseline
 from optnas.shown import duration, plain
@@ -119,9 +119,9 @@ def _preferred(found: Sequence[Preference]) -> list[str]:
     """Return the choices of the front that are surely more frequent than by chance and in all trials."""
     more = [each for each in found if each.low > each.chance and each.on_front > each.in_all]
     return [
-        f"{plain(each.name)} = {plain(readable(str(each.value)))} makes up {each.on_front:.0%} of the front"
-        f" ({each.low:.0%} to {each.high:.0%}), {each.in_all:.0%} of all trials and {each.chance:.0%} by"
-        " chance."
+        f"{plain(each.name)} = {plain(choice_text(each.name, each.value))} makes up {each.on_front:.0%} of"
+        f" the front ({each.low:.0%} to {each.high:.0%}), {each.in_all:.0%} of all trials and"
+        f" {each.chance:.0%} by chance."
         for each in more[:_MOST_PREFERENCES]
     ]
 

@@ -43,7 +43,7 @@ _MOST_DRAWN, _MOST_BARS, _MOST_REASONS = 12, 12, 8
 
 @dataclass
 class Reported:
-    """What a report is of.
+    """The data of a report: the study, its trials and front, and what is read of them once.
 
     Attributes:
         study: The study.
@@ -69,7 +69,7 @@ class Reported:
 
     @cached_property
     def explanations(self) -> list[Explanation]:
-        """What decides each objective; of those that have values."""
+        """Importances and effects of each objective that has values."""
         found = []
         for name in self.names:
             try:
@@ -80,7 +80,7 @@ class Reported:
 
     @cached_property
     def parts(self) -> dict[int, Sensitivity]:
-        """How trained networks depend on their parts, as ``optnas explain --run`` kept it."""
+        """Ablations of trained networks by trial, as ``optnas explain --run`` kept them."""
         return kept_in(self.study)
 
     @property
@@ -179,7 +179,12 @@ def _importance(told: Reported) -> Iterator[Markup]:
             beside = f" at equal {found.cost}" if found.cost else ""
             yield element("p", f"What a choice changes in {found.objective}{beside}:", class_="faint")
             rows = [
-                [effect.name, value_text(c.value), signed(c.mean), f"{signed(c.low)} to {signed(c.high)}"]
+                [
+                    effect.name,
+                    value_text(effect.name, c.value),
+                    signed(c.mean),
+                    f"{signed(c.low)} to {signed(c.high)}",
+                ]
                 for effect in effects
                 for c in effect.choices
             ]
