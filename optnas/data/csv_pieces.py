@@ -23,7 +23,7 @@ _BLOCK = 2**20
 
 @dataclasses.dataclass(frozen=True)
 class FileFormat:
-    """How a CSV file of rows is written, as far as that is known.
+    """Format of a CSV file of rows, as far as it is known.
 
     Attributes:
         separator: The text between columns.

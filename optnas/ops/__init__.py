@@ -18,7 +18,7 @@
 - Dense layers and heads: ``linear``, ``flatten``, ``head``, ``lm_head``, ``softmax``.
 - Sequences: ``embedding``, ``lstm``, ``gru``, ``rnn``, ``first``, ``last``.
 - Attention: ``self_attention``, ``cross_attention``, ``feed_forward``, ``transformer_block``,
-  ``decoder_block``, ``positions``, ``class_token``, ``patches``.
+  ``decoder_block``, ``positions``, ``class_token``, ``patches``, ``to_sequence``.
 - Graphs: ``graph_conv``.
 - Activations: ``relu``, ``relu6``, ``leaky_relu``, ``prelu``, ``elu``, ``celu``, ``selu``, ``gelu``,
   ``silu``, ``swish``, ``shifted_swish``, ``mish``, ``hardswish``, ``hardsigmoid``, ``hardtanh``,

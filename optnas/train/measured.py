@@ -1,4 +1,4 @@
-"""What a task measures of a network: numbers by name, and the network and the data as they were before."""
+"""Measurement of a network by its task: checks that it gives numbers and changes neither network nor data."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _LATENCY = ("latency_ms", "latency_p95_ms")
 
 @dataclasses.dataclass(frozen=True)
 class Assessment:
-    """What is known of a trained network beside its metrics.
+    """Calibration, mistakes, intervals and latency of a trained network, beside its metrics.
 
     Attributes:
         calibration: The temperature of its logits; ``None`` if it does not answer with classes.
@@ -43,7 +43,7 @@ class Assessment:
 
     @property
     def temperature(self) -> float:
-        """What its logits are divided by."""
+        """The temperature that its logits are divided by."""
         return 1.0 if self.calibration is None else self.calibration.temperature
 
     def record(self) -> dict[str, Any]:

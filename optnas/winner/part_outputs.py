@@ -1,4 +1,4 @@
-"""What a trained network puts out for a part of the data."""
+"""Outputs of a trained network for a part of the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the cells of one column of a table are read: the base class, and checks of its record."""
+"""Readers of the cells of one column of a table: the base class, and checks of its record."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _KINDS: dict[str, type[ColumnSchema]] = {}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ColumnSchema(ABC):
-    """How the cells of one column of a table are read, as was decided from the whole column in training.
+    """Reader of the cells of one column of a table, as decided from the whole column in training.
 
     Attributes:
         name: The column's name.
@@ -108,7 +108,7 @@ class LeftOut(ColumnSchema):
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """How one feature is made of a number: ``(number - mean) / deviation``, a gap filled before.
+    """Standardization of a number to a feature: ``(number - mean) / deviation``, a gap filled before.
 
     Attributes:
         fill: What stands for a missing number.
