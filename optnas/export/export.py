@@ -38,7 +38,7 @@ _CALIBRATED_AT_ONCE = 32
 
 @dataclasses.dataclass(frozen=True)
 class Int8:
-    """What int8 costs.
+    """Metrics before and after quantization to int8.
 
     Attributes:
         calibrated_on: What the scales are from, in words.

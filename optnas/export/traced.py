@@ -47,7 +47,7 @@ class Traced:
 
     @cached_property
     def expected(self) -> list[Tensor]:
-        """What the network puts out for the samples, in the order of :attr:`output_names`."""
+        """The outputs of the network for the samples, in the order of :attr:`output_names`."""
         return list(leaves(self._outputs(self.samples)))
 
     def _outputs(self, samples: Tree) -> Tree:
