@@ -41,8 +41,18 @@ def train(
         Path | None,
         typer.Option("--out", "-o", help="The folder to write; by default runs/STUDY-TRIAL."),
     ] = None,
+    all_data: Annotated[
+        bool,
+        typer.Option("--all-data", help="Then train on training and validation part, as long as chosen."),
+    ] = False,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Keep the networks of all seeds, as one that is their mean.")
+    ] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", "-w", help="Processes that train seeds and trials at once.")
+    ] = 1,
     threads: Annotated[
-        int | None, typer.Option(help="Threads to compute with; 1 is fastest for small networks.")
+        int | None, typer.Option(help="Threads of each process; 1 is fastest for small networks.")
     ] = None,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
@@ -57,16 +67,28 @@ def train(
 
       optnas train studies/digits.py --trial 17 --seeds 3 --epochs 50
 
-      optnas train studies/digits.py --front --out runs
+      optnas train studies/digits.py --front --out runs --workers 2
+
+      optnas train studies/digits.py --trial 17 --seeds 5 --ensemble --all-data
 
       optnas train studies/digits.py -a "seq(conv(16), relu, head)" --set lr=0.01
     """
     from optnas.winner.command import TrainOptions, train_command
 
     more = [] if epochs is None else [f"epochs={epochs}"]
-    wanted = TrainOptions(trial, architecture, front, seeds, patience, (*(settings or ()), *more), folder)
+    wanted = TrainOptions(
+        trial,
+        architecture,
+        front,
+        seeds,
+        patience,
+        (*(settings or ()), *more),
+        folder,
+        all_data=all_data,
+        ensemble=ensemble,
+    )
     try:
-        train_command(study, storage, wanted, threads=threads, console=out)
+        train_command(study, storage, wanted, threads=threads, console=out, workers=workers)
     except KeyboardInterrupt:
         out.print("Stopped. Run the same command to go on.")
         raise typer.Exit(INTERRUPTED) from None

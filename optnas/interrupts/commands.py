@@ -15,7 +15,13 @@ __all__ = ["INTERRUPTED", "end_quietly", "end_soon", "is_command"]
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as of shells."""
 
-_COMMANDS = ("optnas.cli", "optnas.run.process", "optnas.launch.keep", "optnas.launch.worker")
+_COMMANDS = (
+    "optnas.cli",
+    "optnas.run.process",
+    "optnas.launch.keep",
+    "optnas.launch.worker",
+    "optnas.winner.process",
+)
 
 
 def _starts_a_command() -> bool:

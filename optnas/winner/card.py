@@ -11,7 +11,7 @@ from optnas.data.schemas import Schema
 from optnas.reports.markdown import as_block, as_code, as_table, as_text
 from optnas.reports.numbers import short
 from optnas.shown import duration, plain
-from optnas.winner.card_parts import card_parts, curves
+from optnas.winner.card_parts import all_data, card_parts, curves
 
 __all__ = ["model_card", "over_seeds"]
 
@@ -45,7 +45,7 @@ A network for the task *{task}* on the data set *{data}*: {origin}.
 {trainings}
 
 The epoch is the one with the best validation score, {score}. `model.safetensors` holds the weights
-of seed {seed}, the best of them on validation.
+of seed {seed}, the best of them on validation.{all_data}
 {curves}
 ## Metrics
 
@@ -100,6 +100,7 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
         ),
         score=as_code(record["settings"]["score"]),
         seed=record["weights_of_seed"],
+        all_data=all_data(record),
         curves=curves(record),
         spread=_spread(record),
         parts=card_parts(record),

@@ -13,16 +13,19 @@ from optnas.errors import UserError
 from optnas.files import replace_file
 from optnas.winner.card import model_card, over_seeds
 from optnas.winner.curves import curves_svg
+from optnas.winner.full_training import TrainingHistory
 from optnas.winner.names import (
     ARCHITECTURE,
     CARD,
     CHECKPOINTS,
     CURVES,
     EXPORTS,
+    MEMBERS,
     PICTURE,
     RECORD,
     SCHEMA,
     WEIGHTS,
+    member,
 )
 from optnas.winner.trained import Trained
 
@@ -35,7 +38,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: If it does, or it cannot be created.
     """
-    ours = {WEIGHTS, ARCHITECTURE, PICTURE, CURVES, SCHEMA, RECORD, CARD, CHECKPOINTS, EXPORTS}
+    ours = {WEIGHTS, ARCHITECTURE, PICTURE, CURVES, SCHEMA, RECORD, CARD, CHECKPOINTS, EXPORTS, MEMBERS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = {path.name.removesuffix(".part") for path in folder.iterdir()}
@@ -47,18 +50,27 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"{folder} holds {name}, which is not of optnas train: give another folder by --out")
 
 
-def checkpoint_of(folder: Path, seed: int) -> Path:
+def checkpoint_of(folder: Path, seed: int, *, all_data: bool = False) -> Path:
     """Return the path of a seed's checkpoint, which is kept until all seeds are trained; create its folder.
+
+    Args:
+        folder: The folder.
+        seed: The seed.
+        all_data: Whether it is that of the training on all data.
 
     Raises:
         UserError: If its folder cannot be created.
     """
-    path = folder / CHECKPOINTS / f"seed-{seed}.safetensors"
-    try:
-        path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UserError(f"the folder {path.parent} cannot be made: {error.strerror}") from None
+    path = folder / CHECKPOINTS / f"{'all-' if all_data else ''}seed-{seed}.safetensors"
+    _make(path.parent)
     return path
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder {folder} cannot be made: {error.strerror}") from None
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
@@ -85,15 +97,18 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
         UserError: If a file cannot be written; the checkpoints are kept then.
     """
     record = trained.record
-    weights = {name: value.clone().contiguous() for name, value in trained.chosen.weights.items()}
-    replace_file(folder / WEIGHTS, save(weights))
+    replace_file(folder / WEIGHTS, _weights(trained.kept[trained.chosen.seed]))
+    if trained.ensemble is not None:
+        _make(folder / MEMBERS)
+        for seed, training in trained.kept.items():
+            replace_file(folder / member(seed), _weights(training))
     replace_file(folder / ARCHITECTURE, f"{record['architecture']}\n".encode())
     replace_file(folder / PICTURE, _picture(trained).encode())
     plan = trained.plan
     curves = curves_svg(trained.histories, plan.score, plan.costs, trained.chosen.seed)
     replace_file(folder / CURVES, curves.encode())
     replace_file(folder / SCHEMA, f"{json.dumps(trained.schema, ensure_ascii=False)}\n".encode())
-    task = plan.task
+    task = trained.kept_plan.task
     replace_file(folder / CARD, model_card(record, task.data.schema, task.answer, folder).encode())
     # Last, as it says that the other files are complete.
     replace_file(folder / RECORD, f"{json.dumps(record, indent=2)}\n".encode())
@@ -101,10 +116,14 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
     return record
 
 
+def _weights(training: TrainingHistory) -> bytes:
+    return save({name: value.clone().contiguous() for name, value in training.weights.items()})
+
+
 def _picture(trained: Trained) -> str:
     """Return the drawing of the network, its activations as they were learned."""
     plan = trained.plan
     shape, context = plan.task.data.shape, plan.task.context
     module = plan.architecture.build(shape, **context)
-    module.load_state_dict(dict(trained.chosen.weights))
+    module.load_state_dict(dict(trained.kept[trained.chosen.seed].weights))
     return str(plan.architecture.draw(shape, module=module, **context).svg)

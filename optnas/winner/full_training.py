@@ -48,6 +48,7 @@ class Plan:
         score: The objective that the best epoch is chosen by, over the task's metrics and the costs.
         costs: The architecture's costs, by name.
         patience: The number of epochs without a better one after which to stop; ``None`` for never.
+        until: The epoch to stop after and to keep, as for a training on all data; ``None`` to keep the best.
     """
 
     architecture: Node
@@ -56,6 +57,7 @@ class Plan:
     score: Objective
     costs: Mapping[str, float]
     patience: int | None = None
+    until: int | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -67,6 +69,7 @@ class Plan:
             "data": self.task.data.name,
             "score": repr(self.score),
             "patience": self.patience,
+            **({} if self.until is None else {"until": self.until}),
             "precision": self.training.precision,
             "device": default_device(self.training.device).type,
             # As lists, which JSON has.
@@ -145,15 +148,22 @@ class TrainingHistory:
         history = dataclasses.replace(
             self, curve=[*self.curve, state.metrics], losses=list(state.losses), seconds=seconds
         )
+        if plan.until is not None:
+            if state.epoch < plan.until:
+                return history
+            return dataclasses.replace(history._kept(state), ended="as long as validation chose")
         if plan.loss(state.metrics) < (plan.loss(self.metrics) if self.best else math.inf):
-            weights = {name: value.detach().to("cpu", copy=True) for name, value in state.module.items()}
-            history = dataclasses.replace(history, best=state.epoch, weights=weights)
+            history = history._kept(state)
         ended = None
         if state.epoch == plan.training.epochs:
             ended = "all epochs"
         elif plan.patience is not None and state.epoch - history.best >= plan.patience:
             ended = f"no better epoch in {plan.patience}"
         return dataclasses.replace(history, ended=ended)
+
+    def _kept(self, state: State) -> TrainingHistory:
+        weights = {name: value.detach().to("cpu", copy=True) for name, value in state.module.items()}
+        return dataclasses.replace(self, best=state.epoch, weights=weights)
 
 
 HistoryCallback = Callable[[TrainingHistory], None]

@@ -24,7 +24,7 @@ from optnas.train.checks import check_training
 from optnas.train.own_losses import check_own_losses
 from optnas.train.precision import choose_precision
 from optnas.trials.progress import front
-from optnas.trials.record import ARCHITECTURE, OPS, REASON
+from optnas.trials.record import ARCHITECTURE, METRICS, OPS, REASON
 from optnas.winner.full_training import Plan
 
 __all__ = ["Job", "TrainOptions", "jobs_of"]
@@ -45,6 +45,8 @@ class TrainOptions:
         patience: The number of epochs without a better one after which to stop; ``None`` for never.
         settings: Training settings that override the trial's own, as ``name=value``.
         out: The folder to write; with ``front`` the folder for one subfolder per trial.
+        all_data: Whether to train once more on training and validation part, as long as validation chose.
+        ensemble: Whether the networks of all seeds are kept, as one.
     """
 
     trial: int | None = None
@@ -54,16 +56,31 @@ class TrainOptions:
     patience: int | None = None
     settings: Sequence[str] = ()
     out: Path | None = None
+    all_data: bool = False
+    ensemble: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A network to train, and the folder to write it to."""
+    """A network to train, and the folder to write it to.
+
+    Attributes:
+        study: The name of the study.
+        trial: The number of the trial; ``None`` for an architecture that was given as text.
+        plan: The architecture, the task and all settings of the training.
+        folder: The folder to write.
+        all_data: Whether to train once more on all data.
+        ensemble: Whether the networks of all seeds are kept, as one.
+        searched: The metrics that its trial of a front had in the search.
+    """
 
     study: str
     trial: int | None
     plan: Plan
     folder: Path
+    all_data: bool = False
+    ensemble: bool = False
+    searched: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 def jobs_of(study: Study, url: str, wanted: TrainOptions) -> Iterator[Job]:
@@ -76,9 +93,9 @@ def jobs_of(study: Study, url: str, wanted: TrainOptions) -> Iterator[Job]:
             raise UserError(f"study {study.name!r} has no front yet: no trial is complete")
         for trial in trials:
             name = _name(study, trial.number)
-            yield _job(
-                study, _candidate(study, trial), trial.number, (wanted.out or Path("runs")) / name, wanted
-            )
+            folder = (wanted.out or Path("runs")) / name
+            job = _job(study, _candidate(study, trial), trial.number, folder, wanted)
+            yield dataclasses.replace(job, searched=METRICS.get(trial, {}))
         return
     number = None
     if wanted.trial is not None:
@@ -113,7 +130,7 @@ def _job(study: Study, candidate: Candidate, trial: int | None, folder: Path, wa
     costs = study.costs(dataclasses.replace(candidate, training=training))
     score = _score(study, costs)
     plan = Plan(candidate.architecture, study.task, training, score, costs, wanted.patience)
-    return Job(study.name, trial, plan, folder)
+    return Job(study.name, trial, plan, folder, wanted.all_data, wanted.ensemble)
 
 
 def _candidate(study: Study, trial: FrozenTrial, *, same_ops: bool = True) -> Candidate:

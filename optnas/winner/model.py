@@ -11,14 +11,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from optnas.answers import Answer, answer_of
+from optnas.answers import Answer, Classes, Values, answer_of
 from optnas.data.schemas import Schema, schema_of
 from optnas.errors import UserError
 from optnas.space import SpaceError, ops_by_name
 from optnas.space.parse import parse_tree
 from optnas.space.shapes import plain_shape
+from optnas.winner.ensemble import Ensemble
 from optnas.winner.json_file import read_json
-from optnas.winner.names import RECORD, SCHEMA, WEIGHTS, inside
+from optnas.winner.names import RECORD, SCHEMA, WEIGHTS, inside, member
 from optnas.winner.outputs import scaling
 
 __all__ = ["Model", "load"]
@@ -53,7 +54,10 @@ class Model(nn.Sequential):
 
     @property
     def network(self) -> nn.Module:
-        """The architecture's own module, between what prepares inputs and what scales outputs."""
+        """The architecture's own module, between what prepares inputs and what scales outputs.
+
+        Of several seeds kept together it is their :class:`~optnas.winner.ensemble.Ensemble`.
+        """
         return self[1]
 
     def predict(self, given: Any, *, batch_size: int = _BATCH, **options: Any) -> Any:
@@ -109,7 +113,7 @@ def load(folder: str | Path, *, changed_ops: bool = False) -> Model:
         # Earlier folders have the schema in the record.
         told = read_json(inside(folder, SCHEMA)) if path.exists() else record
         schema, answer = schema_of(told["input"]), answer_of(told.get("answer"))
-        network = _network(record, schema, inside(folder, WEIGHTS))
+        network = _network(folder, record, schema, answer)
         return Model(network, scaling(told["output_scale"]), schema, answer, record)
     except UserError:
         raise
@@ -130,7 +134,25 @@ def load(folder: str | Path, *, changed_ops: bool = False) -> Model:
         raise UserError(f"{folder} is damaged, or not of optnas train: {reason}") from None
 
 
-def _network(record: Mapping[str, Any], schema: Schema, weights: Path) -> nn.Module:
+def _network(folder: Path, record: Mapping[str, Any], schema: Schema, answer: Answer) -> nn.Module:
+    """Return the network with its weights, or the ensemble of several.
+
+    Raises:
+        UserError: If a file is a link that leads out of the folder.
+        SpaceError, ValueError, RuntimeError, SafetensorError, OSError: If they are not of the architecture.
+    """
+    if "ensemble" not in record:
+        return _member(record, schema, inside(folder, WEIGHTS))
+    seeds = record["ensemble"]["seeds"]
+    if not all(isinstance(seed, int) for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise ValueError("the members of its ensemble are no seeds")
+    if not isinstance(answer, Classes | Values):
+        raise ValueError("an ensemble has a mean of classes or values alone")
+    members = [_member(record, schema, inside(folder, member(seed))) for seed in seeds]
+    return Ensemble(members, classes=isinstance(answer, Classes))
+
+
+def _member(record: Mapping[str, Any], schema: Schema, weights: Path) -> nn.Module:
     """Return the network with its weights; nothing large is made before their shapes agree.
 
     Raises:

@@ -28,6 +28,7 @@ RECORD = "metrics.json"
 CARD = "README.md"
 CHECKPOINTS = "checkpoints"
 EXPORTS = "exported"
+MEMBERS = "members"
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -37,6 +38,11 @@ def inside(folder: Path, name: str) -> Path:
         UserError: If it is a link that leads out of the folder: that may be anything.
     """
     path = folder / name
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+    if not path.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{path} is a link that leads out of the folder: put the file itself there")
     return path
+
+
+def member(seed: int) -> str:
+    """Return the name of the file with an ensemble's weights of one seed."""
+    return f"{MEMBERS}/seed-{seed}.safetensors"

@@ -1,58 +1,89 @@
-"""The progress display of ``optnas train``: a bar for each seed."""
+"""The progress display of ``optnas train``: a bar for each training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from optnas.reports.numbers import short
-from optnas.winner.full_training import HistoryCallback, Plan, TrainingHistory
-from optnas.winner.jobs import Job
+from optnas.winner.full_training import Plan, TrainingHistory
 
-__all__ = ["display"]
+__all__ = ["Bar", "Show", "Shown", "display", "shown_of"]
+
+# What is no surprise.
+_AS_PLANNED = (None, "all epochs", "as long as validation chose")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bar:
+    """A training's bar: what is said of it, and the epochs that it has."""
+
+    label: str
+    epochs: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """How far a training is.
+
+    Attributes:
+        done: The number of epochs done.
+        told: The last and the best score in words.
+        ended: The reason why it ended; ``None`` before that.
+    """
+
+    done: int
+    told: str = ""
+    ended: str | None = None
+
+
+Show = Callable[[Hashable, Shown], None]
+"""Callback: called with the key of a bar and how far its training is."""
+
+
+def shown_of(plan: Plan, history: TrainingHistory) -> Shown:
+    """Return how far a training is, in words."""
+    told = ""
+    if history.best and plan.until is None:
+        score = plan.score.metric
+        last, best = (short(score({**plan.costs, **m})) for m in (history.curve[-1], history.metrics))
+        told = f"{last}, best {best} in epoch {history.best}"
+    return Shown(len(history.curve), told, history.ended)
 
 
 @contextmanager
-def display(job: Job, seeds: list[int], console: Console) -> Iterator[HistoryCallback]:
-    """Show a progress bar per seed, with the last and best scores; yield the callback that updates it."""
-    epochs, score = job.plan.training.epochs, job.plan.score.name
-    console.print(Text.assemble((job.folder.name, "bold cyan"), f" · {score} on validation"))
+def display(title: Text, bars: Mapping[Any, Bar], console: Console) -> Iterator[Show]:
+    """Show ``title`` and a bar for each training; yield the callback that updates them by their keys."""
+    console.print(title)
     progress = Progress(
-        TextColumn("seed {task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=36),
         TextColumn("[bold]{task.completed}[/]/{task.total} epochs"),
         TextColumn("{task.fields[told]}", markup=False),
         TimeRemainingColumn(),
         console=console,
     )
-    bars: dict[int, TaskID] = {
-        seed: progress.add_task(str(seed), total=epochs, start=False, told="") for seed in seeds
+    tasks: dict[Any, TaskID] = {
+        key: progress.add_task(bar.label, total=bar.epochs, start=False, told="") for key, bar in bars.items()
     }
-    begun: set[int] = set()
-    ended: dict[int, str | None] = {}
+    begun: set[Any] = set()
+    ended: dict[Any, str | None] = {}
 
-    def watch(history: TrainingHistory) -> None:
-        done, bar = len(history.curve), bars[history.seed]
-        if history.seed not in begun:  # the bar's time starts here
-            progress.reset(bar, completed=done, total=epochs)
-            begun.add(history.seed)
-        ended[history.seed] = history.ended
-        progress.update(bar, completed=done, told=_told(job.plan, history))
+    def show(key: Any, shown: Shown) -> None:
+        if key not in begun:  # the bar's time starts here
+            progress.reset(tasks[key], completed=shown.done, total=bars[key].epochs)
+            begun.add(key)
+        ended[key] = shown.ended
+        progress.update(tasks[key], completed=shown.done, told=shown.told)
 
     with progress:
-        yield watch
-    for seed, reason in ended.items():
-        if reason not in (None, "all epochs"):
-            console.print(f"seed {seed} ended early: {reason}")
-
-
-def _told(plan: Plan, history: TrainingHistory) -> str:
-    if not history.best:
-        return ""
-    score = plan.score.metric
-    last, best = (short(score({**plan.costs, **m})) for m in (history.curve[-1], history.metrics))
-    return f"{last}, best {best} in epoch {history.best}"
+        yield show
+    for key, reason in ended.items():
+        if reason not in _AS_PLANNED:
+            console.print(f"{bars[key].label} ended early: {reason}")

@@ -14,6 +14,7 @@ from optnas.answers import answer_record
 from optnas.data.schemas import schema_record
 from optnas.space import ops_by_name
 from optnas.space.own_ops import own_ops
+from optnas.tasks import Task
 from optnas.train.task import task_name
 from optnas.winner.assessment import Assessment
 from optnas.winner.full_training import Plan, TrainingHistory
@@ -33,6 +34,10 @@ class Trained:
         histories: The training history of each seed.
         tests: The metrics of each seed on the test part; each is empty if the data has no test part.
         assessment: The calibration and the confusions of what is kept.
+        refits: The trainings of each seed on all data, whose weights are kept; none without ``--all-data``.
+        task: The task that kept weights were trained on; that of the plan by default.
+        ensemble: Metrics of the ensemble of all seeds by part; ``None`` if one seed alone is kept.
+        baselines: What simple models have, as :func:`~optnas.winner.baselines.compared` returns it.
     """
 
     study: str
@@ -41,6 +46,10 @@ class Trained:
     histories: Sequence[TrainingHistory]
     tests: Sequence[Mapping[str, float]]
     assessment: Assessment = dataclasses.field(default_factory=Assessment)
+    refits: Sequence[TrainingHistory] = ()
+    task: Task | None = None
+    ensemble: Mapping[str, Mapping[str, float]] | None = None
+    baselines: Mapping[str, Any] | None = None
 
     @property
     def chosen(self) -> TrainingHistory:
@@ -48,9 +57,19 @@ class Trained:
         return min(self.histories, key=lambda history: self.plan.loss(history.metrics))
 
     @property
+    def kept(self) -> dict[int, TrainingHistory]:
+        """The trainings whose weights may be kept, by seed: those on all data if there are such."""
+        return {history.seed: history for history in self.refits or self.histories}
+
+    @property
+    def kept_plan(self) -> Plan:
+        """The plan with the task that kept weights were trained on."""
+        return dataclasses.replace(self.plan, task=self.task or self.plan.task)
+
+    @property
     def schema(self) -> dict[str, Any]:
         """The content of ``schema.json``: what goes in and what comes out."""
-        task = self.plan.task
+        task = self.kept_plan.task
         return {
             "input": schema_record(task.data.schema),
             "answer": answer_record(task.answer),
@@ -81,6 +100,9 @@ class Trained:
             "validation": _over_seeds([history.metrics for history in self.histories]),
             "test": _over_seeds(self.tests),
             **self.assessment.record(),
+            **({} if self.ensemble is None else {"ensemble": {"seeds": list(self.kept), **self.ensemble}}),
+            **({} if self.baselines is None else {"baselines": dict(self.baselines)}),
+            **self._all_data(),
             "trainings": [
                 {
                     "seed": history.seed,
@@ -96,6 +118,24 @@ class Trained:
             ],
             "versions": {package: version(package) for package in ("optnas", "torch")},
             "threads": torch.get_num_threads(),
+        }
+
+    def _all_data(self) -> dict[str, Any]:
+        if not self.refits:
+            return {}
+        return {
+            "all_data": {
+                "samples": len(self.kept_plan.task.data.splits.train),
+                "trainings": [
+                    {
+                        "seed": refit.seed,
+                        "epochs": refit.best,
+                        "seconds": round(refit.seconds, 3),
+                        "losses": refit.losses,
+                    }
+                    for refit in self.refits
+                ],
+            }
         }
 
 

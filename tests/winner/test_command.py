@@ -141,7 +141,7 @@ def test_a_front_becomes_a_folder_a_trial() -> None:
     front = json.loads(call("pareto", "--json").stdout)
     assert call("train", "small.py", "--front", "--epochs", 1, "--out", "winners").exit_code == 0
     assert sorted(path.name for path in Path("winners").iterdir()) == sorted(
-        f"small-{trial['number']}" for trial in front
+        ["front.json", *(f"small-{trial['number']}" for trial in front)]
     )
 
 

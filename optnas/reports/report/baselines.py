@@ -20,9 +20,12 @@ from optnas.tasks.classification import Classification
 from optnas.tasks.regression import Regression
 from optnas.train.own_tasks import baselines_of
 
-__all__ = ["Baseline", "baselines"]
+__all__ = ["Baseline", "Fit", "baselines", "fits_of", "flat_inputs", "has_numbers", "log_probabilities"]
 
 Array = NDArray[np.float64]
+
+Fit = Callable[[Task, Array, Array, Array], Array]
+"""Fits a model to inputs (samples, numbers) and targets; returns a network's outputs for other inputs."""
 
 # Of a larger training part so many samples; inputs of more numbers are not for a linear model.
 _MOST_SAMPLES, _MOST_NUMBERS = 10_000, 5_000
@@ -54,38 +57,41 @@ def baselines(task: Task) -> list[Baseline]:
     parts = task.data.splits
     if own := baselines_of(task):
         return [Baseline(name, metrics, len(parts.train)) for name, metrics in own.items()]
-    targets, most = parts.train.y, 1 if isinstance(task, Classification) else 2
-    if not isinstance(targets, Tensor) or targets.dim() > most:
-        return []
-    if isinstance(task, Classification):
-        constant, linear = _majority, _logistic
-        names = "the most frequent class", "logistic regression"
-    elif isinstance(task, Regression):
-        constant, linear = _mean, _ridge
-        names = "the mean", "ridge regression"
-    else:
+    fits = fits_of(task)
+    if not fits:
         return []
     count = min(len(parts.train), _MOST_SAMPLES)
     chosen = torch.randperm(len(parts.train), generator=torch.Generator().manual_seed(0))[:count]
-    fits: list[tuple[str, Callable[..., Array]]] = [(names[0], constant)]
-    if numbers_in(parts.train.shape) <= _MOST_NUMBERS and _has_numbers(parts):
-        fits.append((names[1], linear))
+    if numbers_in(parts.train.shape) > _MOST_NUMBERS or not has_numbers(parts):
+        fits = dict(list(fits.items())[:1])
     y, truth = parts.train.y[chosen].numpy(), parts.validation.y
-    x = _inputs(parts.train, parts.prepare, chosen) if len(fits) > 1 else np.empty((count, 0))
-    new = _inputs(parts.validation, parts.prepare) if len(fits) > 1 else np.empty((len(truth), 0))
+    x = flat_inputs(parts.train, parts.prepare, chosen) if len(fits) > 1 else np.empty((count, 0))
+    new = flat_inputs(parts.validation, parts.prepare) if len(fits) > 1 else np.empty((len(truth), 0))
     found = []
-    for name, fit in fits:
+    for name, fit in fits.items():
         outputs = torch.as_tensor(fit(task, x, y, new), dtype=torch.float32)
         found.append(Baseline(name, task.measure(outputs, truth), count))
     return found
 
 
-def _has_numbers(parts: Splits) -> bool:
+def fits_of(task: Task) -> dict[str, Fit]:
+    """Return the constant answer and the linear model by name, in this order; none for other tasks."""
+    targets = task.data.splits.train.y
+    if isinstance(task, Classification) and isinstance(targets, Tensor) and targets.dim() == 1:
+        return {"the most frequent class": _majority, "logistic regression": _logistic}
+    if isinstance(task, Regression) and isinstance(targets, Tensor) and targets.dim() <= 2:
+        return {"the mean": _mean, "ridge regression": _ridge}
+    return {}
+
+
+def has_numbers(parts: Splits) -> bool:
+    """Return whether inputs have quantities, and not ids alone."""
     x, _ = next(iter(parts.train.blocks(1)))
     return any(each.is_floating_point() for each in leaves(parts.prepare(x)))
 
 
-def _inputs(part: Part, prepare: Callable[[Any], Any], order: Any = None) -> Array:
+def flat_inputs(part: Part, prepare: Callable[[Any], Any], order: Any = None) -> Array:
+    """Return a part's inputs (samples, numbers), prepared and flattened; ids are left out."""
     return np.concatenate([_flat(prepare(x)) for x, _ in part.blocks(1000, order)])
 
 
@@ -107,8 +113,14 @@ def _logistic(task: Task, x: Array, y: Array, new: Array) -> Array:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = LogisticRegression(max_iter=300).fit(x, y)
+    return log_probabilities(task, model, new)
+
+
+def log_probabilities(task: Task, model: Any, new: Array) -> Array:
+    """Return a classifier's logarithms of probabilities (samples, classes); of classes it never saw -30."""
     logits = np.full((len(new), task.data.outputs), _LEAST_LOG)
-    logits[:, model.classes_] = np.maximum(model.predict_log_proba(new), _LEAST_LOG)
+    with np.errstate(divide="ignore"):
+        logits[:, model.classes_] = np.maximum(model.predict_log_proba(new), _LEAST_LOG)
     return logits
 
 
