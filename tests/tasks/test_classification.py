@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -105,8 +107,14 @@ def test_a_network_learns_the_class_of_each_position(loss: str | None) -> None:
 def test_classes_that_are_none_of_samples_or_positions_are_refused() -> None:
     with pytest.raises(UserError, match=r"not torch.int64 of shape \(120, 3\)"):
         tagging(TAGS[:, :3]).check()
-    with pytest.raises(UserError, match="a part has no position of a class"):
+    with pytest.raises(UserError, match="every class is negative"):
         tagging(np.full_like(TAGS, -1)).check()
+    known_in_validation = data.Data(
+        "tags", lambda: dataclasses.replace(splits, train=data.Split(splits.train.x, -1 - splits.train.y))
+    )
+    splits = tagging(TAGS).data.splits
+    with pytest.raises(UserError, match="a part has no position of a class"):
+        tasks.classification(known_in_validation).check()
     masks = data.tensors(RNG.random((60, 1, 4, 5)), RNG.integers(2, size=(60, 4, 5)))
     with pytest.raises(UserError, match=r"tasks\.segmentation pixels"):
         tasks.classification(masks).check()
