@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from optnas.run.beside import tell_baselines
+from optnas.run.beside import baselines_told, tell_baselines
 from optnas.run.files import load_study
 from tests.files import REPOSITORY, call
 
@@ -97,5 +97,5 @@ def test_a_small_network_beats_the_study_s_baseline_and_predicts_in_a_fresh_proc
 def test_a_run_says_what_the_baselines_have_beside_its_front(study: str, beside: str) -> None:
     needs_gymnasium(study)
     console = Console(file=io.StringIO())
-    tell_baselines(load_study(str(REPOSITORY / "studies" / study)), console)
+    tell_baselines(baselines_told(load_study(str(REPOSITORY / "studies" / study))), console)
     assert console.file.getvalue() == f"Beside it: {beside}\n"
