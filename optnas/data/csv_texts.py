@@ -163,16 +163,17 @@ def open_bytes(path: Path) -> Iterator[tuple[Any, Callable[[], float]]]:
         with contextlib.ExitStack() as stack:
             raw: Any = stack.enter_context(path.open("rb"))
             size = path.stat().st_size
-            file = raw
+            file, place = raw, raw
             if path.suffix == ".zip":
                 archive = stack.enter_context(zipfile.ZipFile(raw))
                 if len(archive.namelist()) != 1:
                     raise UserError(f"{path} holds {len(archive.namelist())} files; it must be one")
-                file = stack.enter_context(archive.open(archive.namelist()[0]))
+                size = archive.infolist()[0].file_size
+                file = place = stack.enter_context(archive.open(archive.namelist()[0]))
             elif path.suffix in (".gz", ".bz2", ".xz"):
                 opened: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
                 file = stack.enter_context(opened[path.suffix](raw, "rb"))
-            yield file, lambda: min(1.0, raw.tell() / size) if size else 1.0
+            yield file, lambda: min(1.0, place.tell() / size) if size else 1.0
     except (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path} cannot be read: {reason}{searched(path)}") from None

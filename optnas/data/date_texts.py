@@ -183,4 +183,5 @@ def since_1970(dates: Any) -> Array:
     dates = pandas.Series(dates).reset_index(drop=True)
     if dates.dt.tz is not None:
         dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
-    return np.asarray((dates - pandas.Timestamp(0)).dt.total_seconds(), dtype=np.float64)
+    # In seconds: one in nanoseconds would have no difference from 9999-12-31.
+    return np.asarray((dates - pandas.Timestamp("1970-01-01").as_unit("s")).dt.total_seconds(), np.float64)

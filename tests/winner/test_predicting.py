@@ -212,10 +212,11 @@ def test_what_is_no_input_is_refused_in_one_line(tmp_path: Path) -> None:
     assert_refused(call("predict", tmp_path, "rows.csv"), "holds no network of optnas train")
     assert_refused(call("predict", "net", "rows.csv", "-o", "rows.csv"), "is the input itself")
     assert_refused(call("predict", "net", "rows.csv", "-o", tmp_path / "no" / "out.csv"), "cannot be written")
+    full = pandas.read_json("rows.json", dtype=False).iloc[0].to_dict()
     for given, said in (
         (5, "rows of a table"),
         ([5], "rows of a table"),
-        ({"area": [1, 2], "rooms": 3}, "one value, no list, of 'rooms'"),
+        ({**full, "area": [1, 2]}, "2 of 'area', one value, no list, of 'rooms'"),
     ):
         with pytest.raises(UserError, match=said):
             optnas.load("net").predict(given)

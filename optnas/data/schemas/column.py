@@ -255,9 +255,13 @@ def as_number(value: Any) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r:.50} is no number")
-    if not math.isfinite(float(value)):
-        raise ValueError(f"{value!r} is not finite")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("a number is not finite")
+    return number
 
 
 def as_text(value: Any) -> str:

@@ -141,45 +141,40 @@ class Table(Schema):
         """
         if isinstance(given, Rows):
             return given
-        table = self._frame(given)
-        self._check_columns(table)
-        return Rows(table)
+        return Rows(self._frame(given))
 
-    def _check_columns(self, table: Any) -> None:
+    def _check_columns(self, names: Sequence[str]) -> None:
         for column in self.used:
-            count = int((table.columns == column.name).sum())
+            count = names.count(column.name)
             if count == 0:
                 raise UserError(
-                    f"the rows have no column {column.name!r}: {nearest(column.name, table.columns)};"
+                    f"the rows have no column {column.name!r}: {nearest(column.name, names)};"
                     f" the network takes {shown([each.name for each in self.used])}"
                 )
             if count > 1:
                 raise UserError(f"the rows have two columns of one name, {column.name!r}: rename one")
 
     def _frame(self, given: Any) -> Any:
+        """Return a pandas DataFrame with the columns that are used, and perhaps others."""
         import pandas
 
         if isinstance(given, pandas.DataFrame):
-            return given.rename(columns=str)
+            table = given.rename(columns=str)
+            self._check_columns(list(table.columns))
+            return table
         if isinstance(given, pandas.Series):
             given = given.to_dict()
+        used = [column.name for column in self.used]
         if isinstance(given, Mapping):
-            given = {str(name): values for name, values in given.items()}
-            if not any(_is_column(values) for values in given.values()):
-                given = [given]
-        elif isinstance(given, list | tuple):
-            given = list(given)
-        else:
-            given = [given]
-        if isinstance(given, Mapping):
-            return _of_columns(given)
-        for row, each in enumerate(given):
+            named = {str(name): values for name, values in given.items()}
+            if any(_is_column(named.get(name)) for name in used):
+                self._check_columns(list(named))
+                return _of_columns({name: named[name] for name in used})
+        rows = list(given) if isinstance(given, list | tuple) else [given]
+        for row, each in enumerate(rows):
             self._check_row(row, each)
-        names = dict.fromkeys(str(name) for each in given for name in each)
-        rows = [{str(name): value for name, value in each.items()} for each in given]
-        if not rows:
-            names = dict.fromkeys(column.name for column in self.used)
-        return pandas.DataFrame({n: pandas.Series([row.get(n) for row in rows], dtype=object) for n in names})
+        rows = [{str(name): value for name, value in each.items()} for each in rows]
+        return pandas.DataFrame({n: pandas.Series([row[n] for row in rows], dtype=object) for n in used})
 
     def _check_row(self, row: int, given: Any) -> None:
         if not isinstance(given, Mapping):
@@ -257,7 +252,7 @@ class Table(Schema):
     def read_file(self, path: Path, size: int) -> Iterator[Piece]:
         needed = [column.name for column in self.used]
         for table, start, lines, share in csv_pieces(path, self.file, needed, size):
-            self._check_columns(table)
+            self._check_columns(list(table.columns))
             yield Piece(Rows(table, start, lines), share, carried=table)
 
     def told(self) -> str:
