@@ -135,7 +135,9 @@ def frame(
     - A column of one value, and one of identifiers that count or number the rows, is left out.
     - A column that is none of that, such as one whose texts are nearly all distinct, is refused.
 
-    All statistics are those of the training part. Every guess that may be wrong is told as a warning,
+    All statistics are those of the training part. How each column is read is kept with a trained network,
+    which then reads every new row by it: a text where a number was is refused, a missing value where none was
+    is filled with the mean, and columns that it does not know are ignored. Every guess that may be wrong is told as a warning,
     and is in the notes of the splits.
 
     Args:

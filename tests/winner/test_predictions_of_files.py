@@ -1,0 +1,103 @@
+"""Predictions for arrays in a file, a piece at a time, as the columns of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+import torch
+from torch import Tensor, nn
+
+from optnas import UserError
+from optnas.answers import Answer, Classes, Outputs
+from optnas.data.schemas import Arrays, Ids, Schema, Several
+from optnas.winner.model import Model
+from optnas.winner.predicting import predictions_of_file
+
+
+class Function(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+def model(function: Callable[[Any], Any], schema: Schema, answer: Answer | None = None) -> Model:
+    return Model(Function(function), nn.Identity(), schema, answer or Outputs(), {})
+
+
+def predictions(made: Model, path: Path) -> pandas.DataFrame:
+    found = list(predictions_of_file(made, path))
+    assert found[-1][1] == 1
+    return pandas.concat([table for table, _ in found], ignore_index=True)
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optnas.winner.predicting._PIECE", 4)
+
+
+def test_an_array_is_predicted_in_pieces_that_stay_on_the_disk(tmp_path: Path) -> None:
+    given = np.arange(30, dtype=np.float32).reshape(10, 3)
+    np.save(tmp_path / "x.npy", given)
+    schema = Arrays((3,))
+    pieces = list(schema.read_file(tmp_path / "x.npy", 4))
+    assert [len(piece.given) for piece in pieces] == [4, 4, 2]
+    assert all(isinstance(piece.given, np.memmap) for piece in pieces)
+    found = predictions(model(lambda x: x[:, :2] * 2, schema), tmp_path / "x.npy")
+    assert list(found.columns) == ["output 0", "output 1"]
+    assert found.to_numpy().tolist() == (given[:, :2] * 2).tolist()
+    classes = predictions(model(lambda x: x[:, :2], schema, Classes(("a", "b"))), tmp_path / "x.npy")
+    assert classes["class"].tolist() == ["b"] * 10
+    np.save(tmp_path / "one.npy", given[0])
+    assert len(predictions(model(lambda x: x, schema), tmp_path / "one.npy")) == 1
+
+
+def test_several_outputs_stand_side_by_side_by_name(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(5))
+    both = model(lambda x: {"left": x.float(), "right": torch.stack([x, -x], 1).float()}, Ids((), 9))
+    found = predictions(both, tmp_path / "x.npy")
+    assert found.to_dict("list") == {
+        "left: output": [0, 1, 2, 3, 4],
+        "right: output 0": [0, 1, 2, 3, 4],
+        "right: output 1": [0, -1, -2, -3, -4],
+    }
+
+
+def test_what_cannot_be_predicted_from_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    schema = Arrays((3,))
+    np.save(tmp_path / "x.npy", np.zeros((9, 3)))
+    np.save(tmp_path / "wide.npy", np.zeros((9, 4)))
+    np.save(tmp_path / "number.npy", np.zeros(()))
+    np.save(tmp_path / "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
+    gap = np.zeros((9, 3))
+    gap[6] = np.nan
+    np.save(tmp_path / "gap.npy", gap)
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:200])
+    (tmp_path / "empty.npy").write_bytes(b"")
+    same = model(lambda x: x, schema)
+    for name, said in {
+        "none.npy": "cannot be read: No such file",
+        "x.csv": "are read from .npy files",
+        "wide.npy": r"wide.npy: the network takes inputs \(samples, 3\)",
+        "number.npy": "is one number",
+        "objects.npy": "cannot be read: ",
+        "gap.npy": "gap.npy: .*not a finite number",
+        "cut.npy": "cannot be read: ",
+        "empty.npy": "cannot be read: ",
+    }.items():
+        with pytest.raises(UserError, match=said) as refused:
+            predictions(same, tmp_path / name)
+        assert "\n" not in str(refused.value)
+    with pytest.raises(UserError, match=r"of shape \(samples, 3, 1\), which no table holds"):
+        predictions(model(lambda x: x[..., None], schema), tmp_path / "x.npy")
+    with pytest.raises(UserError, match="--with-input is for tables"):
+        list(predictions_of_file(same, tmp_path / "x.npy", with_input=True))
+    with pytest.raises(UserError, match="'several' are not read from files"):
+        predictions(model(lambda x: x, Several({"a": schema})), tmp_path / "x.npy")
