@@ -137,8 +137,8 @@ def frame(
 
     All statistics are those of the training part. How each column is read is kept with a trained network,
     which then reads every new row by it: a text where a number was is refused, a missing value where none was
-    is filled with the mean, and columns that it does not know are ignored. Every guess that may be wrong is told as a warning,
-    and is in the notes of the splits.
+    is filled with the mean, and columns that it does not know are ignored. Every guess that may be wrong is
+    told as a warning, and is in the notes of the splits.
 
     Args:
         table: The DataFrame.
