@@ -17,11 +17,13 @@ __all__: list[str] = []
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that optnas train wrote.")],
     name: Annotated[
-        str, typer.Option("--format", "-f", help="onnx, torch-export, openvino or safetensors.")
+        str, typer.Option("--format", "-f", help="onnx, torch-export, openvino, python or safetensors.")
     ] = "onnx",
     to: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The file to write; by default RUN/exported/model.…"),
+        typer.Option(
+            "--out", "-o", help="The file to write, for python a folder; by default RUN/exported/model.…"
+        ),
     ] = None,
     quantize: Annotated[
         str | None,
@@ -50,6 +52,8 @@ def export(
       optnas export runs/digits-17 --format onnx
 
       optnas export runs/digits-17 --format torch-export -o digits.pt2
+
+      optnas export runs/digits-17 --format python -o digits
 
       optnas export runs/digits-17 --quantize int8 --data studies/digits.py
     """

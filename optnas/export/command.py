@@ -17,7 +17,7 @@ from optnas.reports.numbers import short
 from optnas.run.files import load_study
 from optnas.tasks import Task
 from optnas.winner.model import Model, load
-from optnas.winner.names import EXPORTS
+from optnas.winner.names import EXPORTS, WEIGHTS
 
 __all__ = ["export_command", "lines", "metrics_table"]
 
@@ -89,15 +89,19 @@ def _samples(model: Model, task: Task | None, file: str | None) -> Samples:
 
 def _path(run: Path, form: Format, to: Path | None, quantize: str | None) -> Path:
     if to is None:
-        folder = run / EXPORTS
+        folder = run / EXPORTS / form.name if form.in_folder else run / EXPORTS
         name = "model" if quantize is None else f"model.{quantize}"
         path = folder / f"{name}{form.suffix}"
     else:
-        path, folder = to, to.parent
+        path = to / f"model{form.suffix}" if form.in_folder and to.suffix != form.suffix else to
+        folder = path.parent
         if path.is_dir():
             raise UserError(f"{path} is a folder: name a file in it, such as {path / f'model{form.suffix}'}")
         if path.suffix != form.suffix:
             raise UserError(f"a file of the format {form.name} ends in {form.suffix}: {path} does not")
+        weights = path.with_suffix(".safetensors").resolve() == (run / WEIGHTS).resolve()
+        if weights and (form.in_folder or path.suffix == ".safetensors"):
+            raise UserError(f"{run / WEIGHTS} would be written over: give another place by --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

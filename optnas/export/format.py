@@ -25,6 +25,8 @@ class Format(ABC):
     name: ClassVar[str]
     suffix: ClassVar[str]
     """What its main file's name ends with."""
+    in_folder: ClassVar[bool] = False
+    """Whether its files have fixed names, in a folder of their own."""
     packages: ClassVar[tuple[str, ...]] = ()
     """The modules that it needs beside PyTorch's own."""
     extra: ClassVar[str | None] = None

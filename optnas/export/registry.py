@@ -6,12 +6,15 @@ from optnas.errors import UserError, nearest
 from optnas.export.format import Format
 from optnas.export.onnx import Onnx
 from optnas.export.openvino import OpenVino
+from optnas.export.python.python_format import PythonSource
 from optnas.export.safetensors import Safetensors
 from optnas.export.torch_export import TorchExport
 
 __all__ = ["FORMATS", "format_named"]
 
-FORMATS: dict[str, Format] = {each.name: each for each in (Onnx(), TorchExport(), OpenVino(), Safetensors())}
+FORMATS: dict[str, Format] = {
+    each.name: each for each in (Onnx(), TorchExport(), OpenVino(), PythonSource(), Safetensors())
+}
 
 
 def format_named(name: str) -> Format:

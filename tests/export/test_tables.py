@@ -32,7 +32,7 @@ def table():
     return data.frame(frame, "price")
 
 
-@pytest.mark.parametrize("name", ["onnx", "torch-export", "openvino"])
+@pytest.mark.parametrize("name", ["onnx", "torch-export", "openvino", "python"])
 def test_a_table_s_numbers_and_codes_go_in_as_they_are(name, table):
     torch.set_num_threads(1)
     model = model_of(parse("seq(linear(8), relu, head(outputs=1))"), table.schema)

@@ -1,0 +1,332 @@
+"""``model.py`` computes what the trained network does, without optnas, and is code that people keep."""
+
+from __future__ import annotations
+
+import ast
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from optnas import op, ops, parse, spaces
+from optnas.data.normalize import Normalize
+from optnas.data.schemas import Arrays, Ids, Several
+from optnas.export import FORMATS
+from optnas.export.python import helpers, python_source, refusal, sequence_helpers
+from optnas.export.traced import CannotExport
+from optnas.run.files import load_study
+from optnas.winner.model import Model
+from optnas.winner.outputs import scaling, scaling_record
+from tests.export.helpers import bytes_of_pictures, difference, model_of, schema_for, traced_of, written
+from tests.export.test_spaces import SPACES, TOKENS
+
+PYTHON = FORMATS["python"]
+# float32 sums in another order.
+ROUNDING = 1e-5
+ARCHITECTURES = int(os.environ.get("OPTNAS_ARCHITECTURES", "100"))
+STUDIES = Path(__file__).parents[2] / "studies"
+
+SMALL = {
+    "chain": (spaces.chain(most=3, widths=(4, 8)), (3, 9, 9)),
+    "darts": (spaces.darts(width=4, cells=3), (3, 9, 9)),
+    "mlp": (spaces.mlp(widths=(8, 16)), (10,)),
+    "mobile": (spaces.mobile(((8, 2, 1), (8, 2, 2))), (3, 12, 12)),
+    "nasbench201": (spaces.nasbench201(width=4, cells=2), (3, 8, 8)),
+    "recurrent": (spaces.recurrent(most=2, widths=(8,)), TOKENS),
+    "resnet": (spaces.resnet(width=16, stages=2, blocks=2), (3, 8, 8)),
+    "transformer": (spaces.transformer(most=3, widths=(8, 16)), TOKENS),
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def ruff(folder: Path) -> None:
+    """Check that Python files pass ruff with its own rules and a line length of 100."""
+    for command in (["check"], ["format", "--check"]):
+        options = ["--isolated", "--no-cache", "--line-length", "100"]
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *options, str(folder)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def code(model: Model, folder: Path) -> str:
+    """Write a network's code, check that it computes what the network does, and return it."""
+    traced = traced_of(model)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = written(PYTHON, traced, folder)
+    assert difference(PYTHON, traced) < ROUNDING, path
+    return path.read_text(encoding="utf-8")
+
+
+def random_ones(space, shape, count, folder, seed):
+    """Return the code of random architectures of a space."""
+    rng, found = random.Random(seed), []
+    vocabulary = 11 if shape == TOKENS else None
+    context = {"outputs": 4} | ({"vocabulary": vocabulary} if vocabulary else {})
+    for index in range(count):
+        model = model_of(space.sample(rng), schema_for(shape, vocabulary), seed=index, **context)
+        found.append(code(model, folder / str(index)))
+    ruff(folder)
+    return found
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_random_architectures_compute_the_same_and_pass_ruff(name, tmp_path):
+    space, shape = SMALL[name]
+    for text in random_ones(space, shape, 2, tmp_path, seed=name):
+        assert "optnas" not in {each.split(".")[0] for each in imported(text)}
+        assert "exec(" not in text
+
+
+def imported(text: str) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+    return found
+
+
+def test_the_deepest_mobile_network_is_shorter_than_200_lines():
+    space, rng = spaces.mobile(), random.Random(0)
+    for _ in range(3):
+        chosen = {}
+        for name, each in space.distributions().items():
+            if name.endswith(".blocks"):
+                chosen[name] = each.high if hasattr(each, "high") else max(each.choices)
+            else:
+                chosen[name] = rng.choice(each.choices)
+        architecture = space.close(chosen)
+        assert str(architecture).count("inverted_residual(") == 23
+        text = python_source(architecture, (3, 64, 64), {"outputs": 1000}, title="mobile")
+        assert text.count("\n") < 200
+
+
+def test_it_runs_where_optnas_is_not(tmp_path):
+    architecture = parse(
+        "seq(conv(6), norm, swish(beta=0.7, learnable=True), basic_block(6), head(outputs=3))"
+    )
+    model = model_of(architecture, bytes_of_pictures((3, 8, 8)))
+    written(PYTHON, traced_of(model), tmp_path)
+    x = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
+    torch.save(x, tmp_path / "x.pt")
+    script = (
+        "import sys; sys.modules['optnas'] = None\n"
+        "import torch, model\n"
+        "with torch.inference_mode():\n"
+        "    torch.save(model.load()(torch.load('x.pt')), 'y.pt')\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+    with torch.inference_mode():
+        assert torch.allclose(torch.load(tmp_path / "y.pt"), model(x), atol=1e-5)
+
+
+def test_what_repeats_is_one_class_with_the_numbers_that_differ(tmp_path):
+    architecture = spaces.nasbench201(width=4, cells=2).sample(3)
+    text = code(model_of(architecture, schema_for((3, 8, 8)), outputs=4), tmp_path)
+    assert text.count("class Cell") == 1
+    for channels in (4, 8, 16):
+        assert f"*(Cell({channels}) for _ in range(2))," in text
+
+
+def test_blocks_that_differ_in_more_than_numbers_are_not_taken_for_one(tmp_path):
+    architecture = parse(
+        "seq(transformer_block(2), transformer_block(2, causal=True), transformer_block(4), head(outputs=3))"
+    )
+    assert "causal=True" in code(model_of(architecture, Arrays((6, 8))), tmp_path)
+
+
+def test_what_nothing_reads_is_not_in_the_code(tmp_path):
+    cell = "cell(node(conv('same')), node(conv('same', kernel=5)), node(skip, inputs=(1,)))"
+    text = code(model_of(parse(f"seq(conv(4), {cell}, head(outputs=2))"), schema_for((3, 8, 8))), tmp_path)
+    assert ", 5, padding=2" not in text
+    assert not any(
+        "5, 5" in str(tuple(each.shape)) for each in load_file(tmp_path / "model.safetensors").values()
+    )
+    ruff(tmp_path)
+
+
+def test_several_inputs_and_heads_are_named_in_forward(tmp_path):
+    schema = Several({"user": Ids((), 8), "picture": bytes_of_pictures((3, 8, 8))})
+    architecture = parse(
+        "seq(fork(a=seq(input('user'), embedding(4, vocabulary=9)), b=seq(input('picture'), conv(4), relu,"
+        " global_avgpool)), fork(kind=seq(concat(input('a'), input('b')), head(3)),"
+        " size=seq(input('b'), head(1))))"
+    )
+    scale = {"heads": {"size": {"deviation": [4.0], "mean": [116.0]}}}
+    text = code(model_of(architecture, schema, scale=scale), tmp_path)
+    assert "def forward(self, x: dict[str, Tensor]) -> dict[str, Tensor]:" in text
+    assert 'user = x["user"]' in text
+    ruff(tmp_path)
+
+
+def test_inputs_far_from_0_lose_nothing(tmp_path):
+    far = Normalize(torch.full((1, 4), 1.7e9, dtype=torch.float64), torch.full((1, 4), 60.0).double())
+    text = code(model_of(parse("seq(linear(8), head(outputs=2))"), Arrays((4,), "float64", far)), tmp_path)
+    assert "dtype=torch.float64" in text
+
+
+def test_the_helpers_are_written_as_ruff_formats_them():
+    paths = [helpers.__file__, sequence_helpers.__file__]
+    options = ["format", "--check", "--isolated", "--no-cache", "--line-length", "100"]
+    done = subprocess.run([sys.executable, "-m", "ruff", *options, *paths], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_names_of_strangers_are_no_code(tmp_path):
+    model = model_of(parse("seq(linear(8), head(outputs=2))"), Arrays((4,)))
+    model.record["study"], model.record["trial"] = 'a"""\nimport os\nos.abort()\n"""\\', 3
+    plain = ast.parse(code(model_of(parse("seq(linear(8), head(outputs=2))"), Arrays((4,))), tmp_path / "a"))
+    strange = ast.parse(code(model, tmp_path / "b"))
+    assert [type(each) for each in strange.body] == [type(each) for each in plain.body]
+    schema = Several({'x"], os.abort()': Arrays((3,)), "class": Arrays((2,))})
+    joined = "concat(input('x\"], os.abort()'), input('class'))"
+    code(model_of(parse(f"seq({joined}, head(outputs=2))"), schema), tmp_path / "c")
+
+
+# Ops of one's own.
+
+LIMIT = 3.0
+
+
+def clipped(x):
+    return x.clamp(-LIMIT, LIMIT)
+
+
+@op
+def python_soft(x, sharpness=1.0):
+    return clipped(nn.functional.softplus(x, beta=sharpness))
+
+
+@op
+class PythonGhost(nn.Module):
+    """Half the channels by a convolution, half from those."""
+
+    def __init__(self, in_channels: int, width: int, activation: ops.Node = ops.relu()):  # noqa: B008
+        super().__init__()
+        self.own = nn.Conv2d(in_channels, width // 2, 3, padding="same")
+        self.scale = nn.Parameter(torch.full((1,), 2.0))
+        self.cheap = nn.Conv2d(width // 2, width // 2, 1)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        own = self.own(x)
+        return self.activation(torch.cat((own, self.scale * self.cheap(own)), 1))
+
+
+@op
+def python_gate(x: Tensor, y: Tensor, sharpness=1.0):
+    return x * torch.sigmoid(sharpness * y)
+
+
+@op
+class PythonWeighted(nn.Module):
+    def __init__(self, shapes, start: float = 0.5):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((shapes[0][0], 1, 1), start))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.weight * x + (1 - self.weight) * y
+
+
+python_sine = op(torch.sin, name="python_sine")
+TABLE = torch.ones(3)
+
+
+@op
+def python_table(x):
+    return x * TABLE[0]
+
+
+def factory(by):
+    @op
+    def python_inner(x):
+        return x * by
+
+    return python_inner
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        ops.seq(python_soft(sharpness=2.0), python_soft(sharpness=3.0)),
+        ops.seq(PythonGhost(8), PythonGhost(4, activation=ops.swish(beta=0.3))),
+        ops.branch(ops.conv(4), ops.conv(4), merge=python_gate(sharpness=2.0)),
+        ops.seq(PythonWeighted(ops.conv(4), ops.conv(4)), python_sine()),
+        ops.cell(ops.node(ops.skip()), ops.node(ops.skip(), ops.conv("same"), merge="python_gate")),
+    ],
+    ids=str,
+)
+def test_the_source_of_ops_of_ones_own_is_in_the_code(architecture, tmp_path):
+    text = code(model_of(architecture, schema_for((3, 8, 8))), tmp_path)
+    assert "optnas" not in {each.split(".")[0] for each in imported(text)}
+    assert "@op" not in text
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        (python_table, "python_table uses 'TABLE', a Tensor"),
+        (factory(2.0), "'python_inner', which depends on where it was defined"),
+        (op(lambda x: x + 1, name="python_lambda"), "python_lambda was made from"),
+    ],
+    ids=str,
+)
+def test_what_has_no_source_that_can_be_moved_is_refused_in_a_line(own, says, tmp_path):
+    architecture = ops.seq(own(), ops.head(2))
+    assert says in refusal(architecture, (3, 8, 8))
+    with pytest.raises(CannotExport, match="no code is written for the network") as refused:
+        PYTHON.content(traced_of(model_of(architecture, schema_for((3, 8, 8)))))
+    assert "\n" not in str(refused.value)
+
+
+# All of it.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPACES)
+def test_random_architectures_of_every_ready_space_compute_the_same(name, tmp_path, capsys):
+    space, shape = SPACES[name]
+    longest = max(each.count("\n") for each in random_ones(space, shape, ARCHITECTURES, tmp_path, seed=name))
+    with capsys.disabled():
+        print(f"\n{name}: {ARCHITECTURES} architectures, the longest file has {longest} lines")
+    assert name != "mobile" or longest < 200
+
+
+def named_studies() -> list[str]:
+    found = []
+    for path in sorted(STUDIES.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found += [
+            f"{path}:{each.targets[0].id}"
+            for each in tree.body
+            if isinstance(each, ast.Assign) and ast.unparse(each.value).startswith("Study(")
+        ]
+    return [each for each in found if "nasbench201" not in each]  # needs a table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", named_studies(), ids=lambda file: Path(file).name)
+def test_architectures_of_the_studies_compute_the_same(file, tmp_path):
+    study = load_study(file)
+    torch.set_num_threads(1)
+    data, rng = study.task.data, random.Random(0)
+    scale = scaling(scaling_record(study.task))
+    for index in range(20):
+        model = model_of(study.space.sample(rng), data.schema, seed=index, **study.task.context)
+        scaled = Model(model.network, scale, model.schema, model.answer, model.record)
+        scaled.record["study"], scaled.record["trial"] = study.name, index
+        code(scaled, tmp_path / str(index))
+    ruff(tmp_path)
