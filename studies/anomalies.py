@@ -6,8 +6,8 @@ This takes about half a minute on two CPU cores; expect a front from 2,100 FLOPs
 2,300 at 0.92 to 4,600 at 0.96. A PCA that keeps 95 % of the variance has 0.66, the distance from the mean
 0.49, as ``optnas run`` prints below the front. A sample is 64 readings of a vibration: a tone of any phase
 and speed, and its octave. In one of ten the octave is out of step, and in one of ten the sensor is
-stuck for a while. Of what ``optnas train`` wrote, ``tasks.anomaly_scores(optnas.load("runs/anomalies-5"),
-x)`` are the scores of new readings.
+stuck for a while. Of what ``optnas train`` wrote, ``optnas.load("runs/anomalies-5").predict(x)`` has the
+scores of new readings, and which of them are above what healthy ones have.
 """
 
 import numpy as np

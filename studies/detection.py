@@ -6,8 +6,8 @@ This takes a little over a minute on two CPU cores; expect a front from 0.1 mill
 precision of 0.13 over 0.29 at 0.55 to 1.2 at 0.58 (with other seeds that network had 0.45 to 0.59). A box
 around each blob of unusual pixels has 0.07, as ``optnas run`` prints below the front. A picture is 48×48
 pixels of noise on a slope of brightness with up to three shapes: discs (class 0), squares (1) and square
-frames (2). Of what ``optnas train`` wrote, ``tasks.detected(optnas.load("runs/detection-18")(pictures))``
-are the boxes.
+frames (2). Of what ``optnas train`` wrote, ``optnas.load("runs/detection-18").predict(pictures, score=0.3)``
+has a table of the boxes of each picture.
 """
 
 import numpy as np

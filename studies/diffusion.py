@@ -4,8 +4,8 @@
 
 This takes a minute and a half on two CPU cores; expect a front from 34,000 FLOPs a step at a Fréchet
 distance of 0.8 to 200,000 at 0.4, about that of other real digits (0.45). Beside it is printed what a
-Gaussian fitted to the pixels has, 2.5. After ``optnas train``, digits are
-``tasks.ddim(optnas.load(folder), torch.randn(9, 1, 8, 8))``, with pixels of mean 0 and deviation 1.
+Gaussian fitted to the pixels has, 2.5. After ``optnas train``, ``optnas.load(folder).predict(9)`` makes nine
+digits, of shape (9, 1, 8, 8) and in the unit of the data, and ``predict(9, seed=1)`` others.
 """
 
 from optnas import Study, Training, choose, data, minimize, ops, real, repeat, shared, tasks

@@ -5,8 +5,8 @@
 This takes a minute and a half on two CPU cores; expect a front from 5,100 FLOPs at a Fréchet distance of
 2.0 to 20,000 at 1.6. Beside it is printed what a Gaussian fitted to the pixels has, 2.5; other real digits
 have 0.45. The task has the training step, with the critic and both optimisers
-(``optnas/tasks/adversarial.py``). After ``optnas train``, digits are
-``optnas.load(folder)(torch.randn(9, 16)).view(9, 8, 8)``, with pixels of mean 0 and deviation 1.
+(``optnas/tasks/adversarial.py``). After ``optnas train``, ``optnas.load(folder).predict(9)`` makes nine
+digits, of shape (9, 1, 8, 8) and in the unit of the data, and ``predict(9, seed=1)`` others.
 """
 
 from optnas import Study, Training, choose, data, minimize, ops, real, repeat, tasks

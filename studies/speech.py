@@ -5,7 +5,8 @@
 This takes a minute and a half on two CPU cores; expect a front from 60,000 FLOPs at an error rate of 16 %
 over 110,000 at 3 % to 1.7 million at 2 %. Beside it is printed what cutting at silence and the nearest mean
 of each sound have, 33 %: sounds run into each other. One is 0.8 seconds of up to four vowels and tones, of
-many voices, in noise; no target says where each is (CTC). ``tasks.transcribed(outputs)`` are the symbols.
+many voices, in noise; no target says where each is (CTC). Of what ``optnas train`` wrote,
+``optnas.load(folder).predict(sounds)`` has a list of the symbols of each.
 """
 
 import numpy as np

@@ -7,7 +7,8 @@ Either takes two to three minutes on two CPU cores. Each network reads the begin
 standard library three times, 80,000 characters in windows of 32, of which FLOPs are counted. Expect
 recurrent networks from a perplexity of 12 at 0.3 MFLOPs to 7.5 at 9 MFLOPs, and transformers, which
 need longer trainings, from 14 at 0.3 to 11.5 at 4; guessing by how often characters are has 26. Set
-OPTNAS_TEXT to a file to learn another text.
+OPTNAS_TEXT to a file to learn another text. Of what ``optnas train`` wrote,
+``optnas.load(folder).predict("def f(", length=200, temperature=0.8)`` goes on from a text.
 """
 
 import os

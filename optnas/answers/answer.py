@@ -45,6 +45,10 @@ class Answer(ABC):
             ValueError, KeyError, TypeError: If it describes none.
         """
 
+    def at(self, first: int) -> Self:
+        """Return the answer of a batch whose first sample has the number ``first``, for answers that draw."""
+        return self
+
     def __call__(self, module: nn.Module, inputs: Tree, **options: Any) -> Any:
         """Return the answers of a network to a batch; for what is generated, ``options`` say how.
 

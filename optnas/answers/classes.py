@@ -9,7 +9,7 @@ from torch import Tensor
 
 from optnas.answers.answer import Answer, Record
 
-__all__ = ["Classes"]
+__all__ = ["Classes", "checked_names", "shown"]
 
 _MOST_CLASSES = 1_000_000
 # More columns than that are hard to read, and only the likeliest class is told.
@@ -35,12 +35,9 @@ class Classes(Answer):
 
     @classmethod
     def of(cls, record: Record) -> Self:
-        names, target = tuple(record["names"]), record["target"]
-        if not all(isinstance(each, str) for each in (*names, target)):
-            raise TypeError("the names of classes must be texts")
-        if not 0 < len(names) <= _MOST_CLASSES:
-            raise ValueError(f"{len(names)} classes are none, or too many")
-        return cls(names, target)
+        if not isinstance(record["target"], str):
+            raise TypeError("the name of a target must be a text")
+        return cls(checked_names(record["names"]), record["target"])
 
     def read(self, outputs: Tensor) -> Any:
         """Return a DataFrame of classes and probabilities from logits (samples, classes)."""
@@ -57,11 +54,27 @@ class Classes(Answer):
         return pandas.DataFrame(columns)
 
     def told(self) -> str:
-        shown = ", ".join(self.names[:10]) + (
-            f" and {len(self.names) - 10} more" if len(self.names) > 10 else ""
-        )
         count = len(self.names)
         return (
             f"a table with a row for each sample: {self.target or 'class'!r} is one of {count} classes"
-            f" ({shown}), with its probability"
+            f" ({shown(self.names)}), with its probability"
         )
+
+
+def checked_names(names: Any) -> tuple[str, ...]:
+    """Return the names of classes as JSON has them.
+
+    Raises:
+        ValueError, TypeError: If they are none, too many, or no texts.
+    """
+    found = tuple(names)
+    if not all(isinstance(each, str) for each in found):
+        raise TypeError("the names of classes must be texts")
+    if not 0 < len(found) <= _MOST_CLASSES:
+        raise ValueError(f"{len(found)} classes are none, or too many")
+    return found
+
+
+def shown(names: tuple[str, ...]) -> str:
+    """Return the first ten names as a text."""
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -95,7 +95,6 @@ class Splits:
         prepare: Function from stored inputs, in the smallest exact type, to inputs of a network; for
             whole batches, on any device.
         notes: What was guessed about the data and may be wrong, a line each.
-        words: What each token stands for, from 0 on; empty where inputs are no tokens, or that is unknown.
         kinds: ``"points"`` or ``"boxes"`` for targets that are positions in their image, which move with it
             in ``Training(flip=…, crop=…)``; of several targets a tree of these, with ``None`` for the others.
         schema: What users of a trained network have of a sample; by default inputs as ``prepare`` returns
@@ -109,7 +108,6 @@ class Splits:
     outputs: Any
     prepare: Callable[[Tree], Tree] = as_stored
     notes: tuple[str, ...] = ()
-    words: tuple[Any, ...] = ()
     kinds: Any = None
     schema: Schema | None = None
     target: Target | Mapping[str, Target] = Target()  # noqa: RUF009 - it is frozen
@@ -147,7 +145,8 @@ class Data:
         Raises:
             UserError: If inputs and labels do not fit together.
         """
-        parts = self._load()
+        with torch.inference_mode(False):  # usable in training, even if inference is what loads them
+            parts = self._load()
         if not isinstance(parts, Splits):
             raise UserError(
                 f"data {self.name!r}: load() returns {parts!r:.60}; give data.Splits(train=…, validation=…,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import torch
@@ -28,7 +29,11 @@ def with_validation(data: Data) -> Data:
         train = _both(data.name, parts.train, parts.validation)
         return dataclasses.replace(parts, train=train, schema=data.schema, notes=())
 
-    return Data(data.name, load)
+    made = copy.copy(data)  # of its own class, as tasks ask windows for more than samples
+    for kept in ("splits", "schema"):
+        vars(made).pop(kept, None)
+    made._load, made._load_as, made._by_kind, made._on_device = load, None, {}, {}
+    return made
 
 
 def _both(name: str, first: Part, second: Part) -> Part:

@@ -11,16 +11,13 @@ import numpy as np
 import torch
 
 from optnas.data.data import Data, Splits
+from optnas.data.schemas.sequences import Sequences
 from optnas.data.split import splits_of
 from optnas.data.split_rules import SplitRule, split_by
+from optnas.data.tokens import BEGIN, END, PADDING, SPECIAL
 from optnas.errors import UserError
 
 __all__ = ["BEGIN", "END", "PADDING", "Pairs", "pairs"]
-
-PADDING, BEGIN, END = 0, 1, 2
-"""Tokens that fill sequences up, and stand where a target begins and ends; words are numbered from 3 on."""
-
-_SPECIAL = ("<padding>", "<begin>", "<end>")
 
 
 class Pairs(Data):
@@ -38,7 +35,7 @@ class Pairs(Data):
     def words(self) -> tuple[Any, ...]:
         """The word of each token id: three special ones first, then all words of both sides in order."""
         found = {word for side in (self.sources, self.targets) for sequence in side for word in sequence}
-        return (*_SPECIAL, *sorted(found, key=lambda word: (type(word).__name__, word)))
+        return (*SPECIAL, *sorted(found, key=lambda word: (type(word).__name__, word)))
 
     @cached_property
     def tokens(self) -> dict[Any, int]:
@@ -86,7 +83,8 @@ def pairs(
         parts = split_by(split, name, len(x), validation, test, seed)
         inputs = {"source": _as_tensor(x), "target": _as_tensor(shifted)}
         found = splits_of(inputs, np.where(y == PADDING, -1, y), parts)
-        return dataclasses.replace(found, outputs=len(made.words), words=made.words)
+        schema = _schema(made, x.shape[1], y.shape[1])
+        return dataclasses.replace(found, outputs=len(made.words), schema=schema)
 
     made = Pairs(name, load)
     made.sources, made.targets = (_sequences(name, side) for side in (sources, targets))
@@ -101,6 +99,15 @@ def _sequences(name: str, side: Any) -> Sequence[Sequence[Any]]:
             f"data {name!r}: {given!r:.60} is no list of sequences; give e.g. ['the dog'.split(), …]"
         )
     return [each.tolist() if isinstance(each, torch.Tensor) else each for each in given]
+
+
+def _schema(made: Pairs, length: int, target_length: int) -> Sequences | None:
+    """Return what a source is; ``None`` for words that are no texts or whole numbers, as JSON has none."""
+    words = tuple(word.item() if isinstance(word, np.generic) else word for word in made.words)
+    if not all(isinstance(word, str | int) for word in words):
+        return None
+    letters = all(isinstance(source, str) for source in made.sources)
+    return Sequences(words, length, target_length, letters)
 
 
 def _tokens(made: Pairs) -> dict[Any, int]:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from optnas.data.data import Data, Split, Splits
-from optnas.errors import UserError, searched
+from optnas.data.schemas.texts import Texts, read_text
+from optnas.errors import UserError
 
 __all__ = ["text"]
 
@@ -56,20 +57,11 @@ def text(
         if path is None:
             content = _library(characters or _LIBRARY_CHARACTERS)
         else:
-            content = _file(Path(path))[:characters]
+            content = read_text(Path(path))[:characters]
         return _windows(name, content, context, validation, test)
 
     name = "Python's standard library" if path is None else Path(path).name
     return Data(name, load)
-
-
-def _file(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}{searched(path)}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a text in UTF-8: {error}") from None
 
 
 def _library(characters: int) -> str:
@@ -110,7 +102,7 @@ def _windows(name: str, content: str, context: int, validation: float, test: flo
         part(train + valid, count),
         outputs=len(symbols),
         prepare=_as_indices,
-        words=tuple(map(chr, symbols)),
+        schema=Texts("".join(map(chr, symbols)), context),
     )
 
 

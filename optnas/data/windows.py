@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from optnas.data.data import Data, Splits
-from optnas.data.normalize import normalized
+from optnas.data.normalize import Normalized, normalized
 from optnas.data.numbers import Array, as_numbers, is_whole, refuse_far, refuse_unfit
+from optnas.data.schemas import Arrays, Series
 from optnas.data.split import check_shares, splits_of
 from optnas.errors import UserError
 
@@ -28,11 +29,13 @@ class _Cut:
         steps: The series, float64, shape (steps, features).
         begins: The first step of each window, of the training, validation and test part.
         train: The number of steps, from the first one on, that are for training.
+        names: The names of the features.
     """
 
     steps: Array
     begins: tuple[Array, Array, Array]
     train: int
+    names: tuple[str, ...]
 
 
 class Windows(Data):
@@ -64,7 +67,15 @@ class Windows(Data):
         stored, prepare = normalized(x, parts[0])
         if stored.is_floating_point():
             refuse_far(self.name, stored, "window {}".format)
-        return splits_of(stored, y.astype(np.float32), (parts[0], parts[1], parts[2]), prepare)
+        found = splits_of(stored, y.astype(np.float32), (parts[0], parts[1], parts[2]), prepare)
+        figures = prepare.by if isinstance(prepare, Normalized) else None
+        return dataclasses.replace(found, schema=Series(Arrays(found.train.shape, "float32", figures)))
+
+    @property
+    def forecast_names(self) -> tuple[str, ...]:
+        """The names of the features to forecast; an empty one if it is the only one and has none."""
+        names = self._cut.names
+        return names if self._target is None else (names[self._target],)
 
     def _of_targets(self, at: Array | slice) -> Array:
         """Return the values to forecast at steps: all features, or the one that is asked for or there is."""
@@ -131,9 +142,17 @@ def windows(
         if target is not None and not -steps.shape[1] <= target < steps.shape[1]:
             raise UserError(f"data {name!r}: target={target} is none of {steps.shape[1]} features")
         begins, ends = _begins(name, len(steps), length + horizon, stride, gap, validation, test)
-        return _Cut(steps, (begins[0], begins[1], begins[2]), ends[0])
+        return _Cut(steps, (begins[0], begins[1], begins[2]), ends[0], _names(series, steps.shape[1]))
 
     return Windows(name, length, horizon, target, cut)
+
+
+def _names(series: Any, features: int) -> tuple[str, ...]:
+    """Return the names of a series' features: of columns, or else their places."""
+    named = getattr(series, "columns", None)
+    if named is None:
+        named = [getattr(series, "name", None) or ""] if features == 1 else range(features)
+    return tuple(map(str, named))
 
 
 def _steps(name: str, series: Any) -> Array:

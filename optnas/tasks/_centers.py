@@ -10,12 +10,12 @@ import dataclasses
 
 import torch
 from torch import Tensor
-from torch.nn.functional import l1_loss, logsigmoid, max_pool2d
+from torch.nn.functional import l1_loss, logsigmoid
 
-__all__ = ["Centers", "centers_loss", "centers_of", "peaks"]
+from optnas.answers.centers import PRIOR, said_by
 
-# Logits are moved by this, so that at first each cell has an object with probability 0.1, as in the paper.
-_PRIOR = 2.19
+__all__ = ["Centers", "centers_loss", "centers_of"]
+
 # Eq. 1: how much less certain cells and those near a centre count. Eq. 4: the weight of the size's loss.
 _ALPHA, _BETA, _SIZE = 2, 4, 0.1
 # Of a box's sides the deviation of the bump around its centre (Liu et al. 2020, arXiv 1909.00700, eq. 3).
@@ -64,41 +64,12 @@ def _bump(length: int, cell: Tensor, size: Tensor) -> Tensor:
 def centers_loss(outputs: Tensor, wanted: Centers) -> Tensor:
     """Return the loss of outputs (batch, classes + 4, height, width), a mean over boxes (eq. 1 to 4)."""
     classes = wanted.heat.shape[1]
-    logits = outputs[:, :classes].float() - _PRIOR
+    logits = outputs[:, :classes].float() - PRIOR
     chance, log_of, log_of_none = logits.sigmoid(), logsigmoid(logits), logsigmoid(-logits)
     at_centre = (wanted.heat == 1).float()
     found = at_centre * (1 - chance) ** _ALPHA * log_of
     other = (1 - at_centre) * (1 - wanted.heat) ** _BETA * chance**_ALPHA * log_of_none
-    said = _said_by(outputs, classes, wanted.cell)
+    said = said_by(outputs, classes, wanted.cell)
     off = l1_loss(said, wanted.place, reduction="none") * wanted.there[..., None]
     sides = off[..., :2].sum() + _SIZE * off[..., 2:].sum()
     return (sides - found.sum() - other.sum()) / wanted.there.sum().clamp(min=1)
-
-
-def _said_by(outputs: Tensor, classes: int, cell: Tensor) -> Tensor:
-    """Return what cells, indices (batch, most), say of the box whose centre they hold: (batch, most, 4)."""
-    said = outputs[:, classes:].flatten(2).float()
-    return said.gather(2, cell[:, None].expand(-1, 4, -1)).transpose(1, 2)
-
-
-def peaks(outputs: Tensor, classes: int, stride: int, most: int) -> Tensor:
-    """Return the boxes that outputs (batch, classes + 4, height, width) tell of, the surest first.
-
-    They are the cells whose score is the highest of their class among their neighbours, so that no two are
-    of one object.
-
-    Returns:
-        Rows of (class, score, left, top, right, bottom), shape (batch, most or fewer, 6). Scores are from 0
-        to 1; 0 says that an image has no more boxes.
-    """
-    height, width = outputs.shape[2:]
-    heat = (outputs[:, :classes].float() - _PRIOR).sigmoid()
-    heat = heat * (heat == max_pool2d(heat, 3, stride=1, padding=1))
-    score, index = heat.flatten(1).topk(min(most, classes * height * width), dim=1)
-    kind, cell = index // (height * width), index % (height * width)
-    said = _said_by(outputs, classes, cell)
-    centre = torch.stack([cell % width, cell // width], dim=-1) + said[..., :2]
-    half = said[..., 2:].clamp(min=0) / 2
-    image = torch.tensor([width, height], device=outputs.device) * stride
-    corners = [((centre + side * half) * stride).clamp(min=0).minimum(image) for side in (-1, 1)]
-    return torch.cat([kind[..., None], score[..., None], *corners], dim=-1)

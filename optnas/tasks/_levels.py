@@ -1,4 +1,4 @@
-"""Objects on maps of several strides: to which one a box belongs, and what several maps have found twice."""
+"""Objects on maps of several strides: to which one a box belongs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["of_levels", "surest"]
-
-# Boxes of a class that overlap more are of one object (as FCOS has it, Tian et al. 2019).
-_SAME = 0.6
+__all__ = ["of_levels"]
 
 
 def of_levels(boxes: Tensor, strides: Sequence[int], reach: int) -> list[Tensor]:
@@ -29,28 +26,3 @@ def of_levels(boxes: Tensor, strides: Sequence[int], reach: int) -> list[Tensor]
         kind = torch.where(mine, boxes[..., 0], -torch.ones_like(longer))
         parts.append(torch.cat([kind[..., None], boxes[..., 1:]], -1))
     return parts
-
-
-def surest(found: Tensor, most: int) -> Tensor:
-    """Return the surest boxes, without those that overlap a surer one of their class (Bolya et al. 2019).
-
-    Args:
-        found: Rows of (class, score, left, top, right, bottom), shape (batch, boxes, 6).
-        most: The most boxes of an image.
-
-    Returns:
-        As many rows or fewer, the surest first; those left out have the score 0.
-    """
-    order = found[..., 1].argsort(1, descending=True)
-    found = found.take_along_dim(order[..., None], 1)
-    low, high = found[..., 2:4], found[..., 4:]
-    shared_low = torch.maximum(low[:, :, None], low[:, None])
-    shared = (torch.minimum(high[:, :, None], high[:, None]) - shared_low).clamp(min=0).prod(-1)
-    area = (high - low).prod(-1)
-    overlap = shared / (area[:, :, None] + area[:, None] - shared).clamp(min=1e-9)
-    same = (overlap > _SAME) & (found[:, :, None, 0] == found[:, None, :, 0])
-    again = same.triu(1).any(1)
-    scores = found[..., 1].masked_fill(again, 0.0)
-    found = torch.cat([found[..., :1], scores[..., None], found[..., 2:]], -1)
-    order = scores.topk(min(most, scores.shape[1]), dim=1).indices
-    return found.take_along_dim(order[..., None], 1)

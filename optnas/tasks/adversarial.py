@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from optnas.answers import Answer, Generated
 from optnas.data import Data, Split, Splits
+from optnas.data.schemas import Noise
 from optnas.errors import UserError
 from optnas.space.shapes import AnyShape, numbers_in
 from optnas.tasks._generated import Real
@@ -53,9 +55,8 @@ class Adversarial(Task):
         return misfit_of(shape, [(self.data.outputs,), self.real.data.shape], {})
 
     @property
-    def answers(self) -> str:
-        made, shape = (", ".join(map(str, each)) for each in (self.data.shape, self.real.data.shape))
-        return f"samples = model(torch.randn(9, {made})).view(9, {shape})"
+    def answer(self) -> Answer:
+        return Generated(self.real.data.schema)
 
     def own_step(self, module: nn.Module, training: Training) -> Step:
         return _Step(self, module, training)
@@ -163,6 +164,9 @@ def adversarial(data: Data, *, noise: int = 16, critic_width: int = 128) -> Adve
             samples = real.part(name)
             return Split(torch.randn(len(samples), noise, generator=generator), samples)
 
-        return Splits(part("train"), part("validation"), part("test"), outputs=numbers_in(data.shape))
+        made = Noise((noise,))
+        return Splits(
+            part("train"), part("validation"), part("test"), outputs=numbers_in(data.shape), schema=made
+        )
 
     return Adversarial(Data(f"noise to {data.name}", load), real, critic_width)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.answers import Anomalies, Answer
+from optnas.answers.anomalies import anomaly_errors
 from optnas.data import Data, Split, Splits
 from optnas.errors import UserError, nearest
 from optnas.ops.shapes import channel_axis
@@ -18,11 +20,14 @@ from optnas.tasks.regression import LOSSES
 from optnas.train.loop import evaluate
 from optnas.train.task import Batches, Task
 
-__all__ = ["AnomalyDetection", "anomaly_detection", "anomaly_scores"]
+__all__ = ["AnomalyDetection", "anomaly_detection"]
 
 # A usual share of the variance for a principal component analysis to keep. Of a larger training part so many
 # samples are enough for it; inputs of more numbers are not for it.
 _KEPT_VARIANCE, _MOST_SAMPLES, _MOST_NUMBERS = 0.95, 5_000, 2_000
+
+# Normal samples that may be taken for anomalies, as a share; and samples that are looked at together.
+_FLAGGED, _BLOCK = 0.01, 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +66,7 @@ class AnomalyDetection(Task):
         scores, lost, normal = [], 0.0, 0
         for inputs, targets in batches:
             outputs = module(inputs).float()
-            scores.append(_errors(outputs, inputs))
+            scores.append(anomaly_errors(outputs, inputs))
             kept = targets == 0
             if count := int(kept.sum()):
                 lost += self.loss(outputs[kept], inputs[kept]).item() * count
@@ -85,8 +90,18 @@ class AnomalyDetection(Task):
         return {"outputs": shape[channel_axis(shape)]}
 
     @property
-    def answers(self) -> str:
-        return "scores = optnas.tasks.anomaly_scores(model, inputs)"
+    def answer(self) -> Answer:
+        return Anomalies()
+
+    def answer_of(self, module: nn.Module) -> Answer:
+        """Return scores with a threshold, above which those of 1 % of the training part's samples are."""
+        parts = self.data.splits
+        with torch.inference_mode():
+            scores = torch.cat(
+                [anomaly_errors(module(x), x) for stored, _ in parts.train.blocks(_BLOCK)
+                 for x in [parts.prepare(stored)]]
+            )  # fmt: skip
+        return Anomalies(float(scores.double().quantile(1 - _FLAGGED)))
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -145,27 +160,6 @@ class _Components(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         off = x.flatten(1).double() - self.mean
         return (self.mean + off @ self.components.T @ self.components).view_as(x)
-
-
-def _errors(outputs: Tensor, inputs: Tensor) -> Tensor:
-    return (outputs - inputs).square().flatten(1).mean(dim=1)
-
-
-def anomaly_scores(model: nn.Module, x: Tensor) -> Tensor:
-    """Return the anomaly score of each sample by a network that ``optnas train`` wrote, shape (samples,).
-
-    Args:
-        model: What :func:`optnas.load` returned.
-        x: Samples as the data had them.
-
-    >>> import optnas
-    >>> from optnas import tasks
-    >>> scores = tasks.anomaly_scores(optnas.load("runs/anomalies-17"), x)  # doctest: +SKIP
-    """
-    normalize, network, scale = model.children()
-    with torch.inference_mode():
-        inputs = normalize(x)
-        return _errors(scale(network(inputs)).float(), inputs)
 
 
 def anomaly_detection(data: Data, *, normal: int = 0, loss: str = "mse") -> AnomalyDetection:

@@ -10,7 +10,7 @@ from typing import Unpack
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from optnas.answers import Answer, Classes
+from optnas.answers import Answer, Classes, Tags
 from optnas.data import Data
 from optnas.data.schemas import Target
 from optnas.data.trees import Tree
@@ -108,9 +108,10 @@ class Classification(Task):
     @property
     def answer(self) -> Answer:
         target = self.data.target
-        if len(self.output_shape) > 1 or not isinstance(target, Target):
+        if not isinstance(target, Target):
             return super().answer
-        return Classes(target.classes or tuple(map(str, range(self.data.outputs))), target.name)
+        names = target.classes or tuple(map(str, range(self.data.outputs)))
+        return Classes(names, target.name) if len(self.output_shape) == 1 else Tags(names)
 
     @property
     def chance(self) -> Mapping[str, float]:

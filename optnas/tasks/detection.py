@@ -11,17 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.answers import Answer, Boxes
+from optnas.answers.centers import detected, named
 from optnas.data import Data
+from optnas.data.schemas import Target
 from optnas.data.trees import Tree, mapped
 from optnas.errors import UserError
 from optnas.space.shapes import is_image
 from optnas.tasks._blobs import blobs
-from optnas.tasks._centers import centers_loss, centers_of, peaks
-from optnas.tasks._levels import of_levels, surest
+from optnas.tasks._centers import centers_loss, centers_of
+from optnas.tasks._levels import of_levels
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.task import Batches, Task
 
-__all__ = ["Detection", "detected", "detection"]
+__all__ = ["Detection", "detection"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,15 +98,17 @@ class Detection(Task):
         return {"outputs": self.classes + 4}
 
     @property
-    def answers(self) -> str:
-        return f"boxes = optnas.tasks.detected(outputs, stride={self.stride}, most={self.most})"
+    def answer(self) -> Answer:
+        target = self.data.target
+        known = target.classes if isinstance(target, Target) else ()
+        return Boxes(known or tuple(map(str, range(self.classes))), self.stride, self.most)
 
     @property
     def output_shape(self) -> Any:
         _, height, width = self.data.shape
         shapes = {
             name: (self.classes + 4, height // stride, width // stride)
-            for name, stride in _named(self.stride).items()
+            for name, stride in named(self.stride).items()
         }
         return shapes[""] if isinstance(self.stride, int) else shapes
 
@@ -140,7 +145,7 @@ class Detection(Task):
         if not there.any() or (y[there][:, 3:] <= y[there][:, 1:3]).any():
             raise UserError(f"data {name!r}: boxes need left < right and top < bottom: use data.padded_boxes")
         _, height, width = shape
-        for stride in _named(self.stride).values():
+        for stride in named(self.stride).values():
             if height % stride or width % stride:
                 raise UserError(f"detection(stride={stride}) must divide images of {height}×{width} pixels")
         centre = (y[there][:, 1:3] + y[there][:, 3:]) / 2
@@ -150,37 +155,6 @@ class Detection(Task):
                 " pixels"
             )
         _metric()
-
-
-def detected(outputs: Tree, *, stride: int | Mapping[str, int] = 4, most: int = 100) -> Tensor:
-    """Return the boxes in the output of a network of :func:`detection`, the surest first.
-
-    >>> import optnas
-    >>> boxes = tasks.detected(optnas.load("runs/shapes-17")(images))  # doctest: +SKIP
-
-    Args:
-        outputs: What the network puts out, shape (samples, classes + 4, height, width), or several by name.
-        stride: Side of a cell in pixels, as the task had it.
-        most: The most boxes of an image.
-
-    Returns:
-        Rows of (class, score, left, top, right, bottom), shape (samples, most or fewer, 6), in pixels. Scores
-        are from 0 to 1; 0 says that an image has no more boxes.
-
-    Raises:
-        UserError: If ``stride`` does not name the outputs.
-    """
-    names = list(outputs) if isinstance(outputs, Mapping) else [""]
-    if set(names) != set(_named(stride)):
-        raise UserError(f"detected(stride={stride!r}) must be as the task's: a network put out {names}")
-    if isinstance(stride, int):
-        return peaks(outputs, outputs.shape[1] - 4, stride, most)
-    found = [peaks(outputs[name], outputs[name].shape[1] - 4, of, most) for name, of in stride.items()]
-    return surest(torch.cat(found, 1), most)
-
-
-def _named(stride: int | Mapping[str, int]) -> Mapping[str, int]:
-    return {"": stride} if isinstance(stride, int) else stride
 
 
 def _count(boxes: Tensor) -> Tensor:
@@ -239,11 +213,11 @@ def detection(
     Raises:
         UserError: If one of them is no whole number from 1 on, or strides do not grow.
     """
-    numbers = [("stride", each) for each in _named(stride).values()] + [("most", most), ("reach", reach)]
+    numbers = [("stride", each) for each in named(stride).values()] + [("most", most), ("reach", reach)]
     for argument, value in numbers:
         if not isinstance(value, int) or value < 1:
             raise UserError(f"detection({argument}={value!r}) must be a whole number of at least 1")
-    strides = [*_named(stride).values()]
+    strides = [*named(stride).values()]
     if not strides or strides != sorted(set(strides)):
         raise UserError(f"detection(stride={stride!r}): name at least one map, the finest first")
     return Detection(data.with_targets("boxes"), stride, most, reach)

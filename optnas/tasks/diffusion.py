@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from optnas.answers import Answer, Generated
+from optnas.answers.denoising import ddim, kept_signal
 from optnas.data import Data, Split, Splits
+from optnas.data.schemas import Noise
 from optnas.errors import UserError
 from optnas.space.shapes import AnyShape, numbers_in
 from optnas.tasks._generated import Real
@@ -19,12 +21,8 @@ from optnas.train.endings import misfit_of
 from optnas.train.task import Batches, Task
 from optnas.train.training import Training
 
-__all__ = ["Diffusion", "ddim", "diffusion"]
+__all__ = ["Diffusion", "diffusion"]
 
-# Nichol & Dhariwal 2021, equation 17: so that the first level is not too little noise.
-_OFFSET = 0.008
-# And below: of the last level something is left, as there it is divided by.
-_LEAST_LEFT = 1e-3
 _BATCH = 32
 
 
@@ -63,9 +61,8 @@ class Diffusion(Task):
         return misfit_of(shape, [(self.data.outputs,), self.real.data.shape], {})
 
     @property
-    def answers(self) -> str:
-        shape = ", ".join(map(str, self.data.shape["x"]))
-        return f"samples = optnas.tasks.ddim(model, torch.randn(9, {shape}), {self.steps}, {self._most:.4g})"
+    def answer(self) -> Answer:
+        return Generated(self.real.data.schema, self.steps, self._most)
 
     @property
     def batches_per_epoch(self) -> int:  # type: ignore[override]
@@ -135,37 +132,8 @@ def noised(x: Tensor, steps: int, generator: torch.Generator) -> tuple[dict[str,
     """Return samples with noise of a random level each, as inputs of a network, and the noise."""
     level = torch.randint(steps, (len(x),), generator=generator)
     noise = torch.randn(x.shape, generator=generator)
-    kept = _kept(steps)[level].view(-1, *[1] * (x.ndim - 1))
+    kept = kept_signal(steps)[level].view(-1, *[1] * (x.ndim - 1))
     return {"x": kept.sqrt() * x + (1 - kept).sqrt() * noise, "t": level.int()}, noise
-
-
-def ddim(module: nn.Module, noise: Tensor, steps: int = 50, most: float = math.inf) -> Tensor:
-    """Return samples that a network makes of noise, without further randomness (Song et al. 2021).
-
-    Args:
-        module: The network, such as ``optnas.load`` returns it.
-        noise: Numbers of mean 0 and deviation 1, in the shape of the samples, (count, …).
-        steps: Levels of noise that it was trained with.
-        most: What samples are kept between at each step, either side of 0.
-    """
-    kept = _kept(steps).to(noise.device)
-    x = noise
-    for level in reversed(range(steps)):
-        t = torch.full((len(x),), level, dtype=torch.int32, device=x.device)
-        guess = module({"x": x, "t": t}).float().view_as(x)
-        clean: Tensor = ((x - (1 - kept[level]).sqrt() * guess) / kept[level].sqrt()).clamp(-most, most)
-        if level == 0:
-            return clean
-        guess = (x - kept[level].sqrt() * clean) / (1 - kept[level]).sqrt()
-        x = kept[level - 1].sqrt() * clean + (1 - kept[level - 1]).sqrt() * guess
-    return x
-
-
-def _kept(steps: int) -> Tensor:
-    """Return the share of the variance that is not noise at each level (Nichol & Dhariwal 2021)."""
-    at = (torch.arange(1, steps + 1).double() / steps + _OFFSET) / (1 + _OFFSET)
-    kept = torch.cos(at * math.pi / 2) ** 2 / math.cos(_OFFSET / (1 + _OFFSET) * math.pi / 2) ** 2
-    return kept.clamp(min=_LEAST_LEFT).float()
 
 
 def diffusion(data: Data, *, steps: int = 50) -> Diffusion:
@@ -188,6 +156,7 @@ def diffusion(data: Data, *, steps: int = 50) -> Diffusion:
         train, validation, test = (
             Split(*noised(real.part(part), steps, generator)) for part in ("train", "validation", "test")
         )
-        return Splits(train, validation, test, outputs=numbers_in(data.shape))
+        noise = Noise(tuple(data.shape), steps)
+        return Splits(train, validation, test, outputs=numbers_in(data.shape), schema=noise)
 
     return Diffusion(Data(f"{data.name} and noise", load), real, steps)

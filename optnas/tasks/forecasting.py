@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from optnas.answers import Answer, Forecast
 from optnas.data import Data, Windows
 from optnas.errors import UserError
 from optnas.tasks._torchmetrics import torchmetrics
@@ -53,6 +54,10 @@ class Forecasting(Regression):
     def output_scale(self) -> tuple[Tensor, Tensor]:
         deviation, mean = super().output_scale
         return deviation.flatten(), mean.flatten()
+
+    @property
+    def answer(self) -> Answer:
+        return Forecast(self.data.horizon, self.data.forecast_names)
 
     def measure(self, outputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Return the metrics of standardised outputs (samples, values) against targets in their unit."""

@@ -10,7 +10,9 @@ from typing import Any, Unpack
 
 from torch import Tensor
 
+from optnas.answers import Answer, Continuation
 from optnas.data import Data
+from optnas.data.schemas import Texts
 from optnas.errors import UserError
 from optnas.tasks._chance import class_shares, entropy
 from optnas.train.losses import ClassSettings, class_loss
@@ -41,6 +43,11 @@ class Language(Task):
     @property
     def output_shape(self) -> tuple[int, ...]:
         return (*self.data.shape, self.data.outputs)
+
+    @property
+    def answer(self) -> Answer:
+        schema = self.data.schema
+        return Continuation(schema.alphabet if isinstance(schema, Texts) else "")
 
     def loss(self, outputs: Tensor, targets: Tensor, **settings: Unpack[ClassSettings]) -> Tensor:
         """Return the mean cross-entropy, or focal loss, of logits (batch, length, tokens).

@@ -9,7 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from optnas.answers import Answer, Values
 from optnas.data import Data, Part
+from optnas.data.schemas import Target
 from optnas.data.trees import Tree, joined
 from optnas.errors import UserError
 from optnas.space import Shapes
@@ -47,6 +49,11 @@ class Recommending(Regression):
     first: int = 10
     relevant: float | None = None
     metrics = (*Regression.metrics, "ndcg")  # type: ignore[assignment]
+
+    @property
+    def answer(self) -> Answer:
+        target = self.data.target
+        return Values((target.name if isinstance(target, Target) else "") or "rating")
 
     def evaluate(self, module: nn.Module, batches: Batches) -> dict[str, float]:
         """Return the metrics of a network whose output is the standardised rating, (batch, 1)."""

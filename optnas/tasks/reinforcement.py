@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from optnas.answers import Actions, Answer
 from optnas.data import Data, Split, Splits
 from optnas.data.normalize import Normalized, normalized
 from optnas.data.trees import Tree, device_of
@@ -88,8 +89,8 @@ class Reinforcement(Task):
         return {"policy": (self.data.outputs,), "value": (1,)}
 
     @property
-    def answers(self) -> str:
-        return "actions = outputs['policy'].argmax(dim=1)"
+    def answer(self) -> Answer:
+        return Actions()
 
     def experience(
         self, module: nn.Module, training: Training, generator: torch.Generator

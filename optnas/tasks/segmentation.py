@@ -11,7 +11,9 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
+from optnas.answers import Answer, PixelClasses
 from optnas.data import Data
+from optnas.data.schemas import Target
 from optnas.errors import UserError
 from optnas.space.shapes import is_image
 from optnas.tasks._chance import class_shares, entropy
@@ -74,8 +76,10 @@ class Segmentation(Task):
         return (self.data.outputs, *self.data.shape[1:])
 
     @property
-    def answers(self) -> str:
-        return "classes = outputs.argmax(dim=1)"
+    def answer(self) -> Answer:
+        target = self.data.target
+        known = target.classes if isinstance(target, Target) else ()
+        return PixelClasses(known or tuple(map(str, range(self.data.outputs))))
 
     @property
     def chance(self) -> Mapping[str, float]:

@@ -12,14 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from optnas.data import Data
-from optnas.data.pairs import BEGIN, END, PADDING
+from optnas.answers import Answer, Decoded
+from optnas.answers.decoding import beam_search
+from optnas.data import Data, Pairs
+from optnas.data.schemas.sequences import Sequences
+from optnas.data.tokens import BEGIN, END, PADDING
 from optnas.data.trees import joined
 from optnas.errors import UserError, nearest
 from optnas.space.shapes import Shapes
 from optnas.tasks._chance import entropy
 from optnas.tasks._torchmetrics import torchmetrics
-from optnas.tasks.decoding import beam_search
 from optnas.train.task import Batches, Task
 
 __all__ = ["Seq2Seq", "seq2seq"]
@@ -68,10 +70,12 @@ class Seq2Seq(Task):
         return (self._length, self.data.outputs)
 
     @property
-    def answers(self) -> str:
-        return (
-            f"tokens = optnas.tasks.beam_search(model, inputs['source'], {self._length}, beams={self.beams})"
-        )
+    def answer(self) -> Answer:
+        schema = self.data.schema
+        if not isinstance(schema, Sequences):
+            return Decoded((), self._length, self.beams)
+        texts = isinstance(self.data, Pairs) and all(isinstance(each, str) for each in self.data.targets)
+        return Decoded(schema.words, self._length, self.beams, texts)
 
     @property
     def _length(self) -> int:

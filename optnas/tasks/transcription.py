@@ -11,14 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import ctc_loss
 
+from optnas.answers import Answer, Symbols
+from optnas.answers.symbols import transcribed
 from optnas.data import Data
+from optnas.data.schemas import Target
 from optnas.errors import UserError
 from optnas.space.shapes import AnyShape
 from optnas.tasks._sounds import by_nearest_mean
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.train.task import Task
 
-__all__ = ["Transcription", "transcribed", "transcription"]
+__all__ = ["Transcription", "transcription"]
 
 # Of a larger training part so many samples give the means of the baseline well enough.
 _MOST_FITTED = 2_000
@@ -72,8 +75,9 @@ class Transcription(Task):
         return int((targets >= 0).sum(dim=1).max())
 
     @property
-    def answers(self) -> str:
-        return "symbols = optnas.tasks.transcribed(outputs)"
+    def answer(self) -> Answer:
+        target = self.data.target
+        return Symbols(target.classes if isinstance(target, Target) else ())
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean loss a symbol of logits (batch, frames, symbols + 1) and targets (batch, symbols).
@@ -157,26 +161,6 @@ class Transcription(Task):
         if (filled[:, :-1] & ~filled[:, 1:]).any():
             raise UserError(f"data {self.data.name!r}: a transcript goes on after -1, which fills up its end")
         torchmetrics()
-
-
-def transcribed(outputs: Tensor) -> list[list[int]]:
-    """Return the symbols of each sample in the output of a network of :func:`transcription`.
-
-    They are the likeliest of each frame, repetitions and blanks left out.
-
-    >>> import optnas
-    >>> symbols = tasks.transcribed(optnas.load("runs/speech-2")(sounds))  # doctest: +SKIP
-
-    Args:
-        outputs: What the network puts out, shape (samples, frames, symbols + 1), the blank last.
-    """
-    return [_collapsed(frames, outputs.shape[2] - 1) for frames in outputs.argmax(dim=2).tolist()]
-
-
-def _collapsed(frames: Sequence[int], blank: int) -> list[int]:
-    """Return what differs from the frame before it and is no blank."""
-    before = [blank, *frames[:-1]]
-    return [now for now, last in zip(frames, before, strict=True) if now not in (last, blank)]
 
 
 def _letter(symbol: int) -> str:

@@ -176,6 +176,16 @@ class Task(ABC):
         """
         return Outputs()
 
+    def answer_of(self, module: nn.Module) -> Answer:
+        """Return the answer of a trained network, with what depends on it, such as a threshold.
+
+        By default :attr:`answer`.
+
+        Args:
+            module: The network, in evaluation mode and on the CPU, as in :meth:`evaluate`.
+        """
+        return self.answer
+
     @property
     def output_shape(self) -> Any:
         """The required shape of a network's output, without the batch: of several a mapping by name.
@@ -204,15 +214,6 @@ class Task(ABC):
         if misfit is None or not is_own(self):
             return misfit
         return f"{misfit}, or set output_shape in {type(self).__name__} if its loss takes {shape}"
-
-    @property
-    def answers(self) -> str | None:
-        """Python code that makes what users want of a network: ``"classes = outputs.argmax(dim=1)"``.
-
-        It stands in the model card of a trained network, behind ``outputs = model(inputs)``. ``None`` where
-        users want the outputs as they are.
-        """
-        return None
 
     @property
     def chance(self) -> Mapping[str, float]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from optnas.answers import Answer, Outputs
+from optnas.answers import Answer
 from optnas.data.schemas import Schema
 from optnas.reports.markdown import as_block, as_code, as_table, as_text
 from optnas.reports.numbers import short
@@ -14,9 +14,6 @@ from optnas.shown import duration, plain
 from optnas.winner.card_parts import all_data, card_parts, curves
 
 __all__ = ["model_card", "over_seeds"]
-
-# So many show how tokens are numbered.
-_MOST_WORDS = 8
 
 _CARD = """\
 # {title}
@@ -33,7 +30,7 @@ A network for the task *{task}* on the data set *{data}*: {origin}.
 {latency}
 ## Data
 
-{samples}{made}{words}
+{samples}{made}
 
 - In: {goes_in}.
 - Out: {comes_out}.
@@ -86,7 +83,6 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
         latency=_latency(record.get("latency", {})),
         samples=", ".join(f"{count:,} samples for {part}" for part, count in record["samples"].items()) + ".",
         made=_made(record.get("batches_made")),
-        words=_words(record.get("words", ())),
         goes_in=as_text(schema.told()),
         comes_out=as_text(answer.told()),
         training=", ".join(f"{name} {as_text(_said(value))}" for name, value in settings.items() if value)
@@ -105,7 +101,7 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
         spread=_spread(record),
         parts=card_parts(record),
         metrics=_metrics(record),
-        code=_code(record, schema, answer, folder),
+        code=_code(schema, folder),
         own_ops="".join(
             f"Import {as_code(op['module'])} before, which defines the op {as_code(name)}. "
             for name, op in record["own_ops"].items()
@@ -150,24 +146,20 @@ def _made(batches: int | None) -> str:
     )
 
 
-def _words(words: Sequence[Any]) -> str:
-    if not words:
-        return ""
-    shown = ", ".join(as_code(word) for word in words[:_MOST_WORDS])
-    more = ", …" if len(words) > _MOST_WORDS else ""
-    return f" Token *n* stands for word *n*, from 0 on, of `words` in `metrics.json`: {shown}{more}."
-
-
-def _code(record: Mapping[str, Any], schema: Schema, answer: Answer, folder: Path) -> str:
+def _code(schema: Schema, folder: Path) -> str:
     """Return Python code that predicts."""
-    read = record.get("answers")
-    lines = ["import numpy as np", *(["import torch"] if read else []), "import optnas", ""]
-    lines.append(f"model = optnas.load({str(folder)!r})")
-    if read and isinstance(answer, Outputs):
-        lines += [f"inputs = model.schema.tensors({schema.example()})", "outputs = model(inputs)", read]
-    else:
-        lines += [f"predictions = model.predict({schema.example()})", "print(predictions)"]
-    return "\n".join(lines) + "\n"
+    example = schema.example()
+    return "\n".join(
+        [
+            *(["import numpy as np"] if "np." in example else []),
+            "import optnas",
+            "",
+            f"model = optnas.load({str(folder)!r})",
+            f"predictions = model.predict({example})",
+            "print(predictions)",
+            "",
+        ]
+    )
 
 
 def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -108,8 +108,8 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
     curves = curves_svg(trained.histories, plan.score, plan.costs, trained.chosen.seed)
     replace_file(folder / CURVES, curves.encode())
     replace_file(folder / SCHEMA, f"{json.dumps(trained.schema, ensure_ascii=False)}\n".encode())
-    task = trained.kept_plan.task
-    replace_file(folder / CARD, model_card(record, task.data.schema, task.answer, folder).encode())
+    schema = trained.kept_plan.task.data.schema
+    replace_file(folder / CARD, model_card(record, schema, trained.answer, folder).encode())
     # Last, as it says that the other files are complete.
     replace_file(folder / RECORD, f"{json.dumps(record, indent=2)}\n".encode())
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
@@ -124,6 +124,4 @@ def _picture(trained: Trained) -> str:
     """Return the drawing of the network, its activations as they were learned."""
     plan = trained.plan
     shape, context = plan.task.data.shape, plan.task.context
-    module = plan.architecture.build(shape, **context)
-    module.load_state_dict(dict(trained.kept[trained.chosen.seed].weights))
-    return str(plan.architecture.draw(shape, module=module, **context).svg)
+    return str(plan.architecture.draw(shape, module=trained.module, **context).svg)

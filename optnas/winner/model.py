@@ -11,8 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from optnas.answers import Answer, Classes, Values, answer_of
+from optnas.answers import Answer, Classes, Forecast, Values, answer_of
 from optnas.data.schemas import Schema, schema_of
+from optnas.data.trees import samples_in
 from optnas.errors import UserError
 from optnas.space import SpaceError, ops_by_name
 from optnas.space.parse import parse_tree
@@ -84,9 +85,12 @@ class Model(nn.Sequential):
         """Yield the predictions of :meth:`predict` a batch at a time."""
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size}: it must be at least 1")
-        for inputs in self.schema.batches(given, batch_size):
+        own = {name: options.pop(name) for name in self.schema.options if name in options}
+        first = 0
+        for inputs in self.schema.batches(given, batch_size, **own):
             with torch.inference_mode():
-                found = self.answer(self, inputs, **options)
+                found = self.answer.at(first)(self, inputs, **options)
+            first += samples_in(inputs)
             yield found
 
 
@@ -146,7 +150,7 @@ def _network(folder: Path, record: Mapping[str, Any], schema: Schema, answer: An
     seeds = record["ensemble"]["seeds"]
     if not all(isinstance(seed, int) for seed in seeds) or len(set(seeds)) < len(seeds):
         raise ValueError("the members of its ensemble are no seeds")
-    if not isinstance(answer, Classes | Values):
+    if not isinstance(answer, Classes | Forecast | Values):
         raise ValueError("an ensemble has a mean of classes or values alone")
     members = [_member(record, schema, inside(folder, member(seed))) for seed in seeds]
     return Ensemble(members, classes=isinstance(answer, Classes))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from optnas.answers import Classes, Values
+from optnas.answers import Classes, Forecast, Values
 from optnas.data import Part
 from optnas.data.trees import Tree, device_of, joined
 from optnas.tasks import Task
@@ -19,7 +19,7 @@ __all__ = ["answers_alone", "outputs_of"]
 
 def answers_alone(task: Task) -> bool:
     """Return whether each sample has one class or some values, so that outputs of a whole part are small."""
-    return isinstance(task.answer, Classes | Values)
+    return isinstance(task.answer, Classes | Forecast | Values)
 
 
 def outputs_of(module: nn.Module, part: Part, prepare: Callable[[Tree], Tree]) -> tuple[Tensor, Tensor]:

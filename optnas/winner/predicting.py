@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -135,7 +136,14 @@ def _columns(found: Any) -> Any:
         return pandas.DataFrame(
             values, columns=[f"output {i}" if several else "output" for i in range(values.shape[1])]
         )
-    return pandas.DataFrame({"prediction": list(found)})
+    return pandas.DataFrame({"prediction": [_cell(each) for each in found]})
+
+
+def _cell(answer: Any) -> Any:
+    """Return an answer as a cell of a table: a table of its own, such as boxes, or a list as JSON."""
+    if hasattr(answer, "to_json"):
+        return answer.to_json(orient="records", force_ascii=False)
+    return json.dumps(answer, ensure_ascii=False) if isinstance(answer, list) else answer
 
 
 @contextlib.contextmanager

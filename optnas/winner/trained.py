@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
 import torch
+from torch import nn
 
-from optnas.answers import answer_record
+from optnas.answers import Answer, answer_record
 from optnas.data.schemas import schema_record
 from optnas.space import ops_by_name
 from optnas.space.own_ops import own_ops
@@ -67,12 +69,25 @@ class Trained:
         return dataclasses.replace(self.plan, task=self.task or self.plan.task)
 
     @property
+    def module(self) -> nn.Module:
+        """The architecture's module with the best seed's weights, on the CPU and in evaluation mode."""
+        plan = self.kept_plan
+        module: nn.Module = plan.architecture.build(plan.task.data.shape, **plan.task.context)
+        module.load_state_dict(dict(self.kept[self.chosen.seed].weights))
+        return module.eval()
+
+    @cached_property
+    def answer(self) -> Answer:
+        """What users read, with what depends on the network."""
+        return self.kept_plan.task.answer_of(self.module)
+
+    @property
     def schema(self) -> dict[str, Any]:
         """The content of ``schema.json``: what goes in and what comes out."""
         task = self.kept_plan.task
         return {
             "input": schema_record(task.data.schema),
-            "answer": answer_record(task.answer),
+            "answer": answer_record(self.answer),
             "output_scale": scaling_record(task, self.assessment.temperature),
         }
 
@@ -90,10 +105,8 @@ class Trained:
             "own_ops": {op.name: {"module": op.module, "source": op.digest} for op in own},
             "costs": dict(plan.costs),
             "context": dict(plan.task.context),
-            **_words(data.splits.words),
             "samples": parts,
             "batches_made": plan.task.batches_per_epoch,
-            "answers": plan.task.answers,
             "settings": plan.settings,
             "seeds": [history.seed for history in self.histories],
             "weights_of_seed": self.chosen.seed,
@@ -137,11 +150,6 @@ class Trained:
                 ],
             }
         }
-
-
-def _words(words: Sequence[Any]) -> dict[str, list[Any]]:
-    """Return what tokens stand for, if that is known and JSON can hold it."""
-    return {"words": list(words)} if words and all(isinstance(word, str | int) for word in words) else {}
 
 
 def _over_seeds(found: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:

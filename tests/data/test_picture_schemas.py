@@ -176,3 +176,15 @@ def test_a_folder_without_pictures_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty" / "notes.txt").write_text("none")
     with pytest.raises(UserError, match="empty has no picture that Pillow reads"):
         schema.tensors(tmp_path / "empty")
+
+
+def test_pictures_of_a_folder_are_read_in_pieces_with_their_names(tmp_path: Path) -> None:
+    root = folder_of_images(tmp_path / "colours")
+    schema = data.image_folder(root).schema
+    found = list(schema.read_file(root, 8))
+    assert [len(piece.given) for piece in found] == [8, 8, 4]
+    assert [piece.share for piece in found] == [0.4, 0.8, 1]
+    assert found[0].named["file"].tolist()[:2] == ["green/0.png", "green/1.png"]
+    assert schema.tensors(found[0].given).shape == (8, 3, 8, 8)
+    (one,) = schema.read_file(root / "red" / "3.png", 8)
+    assert one.named["file"].tolist() == [str(root / "red" / "3.png")]

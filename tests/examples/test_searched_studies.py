@@ -49,18 +49,18 @@ ARCHITECTURES = 5
 TRIALS, SAMPLES = 2, 240
 ONE = ("--workers", 1, "--threads", 1)  # which are not measured then
 
-# What the code of a model card makes of one sample, or of noise: the shape of it, or the length of a list.
+# What predictions of the sample in a model card are: their shape, or the length of a list.
 ANSWERS = {
-    "anomalies": ("scores", (1,)),
-    "cartpole": ("actions", (1,)),
-    "detection": ("boxes", (1, 20, 6)),
-    "diffusion": ("samples", (9, 1, 8, 8)),
-    "forecasting": ("predictions", (1, 12)),
-    "gan": ("samples", (9, 1, 8, 8)),
-    "recommending": ("predictions", (1, 1)),
-    "segmentation": ("classes", (1, 32, 32)),
-    "speech": ("symbols", 1),
-    "translation": ("tokens", (1, 16)),
+    "anomalies": (1, 2),
+    "cartpole": (1, 2),
+    "detection": 1,
+    "diffusion": (4, 1, 8, 8),
+    "forecasting": (1, 12),
+    "gan": (4, 1, 8, 8),
+    "recommending": (1, 1),
+    "segmentation": (1, 32, 32),
+    "speech": 1,
+    "translation": 1,
 }
 
 # Does for each folder what its model card says, and saves what its network predicts of raw.pt there.
@@ -77,8 +77,8 @@ for line in sys.stdin:
             card = pathlib.Path("won/README.md").read_text()
             with contextlib.redirect_stdout(io.StringIO()):
                 exec(card.split("```python\\n")[1].split("```")[0], found)
-        name, answer = list(found.items())[-1]
-        print(repr((name, tuple(answer.shape) if hasattr(answer, "shape") else len(answer))), flush=True)
+        answer = found["predictions"]
+        print(repr(tuple(answer.shape) if hasattr(answer, "shape") else len(answer)), flush=True)
     except Exception as error:
         print(repr(error), flush=True)
 """
@@ -158,10 +158,7 @@ def test_the_winner_of_a_short_search_is_trained_and_predicts_alike_in_a_fresh_p
     parts, architecture = study.task.data.splits, study.candidate(best.params).architecture
     network: nn.Module = architecture.build(study.shape, **study.context).eval()
     network.load_state_dict(load_file("won/model.safetensors"))
-    record = json.loads(Path("won/metrics.json").read_text())
-    assert tuple(record.get("words", ())) == parts.words
-    assert bool(parts.words) == (name == "translation")
-    told = record["test"]
+    told = json.loads(Path("won/metrics.json").read_text())["test"]
     measured = evaluate(network, study.task, parts.test, parts.prepare)
     assert {each: told[each]["mean"] for each in told} == pytest.approx(measured, rel=1e-4, nan_ok=True)
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from optnas import Training, UserError, data, parse, tasks
+from optnas.answers.centers import PRIOR, peaks
 from optnas.space import Shapes
-from optnas.tasks._centers import _PRIOR, centers_loss, centers_of, peaks
+from optnas.tasks._centers import centers_loss, centers_of
 from optnas.tasks._levels import of_levels
 from optnas.train import fit
 from optnas.train.loop import evaluate
@@ -74,8 +75,8 @@ def test_neighbours_of_a_peak_are_no_boxes_and_the_surest_are_first() -> None:
     outputs[0, 0, 3, 3] = 5
     found = peaks(outputs, 1, 4, most=16)[0]
     assert (found[:, 1] > 0.1).sum() == 2
-    assert found[0, 1].item() == pytest.approx(1 / (1 + math.exp(_PRIOR - 5)))
-    assert found[1, 1].item() == pytest.approx(1 / (1 + math.exp(_PRIOR - 3)))
+    assert found[0, 1].item() == pytest.approx(1 / (1 + math.exp(PRIOR - 5)))
+    assert found[1, 1].item() == pytest.approx(1 / (1 + math.exp(PRIOR - 3)))
 
 
 def test_the_loss_is_the_paper_s() -> None:
@@ -103,7 +104,7 @@ def test_the_loss_is_the_paper_s() -> None:
                         - (i - int(y)) ** 2 / (2 * (0.54 * high / 6) ** 2)
                     )
                     heat[int(kind), i, j] = max(heat[int(kind), i, j], bump)
-        chance = (outputs[image, :3] - _PRIOR).sigmoid().numpy()
+        chance = (outputs[image, :3] - PRIOR).sigmoid().numpy()
         centre = heat == 1
         assert np.allclose(wanted.heat[image].numpy(), heat, atol=1e-6)
         expected -= ((1 - chance) ** 2 * np.log(chance))[centre].sum()

@@ -32,7 +32,7 @@ def study(request: pytest.FixtureRequest, tmp_path: Path) -> Study:
 
 
 def test_there_is_one_of_each_kind() -> None:
-    assert list(FILES) == ["one", "several", "graphs", "masks", "tags", "reversed", "walk", "ring"]
+    assert list(FILES) == ["one", "several", "graphs", "masks", "tags", "reversed", "walk", "ring", "winds"]
 
 
 @pytest.mark.parametrize("study", FILES, indirect=True)
@@ -101,3 +101,20 @@ def test_what_makes_its_own_data_or_steps_is_searched_and_trained_by_the_command
         assert done.exit_code == 0, done.output
     given: Any = study.task.data.splits.test.x  # type: ignore[union-attr]
     assert optnas.load("net")(given).shape == (len(given), 2)
+
+
+@pytest.mark.parametrize("study", ["winds"], indirect=True)
+def test_an_answer_of_ones_own_is_kept_and_is_what_predictions_are(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPTNAS_STORAGE", raising=False)
+    trained = call(
+        *("train", "winds_study.py", "--architecture", "seq(linear(8), tanh, linear(2))", "--out", "net"),
+        *("--set", "epochs=30"),
+    )
+    assert trained.exit_code == 0, trained.output
+    model = optnas.load("net")
+    assert model.predict([[5.0, 0.1], [0.1, 5.0], [0.1, -5.0]]) == ["west", "south", "north"]
+    assert model.predict([5.0, 0.1]) == ["west"]
+    assert "the side of each wind, one of east, north, west, south" in Path("net/README.md").read_text()

@@ -64,20 +64,18 @@ def test_a_name_that_is_markup_is_shown_and_does_nothing() -> None:
     assert "# \\<b>" in card
 
 
-def test_a_card_says_what_tokens_are_and_what_to_do_with_outputs() -> None:
+def test_a_card_says_what_goes_in_and_shows_a_call_with_it() -> None:
     record = copy.deepcopy(RECORD)
     schema = Several({"source": Ids((16,), 9), "t": Ids((), 3)})
-    record |= {"task": "anomaly detection", "words": [*"abcdefgh|", "j"], "answers": "tokens = outputs + 1"}
-    card = model_card({**record, "batches_made": 1234}, schema, Outputs(), Path("runs/a"))
+    record |= {"task": "anomaly detection", "batches_made": 1234}
+    card = model_card(record, schema, Outputs(), Path("runs/a"))
     for told in (
         "A network for the task *anomaly detection* on the data set",
         "source: ids, whole numbers from 0 to 9, of the shape (samples, 16); t: ids, whole",
         "made in training, 1,234 batches an epoch",
-        "of `words` in `metrics.json`: `a`, `b`, `c`, `d`, `e`, `f`, `g`, `h`, ….\n",
-        "outputs = model(inputs)\ntokens = outputs + 1\n```\n",
+        "model.predict({'source': np.zeros((1, 16,), np.int64), 't': np.zeros((1,), np.int64)})\n",
     ):
         assert told in card
     plain = model_card(RECORD, SCHEMA, ANSWER, Path("runs/a"))
-    assert "words" not in plain
     assert "batches" not in plain
     assert "predictions = model.predict(" in plain

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from optnas.data.schemas.schema import Piece
 from optnas.errors import UserError, searched
 
-__all__ = ["array_pieces"]
+__all__ = ["array_pieces", "open_array"]
 
 
 def array_pieces(path: Path, shape: tuple[int, ...], size: int) -> Iterator[Piece]:
@@ -24,16 +25,26 @@ def array_pieces(path: Path, shape: tuple[int, ...], size: int) -> Iterator[Piec
     Raises:
         UserError: If it is no such file, or cannot be read.
     """
+    array = open_array(path)
+    if array.shape == shape:
+        array = array[None]
+    for start in range(0, len(array), size):
+        yield Piece(array[start : start + size], min(1.0, (start + size) / len(array)))
+
+
+def open_array(path: Path) -> np.ndarray[Any, Any]:
+    """Return the array in a ``.npy`` file, which stays on the disk.
+
+    Raises:
+        UserError: If it is no such file, cannot be read, or holds one number.
+    """
     if path.suffix != ".npy":
         raise UserError(f"{path}: samples that are arrays are read from .npy files, as by numpy.save")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
         raise UserError(f"{path} cannot be read: {reason}{searched(path)}") from None
-    if array.shape == shape:
-        array = array[None]
     if array.ndim == 0:
         raise UserError(f"{path} is one number and no array of samples")
-    for start in range(0, len(array), size):
-        yield Piece(array[start : start + size], min(1.0, (start + size) / len(array)))
+    return array

@@ -176,6 +176,16 @@ class Arrays(Schema):
         info = torch.iinfo(dtype)
         return x.clamp(info.min, info.max).to(dtype)
 
+    def unprepared(self, x: Tensor) -> Any:
+        """Return normalised samples in the unit and layout of given ones, whole numbers in their range."""
+        x = x.double()
+        if self.figures is not None:
+            x = self._as_given(x * self.figures.deviation + self.figures.mean)
+        if not self._whole:
+            return x.to(getattr(torch, self.dtype)).numpy()
+        x = x.round() if self.span is None else x.round().clamp(*self.span)
+        return self._fitting(x, getattr(torch, self.dtype)).numpy()
+
     def told(self) -> str:
         what = "whole numbers" if self._whole else "numbers"
         span = "" if self.span is None else f" from {self.span[0]:.6g} to {self.span[1]:.6g}"

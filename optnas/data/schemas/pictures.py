@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from optnas.data.folder import pictures_in
 from optnas.data.numbers import Array, as_numbers, refuse_unfit
 from optnas.data.pictures import bits_of, open_image, pixels_of, to_sixteen_bits
 from optnas.data.schemas.arrays import Arrays
-from optnas.data.schemas.schema import Record, Schema
+from optnas.data.schemas.schema import Piece, Record, Schema
 from optnas.data.trees import Tree
 from optnas.errors import UserError, searched
 
@@ -173,6 +173,16 @@ class Pictures(Schema):
         channels, height, width = self.shape
         return f"(samples, {channels}, {height}, {width})", f"(samples, {height}, {width}, {channels})"
 
+    def read_file(self, path: Path, size: int) -> Iterator[Piece]:
+        """Yield the pictures of a folder with their paths in it, or the picture that a file is."""
+        import pandas
+
+        files = _files(str(path))
+        for start in range(0, len(files), size):
+            some = files[start : start + size]
+            names = [os.path.relpath(each, path) if path.is_dir() else each for each in some]
+            yield Piece(some, (start + len(some)) / len(files), pandas.DataFrame({"file": names}))
+
     def preparation(self) -> nn.Module:
         return self.pixels.preparation()
 
@@ -181,6 +191,16 @@ class Pictures(Schema):
 
     def restored(self, stored: Tree, prepare: Callable[[Tree], Tree]) -> Tensor | None:
         return self.pixels.restored(stored, prepare)
+
+    def unprepared(self, x: Tensor) -> list[Any]:
+        """Return normalised pixels (samples, channels, height, width) as images of Pillow."""
+        from PIL import Image
+
+        pixels = self.pixels.unprepared(x)
+        kind = {8: np.uint8, 16: np.uint16}.get(self.bits, np.float32)
+        pixels = pixels.astype(kind).transpose(0, 2, 3, 1)
+        grey = self.shape[0] == 1 or self.bits > 8
+        return [Image.fromarray(each[..., 0] if grey else each) for each in pixels]
 
     def told(self) -> str:
         channels, height, width = self.shape

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from optnas.data.trees import Tree
 from optnas.errors import UserError
@@ -52,6 +52,9 @@ class Schema(ABC):
     kind: ClassVar[str]
     """Its name in records."""
 
+    options: ClassVar[tuple[str, ...]] = ()
+    """Names of the options of ``predict`` that :meth:`batches` takes."""
+
     def __init_subclass__(cls) -> None:
         _KINDS[cls.kind] = cls
 
@@ -89,8 +92,14 @@ class Schema(ABC):
             UserError: If it is not what the network was trained on; says where and what to do.
         """
 
-    def batches(self, given: Any, size: int) -> Iterator[Tree]:
-        """Yield what a user gave as tensors, ``size`` samples at a time."""
+    def batches(self, given: Any, size: int, **options: Any) -> Iterator[Tree]:
+        """Yield what a user gave as tensors, ``size`` samples at a time.
+
+        Args:
+            given: What a user gave.
+            size: Number of samples in a batch.
+            options: Those of :attr:`options`.
+        """
         samples = self.samples(given)
         for start in range(0, self.count(samples), size):
             yield self.tensors(self.piece(samples, slice(start, start + size)))
@@ -142,6 +151,10 @@ class Schema(ABC):
             is stored does not tell them.
         """
         return None
+
+    def unprepared(self, x: Tensor) -> Any:
+        """Return prepared samples (samples, …), such as a generator makes, as users have them."""
+        return x.numpy()
 
     @abstractmethod
     def told(self) -> str:

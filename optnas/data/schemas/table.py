@@ -229,7 +229,7 @@ class Table(Schema):
             found["codes"] = torch.from_numpy(np.stack(codes, axis=1))
         return found, unseen
 
-    def batches(self, given: Any, size: int) -> Iterator[dict[str, Tensor]]:
+    def batches(self, given: Any, size: int, **options: Any) -> Iterator[dict[str, Tensor]]:
         """Yield a user's rows as tensors, ``size`` at a time; warn of unseen categories at the end."""
         rows = self.samples(given)
         unseen: list[UnseenCategories] = []

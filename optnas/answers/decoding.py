@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from optnas.data.pairs import BEGIN, END, PADDING
+from optnas.data.tokens import BEGIN, END, PADDING
 from optnas.ops.stepwise import NotStepwiseError, Stepwise
 
 __all__ = ["beam_search"]
