@@ -104,6 +104,23 @@ def test_int8_is_calibrated_on_the_training_part_and_says_what_it_costs(trained)
     assert costs["before"]["test"]["accuracy"] == pytest.approx(record["test"]["accuracy"]["mean"], abs=1e-6)
 
 
+def test_code_is_written_into_a_folder_with_its_weights(trained):
+    told = json.loads(exported("run", "-f", "python", "-o", "owned", "--json"))
+    assert told["files"] == ["owned/model.py", "owned/model.safetensors"]
+    assert told["difference"] < 1e-5
+    assert "class Sides(nn.Module):" in (trained / "owned" / "model.py").read_text()
+    assert set(told["latency_ms"]) == {"1", "64"}
+
+
+def test_code_is_not_written_over_the_weights_of_the_run(trained):
+    before = (trained / "run" / "model.safetensors").read_bytes()
+    for place in ("run", "run/model.py"):
+        assert_refused(
+            call("export", "run", "-f", "python", "-o", place), "would be written over: give another place"
+        )
+    assert (trained / "run" / "model.safetensors").read_bytes() == before
+
+
 def test_training_again_finds_the_folder_as_it_was_with_its_exports(trained):
     out = call("train", "sides.py", "-a", ARCHITECTURE, "--out", "run", "--threads", "1").stdout
     assert "trained already" in out
