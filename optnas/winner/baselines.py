@@ -1,4 +1,4 @@
-"""What simple models of scikit-learn have on the same split, beside a trained network."""
+"""Baselines of scikit-learn on the split of a trained network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from optnas.tasks.classification import Classification
 __all__ = ["compared"]
 
 # So many samples and numbers take seconds on one core.
-_MOST_SAMPLES, _MOST_NUMBERS = 3_000, 3_000_000
+_MOST_SAMPLES, _MOST_NUMBERS = 3_000, 1_000_000
 _LEAST_SAMPLES = 100
 
 

@@ -1,4 +1,4 @@
-"""What is measured once all seeds are trained and chosen: the test part is looked at here, and only here."""
+"""Measure what all seeds have come to, once: the test part is looked at here, and only here."""
 
 from __future__ import annotations
 

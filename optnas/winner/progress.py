@@ -30,7 +30,7 @@ class Bar:
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """How far a training is.
+    """The state of a training, as its bar shows it.
 
     Attributes:
         done: The number of epochs done.

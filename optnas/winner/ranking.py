@@ -1,4 +1,4 @@
-"""How well the search's own brief trainings ranked the front: against its networks trained in full."""
+"""Rank correlation of the search's brief trainings with full ones, over the front."""
 
 from __future__ import annotations
 
