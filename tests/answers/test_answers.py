@@ -70,6 +70,13 @@ class Cycle(nn.Module):
         return nn.functional.one_hot((x.clamp(min=0).long() + 1) % 3, 3) * 3.0
 
 
+class Sums(nn.Module):
+    """A language model whose next token is the sum of its window's tokens, modulo 3."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.one_hot(x.clamp(min=0).long().cumsum(1) % 3, 3).float()
+
+
 def kept(answer: Answer) -> Any:
     return answer_of(json.loads(json.dumps(answer_record(answer))))
 
@@ -113,6 +120,12 @@ def test_a_text_is_continued_by_windows_as_long_as_in_training() -> None:
     assert answer(Cycle(), inputs, length=7) == ["bcabcab", "bcabcab"]
     assert answer(Cycle(), inputs, length=0) == ["", ""]
     assert kept(Continuation())(Cycle(), inputs, length=3) == [[1, 2, 0], [1, 2, 0]]
+    written = [0, 1, 2, 2]
+    for _ in range(6):
+        written.append(sum(written[-4:]) % 3)
+    inputs = torch.tensor([written[:4]])
+    assert Continuation()(Sums(), inputs, length=6) == [written[4:]]
+    inputs = torch.tensor([[0, -1, -1, -1], [0, 1, 2, 0]])
     likely = answer(Cycle(), inputs, probabilities=True)
     assert list(likely.columns) == ["a", "b", "c"]
     assert likely["b"].to_numpy() == pytest.approx(np.exp(3) / (np.exp(3) + 2))
