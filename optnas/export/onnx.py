@@ -12,6 +12,7 @@ from torch import Tensor
 
 from optnas.answers import answer_record
 from optnas.data.schemas import schema_record
+from optnas.export.decompositions import without_adaptive_pooling
 from optnas.export.format import Format, Run, as_arrays
 from optnas.export.traced import CannotExport, Traced, one_reason, quietly
 
@@ -43,7 +44,7 @@ class Onnx(Format):
         try:
             with quietly(), torch.no_grad():
                 made = torch.onnx.export(
-                    traced.program,
+                    without_adaptive_pooling(traced.program),
                     dynamo=True,
                     input_names=traced.input_names,
                     output_names=traced.output_names,
