@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from optnas.data.schemas.arrays import Standardize
 from optnas.data.schemas.several import PrepareEach
 from optnas.data.schemas.table_layer import PrepareTable
+from optnas.data.schemas.texts import Filled
 from optnas.export.python.branching import Flow, Value, Writer, takes_several
 from optnas.export.python.calls import call, chain
 from optnas.export.python.code import KEYWORD, CannotExport, Text
@@ -167,6 +168,8 @@ class _Ends:
                 b = self._buffer(flow, f"{of}deviation", deviation.to(dtype))
                 text = f"({given}{axes} - {a}) / {b}"
                 return text if near else f"({text}).float()"
+            case Filled():  # windows of texts are filled up with -1
+                return f"{given}.int().clamp(min=0)"
             case PrepareTable():
                 return self._table(flow, layer, given)
         raise CannotExport(f"inputs are prepared by {type(layer).__name__}, which has no plain source")
