@@ -32,6 +32,14 @@ def choose(
     repeats: Annotated[
         int, typer.Option(help="Train it and its neighbours so often again, to see what is chance.")
     ] = 3,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="What to export it to, as optnas export; repeatable. By default onnx; or none.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which one and why.")] = False,
     seeds: Annotated[int, typer.Option(help="How many times to train it fully, each with another seed.")] = 1,
     epochs: Annotated[int | None, typer.Option(help="By default as many as the trial's.")] = None,
@@ -47,7 +55,7 @@ def choose(
     ] = None,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
-    """Choose a network of a study, say why that one, and train it.
+    """Choose a network of a study, say why that one, train it and export it.
 
     Within a budget it is the one that is best in what the study measures on validation data. A limit may be
     on anything that was recorded, or can be measured now: latency_ms, latency_p95_ms, size, peak_memory and
@@ -60,11 +68,18 @@ def choose(
       optnas choose studies/digits.py -b "latency_ms <= 0.5" -b "params <= 5000"
 
       optnas choose studies/digits.py --knee --dry-run
+
+      optnas choose studies/digits.py --knee --format openvino --out shipped
     """
+    from optnas.export.command import export_command, lines
+    from optnas.export.registry import format_named
     from optnas.winner.choose_command import choose_trial
     from optnas.winner.command import train_command
     from optnas.winner.jobs import TrainOptions
 
+    for name in ["onnx"] if formats is None and not dry_run else formats or []:
+        if name != "none":
+            format_named(name).check_installed()  # before trainings that take long
     try:
         number = choose_trial(
             study, storage, budgets=budget or [], at_knee=knee, repeats=repeats, threads=threads, console=out
@@ -74,7 +89,11 @@ def choose(
             wanted = TrainOptions(
                 trial=number, seeds=seeds, patience=patience, settings=tuple(more), out=folder
             )
-            train_command(study, storage, wanted, threads=threads, console=out)
+            (written,) = train_command(study, storage, wanted, threads=threads, console=out)
+            for each in ["onnx"] if formats is None else formats:
+                if each != "none":
+                    for line in lines(export_command(written, each, None, data=study)):
+                        out.print(line, soft_wrap=True)
     except KeyboardInterrupt:
         out.print("Stopped. Run the same command to go on.")
         raise typer.Exit(INTERRUPTED) from None

@@ -42,8 +42,8 @@ def train_command(
     threads: int | None,
     console: Console,
     workers: int = 1,
-) -> None:
-    """Train the ``wanted`` networks of the study that ``file`` declares, and write a folder for each.
+) -> list[Path]:
+    """Train the ``wanted`` networks of the study that ``file`` declares, and return a folder for each.
 
     Args:
         file: The study's file.
@@ -82,6 +82,7 @@ def train_command(
     if failures:
         told = (f"{folder.name}: {why}" if len(jobs) > 1 else why for folder, why in failures.items())
         raise UserError("; ".join(told))
+    return [job.folder for job in jobs]
 
 
 def _checked(file: str, wanted: TrainOptions, threads: int | None, workers: int) -> Study:

@@ -120,9 +120,12 @@ def test_one_command_goes_from_a_study_to_a_trained_network(tmp_path, monkeypatc
     assert said.exit_code == 0, said.output
     assert "2 more seeds" in said.output
     assert not (tmp_path / "runs").exists()
+    assert_refused(call("choose", "small.py", "--knee", "--format", "onx"), "onnx")
     done = call(
-        "choose", "small.py", "--budget", "params <= 1000", "--repeats", 0, "--threads", 1, "--out", "won"
+        *("choose", "small.py", "--budget", "params <= 1000", "--repeats", 0, "--threads", 1),
+        *("--format", "safetensors", "--out", "won"),
     )
     assert done.exit_code == 0, done.output
     assert "that keep params <= 1000" in done.output
     assert (tmp_path / "won" / "model.safetensors").exists()
+    assert (tmp_path / "won" / "exported" / "model.safetensors").exists()
