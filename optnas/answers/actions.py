@@ -1,4 +1,4 @@
-"""What a policy does."""
+"""Actions of a policy."""
 
 from __future__ import annotations
 

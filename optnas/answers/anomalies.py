@@ -1,4 +1,4 @@
-"""How unlike normal samples each sample is."""
+"""Scores of how unlike normal samples each sample is."""
 
 from __future__ import annotations
 

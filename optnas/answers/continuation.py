@@ -1,4 +1,4 @@
-"""What follows a text, as a language model writes it."""
+"""Continuation of a text by a language model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_CHARACTERS = 10_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Continuation(Answer):
-    """What follows a text, character by character; or the probabilities of its next character.
+    """Continuation of a text, character by character; or the probabilities of its next character.
 
     Each character is predicted by a window of those before it, as long as in training.
 

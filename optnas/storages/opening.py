@@ -222,7 +222,8 @@ def _no_study(url: str) -> NoStorage:
     """Return the error that a storage was never written to, with what to do about it."""
     given = url != DEFAULT_STORAGE
     to_do = f"FILE --storage {masked_url(url)}" if given else "FILE, or name another place by --storage"
-    return NoStorage(f"no study is stored in {masked_url(url)} yet: run one first, by optnas run {to_do}")
+    place = sqlite_file(url) or masked_url(url)
+    return NoStorage(f"no study is stored in {place} yet: run one first, by optnas run {to_do}")
 
 
 def _check_file(url: str, path: Path, create: bool) -> None:

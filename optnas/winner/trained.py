@@ -78,7 +78,7 @@ class Trained:
 
     @cached_property
     def answer(self) -> Answer:
-        """What users read, with what depends on the network."""
+        """The answer that users read, with what depends on the network."""
         return self.kept_plan.task.answer_of(self.module)
 
     @property
