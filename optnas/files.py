@@ -48,6 +48,7 @@ def replacing_file(path: str | Path) -> Iterator[TextIO]:
                 yield file
             return
         try:
+            part.unlink(missing_ok=True)  # it may be a link to what is another's
             with part.open("w", encoding="utf-8", newline="") as file:
                 yield file
                 file.flush()
@@ -66,6 +67,7 @@ def replacing_file(path: str | Path) -> Iterator[TextIO]:
 def _replace(path: Path, content: bytes) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
+        part.unlink(missing_ok=True)  # it may be a link to what is another's
         with part.open("wb") as file:
             file.write(content)
             file.flush()

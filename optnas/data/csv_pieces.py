@@ -19,6 +19,9 @@ __all__ = ["FileFormat", "csv_pieces"]
 # Lines that show a file's format.
 _FIRST_LINES = 200
 _BLOCK = 2**20
+# Characters: of a line or a field, far more than a row of a million columns has, and after how many the
+# lines that show a format, or the rows of a piece, are enough.
+_LONGEST, _ENOUGH = 2**26, 2**24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +99,9 @@ def csv_pieces(
                 table = pandas.DataFrame([row for _, row in taken], columns=names, dtype=object)
                 yield table, start, [line for line, _ in taken], share()
                 start += len(taken)
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path} is not a CSV file in {encoding}, at byte {error.start}") from None
+        except UnicodeError as error:  # some encodings do not say where
+            where = f", at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+            raise UserError(f"{path} is not a CSV file in {encoding}{where}") from None
     if start == 0:
         raise UserError(f"{path} has no rows")
 
@@ -126,7 +130,13 @@ def _rows(
     path: Path, stream: io.TextIOWrapper, how: FileFormat, needed: Sequence[str]
 ) -> tuple[Iterator[tuple[int, list[str]]], list[str]]:
     """Return the rows behind the header, with the line in which each ends, and the names of the columns."""
-    head = "".join(itertools.islice(stream, _FIRST_LINES))
+    every = _lines(path, stream)
+    first_lines: list[str] = []
+    while len(first_lines) < _FIRST_LINES and sum(map(len, first_lines)) < _ENOUGH:
+        if (line := next(every, None)) is None:
+            break
+        first_lines.append(line)
+    head = "".join(first_lines)
     if "\0" in head:
         raise UserError(f"{path} is not a CSV file: it holds bytes of 0")
     plain, _ = without_comments(head)
@@ -136,7 +146,7 @@ def _rows(
     ):
         text, separator = plain, how.separator
     before = head.count("\n") - text.count("\n")
-    lines = itertools.chain(io.StringIO(text, newline=""), stream)
+    lines = itertools.chain(io.StringIO(text, newline=""), every)
     reader = csv.reader(lines, delimiter=separator, strict=True)
     rows = ((reader.line_num + before, row) for row in reader if row and (len(row) > 1 or row[0].strip()))
     first = _take(path, rows, 1)
@@ -146,6 +156,16 @@ def _rows(
     if how.names is None or set(needed) <= {name.strip() for name in first[0][1]}:
         return rows, names
     return itertools.chain(first, rows), names
+
+
+def _lines(path: Path, stream: io.TextIOWrapper) -> Iterator[str]:
+    """Yield the lines of a file; raise ``UserError`` before one is too long for memory."""
+    number = 0
+    while line := stream.readline(_LONGEST + 1):
+        number += 1
+        if len(line) > _LONGEST:
+            raise UserError(f"{path}: line {number} has more than {_LONGEST:,} characters; is it a CSV file?")
+        yield line
 
 
 def _first(text: str, separator: str) -> list[str]:
@@ -180,10 +200,15 @@ def _named(path: Path, how: FileFormat, needed: Sequence[str], first: list[str])
 
 
 def _take(path: Path, rows: Iterator[tuple[int, list[str]]], count: int) -> list[tuple[int, list[str]]]:
-    """Return the next rows."""
-    before = csv.field_size_limit(2**31 - 1)
+    """Return the next rows, at most ``count``, and fewer of long ones."""
+    before = csv.field_size_limit(_LONGEST)
+    taken: list[tuple[int, list[str]]] = []
+    characters = 0
     try:
-        return list(itertools.islice(rows, count))
+        while len(taken) < count and characters < _ENOUGH and (each := next(rows, None)) is not None:
+            taken.append(each)
+            characters += sum(map(len, each[1]))
+        return taken
     except csv.Error as error:
         raise UserError(f"{path} is not a CSV file: {error}") from None
     finally:

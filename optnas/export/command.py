@@ -17,7 +17,7 @@ from optnas.reports.numbers import short
 from optnas.run.files import load_study
 from optnas.tasks import Task
 from optnas.winner.model import Model, load
-from optnas.winner.names import EXPORTS, WEIGHTS
+from optnas.winner.names import EXPORTS, WEIGHTS, inside
 
 __all__ = ["export_command", "lines", "metrics_table"]
 
@@ -91,7 +91,7 @@ def _path(run: Path, form: Format, to: Path | None, quantize: str | None) -> Pat
     if to is None:
         folder = run / EXPORTS / form.name if form.in_folder else run / EXPORTS
         name = "model" if quantize is None else f"model.{quantize}"
-        path = folder / f"{name}{form.suffix}"
+        path = inside(run, f"{EXPORTS}/{name}{form.suffix}")
     else:
         path = to / f"model{form.suffix}" if form.in_folder and to.suffix != form.suffix else to
         folder = path.parent

@@ -50,8 +50,7 @@ def parse(text: str) -> Node:
     """
     if not isinstance(text, str):
         raise SpaceError(f"parse() takes a text, not {type(text).__name__}")
-    if len(text) > _LONGEST_TEXT:
-        raise SpaceError(f"the text has {len(text):,} characters; {_LONGEST_TEXT:,} are the most")
+    _check_length(text)
     for spelling in spellings().values():
         if spelling.recognises(text):
             return spelling.read(text)
@@ -69,6 +68,7 @@ def parse_tree(text: str, unknown: Callable[[str], Op] | None = None) -> Node:
     Raises:
         SpaceError: If the text is not a tree.
     """
+    _check_length(text)
     try:
         expression = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
@@ -79,6 +79,11 @@ def parse_tree(text: str, unknown: Callable[[str], Op] | None = None) -> Node:
     if not isinstance(tree, Node):
         raise SpaceError(f"not an architecture's text: {_shorten(text)!r} is no op")
     return tree
+
+
+def _check_length(text: str) -> None:
+    if len(text) > _LONGEST_TEXT:
+        raise SpaceError(f"the text has {len(text):,} characters; {_LONGEST_TEXT:,} are the most")
 
 
 class _Reader:

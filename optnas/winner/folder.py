@@ -14,6 +14,7 @@ from optnas.files import replace_file
 from optnas.winner.card import model_card, over_seeds
 from optnas.winner.curves import curves_svg
 from optnas.winner.full_training import TrainingHistory
+from optnas.winner.json_file import read_json
 from optnas.winner.names import (
     ARCHITECTURE,
     CARD,
@@ -25,11 +26,14 @@ from optnas.winner.names import (
     RECORD,
     SCHEMA,
     WEIGHTS,
+    inside,
     member,
 )
 from optnas.winner.trained import Trained
 
 __all__ = ["check_folder", "checkpoint_of", "finished", "write"]
+
+_FOLDERS = {CHECKPOINTS, EXPORTS, MEMBERS}
 
 
 def check_folder(folder: Path) -> None:
@@ -41,13 +45,18 @@ def check_folder(folder: Path) -> None:
     ours = {WEIGHTS, ARCHITECTURE, PICTURE, CURVES, SCHEMA, RECORD, CARD, CHECKPOINTS, EXPORTS, MEMBERS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        names = {path.name.removesuffix(".part") for path in folder.iterdir()}
+        found = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise UserError(f"the folder {folder} cannot be made: {error.strerror}") from None
-    if not names & {RECORD, CHECKPOINTS}:
+    names = {name: name.removesuffix(".part") for name in found}
+    if not {RECORD, CHECKPOINTS} & set(names.values()):
         ours = set()
-    for name in sorted(names - ours):
+    for name in sorted(set(names.values()) - ours):
         raise UserError(f"{folder} holds {name}, which is not of optnas train: give another folder by --out")
+    for name in found:  # what is written goes where a link leads, and checkpoints are read
+        path = inside(folder, name)
+        if path.is_dir() != (name in _FOLDERS):
+            raise UserError(f"{path} is not of optnas train: give another folder by --out")
 
 
 def checkpoint_of(folder: Path, seed: int, *, all_data: bool = False) -> Path:
@@ -59,11 +68,11 @@ def checkpoint_of(folder: Path, seed: int, *, all_data: bool = False) -> Path:
         all_data: Whether it is that of the training on all data.
 
     Raises:
-        UserError: If its folder cannot be created.
+        UserError: If its folder cannot be created, or it is a link that leads out of it.
     """
-    path = folder / CHECKPOINTS / f"{'all-' if all_data else ''}seed-{seed}.safetensors"
-    _make(path.parent)
-    return path
+    name = f"{CHECKPOINTS}/{'all-' if all_data else ''}seed-{seed}.safetensors"
+    _make(folder / CHECKPOINTS)
+    return inside(folder, name)
 
 
 def _make(folder: Path) -> None:
@@ -83,11 +92,13 @@ def finished(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(inside(folder, RECORD))
         dict(**record["settings"]), list(record["seeds"]), over_seeds(record)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except UserError:
+        raise
+    except Exception:  # whatever JSON of any kind brings about
         raise UserError(f"{path} is not of optnas train: give another folder by --out") from None
-    return dict(record)
+    return record
 
 
 def write(folder: Path, trained: Trained) -> dict[str, Any]:
@@ -101,7 +112,7 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
     if trained.ensemble is not None:
         _make(folder / MEMBERS)
         for seed, training in trained.kept.items():
-            replace_file(folder / member(seed), _weights(training))
+            replace_file(inside(folder, member(seed)), _weights(training))
     replace_file(folder / ARCHITECTURE, f"{record['architecture']}\n".encode())
     replace_file(folder / PICTURE, _picture(trained).encode())
     plan = trained.plan

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import nn
 
 from optnas.answers import Answer, Classes, Forecast, Values, answer_of
 from optnas.data.schemas import Schema, schema_of
-from optnas.data.trees import samples_in
+from optnas.data.trees import Tree, samples_in
 from optnas.errors import UserError
+from optnas.shown import plain
 from optnas.space import SpaceError, ops_by_name
 from optnas.space.parse import parse_tree
 from optnas.space.shapes import plain_shape
@@ -26,6 +26,7 @@ from optnas.winner.outputs import scaling
 __all__ = ["Model", "load"]
 
 _BATCH = 256
+_LONGEST_REASON = 200
 
 
 class Model(nn.Sequential):
@@ -88,10 +89,29 @@ class Model(nn.Sequential):
         own = {name: options.pop(name) for name in self.schema.options if name in options}
         first = 0
         for inputs in self.schema.batches(given, batch_size, **own):
-            with torch.inference_mode():
-                found = self.answer.at(first)(self, inputs, **options)
+            found = self._answered(inputs, first, options)
             first += samples_in(inputs)
             yield found
+
+    def _answered(self, inputs: Tree, first: int, options: Mapping[str, Any]) -> Any:
+        """Return the answers to a batch that ``first`` samples stand before.
+
+        Raises:
+            UserError: If network, schema and answer are not of one another, or memory is too small.
+            TypeError, ValueError: If an option is unknown, or wrong.
+        """
+        try:
+            with torch.inference_mode():
+                return self.answer.at(first)(self, inputs, **options)
+        except UserError:
+            raise
+        except Exception as error:  # whatever modules say to tensors that they are not made for
+            if isinstance(error, TypeError | ValueError) and options:
+                raise
+            raise UserError(
+                f"the network cannot predict: {_reason(error)}; give fewer samples at once by batch_size if"
+                " memory is too small, else its folder is damaged"
+            ) from error
 
 
 def load(folder: str | Path, *, changed_ops: bool = False) -> Model:
@@ -122,20 +142,20 @@ def load(folder: str | Path, *, changed_ops: bool = False) -> Model:
     except UserError:
         raise
     except OSError as error:
-        raise UserError(f"{folder} holds no network of optnas train: {error.strerror or error}") from None
+        why = error.strerror or _reason(error)
+        raise UserError(f"{folder} holds no network of optnas train: {why}") from None
     except SpaceError as error:
-        raise UserError(f"{folder}: {error}; define ops of your own before loading what uses them") from None
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        RuntimeError,
-        AttributeError,
-        IndexError,
-        SafetensorError,
-    ) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(f"{folder} is damaged, or not of optnas train: {reason}") from None
+        raise UserError(
+            f"{folder}: {_reason(error)}; define ops of your own before loading what uses them"
+        ) from None
+    except Exception as error:  # whatever is said to JSON and tensors of any kind
+        raise UserError(f"{folder} is damaged, or not of optnas train: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says, short and on one line, as strangers' texts may stand in it."""
+    told = plain(str(error).strip().split("\n")[0]) or type(error).__name__
+    return told if len(told) <= _LONGEST_REASON else f"{told[: _LONGEST_REASON - 1]}…"
 
 
 def _network(folder: Path, record: Mapping[str, Any], schema: Schema, answer: Answer) -> nn.Module:
@@ -148,7 +168,7 @@ def _network(folder: Path, record: Mapping[str, Any], schema: Schema, answer: An
     if "ensemble" not in record:
         return _member(record, schema, inside(folder, WEIGHTS))
     seeds = record["ensemble"]["seeds"]
-    if not all(isinstance(seed, int) for seed in seeds) or len(set(seeds)) < len(seeds):
+    if not all(type(seed) is int and abs(seed) < 2**64 for seed in seeds) or len(set(seeds)) < len(seeds):
         raise ValueError("the members of its ensemble are no seeds")
     if not isinstance(answer, Classes | Forecast | Values):
         raise ValueError("an ensemble has a mean of classes or values alone")
@@ -168,21 +188,28 @@ def _member(record: Mapping[str, Any], schema: Schema, weights: Path) -> nn.Modu
     with torch.device("meta"):
         expected = architecture.build(shape, **context).state_dict()
     with safe_open(weights, framework="pt") as file:
-        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    for name in {**expected, **found}:
-        if name not in found or name not in expected or found[name] != tuple(expected[name].shape):
-            raise ValueError(f"the weights {name!r} are not those of the architecture")
-    network: nn.Module = architecture.build(shape, **context)
-    network.load_state_dict(load_file(weights))
+        names = set(file.keys())
+        for name in sorted(names ^ expected.keys()):
+            raise ValueError(f"the weights {name!r:.80} are not those of the architecture")
+        for name in names:
+            if tuple(file.get_slice(name).get_shape()) != tuple(expected[name].shape):
+                raise ValueError(f"the weights {name!r:.80} are not those of the architecture")
+        network: nn.Module = architecture.build(shape, **context)
+        # Of the file that was checked, whatever stands under its name by now.
+        network.load_state_dict({name: file.get_tensor(name) for name in names})
     return network
 
 
 def _check_ops(folder: Path, trained: Mapping[str, Any] | Sequence[str], changed: bool) -> None:
     """Raise ``UserError`` if an op of the user's own is missing, or is another one than was trained."""
     for name in trained:
+        if not isinstance(name, str) or len(name) > _LONGEST_REASON:
+            raise ValueError("an op of one's own has no name")
         # Earlier folders have the names alone.
         op, then = ops_by_name().get(name), trained[name] if isinstance(trained, Mapping) else {}
         module = then.get("module")
+        if module is not None and (not isinstance(module, str) or len(module) > _LONGEST_REASON):
+            raise ValueError(f"the op {name!r} is of no module")
         if op is None:
             fix = f"import {module}, which defines it," if module else "define it"
             raise UserError(f"{folder}: the network has the op {name!r} of one's own: {fix} before loading")

@@ -32,14 +32,17 @@ MEMBERS = "members"
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Return the path of a file in ``folder``.
+    """Return the path of a file or a folder in ``folder``, which need not exist.
 
     Raises:
-        UserError: If it is a link that leads out of the folder: that may be anything.
+        UserError: If it is a link that leads out of the folder, which may be anything, or a pipe or a device,
+            which may never end.
     """
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{path} is a link that leads out of the folder: put the file itself there")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UserError(f"{path} is no file: remove it, or put the file itself there")
     return path
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 
 import optnas
@@ -52,7 +53,7 @@ def test_the_ensemble_of_all_seeds_is_loaded_as_one_model_whose_probabilities_ar
     # By hand from the weights of each seed.
     prepared, likely = model[0](torch.from_numpy(images)), []
     for seed in (0, 1, 2):
-        weights = optnas.winner.model.load_file(f"net/members/seed-{seed}.safetensors")
+        weights = load_file(f"net/members/seed-{seed}.safetensors")
         member = parse(NETWORK).build((1, 8, 8), outputs=10)
         member.load_state_dict(weights)
         with torch.inference_mode():

@@ -41,10 +41,13 @@ def open_array(path: Path) -> np.ndarray[Any, Any]:
     if path.suffix != ".npy":
         raise UserError(f"{path}: samples that are arrays are read from .npy files, as by numpy.save")
     try:
-        array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+        with np.errstate(all="ignore"):  # a header may say any size
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy raises many kinds for a header that is none
+        reason = getattr(error, "strerror", None) or str(error).split("\n")[0] or type(error).__name__
         raise UserError(f"{path} cannot be read: {reason}{searched(path)}") from None
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path} is an archive of several arrays: write one by numpy.save")
     if array.ndim == 0:
         raise UserError(f"{path} is one number and no array of samples")
     return array

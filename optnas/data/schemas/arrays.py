@@ -21,6 +21,10 @@ from optnas.errors import UserError
 
 __all__ = ["Arrays", "checked_shape"]
 
+_DTYPES = (
+    {"bool", "float16", "bfloat16", "float32", "float64"}
+    | {"uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "complex64", "complex128"}
+)  # fmt: skip
 # More sizes or larger ones are no sample's.
 _MOST_SIZES, _MOST_VALUES = 16, 2**40
 
@@ -73,8 +77,10 @@ class Arrays(Schema):
         sizes, dtype, by, span = (
             checked_shape(record["shape"]), record["dtype"], record["normalized_by"], record.get("span"),
         )  # fmt: skip
-        if not isinstance(getattr(torch, str(dtype), None), torch.dtype):
-            raise ValueError(f"there is no type {dtype!r} of numbers")
+        if not isinstance(dtype, str) or dtype not in _DTYPES:
+            raise ValueError(f"there is no type {dtype!r:.50} of numbers")
+        if span is not None and not (len(span) == 2 and float(span[0]) <= float(span[1])):
+            raise ValueError("a span is from a number to a larger one")
         figures = None
         if by is not None:
             mean, deviation = (torch.tensor(by[name], dtype=torch.float64) for name in ("mean", "deviation"))
@@ -134,7 +140,8 @@ class Arrays(Schema):
 
     @property
     def _whole(self) -> bool:
-        return not getattr(torch, self.dtype).is_floating_point
+        dtype: torch.dtype = getattr(torch, self.dtype)
+        return not (dtype.is_floating_point or dtype.is_complex)
 
     def read_file(self, path: Path, size: int) -> Iterator[Piece]:
         return array_pieces(path, self.given, size)

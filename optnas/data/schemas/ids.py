@@ -19,6 +19,9 @@ from optnas.errors import UserError
 
 __all__ = ["Ids"]
 
+# An embedding of more is in no memory.
+_MOST_IDS = 2**40
+
 
 @dataclasses.dataclass(frozen=True)
 class Ids(Schema):
@@ -44,8 +47,8 @@ class Ids(Schema):
     @classmethod
     def of(cls, record: Record) -> Self:
         most = record["most"]
-        if not isinstance(most, int) or most < 0:
-            raise ValueError(f"{most!r} is no id")
+        if type(most) is not int or not 0 <= most < _MOST_IDS:
+            raise ValueError(f"{most!r:.50} is no id")
         return cls(checked_shape(record["shape"]), most)
 
     def samples(self, given: Any) -> Any:

@@ -17,6 +17,8 @@ from optnas.space.shapes import Shapes
 
 __all__ = ["Several"]
 
+_MOST_INPUTS = 1000
+
 
 @dataclasses.dataclass(frozen=True)
 class Several(Schema):
@@ -45,7 +47,12 @@ class Several(Schema):
         inputs = record["inputs"]
         named = isinstance(inputs, Mapping)
         each = inputs if named else dict(enumerate(inputs))
-        return cls({str(name): schema_of(schema) for name, schema in each.items()}, named)
+        if not 0 < len(each) <= _MOST_INPUTS:
+            raise ValueError(f"{len(each):,} inputs are none, or too many")
+        found = cls({str(name): schema_of(schema) for name, schema in each.items()}, named)
+        if sum(len(s.inputs) if isinstance(s, Several) else 1 for s in found.inputs.values()) > _MOST_INPUTS:
+            raise ValueError("these inputs are too many")
+        return found
 
     def samples(self, given: Any) -> dict[str, Any]:
         """Return each input by name, each as many.
