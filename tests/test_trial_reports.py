@@ -63,7 +63,6 @@ class Acting(type(tasks.classification(data.digits()))):
 
 
 def study(acts: dict[int, Any], **changes: Any) -> Study:
-    Acting.acts, Acting.epochs = acts, 0
     rungs = tuple(range(1, EPOCHS))
     settings: dict[str, Any] = {
         "name": "reports",
@@ -74,7 +73,11 @@ def study(acts: dict[int, Any], **changes: Any) -> Study:
         "sampler": "random",
         "artifacts": Bucket(),
     }
-    return Study(**{**settings, **changes})
+    made = Study(**{**settings, **changes})
+    Acting.acts, Acting.epochs = {}, 0
+    made.shape  # noqa: B018 - before the first trial a task's own measure is tried
+    Acting.acts, Acting.epochs = acts, 0
+    return made
 
 
 def opened(searching: Study, folder: Path) -> optuna.Study:
@@ -136,7 +139,7 @@ def test_reports_that_a_stopped_worker_could_not_write_are_written_by_the_next(
         searching.objective(trial)
     away.end()
     assert list(rungs_of(search.trials[0])) == [1]
-    Acting.acts = {}
+    Acting.acts, Acting.epochs = {}, 0
     found = finished(searching, search, optuna.Trial(search, trial._trial_id))
     assert Acting.epochs == EPOCHS, "no epoch is repeated"
     assert list(rungs_of(found)) == [1, 2, 3, 4]
@@ -181,7 +184,7 @@ def test_a_storage_that_stays_away_ends_the_worker_and_keeps_the_checkpoint(
         searching.objective(trial)
     away.end()
     assert len(searching.store.held) == 1
-    Acting.acts = {}
+    Acting.acts, Acting.epochs = {}, 0
     found = finished(searching, search, optuna.Trial(search, trial._trial_id))
     assert found.values == undisturbed.values
     assert rungs_of(found) == rungs_of(undisturbed)
