@@ -162,9 +162,12 @@ class FrontTable:
         # In the order in which they are decided, which is that of the network.
         columns = [column for column in differing if column in chosen]
         texts = [architecture_of(trial) for trial in shown]
-        room = min(room, max(map(len, texts), default=0))
-        if len(set(texts)) > 1 and room >= (_NARROWEST_TEXT if differing else _LEAST_TEXT):
-            columns.append(_Column("architecture", texts, "text", room))
+        longest = max(map(len, texts), default=0)
+        # Without architectures the texts are those of the parameters, which columns show.
+        told = not differing or any(ARCHITECTURE.of(trial) for trial in shown)
+        least = min(longest, _NARROWEST_TEXT if differing else _LEAST_TEXT)
+        if told and len(set(texts)) > 1 and room >= least:
+            columns.append(_Column("architecture", texts, "text", min(room, longest)))
         left_out = len(objectives) + len(differing) - len(values) + 1 - len(chosen)
         return [*values, *columns], texts, equal, left_out
 
