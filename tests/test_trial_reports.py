@@ -139,7 +139,7 @@ def test_reports_that_a_stopped_worker_could_not_write_are_written_by_the_next(
         searching.objective(trial)
     away.end()
     assert list(rungs_of(search.trials[0])) == [1]
-    Acting.acts, Acting.epochs = {}, 0
+    Acting.acts = {}
     found = finished(searching, search, optuna.Trial(search, trial._trial_id))
     assert Acting.epochs == EPOCHS, "no epoch is repeated"
     assert list(rungs_of(found)) == [1, 2, 3, 4]
@@ -184,7 +184,7 @@ def test_a_storage_that_stays_away_ends_the_worker_and_keeps_the_checkpoint(
         searching.objective(trial)
     away.end()
     assert len(searching.store.held) == 1
-    Acting.acts, Acting.epochs = {}, 0
+    Acting.acts = {}
     found = finished(searching, search, optuna.Trial(search, trial._trial_id))
     assert found.values == undisturbed.values
     assert rungs_of(found) == rungs_of(undisturbed)

@@ -26,7 +26,8 @@ def main() -> int:
     from optnas.errors import DataWarning, UserError
 
     def say(content: dict[str, object]) -> None:
-        print(json.dumps(content), file=said, flush=True)
+        said.write(f"{json.dumps(content)}\n")
+        said.flush()
 
     warnings.simplefilter("ignore", DataWarning)  # the process that started this one has told it
     try:
