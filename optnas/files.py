@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 from optnas.errors import UserError
 
@@ -25,7 +25,8 @@ def replace_file(path: str | Path, content: bytes | str) -> None:
         if target.exists() and not target.is_file():  # a pipe, or /dev/stdout
             target.write_bytes(written)
             return
-        _replace(target, written)
+        with _part_of(target, "wb") as file:
+            file.write(written)
     except OSError as error:
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}; what was there before is kept, so mend"
@@ -41,39 +42,33 @@ def replacing_file(path: str | Path) -> Iterator[TextIO]:
         UserError: If it cannot be written; an existing file is untouched then.
     """
     target = Path(os.path.realpath(path))
-    part = target.with_name(f"{target.name}.part")
     try:
         if target.exists() and not target.is_file():  # a pipe, or /dev/stdout
             with target.open("w", encoding="utf-8", newline="") as file:
                 yield file
             return
-        try:
-            part.unlink(missing_ok=True)  # it may be a link to what is another's
-            with part.open("w", encoding="utf-8", newline="") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
+        with _part_of(target, "w", encoding="utf-8", newline="") as file:
+            yield file
     except BrokenPipeError:
         raise
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def _replace(path: Path, content: bytes) -> None:
+@contextlib.contextmanager
+def _part_of(
+    path: Path, mode: str, *, encoding: str | None = None, newline: str | None = None
+) -> Iterator[IO[Any]]:
+    """Yield a file that replaces ``path`` as a whole once it is written; after an error nothing is left."""
     part = path.with_name(f"{path.name}.part")
     try:
         part.unlink(missing_ok=True)  # it may be a link to what is another's
-        with part.open("wb") as file:
-            file.write(content)
+        with part.open(mode, encoding=encoding, newline=newline) as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
