@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import Any, TextIO
 
 from optnas.errors import UserError
 
@@ -58,7 +58,7 @@ def replacing_file(path: str | Path) -> Iterator[TextIO]:
 @contextlib.contextmanager
 def _part_of(
     path: Path, mode: str, *, encoding: str | None = None, newline: str | None = None
-) -> Iterator[IO[Any]]:
+) -> Iterator[Any]:
     """Yield a file that replaces ``path`` as a whole once it is written; after an error nothing is left."""
     part = path.with_name(f"{path.name}.part")
     try:
