@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from optnas.answers.answer import Answer, Record
+from optnas.data.schemas.json_numbers import as_number
 from optnas.errors import UserError
 
 __all__ = ["Anomalies", "anomaly_errors", "anomaly_scores"]
@@ -40,7 +41,7 @@ class Anomalies(Answer):
     @classmethod
     def of(cls, record: Record) -> Self:
         threshold = record["threshold"]
-        return cls(None if threshold is None else float(threshold))
+        return cls(None if threshold is None else as_number(threshold))
 
     def __call__(
         self, module: nn.Module, inputs: Tensor, *, threshold: float | None = None, **options: Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from optnas.answers.answer import Answer, Record
@@ -13,9 +14,14 @@ from optnas.data.tokens import END, PADDING, SPECIAL, checked_words
 from optnas.data.trees import Tree
 from optnas.errors import UserError
 
-__all__ = ["Decoded"]
+__all__ = ["MOST_BEAMS", "Decoded"]
+
+MOST_BEAMS = 10_000
+"""The most hypotheses of a beam search."""
 
 _MOST_TOKENS = 1_000_000
+# Hypotheses that go through the network at once.
+_AT_ONCE = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +56,9 @@ class Decoded(Answer):
     @classmethod
     def of(cls, record: Record) -> Self:
         words, length, beams = record["words"], record["length"], record["beams"]
-        for number in (length, beams):
-            if not isinstance(number, int) or not 0 < number <= _MOST_TOKENS:
-                raise ValueError(f"{number!r} is no length, or number of beams")
+        for number, most in ((length, _MOST_TOKENS), (beams, MOST_BEAMS)):
+            if not isinstance(number, int) or not 0 < number <= most:
+                raise ValueError(f"{number!r:.50} is no length, or number of beams")
         return cls(checked_words(words) if words else (), length, beams, record["texts"] is True)
 
     def __call__(
@@ -62,9 +68,10 @@ class Decoded(Answer):
         if options:
             raise TypeError(f"predict() takes no {', '.join(options)} for sequences")
         beams = self.beams if beams is None else beams
-        if not isinstance(beams, int) or not 0 < beams <= _MOST_TOKENS:
-            raise UserError(f"predict(beams={beams!r}): give a whole number of at least 1")
-        return self.read(beam_search(module, inputs["source"], self.length, beams=beams))
+        if not isinstance(beams, int) or not 0 < beams <= MOST_BEAMS:
+            raise UserError(f"predict(beams={beams!r}): give a whole number from 1 to {MOST_BEAMS:,}")
+        some = inputs["source"].split(max(1, _AT_ONCE // beams))
+        return self.read(torch.cat([beam_search(module, each, self.length, beams=beams) for each in some]))
 
     def read(self, outputs: Tensor) -> list[Any]:
         """Return the words of rows of tokens (samples, length), up to the end of each."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from optnas.answers.answer import Answer, Record
 from optnas.answers.denoising import ddim
 from optnas.data.schemas import Schema, schema_of, schema_record
+from optnas.data.schemas.json_numbers import as_number
 from optnas.data.trees import Tree
 from optnas.errors import UserError
 
@@ -44,7 +45,7 @@ class Generated(Answer):
             raise ValueError(f"{levels!r} is no number of levels of noise")
         if not isinstance(like.shape, tuple):
             raise ValueError("a generator makes one tensor")
-        return cls(like, levels, float(record["most"]))
+        return cls(like, levels, as_number(record["most"]))
 
     def __call__(self, module: nn.Module, inputs: Tree, **options: Any) -> Any:
         """Return samples made of a batch of noise."""

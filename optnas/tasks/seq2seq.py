@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from optnas.answers import Answer, Decoded
+from optnas.answers.decoded import MOST_BEAMS
 from optnas.answers.decoding import beam_search
 from optnas.data import Data, Pairs
 from optnas.data.schemas.sequences import Sequences
@@ -53,8 +54,8 @@ class Seq2Seq(Task):
     metrics = ("bleu", "exact", "loss", *_BEAM)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.beams, int) or self.beams < 1:
-            raise UserError(f"seq2seq(beams={self.beams!r}): give a whole number of at least 1")
+        if not isinstance(self.beams, int) or not 0 < self.beams <= MOST_BEAMS:
+            raise UserError(f"seq2seq(beams={self.beams!r}): give a whole number from 1 to {MOST_BEAMS:,}")
         for name in sorted(self.asked.difference(self.metrics)):
             raise UserError(f"seq2seq does not measure {name!r}: {nearest(name, self.metrics)}")
 

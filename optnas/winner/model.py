@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import nn
 
 from optnas.answers import Answer, Classes, Forecast, Values, answer_of
@@ -17,15 +16,18 @@ from optnas.errors import UserError
 from optnas.shown import plain
 from optnas.space import SpaceError, ops_by_name
 from optnas.space.parse import parse_tree
-from optnas.space.shapes import plain_shape
+from optnas.space.shapes import numbers_in, plain_shape
 from optnas.winner.ensemble import Ensemble
 from optnas.winner.json_file import read_json
 from optnas.winner.names import RECORD, SCHEMA, WEIGHTS, inside, member
 from optnas.winner.outputs import scaling
+from optnas.winner.weights import read_weights
 
 __all__ = ["Model", "load"]
 
 _BATCH = 256
+# Numbers of samples at once: 64 MB in float32, and what a network makes of them is a multiple.
+_MOST_AT_ONCE = 2**24
 _LONGEST_REASON = 200
 
 
@@ -70,7 +72,7 @@ class Model(nn.Sequential):
 
         Args:
             given: One sample or several, before any preparation.
-            batch_size: Samples that go through the network at once.
+            batch_size: Samples that go through the network at once, of large ones fewer.
             options: For what is generated, how; see the class of :attr:`answer`.
 
         Raises:
@@ -88,10 +90,22 @@ class Model(nn.Sequential):
             raise UserError(f"batch_size={batch_size}: it must be at least 1")
         own = {name: options.pop(name) for name in self.schema.options if name in options}
         first = 0
-        for inputs in self.schema.batches(given, batch_size, **own):
+        size = min(batch_size, max(1, _MOST_AT_ONCE // max(1, numbers_in(self.schema.shape))))
+        for inputs in self._batches(given, size, own):
             found = self._answered(inputs, first, options)
             first += samples_in(inputs)
             yield found
+
+    def _batches(self, given: Any, size: int, options: Mapping[str, Any]) -> Iterator[Tree]:
+        """Yield what a user gave as tensors.
+
+        Raises:
+            UserError: If it is not what the network was trained on, or memory is too small for it.
+        """
+        try:
+            yield from self.schema.batches(given, size, **options)
+        except (MemoryError, OverflowError, RuntimeError) as error:  # of Python, Pillow or NumPy, or PyTorch
+            raise UserError(f"no tensors can be made of what is given: {_reason(error)}") from error
 
     def _answered(self, inputs: Tree, first: int, options: Mapping[str, Any]) -> Any:
         """Return the answers to a batch that ``first`` samples stand before.
@@ -186,17 +200,10 @@ def _member(record: Mapping[str, Any], schema: Schema, weights: Path) -> nn.Modu
     architecture = parse_tree(record["architecture"])
     shape, context = plain_shape(schema.shape), record["context"]
     with torch.device("meta"):
-        expected = architecture.build(shape, **context).state_dict()
-    with safe_open(weights, framework="pt") as file:
-        names = set(file.keys())
-        for name in sorted(names ^ expected.keys()):
-            raise ValueError(f"the weights {name!r:.80} are not those of the architecture")
-        for name in names:
-            if tuple(file.get_slice(name).get_shape()) != tuple(expected[name].shape):
-                raise ValueError(f"the weights {name!r:.80} are not those of the architecture")
-        network: nn.Module = architecture.build(shape, **context)
-        # Of the file that was checked, whatever stands under its name by now.
-        network.load_state_dict({name: file.get_tensor(name) for name in names})
+        expected = architecture.build(shape, **context)
+    found = read_weights(weights, expected)
+    network: nn.Module = architecture.build(shape, **context)
+    network.load_state_dict(found)
     return network
 
 

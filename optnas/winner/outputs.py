@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.data.schemas.json_numbers import as_tensor
 from optnas.data.trees import Tree
 from optnas.tasks import Task
 
@@ -57,8 +58,8 @@ class _Scale(nn.Module):
 
     def __init__(self, deviation: Any, mean: Any) -> None:
         super().__init__()
-        self.register_buffer("deviation", torch.tensor(deviation))
-        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("deviation", as_tensor(deviation, torch.float32))
+        self.register_buffer("mean", as_tensor(mean, torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.deviation + self.mean

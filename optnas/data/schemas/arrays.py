@@ -15,18 +15,19 @@ from torch import Tensor, nn
 from optnas.data.normalize import Normalize, Normalized, standardized
 from optnas.data.numbers import Array, as_numbers, refuse_unfit
 from optnas.data.schemas.array_files import array_pieces
+from optnas.data.schemas.json_numbers import as_number, as_tensor
 from optnas.data.schemas.schema import Piece, Record, Schema
 from optnas.data.trees import Tree
 from optnas.errors import UserError
 
-__all__ = ["Arrays", "checked_shape"]
+__all__ = ["Arrays", "checked_length", "checked_shape"]
 
 _DTYPES = (
     {"bool", "float16", "bfloat16", "float32", "float64"}
     | {"uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "complex64", "complex128"}
 )  # fmt: skip
-# More sizes or larger ones are no sample's.
-_MOST_SIZES, _MOST_VALUES = 16, 2**40
+# More sizes or larger ones are no sample's: a gigabyte in float32, and a sequence of a million positions.
+_MOST_SIZES, _MOST_VALUES, _LONGEST = 16, 2**28, 2**20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,11 +80,16 @@ class Arrays(Schema):
         )  # fmt: skip
         if not isinstance(dtype, str) or dtype not in _DTYPES:
             raise ValueError(f"there is no type {dtype!r:.50} of numbers")
-        if span is not None and not (len(span) == 2 and float(span[0]) <= float(span[1])):
-            raise ValueError("a span is from a number to a larger one")
+        if span is not None:
+            low, high = map(as_number, span)
+            if low > high:
+                raise ValueError("a span is from a number to a larger one")
+            span = (low, high)
         figures = None
         if by is not None:
-            mean, deviation = (torch.tensor(by[name], dtype=torch.float64) for name in ("mean", "deviation"))
+            mean, deviation = (as_tensor(by[name], torch.float64) for name in ("mean", "deviation"))
+            if not bool((deviation > 0).all()):
+                raise ValueError("a deviation is not above 0")
             axes = record.get("axes")
             axes = None if axes is None else tuple(int(axis) for axis in axes)
             if axes is not None and sorted(axes) != list(range(len(sizes) + 1)):
@@ -94,7 +100,7 @@ class Arrays(Schema):
             except RuntimeError:
                 raise ValueError(f"the normalisation is not of inputs {sizes}") from None
             figures = Normalize(mean, deviation, axes)
-        return cls(sizes, str(dtype), figures, None if span is None else (float(span[0]), float(span[1])))
+        return cls(sizes, str(dtype), figures, span)
 
     def samples(self, given: Any) -> Any:
         array = self._numbers(given)
@@ -232,3 +238,17 @@ def checked_shape(sizes: Any) -> tuple[int, ...]:
     if len(shape) > _MOST_SIZES or math.prod(shape) > _MOST_VALUES:
         raise ValueError("a sample is too large to be one")
     return shape
+
+
+def checked_length(length: Any) -> int:
+    """Return the length of the sequences that a network takes as JSON has it.
+
+    It alone says how much memory a text of a few characters takes.
+
+    Raises:
+        ValueError: If it is none, or more than any network has.
+    """
+    (found,) = checked_shape([length])
+    if found > _LONGEST:
+        raise ValueError(f"sequences of {found:,} positions are too long to be any")
+    return found

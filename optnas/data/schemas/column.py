@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, NoReturn, Self
 import numpy as np
 
 from optnas.data.numbers import Array
+from optnas.data.schemas.json_numbers import as_number
 from optnas.data.schemas.schema import Record
 from optnas.errors import UserError
 
@@ -21,7 +21,6 @@ __all__ = [
     "Figures",
     "LeftOut",
     "Measured",
-    "as_number",
     "as_text",
     "as_texts",
     "column_of",
@@ -245,23 +244,6 @@ def column_of(record: Any) -> ColumnSchema:
     if record["kind"] not in _KINDS:
         raise ValueError(f"there is no kind {record['kind']!r:.50} of columns")
     return _KINDS[record["kind"]].of(as_text(record["name"]), record)
-
-
-def as_number(value: Any) -> float:
-    """Return a finite number of JSON.
-
-    Raises:
-        TypeError, ValueError: If it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r:.50} is no number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise ValueError("a number is not finite")
-    return number
 
 
 def as_text(value: Any) -> str:

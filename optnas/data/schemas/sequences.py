@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from optnas.data.schemas.arrays import checked_shape
+from optnas.data.schemas.arrays import checked_length
 from optnas.data.schemas.lines import line_pieces
 from optnas.data.schemas.schema import Piece, Record, Schema
 from optnas.data.tokens import BEGIN, END, PADDING, checked_words
@@ -61,7 +61,7 @@ class Sequences(Schema):
 
     @classmethod
     def of(cls, record: Record) -> Self:
-        length, target_length = checked_shape([record["length"], record["target_length"]])
+        length, target_length = (checked_length(record[name]) for name in ("length", "target_length"))
         letters = record["letters"]
         if not isinstance(letters, bool):
             raise TypeError("letters must be true or false")

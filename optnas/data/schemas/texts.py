@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from optnas.data.schemas.arrays import checked_shape
+from optnas.data.schemas.arrays import checked_length
 from optnas.data.schemas.lines import line_pieces
 from optnas.data.schemas.schema import Piece, Record, Schema
 from optnas.data.trees import Tree
@@ -51,8 +51,7 @@ class Texts(Schema):
 
     @classmethod
     def of(cls, record: Record) -> Self:
-        (context,) = checked_shape([record["context"]])
-        return cls(checked_alphabet(record["alphabet"]), context)
+        return cls(checked_alphabet(record["alphabet"]), checked_length(record["context"]))
 
     @cached_property
     def _tokens(self) -> dict[str, int]:
