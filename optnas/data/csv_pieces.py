@@ -11,7 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from optnas.data.csv_texts import MARKED, check_names, check_width, open_bytes, separator_of, without_comments
+from optnas.data.csv_texts import (
+    MARKED,
+    check_names,
+    check_width,
+    longest_field,
+    open_bytes,
+    separator_of,
+    without_comments,
+)
 from optnas.errors import UserError
 
 __all__ = ["FileFormat", "csv_pieces"]
@@ -79,7 +87,7 @@ def csv_pieces(
     Args:
         path: Path of the file.
         how: How it is written; what does not fit is guessed.
-        needed: Columns that it should have; they tell its separator.
+        needed: Columns that it should have, if that is known; they tell its separator.
         size: The most rows of a piece.
 
     Raises:
@@ -137,10 +145,8 @@ def _rows(
             break
         first_lines.append(line)
     head = "".join(first_lines)
-    if "\0" in head:
-        raise UserError(f"{path} is not a CSV file: it holds bytes of 0")
     plain, _ = without_comments(head)
-    text, separator = separator_of(plain, needed[0])
+    text, separator = separator_of(plain, needed[0] if needed else None)
     if how.separator is not None and (
         how.names is not None or set(needed) <= set(_first(plain, how.separator))
     ):
@@ -165,13 +171,16 @@ def _lines(path: Path, stream: io.TextIOWrapper) -> Iterator[str]:
         number += 1
         if len(line) > _LONGEST:
             raise UserError(f"{path}: line {number} has more than {_LONGEST:,} characters; is it a CSV file?")
+        if "\0" in line:
+            raise UserError(f"{path} is not a CSV file: line {number} holds bytes of 0")
         yield line
 
 
 def _first(text: str, separator: str) -> list[str]:
     """Return the fields of the first line."""
     try:
-        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+        with longest_field(_LONGEST):
+            row = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
     except csv.Error:
         return []
     return _names([field.strip() for field in row])
@@ -201,15 +210,13 @@ def _named(path: Path, how: FileFormat, needed: Sequence[str], first: list[str])
 
 def _take(path: Path, rows: Iterator[tuple[int, list[str]]], count: int) -> list[tuple[int, list[str]]]:
     """Return the next rows, at most ``count``, and fewer of long ones."""
-    before = csv.field_size_limit(_LONGEST)
     taken: list[tuple[int, list[str]]] = []
     characters = 0
     try:
-        while len(taken) < count and characters < _ENOUGH and (each := next(rows, None)) is not None:
-            taken.append(each)
-            characters += sum(map(len, each[1]))
+        with longest_field(_LONGEST):
+            while len(taken) < count and characters < _ENOUGH and (each := next(rows, None)) is not None:
+                taken.append(each)
+                characters += sum(map(len, each[1]))
         return taken
     except csv.Error as error:
         raise UserError(f"{path} is not a CSV file: {error}") from None
-    finally:
-        csv.field_size_limit(before)

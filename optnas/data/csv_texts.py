@@ -25,6 +25,7 @@ __all__ = [
     "Texts",
     "check_names",
     "check_width",
+    "longest_field",
     "open_bytes",
     "read_texts",
     "separator_of",
@@ -34,6 +35,8 @@ __all__ = [
 _SEPARATORS = (",", ";", "\t", "|")
 # Lines that tell the separator.
 _FIRST_LINES = 100
+# Of a field, where the text is in memory already.
+_ANY_LENGTH = 2**31 - 1
 MARKED: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins as that of UTF-16 does
@@ -198,6 +201,16 @@ def without_comments(text: str) -> tuple[str, tuple[str, ...]]:
     return "\n".join(lines[count:]), (f"{count} lines before the header are comments",)
 
 
+@contextmanager
+def longest_field(characters: int) -> Iterator[None]:
+    """Let Python's reader of CSV take fields of so many characters; by default it takes 131,072."""
+    before = csv.field_size_limit(characters)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def separator_of(text: str, target: str | None) -> tuple[str, str]:
     """Return the text, and the separator that divides its first lines in columns, as many in each."""
     first, _, rest = text.partition("\n")
@@ -206,7 +219,8 @@ def separator_of(text: str, target: str | None) -> tuple[str, str]:
     head = "\n".join(text.split("\n", _FIRST_LINES)[:_FIRST_LINES])
     found: list[tuple[bool, bool, int, str]] = []
     for separator in _SEPARATORS:
-        rows = [row for row in csv.reader(io.StringIO(head, newline=""), delimiter=separator) if row]
+        with longest_field(_ANY_LENGTH):
+            rows = [row for row in csv.reader(io.StringIO(head, newline=""), delimiter=separator) if row]
         if rows and len(rows[0]) > 1:
             # The last row may be cut off within its quotes.
             widths = {len(row) for row in rows[:-1]} if len(rows) > 2 else {len(row) for row in rows}
@@ -221,18 +235,17 @@ def _rows(path: Path, text: str, separator: str, before: int) -> tuple[list[list
     collected = gc.isenabled()
     gc.disable()
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    before_limit = csv.field_size_limit(2**31 - 1)
     rows, numbers = [], []
     try:
-        for row in reader:
-            if row and (len(row) > 1 or row[0].strip()):
-                rows.append(row)
-                numbers.append(reader.line_num + before)
+        with longest_field(_ANY_LENGTH):
+            for row in reader:
+                if row and (len(row) > 1 or row[0].strip()):
+                    rows.append(row)
+                    numbers.append(reader.line_num + before)
     except csv.Error as error:
         line = reader.line_num + before
         raise UserError(f"{path} is not a CSV file: line {line}: {error}") from None
     finally:
-        csv.field_size_limit(before_limit)
         if collected:
             gc.enable()
     return rows, numbers

@@ -17,6 +17,9 @@ Array = np.ndarray[Any, Any]
 DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 GREY = ("1", "L", "LA", "La")
 
+# To read these, Pillow runs a program, Ghostscript, on what is in the file, whatever the file is called.
+_PROGRAMS = ("EPS",)
+
 # 255 becomes 65,535.
 _TO_SIXTEEN_BITS = 257
 
@@ -52,6 +55,8 @@ def open_image(path: str) -> Image:
     # By its path Pillow would map a plain TIFF into memory, and mix up its pixels where it is on its side.
     try:
         with open(path, "rb") as file, Image.open(file) as image:
+            if image.format in _PROGRAMS:
+                raise OSError(f"it is a program of the format {image.format}: convert it to PNG")
             flat = _flat(image)
             return flat if flat.mode in DEEP else flat.convert("RGB")
     except UnidentifiedImageError:  # whose message has Python's name of the open file

@@ -113,7 +113,8 @@ def test_lines_are_named_as_an_editor_counts_them(tmp_path: Path) -> None:
         (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 fields and the header 2"),
         (b"a,a\n1,2\n", "two columns of one name, 'a'"),
         (b'a,b\n1,"2\n', "is not a CSV file"),
-        (b"a,b\n\0,2\n", "holds bytes of 0"),
+        (b"a,b\n\0,2\n", "line 2 holds bytes of 0"),
+        (b"a,b\n" + b"1,2\n" * 500 + b"1,\0\n", "line 502 holds bytes of 0"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
@@ -123,6 +124,13 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, conte
         whole(path)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_long_field_among_the_first_lines_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1," + "x" * 200_000 + "\n2,y\n")
+    assert whole(path)["b"].str.len().tolist() == [200_000, 1]
+    assert [len(each) for each in read_texts(path, "a").columns[1]] == [200_000, 1]
 
 
 def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path) -> None:

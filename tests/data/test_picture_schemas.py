@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from optnas import UserError, data
 from optnas.data.schemas import Arrays, Pictures, Schema, Target, schema_of, schema_record
@@ -188,3 +189,17 @@ def test_pictures_of_a_folder_are_read_in_pieces_with_their_names(tmp_path: Path
     assert schema.tensors(found[0].given).shape == (8, 3, 8, 8)
     (one,) = schema.read_file(root / "red" / "3.png", 8)
     assert one.named["file"].tolist() == [str(root / "red" / "3.png")]
+
+
+def test_a_picture_that_is_a_program_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran, ghostscript = tmp_path / "ran", tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    path = tmp_path / "x.png"
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n")
+    pixels = Arrays((1, 4, 4), "uint8", None, (0.0, 255.0))
+    with pytest.raises(UserError, match=r"x\.png cannot be read: it is a program of the format EPS"):
+        Pictures(pixels, resized=True).tensors(path)
+    assert not ran.exists()

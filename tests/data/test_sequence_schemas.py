@@ -232,6 +232,9 @@ def test_lines_of_a_file_are_texts_or_sequences_of_words(texts: Texts, tmp_path:
     (tmp_path / "y.txt").write_bytes(b"a\n\xff\n")
     with pytest.raises(UserError, match="line 2: it is no text in UTF-8"):
         pieces_of(texts, tmp_path / "y.txt", 9)
+    (tmp_path / "z.txt").write_text("\n\n")
+    with pytest.raises(UserError, match=r"z\.txt has no line with a text"):
+        pieces_of(texts, tmp_path / "z.txt", 9)
     with pytest.raises(UserError, match="cannot be read"):
         pieces_of(texts, tmp_path / "none.txt", 9)
 
@@ -248,8 +251,30 @@ def test_the_end_of_a_series_in_a_file_is_its_window(tmp_path: Path) -> None:
     np.save(tmp_path / "windows.npy", np.stack([steps[:8]] * 5))
     assert [len(given) for given, *_ in pieces_of(schema, tmp_path / "windows.npy", 2)] == [2, 2, 1]
     (tmp_path / "bad.csv").write_text("")
-    with pytest.raises(UserError, match=r"bad\.csv is no CSV file of a series"):
+    with pytest.raises(UserError, match=r"bad\.csv is empty"):
         pieces_of(schema, tmp_path / "bad.csv", 2)
+    (tmp_path / "bad.csv").write_text("a,b\n" + "1,2\n" * 9 + "1,x\n")
+    with pytest.raises(UserError, match="column 'b' in line 11 holds 'x', no number"):
+        pieces_of(schema, tmp_path / "bad.csv", 2)
+
+
+@pytest.mark.parametrize(("separator", "encoding"), [(";", "utf-8"), ("\t", "utf-16"), (",", "utf-8-sig")])
+def test_a_series_is_read_however_its_csv_file_is_written(
+    separator: str, encoding: str, tmp_path: Path
+) -> None:
+    schema, steps = data.windows(walk(2), 8, 2).schema, walk(2, 30)
+    pd.DataFrame(steps).to_csv(tmp_path / "x.csv", index=False, sep=separator, encoding=encoding)
+    ((given, *_),) = pieces_of(schema, tmp_path / "x.csv", 4)
+    assert given == pytest.approx(steps[-8:])
+
+
+def test_a_series_of_one_endless_field_is_refused_within_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optnas.data.csv_pieces._LONGEST", 1000)
+    (tmp_path / "x.csv").write_text("a,b\n" + "1,2\n" * 9 + "1," + "1" * 5000)
+    with pytest.raises(UserError, match="line 11 has more than 1,000 characters"):
+        pieces_of(data.windows(walk(2), 8, 2).schema, tmp_path / "x.csv", 2)
 
 
 def test_stored_samples_come_back_raw_and_made_up_ones_are_in_range(tmp_path: Path) -> None:

@@ -28,9 +28,13 @@ def line_pieces(path: Path, size: int) -> Iterator[Piece]:
         whole = max(1, path.stat().st_size)
         with path.open("rb") as file:
             lines = _lines(path, file)
+            found = False
             while taken := list(itertools.islice(lines, size)):
+                found = True
                 numbers, texts = zip(*taken, strict=True)
                 yield Piece(list(texts), min(1.0, file.tell() / whole), pandas.DataFrame({"line": numbers}))
+            if not found:
+                raise UserError(f"{path} has no line with a text")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}{searched(path)}") from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from optnas.data.csv_pieces import FileFormat, csv_pieces
 from optnas.data.numbers import Array, as_numbers, refuse_unfit
 from optnas.data.schemas.array_files import open_array
 from optnas.data.schemas.arrays import Arrays
+from optnas.data.schemas.column import refuse_cell
 from optnas.data.schemas.schema import Piece, Record, Schema
 from optnas.data.trees import Tree
-from optnas.errors import UserError, searched
+from optnas.errors import UserError
 
 __all__ = ["Series"]
 
@@ -92,19 +94,14 @@ class Series(Schema):
 
     def _end_of_csv(self, path: Path) -> Any:
         """Return the last steps of a CSV file whose columns are the features in their order."""
-        import pandas
-
-        try:
-            last = None
-            for piece in pandas.read_csv(path, chunksize=_ROWS):
-                joined = piece if last is None else pandas.concat([last, piece])
-                last = joined.iloc[-self.shape[0] :]
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror or error}{searched(path)}") from None
-        except ValueError as error:  # pandas has its own kinds, of this one
-            reason = str(error).split("\n")[0]
-            raise UserError(f"{path} is no CSV file of a series: {reason}") from None
-        return last
+        length = self.shape[0]
+        names: list[str] = []
+        last: list[tuple[int, tuple[str, ...]]] = []
+        for table, _, lines, _ in csv_pieces(path, FileFormat(), (), _ROWS):
+            names = list(table.columns)
+            rows = table.iloc[-length:].itertuples(index=False, name=None)
+            last = [*last, *zip(lines[-length:], rows, strict=True)][-length:]
+        return np.array([_numbers(names, line, row) for line, row in last])
 
     def preparation(self) -> nn.Module:
         return self.window.preparation()
@@ -129,3 +126,18 @@ class Series(Schema):
     def example(self) -> str:
         length, features = self.shape
         return f"np.arange({length}.0)" if features == 1 else f"np.zeros(({length}, {features}))"
+
+
+def _numbers(names: Sequence[str], line: int, row: Sequence[str]) -> list[float]:
+    """Return the numbers in a row of a CSV file.
+
+    Raises:
+        UserError: If a cell is none; names the column and the line.
+    """
+    found = []
+    for name, cell in zip(names, row, strict=True):
+        try:
+            found.append(float(cell))
+        except ValueError:
+            refuse_cell(name, f"line {line}", cell, "no number")
+    return found
