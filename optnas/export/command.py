@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from optnas.errors import UserError
-from optnas.export.export import BATCHES, Exported, Int8, export
+from optnas.export.export import BATCHES, Exported, Int8, check_quantizes, export
 from optnas.export.format import Format
 from optnas.export.registry import format_named
 from optnas.export.samples import Samples, made_up, of_part
@@ -23,6 +23,8 @@ __all__ = ["export_command", "lines", "metrics_table"]
 
 # As many as the batch whose latency is measured, and enough that rare branches of a function are met.
 _MADE_UP = 256
+# A share of the size or of the time that differs less from 1 is no gain: latencies vary as much.
+_GAIN = 0.95
 
 
 def export_command(
@@ -50,6 +52,8 @@ def export_command(
     form = format_named(name)
     if quantize not in (None, "int8"):
         raise UserError(f"--quantize {quantize}: there is int8")
+    if quantize is not None:
+        check_quantizes(form)
     if quantize is not None and data is None:
         raise UserError("--quantize int8 is calibrated on training samples: give the study's file by --data")
     form.check_installed()
@@ -89,9 +93,11 @@ def _samples(model: Model, task: Task | None, file: str | None) -> Samples:
 
 def _path(run: Path, form: Format, to: Path | None, quantize: str | None) -> Path:
     if to is None:
-        folder = run / EXPORTS / form.name if form.in_folder else run / EXPORTS
         name = "model" if quantize is None else f"model.{quantize}"
-        path = inside(run, f"{EXPORTS}/{name}{form.suffix}")
+        within = f"{EXPORTS}/{form.name}" if form.in_folder else EXPORTS
+        inside(run, within)
+        path = inside(run, f"{within}/{name}{form.suffix}")
+        folder = path.parent
     else:
         path = to / f"model{form.suffix}" if form.in_folder and to.suffix != form.suffix else to
         folder = path.parent
@@ -102,6 +108,9 @@ def _path(run: Path, form: Format, to: Path | None, quantize: str | None) -> Pat
         weights = path.with_suffix(".safetensors").resolve() == (run / WEIGHTS).resolve()
         if weights and (form.in_folder or path.suffix == ".safetensors"):
             raise UserError(f"{run / WEIGHTS} would be written over: give another place by --out")
+    code = path.with_suffix(".py")
+    if path.suffix == ".safetensors" and code.exists():
+        raise UserError(f"{path} has the weights of {code}: give another place by --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -122,6 +131,12 @@ def lines(done: Exported) -> list[str]:
         return told
     share = f"differs from PyTorch by {done.difference:.2g} at most on {done.compared_on}"
     told.append(f"It {share} (of outputs above 1 as a share of the largest).")
+    if done.by_default is not None:
+        usual = done.by_default
+        told.append(
+            f"Run it by {usual.instead}, as was done here: by default it computes in the precision that a"
+            f" device is fastest in, here {usual.precision}, and differs by {usual.difference:.2g}."
+        )
     for size in BATCHES:
         if size in done.latency_ms:
             each = done.latency_ms[size]
@@ -131,7 +146,20 @@ def lines(done: Exported) -> list[str]:
             )
     if done.int8 is not None:
         told.append(f"Scales are of {done.int8.calibrated_on}.")
+        told.append(_worth(done, done.int8))
     return told
+
+
+def _worth(done: Exported, costs: Int8) -> str:
+    """Return in a sentence what int8 gains beside the same format in floating point."""
+    size = done.bytes / costs.float_bytes
+    speed = {n: done.latency_ms[n]["file"] / ms for n, ms in costs.float_ms.items() if n in done.latency_ms}
+    line = f"In floating point the file has {costs.float_bytes:,} bytes; int8 is {size:.2f} times as large"
+    if speed:
+        each = " and ".join(f"{ratio:.2f} for a batch of {n}" for n, ratio in speed.items())
+        line += f", and takes {each} of the time"
+    gains = min([size, *speed.values()]) < _GAIN
+    return f"{line}." if gains else f"{line}: it gains nothing here, so leave --quantize away."
 
 
 def _tensor(figures: Any) -> str:

@@ -25,7 +25,7 @@ from optnas.tasks import Task
 from optnas.winner.model import Model
 from optnas.winner.outputs import unscaled
 
-__all__ = ["BATCHES", "TOLERANCE", "Exported", "Int8", "export"]
+__all__ = ["BATCHES", "TOLERANCE", "ByDefault", "Exported", "Int8", "check_quantizes", "export"]
 
 TOLERANCE = 1e-4
 """What outputs may differ by from PyTorch's, as a share of the largest one where that is above 1."""
@@ -44,11 +44,30 @@ class Int8:
         calibrated_on: What the scales are from, in words.
         before: The task's metrics of the network in PyTorch, by part of the data.
         after: Those of the file.
+        float_bytes: The size of the same format's files in floating point.
+        float_ms: By the size of the batch the median milliseconds of these.
     """
 
     calibrated_on: str
     before: Mapping[str, Mapping[str, float]]
     after: Mapping[str, Mapping[str, float]]
+    float_bytes: int
+    float_ms: Mapping[int, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class ByDefault:
+    """A file under its runtime's own settings.
+
+    Attributes:
+        precision: What it computes in, such as ``bf16``.
+        difference: What it then differs from PyTorch by, as :attr:`Exported.difference`.
+        instead: How to have it compute as it was checked.
+    """
+
+    precision: str
+    difference: float
+    instead: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +87,7 @@ class Exported:
         latency_ms: By the size of the batch the median milliseconds of the file and of PyTorch.
         threads: The threads that both computed with.
         int8: What int8 costs; ``None`` for a file in floating point.
+        by_default: What the file's runtime does unless told otherwise; ``None`` if that is no matter.
     """
 
     format: str
@@ -81,6 +101,7 @@ class Exported:
     latency_ms: Mapping[int, Mapping[str, float]]
     threads: int
     int8: Int8 | None = None
+    by_default: ByDefault | None = None
 
     def as_record(self) -> dict[str, Any]:
         """Return all of it as JSON has it."""
@@ -115,8 +136,8 @@ def export(
             PyTorch, or it cannot be written.
     """
     form.check_installed()
-    if quantize_for is not None and not form.quantizes:
-        raise UserError(f"--quantize int8 is for onnx and openvino, not for {form.name}")
+    if quantize_for is not None:
+        check_quantizes(form)
     samples = as_exported(model, samples)
     traced = Traced(model, samples.inputs)
     calibrated = ""
@@ -125,10 +146,8 @@ def export(
     else:
         content, calibrated = _int8_content(form, traced, quantize_for)
     with tempfile.TemporaryDirectory() as folder:
-        trial = Path(folder) / f"model{form.suffix}"
-        for suffix, part in content.items():
-            trial.with_suffix(suffix).write_bytes(part)
-        run, version = form.runner(trial, traced), form.version(trial)
+        trial = _placed(form, content, folder)
+        run, version, usual = form.runner(trial, traced), form.version(trial), form.by_default(trial, traced)
         difference = None if run is None else _difference(run, traced)
         if difference is not None and quantize_for is None and not difference <= TOLERANCE:
             raise CannotExport(
@@ -136,9 +155,12 @@ def export(
                 f" more than {TOLERANCE:g}: nothing is written"
             )
         measured = {} if run is None or timing is None else _latencies(run, traced, timing)
+        by_default = None
+        if usual is not None:
+            by_default = ByDefault(usual.precision, _difference(usual.run, traced), usual.instead)
         costs = None
         if quantize_for is not None and run is not None:
-            costs = _costs(run, traced, quantize_for, calibrated)
+            costs = _costs(form, run, traced, quantize_for, calibrated, timing)
     files = {
         path.with_suffix(suffix) if suffix != form.suffix else path: each for suffix, each in content.items()
     }
@@ -156,7 +178,22 @@ def export(
         measured,
         torch.get_num_threads(),
         costs,
+        by_default,
     )
+
+
+def check_quantizes(form: Format) -> None:
+    """Raise :class:`UserError` if a format has no int8."""
+    if not form.quantizes:
+        raise UserError(f"--quantize int8 is for onnx and openvino, not for {form.name}")
+
+
+def _placed(form: Format, content: Mapping[str, bytes], folder: str) -> Path:
+    """Write files into a folder to be run there, and return the main one."""
+    path = Path(folder) / f"model{form.suffix}"
+    for suffix, part in content.items():
+        path.with_suffix(suffix).write_bytes(part)
+    return path
 
 
 def _difference(run: Run, traced: Traced) -> float:
@@ -196,8 +233,13 @@ def _int8_content(form: Format, traced: Traced, task: Task) -> tuple[dict[str, b
     return content, training.told
 
 
-def _costs(run: Run, traced: Traced, task: Task, calibrated: str) -> Int8:
-    """Return the task's metrics of PyTorch and of a file, on the validation part and the test part."""
+def _costs(
+    form: Format, run: Run, traced: Traced, task: Task, calibrated: str, timing: Timing | None
+) -> Int8:
+    """Return the task's metrics of PyTorch and of a file, on the validation part and the test part.
+
+    With them stand the size and the latency of the same file in floating point.
+    """
     exact, rounded = _Unscaled(traced, None), _Unscaled(traced, run)
     before, after = {}, {}
     for part in ("validation", "test"):
@@ -206,7 +248,17 @@ def _costs(run: Run, traced: Traced, task: Task, calibrated: str) -> Int8:
             continue
         with torch.inference_mode():
             before[part], after[part] = (task.evaluate(each, batches) for each in (exact, rounded))
-    return Int8(calibrated, before, after)
+    content = form.content(traced)
+    with tempfile.TemporaryDirectory() as folder:
+        exact_run = form.runner(_placed(form, content, folder), traced)
+        measured = {} if exact_run is None or timing is None else _latencies(exact_run, traced, timing)
+    return Int8(
+        calibrated,
+        before,
+        after,
+        sum(map(len, content.values())),
+        {size: each["file"] for size, each in measured.items()},
+    )
 
 
 class _Unscaled(nn.Module):

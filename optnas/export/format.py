@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,10 +14,25 @@ from torch import Tensor
 from optnas.errors import UserError
 from optnas.export.traced import Traced
 
-__all__ = ["Format", "Run"]
+__all__ = ["Default", "Format", "Run"]
 
 Run = Callable[[Sequence[Tensor]], list[Tensor]]
 """Runs a written file: takes a batch of each input and returns each output, in the order of their names."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Default:
+    """A runtime with its own settings, which may compute in another precision than a file is checked in.
+
+    Attributes:
+        run: Runs the file.
+        precision: What it computes in, such as ``bf16``.
+        instead: How to have it compute as checked, for users.
+    """
+
+    run: Run
+    precision: str
+    instead: str
 
 
 class Format(ABC):
@@ -64,6 +80,13 @@ class Format(ABC):
     @abstractmethod
     def runner(self, path: Path, traced: Traced) -> Run | None:
         """Return what runs a written file on the CPU; ``None`` for a format that nothing but optnas runs."""
+
+    def by_default(self, path: Path, traced: Traced) -> Default | None:
+        """Return what runs a written file as its runtime does unless told otherwise.
+
+        ``None`` where that is the same on every machine.
+        """
+        return None
 
 
 def as_arrays(inputs: Sequence[Tensor]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class Onnx(Format):
             if proto.ByteSize() >= _MOST_BYTES:
                 raise CannotExport("the network has 2 GB or more, and an ONNX file less: use torch-export")
             _annotate(proto, traced)
+            _name_batches(proto)
             content: bytes = proto.SerializeToString()
         except CannotExport:
             raise
@@ -84,6 +86,20 @@ def _annotate(proto: Any, traced: Traced) -> None:
     for name, text in told.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = f"optnas.{name}", text
+
+
+def _name_batches(proto: Any) -> None:
+    """Call the size of a batch ``batch``, for which PyTorch has a name of its own, such as ``s31``."""
+    graph = proto.graph
+    name = next(
+        (dim.dim_param for each in graph.input if (dim := each.type.tensor_type.shape.dim[0]).dim_param), ""
+    )
+    if not name:
+        return
+    for each in (*graph.input, *graph.output, *graph.value_info):
+        for dim in each.type.tensor_type.shape.dim:
+            if dim.dim_param:  # perhaps a product of it
+                dim.dim_param = re.sub(rf"\b{re.escape(name)}\b", "batch", dim.dim_param)
 
 
 def session(file: Path | bytes) -> Any:

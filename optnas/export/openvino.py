@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from optnas.export.format import Format, Run, as_arrays
+from optnas.export.format import Default, Format, Run, as_arrays
 from optnas.export.onnx import Onnx
 from optnas.export.traced import CannotExport, Traced, one_reason, quietly
 
-__all__ = ["OpenVino"]
+__all__ = ["PRECISION", "OpenVino"]
+
+PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+"""Settings without which it computes in bfloat16 or float16 where the device can; no file can hold them."""
 
 
 class OpenVino(Format):
@@ -42,7 +47,9 @@ class OpenVino(Format):
             source.write_bytes(graph)
             try:
                 with quietly():
-                    openvino.save_model(openvino.convert_model(source), target, compress_to_fp16=False)
+                    model = openvino.convert_model(source)
+                    _name_ends_alone(model, graph)
+                    openvino.save_model(model, target, compress_to_fp16=False)
             except Exception as error:
                 raise CannotExport(f"OpenVINO cannot express the network: {one_reason(error)}") from error
             return {".xml": target.read_bytes(), ".bin": target.with_suffix(".bin").read_bytes()}
@@ -53,20 +60,50 @@ class OpenVino(Format):
         return f"IR of OpenVINO {openvino.get_version().split('-')[0]}"
 
     def runner(self, path: Path, traced: Traced) -> Run:
-        import openvino
+        return _run(_compiled(path, PRECISION), traced)
 
-        core = openvino.Core()
-        # Else it computes in bfloat16 where the CPU can.
-        settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
-        try:
-            compiled = core.compile_model(str(path), "CPU", settings)
-        except Exception as error:
-            raise CannotExport(f"OpenVINO cannot compile the network: {one_reason(error)}") from error
-        kept = {name for port in compiled.inputs for name in port.names}
+    def by_default(self, path: Path, traced: Traced) -> Default | None:
+        compiled = _compiled(path, {})
+        precision = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        return Default(
+            _run(compiled, traced), precision, f'compile_model("model.xml", "CPU", {json.dumps(PRECISION)})'
+        )
 
-        def run(inputs: Sequence[Tensor]) -> list[Tensor]:
-            given = dict(zip(traced.input_names, as_arrays(inputs), strict=True))
-            found = compiled({name: each for name, each in given.items() if name in kept})
-            return [torch.from_numpy(found[port].copy()) for port in compiled.outputs]
 
-        return run
+def _name_ends_alone(model: Any, graph: bytes) -> None:
+    """Leave names to the graph's inputs and outputs: a tensor that OpenVINO merges with one names it, too."""
+    import onnx
+
+    told = onnx.load_from_string(graph).graph
+    ends = {each.name for each in (*told.input, *told.output)}
+    for node in model.get_ordered_ops():
+        for port in node.outputs():
+            tensor = port.get_tensor()
+            if not tensor.names <= ends:
+                tensor.set_names(tensor.names & ends)
+
+
+def _compiled(path: Path, settings: Mapping[str, str]) -> Any:
+    """Return what OpenVINO runs, with as many threads as PyTorch has.
+
+    Raises:
+        CannotExport: If it does not take the file.
+    """
+    import openvino
+
+    config = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), **settings}
+    try:
+        return openvino.Core().compile_model(str(path), "CPU", config)
+    except Exception as error:
+        raise CannotExport(f"OpenVINO cannot compile the network: {one_reason(error)}") from error
+
+
+def _run(compiled: Any, traced: Traced) -> Run:
+    kept = {name for port in compiled.inputs for name in port.names}
+
+    def run(inputs: Sequence[Tensor]) -> list[Tensor]:
+        given = dict(zip(traced.input_names, as_arrays(inputs), strict=True))
+        found = compiled({name: each for name, each in given.items() if name in kept})
+        return [torch.from_numpy(found[port].copy()) for port in compiled.outputs]
+
+    return run

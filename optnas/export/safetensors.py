@@ -7,11 +7,14 @@ from pathlib import Path
 
 from safetensors import safe_open
 from safetensors.torch import save
+from torch import nn
 
 from optnas.answers import answer_record
 from optnas.data.schemas import schema_record
 from optnas.export.format import Format
 from optnas.export.traced import Traced
+from optnas.space.shapes import plain_shape
+from optnas.winner.ensemble import Ensemble
 
 __all__ = ["Safetensors"]
 
@@ -41,7 +44,9 @@ class Safetensors(Format):
             "format": "pt",
             "optnas.layout": _LAYOUT,
             "optnas.architecture": str(model.record["architecture"]),
+            "optnas.shape": json.dumps(plain_shape(model.schema.shape)),
             "optnas.context": json.dumps(model.record["context"]),
+            **_ensemble(model.network),
             "optnas.inputs": json.dumps(traced.inputs, ensure_ascii=False),
             "optnas.outputs": json.dumps(traced.outputs, ensure_ascii=False),
             "optnas.schema": json.dumps(
@@ -57,3 +62,11 @@ class Safetensors(Format):
 
     def runner(self, path: Path, traced: Traced) -> None:
         return None
+
+
+def _ensemble(network: nn.Module) -> dict[str, str]:
+    """Return what the header says of a network that is several of one architecture."""
+    if not isinstance(network, Ensemble):
+        return {}
+    mean = "probabilities" if network.classes else "outputs"
+    return {"optnas.ensemble": json.dumps({"members": len(network.members), "mean_of": mean})}

@@ -19,6 +19,8 @@ __all__ = ["RawBatches", "Samples", "as_exported", "largest_difference", "made_u
 
 # What rounding inputs to float32 may change outputs by: a tenth of what an export may differ by.
 _ROUNDING = 1e-5
+# Made-up samples that show it.
+_SHOWING = 256
 _BLOCK = 256
 
 
@@ -108,16 +110,27 @@ def as_exported(model: Model, samples: Samples) -> Samples:
 
     Whole numbers keep theirs, such as a picture's bytes. Other numbers are float32, which users and runtimes
     have, unless the network's outputs show the rounding: then they stay float64, as for large numbers of
-    which only the last digits differ.
+    which only the last digits differ. That is tried on made-up samples wherever the schema has some, so that
+    a network has the same types whatever it is compared on.
     """
-    single = mapped(lambda each: each.float() if each.is_floating_point() else each, samples.inputs)
-    if all(a.dtype == b.dtype for a, b in zip(leaves(single), leaves(samples.inputs), strict=True)):
+    single = mapped(_single, samples.inputs)
+    if _same_types(single, samples.inputs):
         return samples
+    drawn = model.schema.drawn(_SHOWING, torch.Generator().manual_seed(0))
+    tried = samples.inputs if drawn is None or _same_types(mapped(_single, drawn), drawn) else drawn
     with torch.inference_mode():
-        exact, rounded = (list(leaves(model(inputs))) for inputs in (samples.inputs, single))
+        exact, rounded = (list(leaves(model(inputs))) for inputs in (tried, mapped(_single, tried)))
     if largest_difference(rounded, exact) > _ROUNDING:
         return samples
     return dataclasses.replace(samples, inputs=single)
+
+
+def _single(each: Tensor) -> Tensor:
+    return each.float() if each.is_floating_point() else each
+
+
+def _same_types(one: Tree, other: Tree) -> bool:
+    return all(a.dtype == b.dtype for a, b in zip(leaves(one), leaves(other), strict=True))
 
 
 def largest_difference(found: list[Tensor], expected: list[Tensor]) -> float:

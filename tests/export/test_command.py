@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import optnas
+from optnas.export.python import run_written
 from tests.export.helpers import one_library
 from tests.files import assert_refused, call
 
@@ -96,6 +97,8 @@ def test_int8_is_calibrated_on_the_training_part_and_says_what_it_costs(trained)
     )
     assert any(node.op_type == "QuantizeLinear" for node in graph.node)
     costs = told["int8"]
+    assert costs["float_bytes"] > 0
+    assert set(costs["float_ms"]) == {"1", "64"}
     assert costs["calibrated_on"].endswith("of the train part")
     for part in ("validation", "test"):
         assert abs(costs["before"][part]["accuracy"] - costs["after"][part]["accuracy"]) < 0.1
@@ -110,6 +113,20 @@ def test_code_is_written_into_a_folder_with_its_weights(trained):
     assert told["difference"] < 1e-5
     assert "class Sides(nn.Module):" in (trained / "owned" / "model.py").read_text()
     assert set(told["latency_ms"]) == {"1", "64"}
+
+
+def test_the_weights_of_code_and_a_safetensors_file_stand_apart(trained):
+    code, weights = json.loads(exported("run", "-f", "python", "--json"))["files"]
+    (other,) = json.loads(exported("run", "-f", "safetensors", "--json"))["files"]
+    assert (code, weights) == ("run/exported/python/model.py", "run/exported/python/model.safetensors")
+    assert other == "run/exported/model.safetensors"
+    x = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), np.uint8)
+    found = run_written(trained / code)(torch.from_numpy(x))
+    assert torch.allclose(found, optnas.load(trained / "run")(torch.from_numpy(x)), atol=1e-5)
+    assert_refused(
+        call("export", "run", "-f", "safetensors", "-o", weights),
+        "has the weights of run/exported/python/model.py",
+    )
 
 
 def test_code_is_not_written_over_the_weights_of_the_run(trained):
@@ -136,6 +153,7 @@ def test_training_again_finds_the_folder_as_it_was_with_its_exports(trained):
             ["run", "-f", "safetensors", "--quantize", "int8", "--data", "sides.py"],
             "is for onnx and openvino",
         ),
+        (["run", "-f", "python", "--quantize", "int8"], "is for onnx and openvino, not for python"),
         (["run", "-o", "model.pt2"], "ends in .onnx: model.pt2 does not"),
         (["run", "-o", "run"], "run is a folder"),
         (["nowhere"], "nowhere holds no network of optnas train"),
