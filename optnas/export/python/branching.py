@@ -27,7 +27,7 @@ from optnas.ops.several import Forked, Input
 from optnas.ops.shapes import channel_axis
 from optnas.ops.stack import StackModule, reductions
 
-__all__ = ["Flow", "Value", "Writer"]
+__all__ = ["Flow", "Value", "Writer", "dictionary", "takes_several"]
 
 Value = Any
 """The source of a tensor, which is a name or a short expression; a dictionary of them for several."""
@@ -125,7 +125,7 @@ class Flow:
 
     def returns(self, value: Value) -> None:
         """Write what the forward returns."""
-        text = value if isinstance(value, str) else _dictionary(value)
+        text = value if isinstance(value, str) else dictionary(value)
         last = self.lines[-1] if self.lines else ""
         if isinstance(value, str) and last.startswith(f"{value} = "):
             self.lines[-1] = f"return {last.removeprefix(f'{value} = ')}"
@@ -186,7 +186,7 @@ class Flow:
         code = self._writer.code(module)
         if isinstance(code, Call) and code.function == "nn.Identity":
             return given
-        text = given if isinstance(given, str) else _dictionary(given)
+        text = given if isinstance(given, str) else dictionary(given)
         return f"{self.attribute(_called(code, wanted), code, module)}({text})"
 
     def _sequence(self, modules: list[nn.Module], given: Value, wanted: str) -> Value:
@@ -389,9 +389,9 @@ def _leading(modules: list[nn.Module]) -> list[nn.Module]:
     return found
 
 
-def _dictionary(values: dict[str, Any]) -> str:
+def dictionary(values: dict[str, Any]) -> str:
     """Return the source of several tensors: by name, or a tuple if their names are places."""
-    inner = {name: value if isinstance(value, str) else _dictionary(value) for name, value in values.items()}
+    inner = {name: value if isinstance(value, str) else dictionary(value) for name, value in values.items()}
     if list(inner) == [str(place) for place in range(len(inner))]:
         return f"({', '.join(inner.values())}{',' * (len(inner) == 1)})"
     return f"{{{', '.join(f'{literal(name)}: {value}' for name, value in inner.items())}}}"

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from optnas.export.python.code import CannotExport
-from optnas.export.python.network import Source, source_of
+from optnas.export.python.network import Members, Source, source_of
 from optnas.export.python.weights import Registered, imported, renamed
 from optnas.space import Node
 from optnas.space.shapes import AnyShape
+from optnas.winner.ensemble import Ensemble
 
 __all__ = ["Written", "python_source", "refusal", "run_written", "written_network"]
 
@@ -87,7 +88,8 @@ def written_network(
         architecture: The architecture.
         shape: The shape of what the network takes.
         context: The context of its ops.
-        layers: The layer that prepares inputs, the network, and the layer that scales outputs.
+        layers: The layer that prepares inputs, the network or the ensemble of several, and the layer that
+            scales outputs.
         title: What it is called, such as ``"digits 17"``.
         about: What the file says of where it is from.
 
@@ -96,7 +98,8 @@ def written_network(
     """
     preparation, network, scale = layers
     told = _docstring(architecture, about or f"The network {title}.")
-    source = source_of(architecture, shape, dict(context), preparation, scale, title, told)
+    ensemble = Members(len(network.members), network.classes) if isinstance(network, Ensemble) else None
+    source = source_of(architecture, shape, dict(context), preparation, scale, title, told, ensemble)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.py"
         path.write_text(source.text, encoding="utf-8")

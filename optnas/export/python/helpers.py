@@ -261,6 +261,32 @@ class Stack(nn.Module):
         return x
 
 
+class MeanOutputs(nn.Module):
+    """Mean of the outputs of several networks (Lakshminarayanan et al. 2017)."""
+
+    def __init__(self, *members: nn.Module) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor | dict[str, Tensor] | tuple[Tensor, ...]) -> Tensor:
+        return torch.stack([member(x).float() for member in self.members]).mean(0)
+
+
+class MeanProbabilities(nn.Module):
+    """Mean of the probabilities that the logits of several networks are, as logits again.
+
+    Deep ensembles: Lakshminarayanan et al. 2017.
+    """
+
+    def __init__(self, *members: nn.Module) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor | dict[str, Tensor] | tuple[Tensor, ...]) -> Tensor:
+        logits = torch.stack([member(x).float() for member in self.members])
+        return logits.log_softmax(2).logsumexp(0) - math.log(len(self.members))
+
+
 class FeaturePReLU(nn.PReLU):
     """PReLU with a slope for each feature of (batch, length, features)."""
 

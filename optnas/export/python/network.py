@@ -12,7 +12,7 @@ from optnas.data.schemas.arrays import Standardize
 from optnas.data.schemas.several import PrepareEach
 from optnas.data.schemas.table_layer import PrepareTable
 from optnas.data.schemas.texts import Filled
-from optnas.export.python.branching import Flow, Value, Writer, takes_several
+from optnas.export.python.branching import Flow, Value, Writer, dictionary, takes_several
 from optnas.export.python.calls import call, chain
 from optnas.export.python.code import KEYWORD, CannotExport, Text
 from optnas.export.python.factor import factored
@@ -24,7 +24,7 @@ from optnas.export.python.weights import Registered
 from optnas.export.python.write import helper_names, written
 from optnas.winner.outputs import _Scale, _ScaleHeads
 
-__all__ = ["Source", "source_of"]
+__all__ = ["Members", "Source", "source_of"]
 
 _HEADS = {"head", "lm_head"}
 # Up to this share of deviations a mean leaves float32 enough digits.
@@ -39,6 +39,19 @@ def load(weights: str | Path = WEIGHTS) -> {name}:
     model.load_state_dict(load_file(weights))
     return model.eval()
 '''
+
+
+@dataclasses.dataclass(frozen=True)
+class Members:
+    """Networks of one architecture whose mean is computed.
+
+    Attributes:
+        count: How many they are.
+        classes: Whether the mean is of the probabilities of classes.
+    """
+
+    count: int
+    classes: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +79,7 @@ def source_of(
     scale: nn.Module,
     title: str,
     about: str,
+    ensemble: Members | None = None,
 ) -> Source:
     """Return the code of a network.
 
@@ -77,6 +91,7 @@ def source_of(
         scale: The layer that scales outputs.
         title: What it is called.
         about: What the file's docstring says.
+        ensemble: The networks of that architecture whose mean it is; ``None`` for one network.
 
     Raises:
         CannotExport: If a part of it has no plain source; says which and why in one line.
@@ -91,8 +106,11 @@ def source_of(
     if isinstance(shape, tuple):
         given = _held(flow, given)
     elif not isinstance(given, dict):
-        given = {name: f"{given}[{literal(name)}]" for name in shape}
-    found = _network(flow, writer, origins.network, given)
+        given = {name: _taken(given, name) for name in shape}
+    if ensemble is None:
+        found = _network(flow, writer, origins.network, given)
+    else:
+        found = _mean(flow, writer, origins.network, given, ensemble)
     flow.returns(ends.scaled(flow, scale, found))
     names = Names([*helper_names(), *own.sources, *own.constants])
     name = names.of_class(title)
@@ -104,6 +122,10 @@ def source_of(
     root, definitions = factored(flow.block(name, _CLASS, (into, out)), names)
     text = written(root, definitions, about, own, _LOAD.format(name=name))
     before = list(registered.state(origins.network, without=writer.dead))
+    if ensemble is not None:
+        before = [
+            (f"members.{member}.{name}", value) for member in range(ensemble.count) for name, value in before
+        ]
     return Source(name, text, ends.buffers, before)
 
 
@@ -142,6 +164,33 @@ def _network(flow: Flow, writer: Writer, network: nn.Module, given: Value) -> Va
     return f"{flow.attribute('head', writer.code(parts[-1]))}({found})" if apart else found
 
 
+def _mean(flow: Flow, writer: Writer, network: nn.Module, given: Value, ensemble: Members) -> str:
+    """Write a class that all members of an ensemble are objects of, and the mean of their outputs."""
+    inner, kind = Flow(writer, ("x",)), "Tensor"
+    taken: Value = "x"
+    text = given
+    if not isinstance(given, str):
+        text = dictionary(given)
+        by_place = text.startswith("(")
+        kind = "tuple[Tensor, ...]" if by_place else "dict[str, Tensor]"
+        taken = {name: inner.variable(_variable(name), _taken("x", name, by_place)) for name in given}
+    inner.returns(_network(inner, writer, network, taken))
+    member = inner.block("member", "One of the networks whose mean is taken.", (kind, "Tensor"))
+    mean = "MeanProbabilities" if ensemble.classes else "MeanOutputs"
+    code = call(mean, *[member] * ensemble.count)
+    return f"{flow.attribute('members', code)}({text})"
+
+
+def _taken(given: str, name: str, by_place: bool = False) -> str:
+    """Return the source of one of several inputs."""
+    return f"{given}[{name if by_place else literal(name)}]"
+
+
+def _variable(name: str) -> str:
+    """Return what the variable of an input is called."""
+    return name if name.isidentifier() else f"x{name}" if name.isalnum() else "input"
+
+
 class _Ends:
     """Writes what prepares inputs and what scales outputs, and keeps the numbers that these have."""
 
@@ -166,8 +215,7 @@ class _Ends:
                 dtype = torch.float32 if near else torch.float64
                 a = self._buffer(flow, f"{of}mean", mean.to(dtype))
                 b = self._buffer(flow, f"{of}deviation", deviation.to(dtype))
-                text = f"({given}{axes} - {a}) / {b}"
-                return text if near else f"({text}).float()"
+                return f"(({given}{axes} - {a}) / {b}).float()"  # NumPy's numbers are float64
             case Filled():  # windows of texts are filled up with -1
                 return f"{given}.int().clamp(min=0)"
             case PrepareTable():
@@ -183,9 +231,8 @@ class _Ends:
         return f"{attribute}({given})"
 
     def _one(self, flow: Flow, layer: nn.Module, name: str, by_place: bool) -> str:
-        taken = f"x[{name if by_place else literal(name)}]"
-        called = name if name.isidentifier() else f"x{name}" if name.isalnum() else "input"
-        value = self.prepared(flow, layer, taken, f"{called}_")
+        called = _variable(name)
+        value = self.prepared(flow, layer, _taken("x", name, by_place), f"{called}_")
         return flow.variable(called, value)
 
     def _buffer(self, flow: Flow, name: str, value: Tensor) -> str:

@@ -15,6 +15,7 @@ from optnas.data.trees import leaves, mapped
 from optnas.export.format import Format, Run
 from optnas.export.python.export import Written, run_written, written_network
 from optnas.export.traced import CannotExport, Traced
+from optnas.winner.ensemble import Ensemble
 
 __all__ = ["PythonSource"]
 
@@ -89,6 +90,9 @@ def _about(record: Mapping[str, Any], traced: Traced) -> str:
             f"The network {'that was given' if trial is None else f'of trial {trial}'} in the study {study!r}"
         )
     lines = [f"{origin}."]
+    if isinstance(traced.model.network, Ensemble):
+        count = len(traced.model.network.members)
+        lines[0] += f" It is the mean of {count} networks of one architecture, trained with other seeds."
     for what, each in (("takes", traced.inputs), ("returns", traced.outputs)):
         told = ", ".join(f"{name}: {_tensor(figures)}" for name, figures in each.items())
         lines.append(f"It {what} {told}.")
