@@ -29,7 +29,10 @@ class OpenVino(Format):
     packages = (*Onnx.packages, "openvino")
     extra = "export,openvino"
     quantizes = True
-    takes = "OpenVINO takes what ONNX takes, and computes in float32 what the network does in float64"
+    takes = (
+        "OpenVINO takes what ONNX takes, and computes in float32 what the network does in float64: tables"
+        " with times of the day need another format"
+    )
 
     def content(self, traced: Traced) -> dict[str, bytes]:
         return self.converted(Onnx().content(traced)[Onnx.suffix])

@@ -9,8 +9,6 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
-from optnas.answers import answer_record
-from optnas.data.schemas import schema_record
 from optnas.export.format import Format
 from optnas.export.traced import Traced
 from optnas.space.shapes import plain_shape
@@ -49,10 +47,7 @@ class Safetensors(Format):
             **_ensemble(model.network),
             "optnas.inputs": json.dumps(traced.inputs, ensure_ascii=False),
             "optnas.outputs": json.dumps(traced.outputs, ensure_ascii=False),
-            "optnas.schema": json.dumps(
-                {"input": schema_record(model.schema), "answer": answer_record(model.answer)},
-                ensure_ascii=False,
-            ),
+            "optnas.schema": traced.schema,
         }
         return {self.suffix: save(tensors, header)}
 

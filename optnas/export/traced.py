@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import re
 import warnings
@@ -14,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optnas.answers import answer_record
+from optnas.data.schemas import schema_record
 from optnas.data.trees import Tree, leaves, mapped, samples_in
 from optnas.errors import UserError
 from optnas.winner.model import Model
@@ -85,6 +88,12 @@ class Traced:
                 return torch.export.export(self.model.module, (example,), dynamic_shapes=(sizes,))
         except Exception as error:
             raise CannotExport(f"torch.export has no graph of the network: {one_reason(error)}") from error
+
+    @property
+    def schema(self) -> str:
+        """What users have and what they read, as JSON: ``input``, of a schema, and ``answer``."""
+        told = {"input": schema_record(self.model.schema), "answer": answer_record(self.model.answer)}
+        return json.dumps(told, ensure_ascii=False)
 
     @property
     def inputs(self) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from optnas.export.traced import CannotExport
 from optnas.run.files import load_study
 from optnas.winner.model import Model
 from optnas.winner.outputs import scaling, scaling_record
+from tests.data.images import fashion_mnist
 from tests.export.helpers import bytes_of_pictures, difference, model_of, schema_for, traced_of, written
 from tests.export.test_spaces import SPACES, TOKENS
 
@@ -320,7 +321,9 @@ def named_studies() -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", named_studies(), ids=lambda file: Path(file).name)
-def test_architectures_of_the_studies_compute_the_same(file, tmp_path):
+def test_architectures_of_the_studies_compute_the_same(file, tmp_path, monkeypatch):
+    if Path(file).name.startswith("fashion_mnist"):
+        monkeypatch.setenv("OPTNAS_DATA", str(fashion_mnist(tmp_path / "data")))
     study = load_study(file)
     torch.set_num_threads(1)
     data, rng = study.task.data, random.Random(0)
@@ -329,5 +332,5 @@ def test_architectures_of_the_studies_compute_the_same(file, tmp_path):
         model = model_of(study.space.sample(rng), data.schema, seed=index, **study.task.context)
         scaled = Model(model.network, scale, model.schema, model.answer, model.record)
         scaled.record["study"], scaled.record["trial"] = study.name, index
-        code(scaled, tmp_path / str(index))
-    ruff(tmp_path)
+        code(scaled, tmp_path / "code" / str(index))
+    ruff(tmp_path / "code")

@@ -33,7 +33,8 @@ class PythonSource(Format):
 
     def content(self, traced: Traced) -> dict[str, bytes]:
         written = self.written(traced)
-        return {self.suffix: written.text.encode(), ".safetensors": save(dict(written.weights))}
+        header = {"format": "pt", "optnas.schema": traced.schema}
+        return {self.suffix: written.text.encode(), ".safetensors": save(dict(written.weights), header)}
 
     def written(self, traced: Traced) -> Written:
         """Return the code of a network.
