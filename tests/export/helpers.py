@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,3 +101,13 @@ def difference(form: Format, traced: Traced) -> float:
             largest_difference(run(list(leaves(traced.samples))), traced.expected),
             largest_difference(run(list(leaves(alone))), expected),
         )
+
+
+def ruff(folder: Path) -> None:
+    """Check that Python files pass ruff with its own rules and a line length of 100."""
+    for command in (["check"], ["format", "--check"]):
+        options = ["--isolated", "--no-cache", "--line-length", "100"]
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *options, str(folder)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -18,14 +18,14 @@ from optnas import op, ops, parse, spaces
 from optnas.data.normalize import Normalize
 from optnas.data.schemas import Arrays, Ids, Several
 from optnas.export import FORMATS
-from optnas.export.python import helpers, python_source, refusal, sequence_helpers
+from optnas.export.python import helpers, refusal, sequence_helpers
 from optnas.export.traced import CannotExport
 from optnas.run.files import load_study
 from optnas.winner.model import Model
 from optnas.winner.outputs import scaling, scaling_record
 from tests.data.images import fashion_mnist
-from tests.export.helpers import bytes_of_pictures, difference, model_of, schema_for, traced_of, written
-from tests.export.test_spaces import SPACES, TOKENS
+from tests.export.helpers import bytes_of_pictures, difference, model_of, ruff, schema_for, traced_of, written
+from tests.export.ready_spaces import SMALL, SPACES, networks
 
 PYTHON = FORMATS["python"]
 # float32 sums in another order.
@@ -34,31 +34,10 @@ ROUNDING = 1e-5
 ARCHITECTURES = int(os.environ.get("OPTNAS_ARCHITECTURES", "5"))
 STUDIES = Path(__file__).parents[2] / "studies"
 
-SMALL = {
-    "chain": (spaces.chain(most=3, widths=(4, 8)), (3, 9, 9)),
-    "darts": (spaces.darts(width=4, cells=3), (3, 9, 9)),
-    "mlp": (spaces.mlp(widths=(8, 16)), (10,)),
-    "mobile": (spaces.mobile(((8, 2, 1), (8, 2, 2))), (3, 12, 12)),
-    "nasbench201": (spaces.nasbench201(width=4, cells=2), (3, 8, 8)),
-    "recurrent": (spaces.recurrent(most=2, widths=(8,)), TOKENS),
-    "resnet": (spaces.resnet(width=16, stages=2, blocks=2), (3, 8, 8)),
-    "transformer": (spaces.transformer(most=3, widths=(8, 16)), TOKENS),
-}
-
 
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
-
-
-def ruff(folder: Path) -> None:
-    """Check that Python files pass ruff with its own rules and a line length of 100."""
-    for command in (["check"], ["format", "--check"]):
-        options = ["--isolated", "--no-cache", "--line-length", "100"]
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, *options, str(folder)], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def code(model: Model, folder: Path) -> str:
@@ -72,12 +51,8 @@ def code(model: Model, folder: Path) -> str:
 
 def random_ones(space, shape, count, folder, seed):
     """Return the code of random architectures of a space."""
-    rng, found = random.Random(seed), []
-    vocabulary = 11 if shape == TOKENS else None
-    context = {"outputs": 4} | ({"vocabulary": vocabulary} if vocabulary else {})
-    for index in range(count):
-        model = model_of(space.sample(rng), schema_for(shape, vocabulary), seed=index, **context)
-        found.append(code(model, folder / str(index)))
+    drawn = networks(space, shape, count, seed)
+    found = [code(model, folder / str(index)) for index, model in enumerate(drawn)]
     ruff(folder)
     return found
 
@@ -98,21 +73,6 @@ def imported(text: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found.add(node.module)
     return found
-
-
-def test_the_deepest_mobile_network_is_shorter_than_200_lines():
-    space, rng = spaces.mobile(), random.Random(0)
-    for _ in range(3):
-        chosen = {}
-        for name, each in space.distributions().items():
-            if name.endswith(".blocks"):
-                chosen[name] = each.high if hasattr(each, "high") else max(each.choices)
-            else:
-                chosen[name] = rng.choice(each.choices)
-        architecture = space.close(chosen)
-        assert str(architecture).count("inverted_residual(") == 23
-        text = python_source(architecture, (3, 64, 64), {"outputs": 1000}, title="mobile")
-        assert text.count("\n") < 200
 
 
 def test_it_runs_where_optnas_is_not(tmp_path):

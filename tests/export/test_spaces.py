@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 
 import pytest
 import torch
@@ -11,56 +10,31 @@ import torch
 from optnas import spaces
 from optnas.export import FORMATS
 from optnas.export.export import TOLERANCE
-from tests.export.helpers import difference, model_of, one_library, schema_for, traced_of
+from tests.export.helpers import difference, one_library, traced_of
+from tests.export.ready_spaces import SMALL, SPACES, networks
 
-PICTURE, ROW, SERIES, TOKENS = (3, 32, 32), (10,), (12, 5), (12,)
-
-SPACES = {
-    "chain": (spaces.chain(), PICTURE),
-    "darts": (spaces.darts(), PICTURE),
-    "mlp": (spaces.mlp(), ROW),
-    "mobile": (spaces.mobile(stem_stride=1), PICTURE),
-    "nasbench201": (spaces.nasbench201(), PICTURE),
-    "recurrent of series": (spaces.recurrent(tokens=False), SERIES),
-    "recurrent of tokens": (spaces.recurrent(), TOKENS),
-    "recurrent language model": (spaces.recurrent("language_modelling"), TOKENS),
-    "resnet": (spaces.resnet(), PICTURE),
-    "transformer of series": (spaces.transformer(tokens=False), SERIES),
-    "transformer of tokens": (spaces.transformer(), TOKENS),
-    "transformer language model": (spaces.transformer("language_modelling"), TOKENS),
-}
-
-# Of each space; tox -e exports takes 100, which is hours.
+# Of each space; tox -e exports takes 100.
 ARCHITECTURES = int(os.environ.get("OPTNAS_ARCHITECTURES", "1"))
 
-SMALL = {
-    "chain": (spaces.chain(most=3, widths=(4, 8)), (3, 9, 9)),
-    "mobile": (spaces.mobile(((8, 1, 1), (8, 2, 2))), (3, 12, 12)),
-    "recurrent": (spaces.recurrent(most=2, widths=(8,)), TOKENS),
-    "transformer": (spaces.transformer(most=1, widths=(8,)), TOKENS),
-}
+# Those whose graphs differ most: to write and read one takes seconds.
+QUICK = ("chain", "mobile", "recurrent", "transformer")
 
 
 def worst(space, shape, count, seed=0):
     """Return the largest difference by format over random architectures of a space."""
     torch.set_num_threads(1)
-    rng = random.Random(seed)
-    vocabulary = 11 if shape == TOKENS else None
-    context = {"outputs": 4} | ({"vocabulary": vocabulary} if vocabulary else {})
     found = {"onnx": 0.0, "torch-export": 0.0}
     with one_library():
-        for index in range(count):
-            architecture = space.sample(rng)
-            model = model_of(architecture, schema_for(shape, vocabulary), seed=index, **context)
+        for model in networks(space, shape, count, seed):
             traced = traced_of(model)
             for name in found:
                 apart = difference(FORMATS[name], traced)
-                assert apart <= TOLERANCE, f"{name} differs by {apart:.2g}: {architecture}"
+                assert apart <= TOLERANCE, f"{name} differs by {apart:.2g}: {model.record['architecture']}"
                 found[name] = max(found[name], apart)
     return found
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", QUICK)
 def test_a_random_architecture_agrees_with_pytorch(name):
     space, shape = SMALL[name]
     worst(space, shape, 1, seed=1)
