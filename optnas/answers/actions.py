@@ -29,5 +29,8 @@ class Actions(Answer):
         best = outputs["policy"].double().softmax(dim=1).max(dim=1)
         return pandas.DataFrame({"action": best.indices.numpy(), "probability": best.values.numpy()})
 
+    def unread(self) -> str:
+        return "scores of the actions in ``policy``: the highest is the action, their softmax its probability"
+
     def told(self) -> str:
         return "a table with a row for each observation: the number of the likeliest action, its probability"

@@ -62,6 +62,13 @@ class Anomalies(Answer):
         flags = {} if self.threshold is None else {"anomaly": scores > self.threshold}
         return pandas.DataFrame({"score": scores, **flags})
 
+    def unread(self) -> str:
+        return (
+            "the reconstruction of prepared inputs: the score is the mean squared difference"
+            " from these, which are"
+            " (inputs - mean) / deviation by the file's description of them"
+        )
+
     def told(self) -> str:
         flag = ""
         if self.threshold is not None:

@@ -73,6 +73,10 @@ class Answer(ABC):
         return joined(parts)
 
     @abstractmethod
+    def unread(self) -> str:
+        """Return in words what :meth:`read` is given, for those who have an exported file alone."""
+
+    @abstractmethod
     def told(self) -> str:
         """Return in words, for a model card, what comes out."""
 

@@ -80,6 +80,12 @@ class Boxes(Answer):
             tables.append(pandas.DataFrame(table | dict(zip(_COLUMNS, corners, strict=True))))
         return tables
 
+    def unread(self) -> str:
+        return (
+            "of each cell the logits of the classes and four numbers of a box:"
+            " ``tasks.detected`` finds the objects"
+        )
+
     def told(self) -> str:
         return (
             f"a table for each picture: its objects, at most {self.most}, the surest first, with their class,"

@@ -53,6 +53,9 @@ class Classes(Answer):
             columns |= {f"p({name})": likely[:, place].numpy() for place, name in enumerate(self.names)}
         return pandas.DataFrame(columns)
 
+    def unread(self) -> str:
+        return "logits of the classes: their softmax is the probabilities"
+
     def told(self) -> str:
         count = len(self.names)
         return (

@@ -100,6 +100,13 @@ class Continuation(Answer):
         names: list[Any] = list(self.alphabet) or [*range(outputs.shape[1])]
         return pandas.DataFrame(outputs.double().softmax(1).numpy(), columns=names)
 
+    def unread(self) -> str:
+        return (
+            "of each character of a window the logits of the next one: a text is written by"
+            " running the file once"
+            " a character"
+        )
+
     def told(self) -> str:
         return (
             "the text that follows, by default 100 characters: predict(…, length=…, temperature=…, top_k=…,"

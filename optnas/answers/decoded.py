@@ -85,6 +85,13 @@ class Decoded(Answer):
         found = [self.words[token] for token in tokens if token >= len(SPECIAL)]
         return "".join(found) if self.texts else found
 
+    def unread(self) -> str:
+        return (
+            "of each word of a target the logits of the next one, given the source:"
+            " ``tasks.beam_search`` runs the"
+            " file once a word"
+        )
+
     def told(self) -> str:
         each = "a text" if self.texts else "a list of words"
         return (

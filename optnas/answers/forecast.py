@@ -49,6 +49,9 @@ class Forecast(Answer):
         ]
         return pandas.DataFrame(outputs.double().numpy(), columns=columns)
 
+    def unread(self) -> str:
+        return "the forecast, in the unit of the series, step by step"
+
     def told(self) -> str:
         what = f" of {', '.join(self.features)}" if any(self.features) else ""
         return (

@@ -65,5 +65,14 @@ class Generated(Answer):
             ) from None
         return self.like.unprepared(made)
 
+    def unread(self) -> str:
+        if self.levels is None:
+            return "a normalised sample: times the deviation, plus the mean of those that it learned from"
+        return (
+            f"the noise in a sample at one of {self.levels} levels, which is one denoising"
+            f" step: ``tasks.ddim``"
+            " runs the file once a level, and makes a normalised sample"
+        )
+
     def told(self) -> str:
         return f"samples like those that it learned from: {self.like.told()}"

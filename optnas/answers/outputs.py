@@ -25,5 +25,8 @@ class Outputs(Answer):
     def read(self, outputs: Tree) -> Any:
         return mapped(lambda each: each.float().cpu().numpy(), outputs)
 
+    def unread(self) -> str:
+        return "what the network puts out"
+
     def told(self) -> str:
         return "what the network puts out, an array (samples, …) or several by name"

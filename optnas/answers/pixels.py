@@ -50,6 +50,9 @@ class PixelClasses(Answer):
         """Return classes (samples, height, width) from logits (samples, classes, height, width)."""
         return outputs.argmax(1).numpy()
 
+    def unread(self) -> str:
+        return "at each pixel the logits of the classes: the highest is its class"
+
     def told(self) -> str:
         return (
             f"an array (samples, height, width): the class of each pixel, a number from 0 to"

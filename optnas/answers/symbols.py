@@ -38,6 +38,12 @@ class Symbols(Answer):
         found = transcribed(outputs)
         return [[self.names[each] for each in row] for row in found] if self.names else found
 
+    def unread(self) -> str:
+        return (
+            "of each frame the logits of the symbols and of the blank: ``tasks.transcribed``"
+            " reads the symbols"
+        )
+
     def told(self) -> str:
         of = "" if self.names else ", numbers from 0 on"
         return f"a list for each sample: its symbols in their order{of}"

@@ -51,6 +51,9 @@ class Tags(Answer):
         """Return an array of names (samples, length) from logits (samples, length, classes)."""
         return np.array(self.names, dtype=object)[outputs.argmax(-1).numpy()]
 
+    def unread(self) -> str:
+        return "at each position the logits of the classes: the highest is its class"
+
     def told(self) -> str:
         return (
             f"an array (samples, length): the class of each position, one of {len(self.names)}"

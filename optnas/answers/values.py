@@ -45,5 +45,8 @@ class Values(Answer):
             values, columns=[name] if count == 1 else [f"{name} {i}" for i in range(count)]
         )
 
+    def unread(self) -> str:
+        return "the values, in the unit of the targets"
+
     def told(self) -> str:
         return f"a table with a row for each sample: {self.target or 'value'!r}, in the unit of the targets"

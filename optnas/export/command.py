@@ -126,6 +126,7 @@ def lines(done: Exported) -> list[str]:
         told.append(
             f"It {what} " + ", ".join(f"{name}: {_tensor(figures)}" for name, figures in each.items())
         )
+    told.append(f"These are {done.unread.replace('``', '')}.")
     if done.difference is None:
         told.append("It has no graph to run: whoever builds the network checks it.")
         return told

@@ -81,6 +81,7 @@ class Exported:
         bytes: Their sizes together.
         inputs: Type and shape of each input by name; the size of the batch is ``None``.
         outputs: Those of each output.
+        unread: What the outputs are, and how predictions are read out of them, in words.
         difference: The largest difference of an output from PyTorch's, as a share of the largest output where
             that is above 1; ``None`` for a format that has no graph.
         compared_on: The samples that this is about, in words.
@@ -96,6 +97,7 @@ class Exported:
     bytes: int
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
+    unread: str
     difference: float | None
     compared_on: str
     latency_ms: Mapping[int, Mapping[str, float]]
@@ -173,6 +175,7 @@ def export(
         sum(map(len, files.values())),
         traced.inputs,
         traced.outputs,
+        model.answer.unread(),
         difference,
         samples.told,
         measured,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = ["CannotExport", "Traced", "one_reason", "quietly"]
 _TRACED_SAMPLES = 2
 
 _UNKNOWN = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.:]+)'")
+_BY_VALUES = "data-dependent"
 
 
 class CannotExport(UserError):
@@ -133,6 +135,8 @@ def one_reason(error: BaseException) -> str:
     for each in causes:
         if found := _UNKNOWN.search(str(each)):
             return f"torch.onnx has no translation of {found[1]}"
+        if _BY_VALUES in str(each):
+            return "its code goes by values (as x.item() or an if does), which no graph knows"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
@@ -143,7 +147,7 @@ def quietly() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from pathlib import Path
 
 import torch
 from torch import nn
 
-import optnas.export
 from optnas import ops, parse
 from optnas.answers import Outputs
 from optnas.export import FORMATS
@@ -18,10 +15,8 @@ from optnas.export.traced import CannotExport
 from optnas.ops.several import Forked
 from optnas.winner.model import Model
 from tests.export.helpers import difference, model_of, one_library, schema_for, traced_of
+from tests.export.readme_tables import RUN_BY_OTHERS, TRIED, outcome, write
 from tests.ops.test_layers import CASES, IMAGE, ODD, ROW, SEQUENCE, TOKENS, VOLUME
-
-README = Path(optnas.export.__file__).parent / "README.md"
-BEGIN, END = "<!-- table of ops: python -m tests.export.op_table -->\n", "<!-- end of the table of ops -->"
 
 INPUTS = {
     IMAGE: "images",
@@ -32,8 +27,6 @@ INPUTS = {
     TOKENS: "tokens",
 }
 VOCABULARY = 11
-RUN_BY_OTHERS = ["onnx", "torch-export", "openvino"]
-TRIED = [*RUN_BY_OTHERS, "python"]
 
 # Ops that the list of the layers' tests does not have at a root; others are written by their name.
 MORE = {
@@ -84,26 +77,18 @@ def cases() -> dict[str, list[tuple[str, tuple[int, ...]]]]:
     return dict(sorted(found.items()))
 
 
-def outcome(text: str, shape: tuple[int, ...], formats: list[str]) -> dict[str, str]:
+def tried(text: str, shape: tuple[int, ...], formats: list[str]) -> dict[str, str]:
     """Return for each format ``yes``, or why it does not take an architecture."""
     context = {"vocabulary": VOCABULARY} if shape == TOKENS else {}
-    traced = traced_of(model_of(parse(text), schema_for(shape, context.get("vocabulary")), **context))
-    found = {}
-    for name in formats:
-        try:
-            with one_library():
-                apart = difference(FORMATS[name], traced)
-            found[name] = "yes" if apart <= TOLERANCE else f"no: it differs by {apart:.1g}"
-        except CannotExport as error:
-            found[name] = "no: " + str(error).split(": ", 1)[1]
-    return found
+    model = model_of(parse(text), schema_for(shape, context.get("vocabulary")), **context)
+    return outcome(model, formats)
 
 
-def outcomes(tried: list[tuple[str, tuple[int, ...]]], formats: list[str]) -> list[dict[str, str]]:
+def outcomes(cases: list[tuple[str, tuple[int, ...]]], formats: list[str]) -> list[dict[str, str]]:
     """Return the outcome of each case: of several in one file where it takes them all, which is quicker."""
     found = {}
-    for shape in dict.fromkeys(shape for _, shape in tried):
-        same = [text for text, its in tried if its == shape]
+    for shape in dict.fromkeys(shape for _, shape in cases):
+        same = [text for text, its in cases if its == shape]
         for at in range(0, len(same), _TOGETHER):
             texts = same[at : at + _TOGETHER]
             # Code is written of an architecture, not of layers beside each other; that is quick.
@@ -111,8 +96,8 @@ def outcomes(tried: list[tuple[str, tuple[int, ...]]], formats: list[str]) -> li
             told = _all_at_once(texts, shape, graphs) if len(texts) > 1 else None
             for text in texts:
                 rest = formats if told is None else [name for name in formats if name not in told]
-                found[text, shape] = {**(told or {}), **outcome(text, shape, rest)}
-    return [found[case] for case in tried]
+                found[text, shape] = {**(told or {}), **tried(text, shape, rest)}
+    return [found[case] for case in cases]
 
 
 def _all_at_once(texts: list[str], shape: tuple[int, ...], formats: list[str]) -> dict[str, str] | None:
@@ -134,10 +119,10 @@ def _all_at_once(texts: list[str], shape: tuple[int, ...], formats: list[str]) -
 def table(found: dict[str, list[tuple[str, tuple[int, ...]]]] | None = None) -> str:
     """Return the table: ops of one outcome in one row."""
     rows: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    tried = found or cases()
-    every = list(dict.fromkeys(case for each in tried.values() for case in each))
+    found = found or cases()
+    every = list(dict.fromkeys(case for each in found.values() for case in each))
     told = dict(zip(every, outcomes(every, TRIED), strict=True))
-    for op, each in tried.items():
+    for op, each in found.items():
         by_kind = {shape: [told[text, shape]] for text, shape in each}
         rows[tuple(_told(by_kind, name) for name in TRIED)].append(f"`{op}`")
     return written_down(rows, len(every))
@@ -165,19 +150,6 @@ def _told(outcomes: dict[tuple[int, ...], list[dict[str, str]]], name: str) -> s
     return "yes, but " + "; ".join(refused)
 
 
-def kept() -> str:
-    """Return the table that the README has."""
-    found = re.search(re.escape(BEGIN) + "(.*?)" + re.escape(END), README.read_text(encoding="utf-8"), re.S)
-    assert found, f"{README} has no table of ops"
-    return found[1]
-
-
-def write() -> None:
-    """Write the table into the README."""
-    text = README.read_text(encoding="utf-8")
-    README.write_text(text.replace(kept(), table()), encoding="utf-8")
-
-
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    write()
+    write("op_table", table())

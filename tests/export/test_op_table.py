@@ -9,13 +9,14 @@ import torch
 
 from optnas import ops
 from tests.export import op_table
+from tests.export.readme_tables import kept
 
 TRIED_QUICKLY = ("adaptive_avgpool", "gru", "mish")
 
 
 def rows():
     found = {}
-    for line in op_table.kept().splitlines()[2:]:
+    for line in kept("op_table").splitlines()[2:]:
         names, *outcomes = (cell.strip() for cell in line.strip("|").split(" | "))
         found |= dict.fromkeys(re.findall(r"`(\w+)`", names), outcomes)
     return found
@@ -36,4 +37,4 @@ def test_an_op_is_taken_as_the_table_says(op):
 @pytest.mark.slow
 def test_the_whole_table_is_what_trying_shows():
     torch.set_num_threads(1)
-    assert op_table.table() == op_table.kept()
+    assert op_table.table() == kept("op_table")

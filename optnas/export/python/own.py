@@ -62,9 +62,8 @@ class OwnCode:
                 raise CannotExport(f"the op {op} uses two things called {name!r}: rename one of them")
             return
         if not name.isidentifier() or not isinstance(wrapped, FunctionType | type):
-            raise CannotExport(
-                f"the op {op} was made from {wrapped!r:.60}, which has no source to be written"
-            )
+            made_from = "a lambda" if name == "<lambda>" else f"{wrapped!r:.60}"
+            raise CannotExport(f"the op {op} was made from {made_from}, which has no source to be written")
         if isinstance(wrapped, FunctionType) and wrapped.__closure__:
             raise CannotExport(f"the op {op} uses {name!r}, which depends on where it was defined")
         self._of[name] = wrapped
