@@ -130,7 +130,7 @@ def test_an_ensemble_s_safetensors_file_is_loaded_as_the_readme_says(classes, tm
 def test_int8_that_gains_nothing_is_said_to(size, milliseconds, gains):
     costs = Int8("40 samples", {}, {}, 1000, {1: 1.0})
     latency = {1: {"file": milliseconds, "pytorch": 3.0}}
-    done = Exported("onnx", "", (), size, {}, {}, 0.1, "", latency, 1, costs)
+    done = Exported("onnx", "", (), size, {}, {}, "outputs", 0.1, "", latency, 1, costs)
     line = command.lines(done)[-1]
     assert "1,000 bytes" in line
     assert f"{milliseconds:.2f} for a batch of 1" in line
