@@ -13,6 +13,7 @@ from optnas.data.data import Part
 from optnas.data.schemas import Schema
 from optnas.data.trees import Tree, joined, leaves, mapped
 from optnas.errors import UserError
+from optnas.space.shapes import numbers_in
 from optnas.winner.model import Model
 
 __all__ = ["RawBatches", "Samples", "as_exported", "largest_difference", "made_up", "of_part"]
@@ -22,6 +23,8 @@ _ROUNDING = 1e-5
 # Made-up samples that show it.
 _SHOWING = 256
 _BLOCK = 256
+# Numbers of made-up samples together, 64 MB in float32; a graph is traced with two samples.
+_MOST_VALUES, _LEAST = 2**24, 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,12 +41,16 @@ class Samples:
 
 
 def made_up(schema: Schema, count: int, seed: int = 0) -> Samples:
-    """Return random samples in the range of those that a network was trained on.
+    """Return random samples in the range of those that a network was trained on, of large ones fewer.
 
     Raises:
         UserError: If none can be made up for this kind of inputs.
     """
-    drawn = schema.drawn(count, torch.Generator().manual_seed(seed))
+    count = min(count, max(_LEAST, _MOST_VALUES // max(1, numbers_in(schema.shape))))
+    try:
+        drawn = schema.drawn(count, torch.Generator().manual_seed(seed))
+    except (MemoryError, RuntimeError) as error:
+        raise UserError(f"no samples of the shape {schema.shape} can be made up: {error!s:.100}") from None
     if drawn is None:
         raise UserError(
             f"no samples can be made up for inputs of the kind {schema.kind!r}: give --data STUDY.py"

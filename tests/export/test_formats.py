@@ -269,3 +269,9 @@ def test_int8_is_refused_where_nothing_is_computed_in_it(tmp_path):
             Samples(traced.samples, ""),
             quantize_for=object(),
         )
+
+
+def test_of_large_samples_few_are_made_up():
+    assert len(made_up(Arrays((4,)), 256).inputs) == 256
+    assert len(made_up(Arrays((2**22,)), 256).inputs) == 4
+    assert made_up(Arrays((2**24,)), 256).told == "2 made-up samples"

@@ -153,9 +153,12 @@ def test_names_of_strangers_are_no_code(tmp_path):
     plain = ast.parse(code(model_of(parse("seq(linear(8), head(outputs=2))"), Arrays((4,))), tmp_path / "a"))
     strange = ast.parse(code(model, tmp_path / "b"))
     assert [type(each) for each in strange.body] == [type(each) for each in plain.body]
-    schema = Several({'x"], os.abort()': Arrays((3,)), "class": Arrays((2,))})
-    joined = "concat(input('x\"], os.abort()'), input('class'))"
-    code(model_of(parse(f"seq({joined}, head(outputs=2))"), schema), tmp_path / "c")
+    for place, name in enumerate(['x"], os.abort()', '"' * 3, "'" * 3, "a\0b", "\\"]):
+        schema = Several({name: Arrays((3,)), "class": Arrays((2,))})
+        joined = f"concat(input({name!r}), input('class'))"
+        code(model_of(parse(f"seq({joined}, head(outputs=2))"), schema), tmp_path / f"c{place}")
+    model.record["study"] = "a\0b\rc"
+    code(model, tmp_path / "d")
 
 
 # Ops of one's own.

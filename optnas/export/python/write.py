@@ -12,12 +12,14 @@ from optnas.export.python.code import REQUIRED, Block, Call, Code, parts
 from optnas.export.python.factor import Definition, Parameter
 from optnas.export.python.layout import WIDTH, assignment, expression, literal, returned
 from optnas.export.python.own import OwnCode
+from optnas.shown import plain
 from optnas.space import ops_by_name
 
 __all__ = ["helper_names", "written"]
 
 _HELPERS = (helpers, sequence_helpers)
 _LARGEST = "LARGEST ="
+_TEXTS = re.compile(r"""(?s)\"{3}.*?\"{3}|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")
 
 
 @functools.cache
@@ -53,8 +55,8 @@ def written(root: Block, definitions: Sequence[Definition], doc: str, own: OwnCo
 
 
 def _quoted(doc: str) -> str:
-    """Return a text that ends no docstring: it may hold names that strangers gave."""
-    doc = doc.replace("\\", "\\\\").replace('"""', "'''")
+    """Return a text that ends no docstring, nor a file: it may hold names that strangers gave."""
+    doc = plain(doc, lines=True).replace("\\", "\\\\").replace('"""', "'''")
     return f"{doc[:-1]}'" if doc.endswith('"') else doc
 
 
@@ -77,8 +79,8 @@ def _helper(name: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a source without its docstrings."""
-    return re.sub(r'""".*?"""', "", text, flags=re.DOTALL)
+    """Return a source without its docstrings and other texts, in which names of strangers may stand."""
+    return _TEXTS.sub('""', text)
 
 
 def _imports(text: str, more: Iterable[str], *, annotations: bool) -> str:
