@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["DataWarning", "Note", "StorageError", "UserError", "nearest", "searched"]
+__all__ = ["DataWarning", "Note", "StorageError", "UserError", "nearest", "searched", "shortened"]
 
 
 class UserError(ValueError):
@@ -39,3 +39,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def searched(path: str | Path) -> str:
     """Return in which folder a relative path was searched, to be put behind it; nothing for others."""
     return "" if os.path.isabs(os.path.expanduser(path)) else f" (in the folder {Path.cwd()})"
+
+
+def shortened(message: str, most: int = 300) -> str:
+    """Return a message that has more than ``most`` characters, as strangers' texts may, without its middle.
+
+    >>> shortened("no column '" + "a" * 1000 + "': add it", 30)
+    "no column 'aaaaaaaa…a': add it"
+    """
+    end = most // 3
+    return message if len(message) <= most else f"{message[: most - end - 1]}…{message[-end:]}"

@@ -12,7 +12,7 @@ from torch import nn
 from optnas.answers import Answer, Classes, Forecast, Values, answer_of
 from optnas.data.schemas import Schema, schema_of
 from optnas.data.trees import Tree, samples_in
-from optnas.errors import UserError
+from optnas.errors import UserError, shortened
 from optnas.shown import plain
 from optnas.space import SpaceError, ops_by_name
 from optnas.space.parse import parse_tree
@@ -104,6 +104,10 @@ class Model(nn.Sequential):
         """
         try:
             yield from self.schema.batches(given, size, **options)
+        except UserError as error:  # names of columns stand in it, and other texts of the folder
+            if len(message := str(error)) == len(short := shortened(message)):
+                raise
+            raise UserError(short) from None
         except (MemoryError, OverflowError, RuntimeError) as error:  # of Python, Pillow or NumPy, or PyTorch
             raise UserError(f"no tensors can be made of what is given: {_reason(error)}") from error
 
@@ -168,8 +172,7 @@ def load(folder: str | Path, *, changed_ops: bool = False) -> Model:
 
 def _reason(error: Exception) -> str:
     """Return what an error says, short and on one line, as strangers' texts may stand in it."""
-    told = plain(str(error).strip().split("\n")[0]) or type(error).__name__
-    return told if len(told) <= _LONGEST_REASON else f"{told[: _LONGEST_REASON - 1]}…"
+    return shortened(plain(str(error).strip().split("\n")[0]) or type(error).__name__, _LONGEST_REASON)
 
 
 def _network(folder: Path, record: Mapping[str, Any], schema: Schema, answer: Answer) -> nn.Module:

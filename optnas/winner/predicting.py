@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from optnas.data.schemas.schema import Piece
 from optnas.data.schemas.table import UnseenCategories, joined_unseen
-from optnas.errors import UserError
+from optnas.errors import UserError, shortened
 from optnas.files import replacing_file
 from optnas.interrupts.signals import stop_on_signals
 from optnas.winner.model import Model, load
@@ -78,7 +78,7 @@ def predictions_of_file(model: Model, path: Path, *, with_input: bool = False) -
                 piece = next(pieces, None)
                 found = None if piece is None else _table(model.predict(piece.given), piece, with_input)
             except UserError as error:
-                message = str(error)
+                message = shortened(str(error))
                 raise UserError(message if str(path) in message else f"{path}: {message}") from None
         for each in caught:
             if isinstance(each.message, UnseenCategories):
