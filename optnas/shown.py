@@ -28,6 +28,7 @@ __all__ = [
     "plain",
     "readable",
     "rounded",
+    "sentence",
     "show_python_s_own_plainly",
     "write",
 ]
@@ -270,9 +271,30 @@ def console(*, stderr: bool = False, **options: Any) -> Console:
     return _Console(stderr=stderr, markup=False, emoji=False, highlight=False, **options)
 
 
+def sentence(to: Console, told: str | Text) -> None:
+    """Print a sentence: on a terminal broken between words, never in one; elsewhere in one line."""
+    text = Text(told) if isinstance(told, str) else told
+    if not to.is_terminal:
+        to.print(text, soft_wrap=True)
+        return
+    # Not by rich, which breaks a word that is longer than a line, such as a path.
+    line, *words = text.split(" ")
+    for word in words:
+        if line.cell_len + 1 + word.cell_len <= to.width:
+            line = Text(" ").join([line, word])
+        else:
+            to.print(line, soft_wrap=True)
+            line = word
+    to.print(line, soft_wrap=True)
+
+
 def note(message: str) -> None:
-    """Print a message as one line on standard error."""
-    print(one_line(message), file=sys.stderr, flush=True)
+    """Print a message as one line on standard error, on a terminal broken between words."""
+    line = one_line(message)
+    if sys.stderr.isatty():
+        sentence(console(stderr=True), line)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 def notice(message: str) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from rich.table import Table
 
 import optnas
-from optnas.shown import console, elided, hidden, masked, masked_url, note, one_line, plain
+from optnas.shown import console, elided, hidden, masked, masked_url, note, one_line, plain, sentence
 
 MOVES_THE_CURSOR = "\x1b[2J\x1b]0;title\x07\x9b1A\r\b\x7f"
 TURNS_THE_DIRECTION = "\u202e\u2066\u061c\u200f"
@@ -169,6 +169,18 @@ def test_a_note_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert told.startswith("note: a b  c ␛[2J")
     assert told.endswith(" a://b:***@d\n")
     assert told.count("\n") == 1
+
+
+def test_a_sentence_is_broken_between_words_on_a_terminal_alone() -> None:
+    path = "/a/folder/" + "long" * 12 + "/model.safetensors"
+    told = f"Wrote {path} and {path}: safetensors (layout 1), and it says a good deal more than one line."
+    for terminal in (True, False):
+        file = io.StringIO()
+        sentence(console(file=file, width=50, force_terminal=terminal, color_system=None), told)
+        lines = file.getvalue().splitlines()
+        assert " ".join(line.strip() for line in lines) == told
+        assert (len(lines) > 1) == terminal
+        assert not terminal or all(len(line) <= 50 or line.rstrip(":") == path for line in lines)
 
 
 @pytest.mark.parametrize("way", ["warnings.warn(text)", "raise RuntimeError(text)"])

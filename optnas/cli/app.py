@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from optnas.errors import StorageError, UserError
 from optnas.interrupts.commands import INTERRUPTED
 from optnas.run.notes import warnings_as_notes
-from optnas.shown import console, one_line
+from optnas.shown import console, one_line, sentence
 
 __all__ = ["CRASHED", "INTERRUPTED", "RUN_ERROR", "STORAGE_ERROR", "app", "err", "out", "say"]
 
@@ -93,7 +93,7 @@ def search_endings() -> Iterator[None]:
 
 def say(error: BaseException) -> None:
     """Print an error as one line."""
-    err.print(Text.assemble(("error:", "bold red"), " ", one_line(str(error))), soft_wrap=True)
+    sentence(err, Text.assemble(("error:", "bold red"), " ", one_line(str(error))))
 
 
 app = typer.Typer(

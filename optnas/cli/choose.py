@@ -9,6 +9,7 @@ import typer
 
 from optnas.cli.app import INTERRUPTED, app, out
 from optnas.cli.options import StorageOption
+from optnas.shown import sentence
 from optnas.storages.opening import DEFAULT_STORAGE
 
 __all__: list[str] = []
@@ -93,7 +94,7 @@ def choose(
             for each in ["onnx"] if formats is None else formats:
                 if each != "none":
                     for line in lines(export_command(written, each, None, data=study)):
-                        out.print(line, soft_wrap=True)
+                        sentence(out, line)
     except KeyboardInterrupt:
         out.print("Stopped. Run the same command to go on.")
         raise typer.Exit(INTERRUPTED) from None

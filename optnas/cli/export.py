@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from optnas.cli.app import app, out
-from optnas.shown import write
+from optnas.shown import sentence, write
 
 __all__: list[str] = []
 
@@ -66,6 +66,6 @@ def export(
         write(f"{json.dumps(done.as_record(), indent=2)}\n")
         return
     for line in lines(done):
-        out.print(line, soft_wrap=True)
+        sentence(out, line)
     if done.int8 is not None:
         out.print(metrics_table(done.int8))

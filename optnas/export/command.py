@@ -15,6 +15,7 @@ from optnas.export.samples import Samples, made_up, of_part
 from optnas.export.traced import CannotExport
 from optnas.reports.numbers import short
 from optnas.run.files import load_study
+from optnas.run.notes import data_is_known
 from optnas.tasks import Task
 from optnas.winner.model import Model, load
 from optnas.winner.names import EXPORTS, WEIGHTS, inside
@@ -68,6 +69,7 @@ def export_command(
 
 
 def _task(file: str) -> Task:
+    data_is_known()
     study = load_study(file)
     if study.task is None:
         raise UserError(f"study {study.name!r} evaluates by a function of its own: it has no data to use")

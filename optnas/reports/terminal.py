@@ -20,6 +20,7 @@ from optnas.reports.commands import command
 from optnas.reports.front_table import FrontTable, architecture_of, objective_names
 from optnas.reports.numbers import choice_text, exact, share, short
 from optnas.shown import duration, one_line, plain
+from optnas.trials.failure import last_infeasible
 from optnas.trials.lineage import promoted_by, promotes
 from optnas.trials.progress import Progress, front, sampler_share, worst_useful
 from optnas.trials.record import (
@@ -118,7 +119,7 @@ class LiveView:
         if progress.last_failure is not None:
             yield _failure_view(self.study, *progress.last_failure)
         if progress.last_infeasible is not None:
-            yield _infeasible_view(self.study, progress.pruned, *progress.last_infeasible)
+            yield _infeasible_view(self.study, *progress.last_infeasible, pruned=progress.pruned)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,9 +147,10 @@ def _failure_view(study: optuna.Study, trial: FrozenTrial, reason: str, times: i
 
 
 def _infeasible_view(
-    study: optuna.Study, pruned: int, trial: FrozenTrial, reason: str, kinds: list[str]
+    study: optuna.Study, trial: FrozenTrial, reason: str, kinds: list[str], *, pruned: int | None = None
 ) -> Text:
-    head = f"{pruned} pruned: {', '.join(kinds)}, last trial {trial.number}"
+    counted = "" if pruned is None else f"{pruned} pruned: "
+    head = f"{counted}{', '.join(kinds)}, last trial {trial.number}"
     return Text(f"{head}: {reason}   ({_showing(study, trial)})", style="yellow", overflow="fold")
 
 
@@ -198,6 +200,8 @@ def _study_view(
     took = [] if spent is None else [f"sampler {spent:.0%} of the time"]
     yield Text(plain(study.study_name), style="bold")
     yield Text("  " + "   ".join(counts))
+    if (stopped := last_infeasible(trials)) is not None:
+        yield Padding(_infeasible_view(study, *stopped), _INDENTED)
     yield from (Padding(Text(sign, style="yellow"), _INDENTED) for sign in signs)
     volume = hypervolume(study, trials)
     yield Text("  " + "   ".join([f"{len(best)} on the front", f"hypervolume {share(volume)}", *took]))

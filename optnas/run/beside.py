@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from optnas.reports.numbers import short
-from optnas.shown import plain
+from optnas.shown import plain, sentence
 from optnas.study import Study
 from optnas.train.own_tasks import baselines_of
 
@@ -32,4 +32,4 @@ def baselines_told(study: Study) -> str:
 def tell_baselines(told: str, console: Console) -> None:
     """Print what :func:`baselines_told` returned."""
     if told:
-        console.print(told, soft_wrap=True, highlight=False, markup=False)
+        sentence(console, told)

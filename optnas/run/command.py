@@ -21,11 +21,11 @@ from optnas.run.files import load_study, source_of
 from optnas.run.gpus import fitting_workers, gpus_of
 from optnas.run.limits import Callbacks, Limits
 from optnas.run.local import run_here, run_processes
-from optnas.run.notes import warnings_as_notes
+from optnas.run.notes import data_is_known, warnings_as_notes
 from optnas.run.options import RunOptions
 from optnas.run.publisher import publishing
 from optnas.run.resources import default_threads, default_workers
-from optnas.shown import masked_url
+from optnas.shown import masked_url, sentence
 from optnas.storages.database import rescuing
 from optnas.storages.opening import NoStorage, default_artifacts, open_storage
 from optnas.storages.presence import study_is_there
@@ -71,10 +71,12 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
     patience = None if options.storage_patience is None else float(options.storage_patience)
     wanted = [params_of(study, each) for each in options.enqueue]
     loggers = [make_logger(place) for place in options.log]
-    done = _having_all(study, url, options.trials, wanted, console, patience)
-    if done is not None:
-        return done
+    before = _stored(study, url, patience)
+    if before is not None and _has_all(study, before, options.trials, wanted, console):
+        return before
     with warnings_as_notes():
+        if before is not None and before.get_trials(deepcopy=False):
+            data_is_known()
         _check(study)
         baselines = baselines_told(study)  # before the search, as whoever wrote them may have to mend them
     workers, threads, gpus = _resources(study, options)
@@ -162,7 +164,7 @@ def _tell_why_stopped(
     if len(finished_trials(opened)) < total:
         reason = "a callback called study.stop()" if callbacks.stopped else limits.reached(opened)
         if reason is not None:
-            console.print(f"Stopped: {reason}.", soft_wrap=True)
+            sentence(console, f"Stopped: {reason}.")
 
 
 def _resources(study: Study, options: RunOptions) -> tuple[int, int, list[int]]:
@@ -176,45 +178,47 @@ def _resources(study: Study, options: RunOptions) -> tuple[int, int, list[int]]:
     return workers, options.threads or default_threads(study, workers), gpus
 
 
-def _having_all(
+def _stored(study: Study, url: str, patience: float | None) -> optuna.Study | None:
+    """Return the study as its storage has it; ``None`` if it is not there yet."""
+    try:
+        storage = open_storage(url, reading=True, patience=patience)
+        return optuna.load_study(study_name=study.name, storage=storage)
+    except (NoStorage, KeyError):
+        return None
+
+
+def _has_all(
     study: Study,
-    url: str,
+    found: optuna.Study,
     trials: int,
     wanted: Sequence[Mapping[str, Any]],
     console: Console,
-    patience: float | None,
-) -> optuna.Study | None:
-    """Return the study if it has its ``trials`` trials already, after saying so and showing its front.
+) -> bool:
+    """Return whether the study has its ``trials`` trials already, after saying so and showing its front.
 
     Told before the data is loaded and a worker is started, which takes seconds.
 
     Raises:
         UserError: If there are trials to enqueue, for which no room is left.
     """
-    try:
-        storage = open_storage(url, reading=True, patience=patience)
-        found = optuna.load_study(study_name=study.name, storage=storage)
-    except (NoStorage, KeyError):
-        return None
     states = [trial.state for trial in found.get_trials(deepcopy=False)]
     count = len(states) - states.count(TrialState.WAITING)
     if count < trials or TrialState.RUNNING in states:
-        return None
+        return False
     check_unchanged(study, found)
     if new := without_known(found, wanted):
         raise UserError(
             f"study {study.name!r} has {count} trials already: give --trials {count + len(new)} or more to"
             " run what is enqueued"
         )
-    console.print(
-        f"Study {study.name!r} has {count} trials already: give --trials {count + trials} to go on.",
-        soft_wrap=True,
+    sentence(
+        console, f"Study {study.name!r} has {count} trials already: give --trials {count + trials} to go on."
     )
     if best := front(found):
         every = found.get_trials(deepcopy=False)
         console.print(FrontView(found, every, best, equal_to(best, every)))
         tell_baselines(baselines_told(study), console)
-    return found
+    return True
 
 
 def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: str) -> int:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from optnas.errors import Note
+from optnas.errors import DataWarning, Note
 from optnas.shown import note
 
-__all__ = ["warnings_as_notes"]
+__all__ = ["data_is_known", "warnings_as_notes"]
 
 
 @contextmanager
@@ -23,6 +23,12 @@ def warnings_as_notes() -> Iterator[None]:
         warnings.simplefilter("always", Note)
         warnings.showwarning = _Notes(warnings.showwarning)
         yield
+
+
+def data_is_known() -> None:
+    """Leave out, until the command ends, notes on how data was read, which were told when it was new."""
+    if isinstance(warnings.showwarning, _Notes):  # else it would be for good
+        warnings.simplefilter("ignore", DataWarning)
 
 
 class _Notes:

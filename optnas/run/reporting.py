@@ -13,6 +13,7 @@ from optnas.reports.report import report
 from optnas.reports.report.baselines import Baseline, baselines
 from optnas.run.files import load_study, output_to_stderr
 from optnas.run.lookup import find_study
+from optnas.run.notes import data_is_known
 
 __all__ = ["write_report"]
 
@@ -40,6 +41,7 @@ def write_report(url: str, reference: str | None, path: Path, *, pdf: bool) -> l
     simple: list[Baseline] | None = None
     file = None
     if reference is not None and ".py" in reference and reference != study.study_name:
+        data_is_known()
         with output_to_stderr():
             declared = load_study(reference)
         file = reference

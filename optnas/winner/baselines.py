@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from optnas.data.trees import leaves
+from optnas.objectives import Objective
+from optnas.reports.numbers import short
 from optnas.reports.report.baselines import (
     Array,
     Fit,
@@ -21,7 +23,7 @@ from optnas.space.shapes import numbers_in
 from optnas.tasks import Task
 from optnas.tasks.classification import Classification
 
-__all__ = ["compared"]
+__all__ = ["better_told", "compared"]
 
 # So many samples and numbers take seconds on one core.
 _MOST_SAMPLES, _MOST_NUMBERS = 3_000, 1_000_000
@@ -53,6 +55,38 @@ def compared(task: Task, kept: Task) -> dict[str, Any]:
             kept, {**fits, **_trees(task)}, ("validation", "test") if kept is task else ("test",)
         )
     return {"models": models, "left_out": reason}
+
+
+def better_told(record: Mapping[str, Any], score: Objective) -> str | None:
+    """Return in words which simple models are at least as good as a trained network; ``None`` if none is.
+
+    Args:
+        record: What ``metrics.json`` says of the network.
+        score: What it was chosen by.
+    """
+    part = "test" if record["test"] else "validation"
+    ours = (
+        record["ensemble"][part]
+        if "ensemble" in record
+        else {name: each["mean"] for name, each in record[part].items()}
+    )
+    if not score.metric.names <= ours.keys():
+        return None
+    reached = score.metric(ours)
+    found = [
+        (model["name"], score.metric(model[part]))
+        for model in record.get("baselines", {}).get("models", ())
+        if score.metric.names <= model[part].keys()
+    ]
+    better = [(name, value) for name, value in found if score.sign * value <= score.sign * reached]
+    if not better:
+        return None
+    each = ", ".join(f"{name} {short(value)}" for name, value in better)
+    models = "A simple model does" if len(better) == 1 else "Simple models do"
+    return (
+        f"{models} as well or better in {score.name} on the {part} part: {each}; the network"
+        f" {short(reached)}. Use one of them, or search more networks and train longer."
+    )
 
 
 def _left_out(task: Task) -> str | None:

@@ -18,13 +18,14 @@ from optnas.reports.front_table import architecture_of
 from optnas.reports.numbers import short
 from optnas.run.files import load_study
 from optnas.run.lookup import find_study
+from optnas.run.notes import data_is_known
 from optnas.study import Study
 from optnas.train import default_device, fit, use_threads
 from optnas.train.device import forked_random
 from optnas.train.loop import Diverged
 from optnas.winner.choosing import Choice, Option, best_within, knee, options
 
-__all__ = ["choose_trial"]
+__all__ = ["choose_trial", "compared"]
 
 
 def choose_trial(
@@ -55,6 +56,7 @@ def choose_trial(
         raise UserError('say what to choose by: --budget "flops <= 1e6" (as often as you like), or --knee')
     if repeats < 0:
         raise UserError(f"--repeats {repeats}: it must be at least 0")
+    data_is_known()
     study = load_study(file)
     if study.task is None:
         raise UserError(f"study {study.name!r} evaluates by a function of its own: there is no task to train")
@@ -69,7 +71,7 @@ def choose_trial(
     shown = sorted({*choice.neighbours, choice.option}, key=choice.front.index)
     again = {option: _again(study, option.trial, repeats, console) for option in shown} if repeats else {}
     console.print(_table(choice, shown, again))
-    for line in _compared(choice, again):
+    for line in compared(choice, again):
         console.print(line)
     return number
 
@@ -131,7 +133,7 @@ def _table(
         table.add_column(name, justify="right")
     if again:
         table.add_column(
-            f"{choice.counts[0].name}, {len(next(iter(again.values())))} more seeds", justify="right"
+            f"{choice.counts[0].name}, {_more_seeds(len(next(iter(again.values()))))}", justify="right"
         )
     for option in shown:
         mark = "→" if option is choice.option else ""
@@ -140,6 +142,10 @@ def _table(
         limited = [short(option.figures[name]) if name in option.figures else "–" for name in choice.limited]
         table.add_row(mark, str(option.trial.number), *figures, *limited, *more, style="bold" if mark else "")
     return table
+
+
+def _more_seeds(count: int) -> str:
+    return "1 more seed" if count == 1 else f"{count} more seeds"
 
 
 def _said(objective: Objective, figures: Mapping[str, float]) -> str:
@@ -161,7 +167,7 @@ def _spread(objective: Objective, found: Sequence[Mapping[str, float]]) -> str:
     return short(statistics.fmean(values)) + deviation
 
 
-def _compared(choice: Choice, again: Mapping[Option, Sequence[Mapping[str, float]]]) -> list[str]:
+def compared(choice: Choice, again: Mapping[Option, Sequence[Mapping[str, float]]]) -> list[str]:
     """Return a line for each neighbour: what it costs, and whether the difference may be chance."""
     best, *others = choice.counts
     lines = []
@@ -176,8 +182,12 @@ def _compared(choice: Choice, again: Mapping[Option, Sequence[Mapping[str, float
         if len(ours) > 1 and len(theirs) > 1:
             apart = abs(statistics.fmean(ours) - statistics.fmean(theirs))
             error = (statistics.variance(ours) / len(ours) + statistics.variance(theirs) / len(theirs)) ** 0.5
-            sure = "more than seeds explain" if apart > 2 * error else "no more than seeds explain"
-            line += f"; the two differ in {best.name} by {short(apart)} ± {short(error)}: {sure}"
+            line += f"; the two differ in {best.name} by {short(apart)} (standard error {short(error)}), "
+            line += (
+                "more than seeds explain"
+                if apart > 2 * error
+                else "which may be chance: more than twice the error would hardly be"
+            )
         lines.append(f"{line}.")
     if len(again) and any(len(found) == 1 for found in again.values()):
         lines.append("One seed says nothing of how sure that is: --repeats 3 does.")

@@ -14,9 +14,12 @@ from optnas.errors import UserError
 from optnas.interrupts.signals import STOP_SECONDS, stop_on_signals
 from optnas.run.files import load_study
 from optnas.run.gpus import gpus_of
+from optnas.run.notes import data_is_known
+from optnas.shown import sentence
 from optnas.study import Study
 from optnas.train import use_threads
 from optnas.winner.all_data import check_all_data
+from optnas.winner.baselines import better_told
 from optnas.winner.card import over_seeds
 from optnas.winner.conclusion import check_ensemble, conclude
 from optnas.winner.folder import check_folder, finished, write
@@ -78,7 +81,7 @@ def train_command(
         if wanted.front and records:
             found = ranking([(job, record) for job, record in records])
             write_ranking(records[0][0].folder.parent, found)
-            console.print(Text(ranking_told(found)), soft_wrap=True, highlight=False)
+            sentence(console, ranking_told(found))
     if failures:
         told = (f"{folder.name}: {why}" if len(jobs) > 1 else why for folder, why in failures.items())
         raise UserError("; ".join(told))
@@ -102,6 +105,8 @@ def _checked(file: str, wanted: TrainOptions, threads: int | None, workers: int)
             raise UserError(f"--{what} {number}: it must be at least 1")
         if number is not None and most is not None and number > most:
             raise UserError(f"--{what} {number}: it must be at most {most:,}")
+    if wanted.trial is not None or wanted.front:
+        data_is_known()
     study = load_study(file)
     if study.task is None:
         raise UserError(f"study {study.name!r} evaluates by a function of its own: there is no task to train")
@@ -122,7 +127,7 @@ def _train(job: Job, seeds: Sequence[int], console: Console, *, quiet: bool) -> 
     record = finished(job.folder)
     if record is not None:
         _check_same(job, seeds, record)
-        console.print(f"{job.folder} is trained already.")
+        sentence(console, f"{job.folder} is trained already.")
     else:
         histories = _trained([Item(job, seed) for seed in seeds], console, quiet)
         refits: list[TrainingHistory] = []
@@ -131,8 +136,10 @@ def _train(job: Job, seeds: Sequence[int], console: Console, *, quiet: bool) -> 
             items = [Item(job, history.seed, history) for history in histories]
             refits, task = _trained(items, console, quiet), plan_of(items[0]).task
         record = write(job.folder, conclude(job, histories, refits, task))
-        console.print(f"Wrote {job.folder}; load it by optnas.load({str(job.folder)!r}).")
+        sentence(console, f"Wrote {job.folder}; load it by optnas.load({str(job.folder)!r}).")
     console.print(_results(record))
+    if (told := better_told(record, job.plan.score)) is not None:
+        sentence(console, told)
     return record
 
 

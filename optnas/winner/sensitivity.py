@@ -20,6 +20,7 @@ from optnas.reports.ablations import Ablation, Sensitivity
 from optnas.reports.numbers import readable
 from optnas.run.files import load_study, output_to_stderr
 from optnas.run.lookup import find_study, find_trial
+from optnas.run.notes import data_is_known
 from optnas.space import BuildError, Node, Site
 from optnas.space.parse import parse_tree
 from optnas.tasks import Task
@@ -50,6 +51,7 @@ def sensitivity(file: str | None, folder: Path) -> Sensitivity:
         raise UserError(
             "--run needs the study's file, which has the data: optnas explain STUDY.py --run FOLDER"
         )
+    data_is_known()
     with output_to_stderr():
         study = load_study(file)
     if study.task is None:

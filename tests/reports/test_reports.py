@@ -59,6 +59,16 @@ def test_a_study_s_view_counts_every_state_and_says_its_best(study: optuna.Study
         assert told in text
 
 
+def test_a_study_s_view_says_why_trials_are_pruned_that_no_pruner_stopped(study: optuna.Study) -> None:
+    assert "break" not in "\n".join(printed(StudiesView([study])))
+    made = study.ask()
+    made.set_user_attr("reason", "breaks 'params <= 9' with params = 12")
+    made.set_constraint("params <= 9", 3.0)
+    study.tell(made, state=TrialState.PRUNED)
+    said = " ".join(" ".join(printed(StudiesView([study]))).split())
+    assert f"1 breaks a constraint, last trial {made.number}: breaks 'params <= 9' with params = 12" in said
+
+
 @pytest.mark.parametrize(
     ("terminal", "width", "height", "studies", "charts"),
     [

@@ -7,9 +7,9 @@ import torch
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 
-from optnas import data, tasks
+from optnas import data, maximize, minimize, tasks
 from optnas.winner.all_data import with_all_data
-from optnas.winner.baselines import compared
+from optnas.winner.baselines import better_told, compared
 
 
 def test_models_of_classes_are_measured_as_networks_are_on_the_very_split() -> None:
@@ -67,6 +67,24 @@ def test_what_simple_models_do_not_take_is_said() -> None:
         found = compared(task, task)
         assert found["models"] == []
         assert said in found["left_out"]
+
+
+def test_simple_models_that_are_as_good_as_the_network_are_told() -> None:
+    models = [
+        {"name": name, "samples": 9, "validation": {}, "test": {"accuracy": accuracy, "loss": 1 - accuracy}}
+        for name, accuracy in (("a constant", 0.3), ("logistic regression", 0.9), ("random forest", 0.8))
+    ]
+    test = {"accuracy": {"mean": 0.8, "deviation": None}, "loss": {"mean": 0.05, "deviation": None}}
+    record = {"test": test, "validation": test, "baselines": {"models": models, "left_out": None}}
+    told = better_told(record, maximize("accuracy"))
+    assert told.startswith(
+        "Simple models do as well or better in accuracy on the test part: logistic regression 0.9000,"
+        " random forest 0.8000; the network 0.8000."
+    )
+    assert better_told(record, minimize("loss")) is None
+    alone = {**record, "ensemble": {"test": {"accuracy": 0.85, "loss": 0.05}}}
+    assert better_told(alone, maximize("accuracy")).startswith("A simple model does as well or better")
+    assert better_told(record, maximize("accuracy - flops", name="score")) is None
 
 
 def test_what_a_task_has_of_its_own_comes_first() -> None:

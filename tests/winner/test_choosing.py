@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas import UserError, maximize, minimize
 from optnas.trials.record import ARCHITECTURE, COSTS, METRICS
+from optnas.winner.choose_command import compared
 from optnas.winner.choosing import best_within, knee, options
 from tests.files import assert_refused, call
 
@@ -107,6 +108,57 @@ study = Study(
     training=Training(epochs=1),
 )
 """
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ([0.90, 0.94], "by 0.0100 (standard error 0.0224), which may be chance"),
+        ([0.70, 0.71], "by 0.2050 (standard error 0.0112), more than seeds explain"),
+    ],
+)
+def test_a_difference_of_seeds_is_said_beside_its_error(other, says) -> None:
+    choice = best_within(options(trials(*FRONT[1:3])), BOTH, ["flops <= 2e5"], ACCURACY)
+    again = {
+        option: [{"accuracy": each} for each in values]
+        for option, values in zip([choice.option, *choice.neighbours], ([0.92, 0.90], other), strict=True)
+    }
+    (line,) = compared(choice, again)
+    assert f"the two differ in accuracy {says}" in line
+
+
+NOTED = """
+import pandas
+from optnas import Study, Training, choose, data, maximize, minimize, ops, tasks
+
+rows = [{"town": f"town {i}", "size": i, "kind": "ab"[i % 2]} for i in range(90)]
+study = Study(
+    name="noted",
+    space=ops.seq(ops.linear(choose(2, 4, name="width")), ops.relu(), ops.head()),
+    task=tasks.classification(
+        data.frame(pandas.DataFrame(rows), "kind", name="noted", categories=["town"])
+    ),
+    objectives=[maximize("accuracy"), minimize("flops")],
+    training=Training(epochs=1),
+)
+"""
+
+
+def test_notes_on_the_data_are_told_where_it_is_new_alone(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPTNAS_STORAGE", raising=False)
+    (tmp_path / "noted.py").write_text(NOTED)
+    said = call("run", "noted.py", "--trials", 2, "--workers", 1)
+    assert "note: data 'noted': column 'town'" in said.output
+    for command in (
+        ("run", "noted.py", "--trials", 3, "--workers", 1),
+        ("choose", "noted.py", "--knee", "--dry-run", "--repeats", 1),
+        ("train", "noted.py", "--trial", 0, "--out", "won"),
+        ("export", "won", "--format", "torch-export", "--data", "noted.py"),
+    ):
+        again = call(*command)
+        assert again.exit_code == 0, again.output
+        assert "note:" not in again.output
 
 
 def test_one_command_goes_from_a_study_to_a_trained_network(tmp_path, monkeypatch) -> None:
