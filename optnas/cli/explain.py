@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from optnas.cli.app import app, err, out
-from optnas.cli.options import StorageOption, StudyArgument
+from optnas.cli.options import ChangedOpsOption, OpsOption, StorageOption, StudyArgument
+from optnas.errors import UserError
 from optnas.shown import write
 from optnas.storages.opening import DEFAULT_STORAGE
 
@@ -32,6 +33,8 @@ def explain(
             help="Say instead how a network that optnas train wrote into this folder depends on its parts.",
         ),
     ] = None,
+    ops: OpsOption = None,
+    changed_ops: ChangedOpsOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     storage: StorageOption = DEFAULT_STORAGE,
 ) -> None:
@@ -51,11 +54,13 @@ def explain(
     from optnas.reports.front_table import objective_names
     from optnas.run.lookup import find_study
 
+    if trained is None and (ops or changed_ops):
+        raise UserError("--ops and --changed-ops are for the network of --run")
     if trained is not None:
         from optnas.reports.ablations import sensitivity_view
         from optnas.winner.sensitivity import keep, sensitivity
 
-        parts = sensitivity(study, trained)
+        parts = sensitivity(study, trained, ops=ops or (), changed_ops=changed_ops)
         if as_json:
             write(records.as_json(parts.as_record()))
         else:

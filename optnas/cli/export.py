@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from optnas.cli.app import app, out
+from optnas.cli.options import ChangedOpsOption, OpsOption
 from optnas.shown import sentence, write
 
 __all__: list[str] = []
@@ -37,9 +38,8 @@ def export(
             " default samples are made up.",
         ),
     ] = None,
-    changed_ops: Annotated[
-        bool, typer.Option("--changed-ops", help="Also if ops of your own changed since the training.")
-    ] = False,
+    ops: OpsOption = None,
+    changed_ops: ChangedOpsOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a trained network for other runtimes, with its preprocessing, and compare it with PyTorch.
@@ -61,7 +61,7 @@ def export(
 
     from optnas.export.command import export_command, lines, metrics_table
 
-    done = export_command(run, name, to, quantize=quantize, data=data, changed_ops=changed_ops)
+    done = export_command(run, name, to, quantize=quantize, data=data, ops=ops or (), changed_ops=changed_ops)
     if as_json:
         write(f"{json.dumps(done.as_record(), indent=2)}\n")
         return

@@ -8,6 +8,8 @@ import typer
 
 __all__ = [
     "ArtifactsOption",
+    "ChangedOpsOption",
+    "OpsOption",
     "StorageOption",
     "StoragePatienceOption",
     "StudyArgument",
@@ -63,6 +65,18 @@ ArtifactsOption = Annotated[
         " the storage."
         " Several machines need one that all of them reach.",
     ),
+]
+OpsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ops",
+        metavar="FILE.py|MODULE",
+        help="What defines the network's ops of your own, such as the study's file: it is run. Again"
+        " for more.",
+    ),
+]
+ChangedOpsOption = Annotated[
+    bool, typer.Option("--changed-ops", help="Also if ops of your own changed since the training.")
 ]
 StudyOption = Annotated[
     str | None,

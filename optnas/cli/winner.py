@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from optnas.cli.app import INTERRUPTED, app, err, out
-from optnas.cli.options import StorageOption
+from optnas.cli.options import ChangedOpsOption, OpsOption, StorageOption
 from optnas.storages.opening import DEFAULT_STORAGE
 
 __all__: list[str] = []
@@ -100,30 +100,41 @@ def predict(
     given: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help="A CSV file of rows, a .npy file of arrays, or whatever it learned from."
+            metavar="INPUT",
+            help="A CSV file of rows, a .npy file of arrays, or whatever it learned from; - for CSV or lines"
+            " of text on standard input.",
         ),
     ],
     file: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The CSV file to write; by default standard output.")
-    ] = None,
+        Path, typer.Option("--out", "-o", help="The CSV file to write; - for standard output.")
+    ] = Path("-"),
     with_input: Annotated[
         bool, typer.Option("--with-input", help="Write the columns of a table before its predictions.")
     ] = False,
+    ops: OpsOption = None,
+    changed_ops: ChangedOpsOption = False,
 ) -> None:
     """Predict for raw samples in a file: a line of CSV for each, in their order.
 
-    The file is read a piece at a time, however large it is; nothing else than the folder is needed.
+    The file is read a piece at a time, however large it is; nothing else than the folder is needed, and
+    what defines ops of your own if the network has some.
 
     [dim]Examples:[/]
 
       optnas predict runs/houses-17 new.csv -o prices.csv
 
       optnas predict runs/houses-17 new.csv.gz --with-input
+
+      zcat new.csv.gz | optnas predict runs/houses-17 - | sort
+
+      optnas predict runs/houses-17 new.csv --ops my_ops.py
     """
-    from optnas.winner.predicting import predict_command
+    from optnas.winner.predicting import STREAM, predict_command
 
     try:
-        predict_command(run, given, file, with_input=with_input, console=err)
+        predict_command(
+            run, given, file, with_input=with_input, console=err, ops=ops or (), changed_ops=changed_ops
+        )
     except KeyboardInterrupt:
-        err.print("Stopped; nothing was written." if file is not None else "Stopped.")
+        err.print("Stopped." if file == STREAM else "Stopped; nothing was written.")
         raise typer.Exit(INTERRUPTED) from None

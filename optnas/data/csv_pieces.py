@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import dataclasses
 import io
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from optnas.data.csv_texts import (
     MARKED,
+    STANDARD_INPUT,
     check_names,
     check_width,
     longest_field,
@@ -22,7 +24,7 @@ from optnas.data.csv_texts import (
 )
 from optnas.errors import UserError
 
-__all__ = ["FileFormat", "csv_pieces"]
+__all__ = ["CsvPiece", "FileFormat", "csv_pieces", "csv_stream_pieces"]
 
 # Lines that show a file's format.
 _FIRST_LINES = 200
@@ -76,40 +78,80 @@ class FileFormat:
         return cls(separator, encoding, None if names is None else tuple(names), record["target"])
 
 
-def csv_pieces(
-    path: Path, how: FileFormat, needed: Sequence[str], size: int
-) -> Iterator[tuple[Any, int, list[int], float]]:
-    """Yield the rows of a CSV file, plain or compressed, at most ``size`` at a time.
+CsvPiece = tuple[Any, int, list[int], float | None]
+"""Rows as a pandas DataFrame of texts, the number of rows before them, the line in which each ends, and the
+share of the file that is read, ``None`` of a stream."""
 
-    Each piece is a pandas DataFrame of texts, the number of rows before it, the line in which each of its
-    rows ends, and the share of the file that is read.
+
+def csv_pieces(path: Path, how: FileFormat, needed: Sequence[str], size: int) -> Iterator[CsvPiece]:
+    """Yield the rows of a CSV file, plain or compressed, at most ``size`` at a time.
 
     Args:
         path: Path of the file.
         how: How it is written; what does not fit is guessed.
-        needed: Columns that it should have, if that is known; they tell its separator.
+        needed: Columns that it should have, if that is known; the first tells its separator.
         size: The most rows of a piece.
 
     Raises:
         UserError: If it cannot be read, or a row has another number of fields than the header.
     """
+    encoding = _encoding(path, how.encoding)
+    with open_bytes(path) as (file, share):
+        try:
+            yield from _pieces(
+                str(path), io.TextIOWrapper(file, encoding, newline=""), how, needed, size, share
+            )
+        except UnicodeError as error:
+            raise UserError(f"{path} is not a CSV file in {encoding}{_place(error)}") from None
+
+
+def csv_stream_pieces(
+    file: BinaryIO, how: FileFormat, needed: Sequence[str], size: int
+) -> Iterator[CsvPiece]:
+    """Yield the rows of standard input as :func:`csv_pieces` does; it is read once, so in UTF-8 if unsaid.
+
+    Raises:
+        UserError: As :func:`csv_pieces`.
+    """
+    encoding = how.encoding or "utf-8"
+    first = file.peek(4) if isinstance(file, io.BufferedReader) else b""
+    encoding = next((found for mark, found in MARKED if first.startswith(mark)), encoding)
+    stream = io.TextIOWrapper(file, encoding, newline="")
+    try:
+        yield from _pieces(STANDARD_INPUT, stream, how, needed, size, lambda: None)
+    except UnicodeError as error:
+        raise UserError(
+            f"{STANDARD_INPUT} is not CSV in {encoding}{_place(error)}: decompress or convert it before, as"
+            " by iconv, or give the path of a file"
+        ) from None
+    finally:
+        with contextlib.suppress(ValueError):  # if it is closed already
+            stream.detach()  # else it would be closed with it
+
+
+def _place(error: UnicodeError) -> str:
+    """Return where a text is none in its encoding; some encodings do not say it."""
+    return f", at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+
+
+def _pieces(
+    path: str,
+    stream: io.TextIOWrapper,
+    how: FileFormat,
+    needed: Sequence[str],
+    size: int,
+    share: Callable[[], float | None],
+) -> Iterator[CsvPiece]:
     import pandas
 
-    encoding = _encoding(path, how.encoding)
     start = 0
-    with open_bytes(path) as (file, share):
-        stream = io.TextIOWrapper(file, encoding, newline="")
-        try:
-            rows, names = _rows(path, stream, how, needed)
-            while taken := _take(path, rows, size):
-                for line, row in taken:
-                    check_width(path, row, line, len(names))
-                table = pandas.DataFrame([row for _, row in taken], columns=names, dtype=object)
-                yield table, start, [line for line, _ in taken], share()
-                start += len(taken)
-        except UnicodeError as error:  # some encodings do not say where
-            where = f", at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
-            raise UserError(f"{path} is not a CSV file in {encoding}{where}") from None
+    rows, names = _rows(path, stream, how, needed)
+    while taken := _take(path, rows, size):
+        for line, row in taken:
+            check_width(path, row, line, len(names))
+        table = pandas.DataFrame([row for _, row in taken], columns=names, dtype=object)
+        yield table, start, [line for line, _ in taken], share()
+        start += len(taken)
     if start == 0:
         raise UserError(f"{path} has no rows")
 
@@ -135,7 +177,7 @@ def _encoding(path: Path, said: str | None) -> str:
 
 
 def _rows(
-    path: Path, stream: io.TextIOWrapper, how: FileFormat, needed: Sequence[str]
+    path: str, stream: io.TextIOWrapper, how: FileFormat, needed: Sequence[str]
 ) -> tuple[Iterator[tuple[int, list[str]]], list[str]]:
     """Return the rows behind the header, with the line in which each ends, and the names of the columns."""
     every = _lines(path, stream)
@@ -164,7 +206,7 @@ def _rows(
     return itertools.chain(first, rows), names
 
 
-def _lines(path: Path, stream: io.TextIOWrapper) -> Iterator[str]:
+def _lines(path: str, stream: io.TextIOWrapper) -> Iterator[str]:
     """Yield the lines of a file; raise ``UserError`` before one is too long for memory."""
     number = 0
     while line := stream.readline(_LONGEST + 1):
@@ -191,7 +233,7 @@ def _names(header: list[str]) -> list[str]:
     return [name or ("" if i == 0 else f"column {i + 1}") for i, name in enumerate(header)]
 
 
-def _named(path: Path, how: FileFormat, needed: Sequence[str], first: list[str]) -> list[str]:
+def _named(path: str, how: FileFormat, needed: Sequence[str], first: list[str]) -> list[str]:
     """Return the names of the columns of a file whose first row is ``first``."""
     header = [name.strip() for name in first]
     if how.names is None or set(needed) <= set(header):
@@ -208,7 +250,7 @@ def _named(path: Path, how: FileFormat, needed: Sequence[str], first: list[str])
     return names
 
 
-def _take(path: Path, rows: Iterator[tuple[int, list[str]]], count: int) -> list[tuple[int, list[str]]]:
+def _take(path: str, rows: Iterator[tuple[int, list[str]]], count: int) -> list[tuple[int, list[str]]]:
     """Return the next rows, at most ``count``, and fewer of long ones."""
     taken: list[tuple[int, list[str]]] = []
     characters = 0

@@ -22,6 +22,7 @@ from optnas.errors import UserError, searched
 
 __all__ = [
     "MARKED",
+    "STANDARD_INPUT",
     "Texts",
     "check_names",
     "check_width",
@@ -45,6 +46,9 @@ MARKED: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """The first bytes of files that tell their encoding."""
+
+STANDARD_INPUT = "standard input"
+"""What messages call a stream that is no file."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -114,7 +118,7 @@ def read_texts(
     return Texts(named, [columns[i] for i in kept], separator, notes)
 
 
-def check_names(path: Path, names: Sequence[str]) -> None:
+def check_names(path: Path | str, names: Sequence[str]) -> None:
     """Raise ``UserError`` if two columns have one name."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -251,7 +255,7 @@ def _rows(path: Path, text: str, separator: str, before: int) -> tuple[list[list
     return rows, numbers
 
 
-def check_width(path: Path, row: list[str], line: int, width: int) -> None:
+def check_width(path: Path | str, row: list[str], line: int, width: int) -> None:
     """Drop empty fields behind the last column; raise if a row has more or fewer fields than the header."""
     if len(row) > width and not any(text.strip() for text in row[width:]):
         del row[width:]

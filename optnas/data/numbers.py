@@ -12,7 +12,17 @@ from torch import Tensor
 
 from optnas.errors import UserError
 
-__all__ = ["MOST", "Array", "as_array", "as_numbers", "is_whole", "refuse_far", "refuse_gaps", "refuse_unfit"]
+__all__ = [
+    "MOST",
+    "Array",
+    "as_array",
+    "as_numbers",
+    "is_whole",
+    "refuse_far",
+    "refuse_gaps",
+    "refuse_unfit",
+    "unfit",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -21,6 +31,7 @@ MOST = 1e18
 
 # Whole numbers beyond lose digits in float64, in which the mean is subtracted.
 _WHOLE = 2**53
+_GAP = "holds a value that is not a finite number"
 
 
 def is_whole(value: Any) -> bool:
@@ -101,32 +112,33 @@ def refuse_unfit(name: str, inputs: Array, where: Callable[[int], str]) -> None:
     Raises:
         UserError: Names the first sample that holds another.
     """
+    if (found := unfit(inputs)) is not None:
+        place, what = found
+        raise UserError(f"data {name!r}: {where(place)} {what}")
+
+
+def unfit(inputs: Array) -> tuple[int, str] | None:
+    """Return the place of the first sample that :func:`refuse_unfit` refuses, and why; ``None`` if none."""
     if not inputs.size or inputs.dtype.kind == "b":
-        return
+        return None
     if inputs.dtype.kind in "iu":
-        if inputs.dtype.itemsize == 8 and max(int(inputs.max()), -int(inputs.min())) > _WHOLE:
-            beyond = (inputs > _WHOLE) | (inputs < -_WHOLE)
-            _refuse(
-                name,
-                beyond,
-                where,
-                "holds a whole number beyond 2^53, which loses digits; subtract an offset, or leave IDs out",
-            )
-        return
-    refuse_gaps(name, inputs, where)
+        if inputs.dtype.itemsize < 8 or max(int(inputs.max()), -int(inputs.min())) <= _WHOLE:
+            return None
+        beyond = (inputs > _WHOLE) | (inputs < -_WHOLE)
+        what = "holds a whole number beyond 2^53, which loses digits; subtract an offset, or leave IDs out"
+        return _first(beyond), what
+    if not (finite := np.isfinite(inputs)).all():
+        return _first(~finite), _GAP
     most = np.finfo(np.float32).max
-    if inputs.dtype == np.float64 and max(inputs.max(), -inputs.min()) > most:
-        _refuse(
-            name,
-            np.abs(inputs) > most,
-            where,
-            "holds a number beyond 3.4e38, the largest of float32; scale the inputs, or leave it out",
-        )
+    if inputs.dtype != np.float64 or max(inputs.max(), -inputs.min()) <= most:
+        return None
+    what = "holds a number beyond 3.4e38, the largest of float32; scale the inputs, or leave it out"
+    return _first(np.abs(inputs) > most), what
 
 
 def refuse_gaps(name: str, numbers: Array, where: Callable[[int], str]) -> None:
     """Raise, as :func:`refuse_unfit` does, unless every number is finite."""
-    _refuse(name, ~np.isfinite(numbers), where, "holds a value that is not a finite number")
+    _refuse(name, ~np.isfinite(numbers), where, _GAP)
 
 
 def refuse_far(name: str, normalised: Tensor, where: Callable[[int], str]) -> None:
@@ -137,5 +149,9 @@ def refuse_far(name: str, normalised: Tensor, where: Callable[[int], str]) -> No
 
 def _refuse(name: str, bad: Array, where: Callable[[int], str], what: str) -> None:
     if bad.any():
-        rows = bad.reshape(len(bad), -1).any(axis=1)
-        raise UserError(f"data {name!r}: {where(int(rows.argmax()))} {what}")
+        raise UserError(f"data {name!r}: {where(_first(bad))} {what}")
+
+
+def _first(bad: Array) -> int:
+    """Return the first sample with a number that is ``bad``."""
+    return int(bad.reshape(len(bad), -1).any(axis=1).argmax())

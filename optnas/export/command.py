@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from optnas.export.registry import format_named
 from optnas.export.samples import Samples, made_up, of_part
 from optnas.export.traced import CannotExport
 from optnas.reports.numbers import short
-from optnas.run.files import load_study
+from optnas.run.files import define_ops, load_study
 from optnas.run.notes import data_is_known
 from optnas.tasks import Task
 from optnas.winner.model import Model, load
@@ -35,6 +36,7 @@ def export_command(
     *,
     quantize: str | None = None,
     data: str | None = None,
+    ops: Sequence[str] = (),
     changed_ops: bool = False,
 ) -> Exported:
     """Export the network in the folder ``run``.
@@ -45,6 +47,7 @@ def export_command(
         to: The file to write; by default one in the folder's ``exported``.
         quantize: ``int8`` or ``None``.
         data: The study file that the network is from, for samples to compare on and to calibrate with.
+        ops: Files and modules that define ops of one's own.
         changed_ops: Whether ops of one's own may differ from those that were trained.
 
     Raises:
@@ -59,6 +62,7 @@ def export_command(
         raise UserError("--quantize int8 is calibrated on training samples: give the study's file by --data")
     form.check_installed()
     task = None if data is None else _task(data)  # first, as it may define ops of one's own
+    define_ops(ops)
     model = load(run, changed_ops=changed_ops)
     samples = _samples(model, task, data)
     path = _path(run, form, to, quantize)

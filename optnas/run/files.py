@@ -1,23 +1,24 @@
-"""Loading a study from the Python file that declares it."""
+"""Running the Python files of users: those that declare studies, and those that define ops of their own."""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import contextlib
+import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from optnas.errors import UserError
+from optnas.errors import UserError, searched
 from optnas.space import SpaceError
 from optnas.study import Study
 
-__all__ = ["is_loading", "load_study", "output_to_stderr", "runs_when_loaded", "source_of"]
+__all__ = ["define_ops", "is_loading", "load_study", "output_to_stderr", "runs_when_loaded", "source_of"]
 
 _loading: list[Path] = []
 
@@ -34,11 +35,7 @@ def load_study(reference: str) -> Study:
     path, variable = _split(reference)
     if not path.is_file():
         raise UserError(f"no such file: {path}" + ("" if path.suffix else " (a study file ends in .py)"))
-    _loading.append(path)
-    try:
-        namespace = _run(path)
-    finally:
-        _loading.pop()
+    namespace = _run(path)
     found = namespace.get(variable)
     if not isinstance(found, Study):
         others = [name for name, value in namespace.items() if isinstance(value, Study)]
@@ -49,8 +46,53 @@ def load_study(reference: str) -> Study:
     return found
 
 
+def define_ops(references: Iterable[str]) -> None:
+    """Import what defines ops of one's own; what it prints goes to standard error.
+
+    Args:
+        references: Python files, such as study files, or the names of modules, as ``import`` takes them;
+            these are found in the working folder, too.
+
+    Raises:
+        UserError: If there is no such file or module, or it does not run.
+    """
+    with output_to_stderr():
+        for reference in references:
+            path = _split(reference)[0]
+            if path.is_file():
+                _run(path)
+            elif path.suffix == ".py" or not all(part.isidentifier() for part in reference.split(".")):
+                raise UserError(f"--ops {reference}: no such file{searched(path)}")
+            else:
+                _import(reference)
+
+
+def _import(name: str) -> None:
+    """Import a module, also from the working folder.
+
+    Raises:
+        UserError: If there is none, or it does not run.
+    """
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())  # last, so that nothing in it stands for an installed module
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise UserError(f"--ops {name}: {error}") from error
+        raise UserError(
+            f"--ops {name}: no such module, nor a file of that name: give the path of a Python file, or a"
+            f" module that is installed or in the folder {Path.cwd()}"
+        ) from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        message = str(error).strip().split("\n")[0]
+        raise UserError(f"--ops {name}: {type(error).__name__}: {message}".rstrip(": ")) from error
+
+
 def is_loading() -> bool:
-    """Return whether a study file is being run by :func:`load_study` at the moment."""
+    """Return whether the file of a study or of ops is being run at the moment."""
     return bool(_loading)
 
 
@@ -92,6 +134,14 @@ def _split(reference: str) -> tuple[Path, str]:
 
 
 def _run(path: Path) -> dict[str, object]:
+    _loading.append(path)
+    try:
+        return _namespace(path)
+    finally:
+        _loading.pop()
+
+
+def _namespace(path: Path) -> dict[str, object]:
     module = ModuleType(f"optnas_study_{path.stem}")
     module.__file__ = str(path)
     # So that the file's own classes are found by their module, and modules beside it can be imported.

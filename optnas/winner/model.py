@@ -221,10 +221,24 @@ def _check_ops(folder: Path, trained: Mapping[str, Any] | Sequence[str], changed
         if module is not None and (not isinstance(module, str) or len(module) > _LONGEST_REASON):
             raise ValueError(f"the op {name!r} is of no module")
         if op is None:
-            fix = f"import {module}, which defines it," if module else "define it"
-            raise UserError(f"{folder}: the network has the op {name!r} of one's own: {fix} before loading")
+            raise UserError(
+                f"{folder}: the network has the op {name!r} of one's own, which is not defined here: "
+                + _how_to_define(module)
+            )
         if not changed and then.get("source") not in (None, op.digest):
             raise UserError(
                 f"{folder}: the op {name!r} (of {op.module}) is not the one that was trained (of {module}):"
-                " its source differs; undo the change, or load by optnas.load(…, changed_ops=True)"
+                " its source differs; undo the change, or allow it by --changed-ops, in Python by"
+                " optnas.load(…, changed_ops=True)"
             )
+
+
+def _how_to_define(module: str | None) -> str:
+    """Return in words what defines an op of the module with that name, in a command and in Python."""
+    if module is None or module == "__main__":
+        return (
+            "give the Python file that defines it by --ops FILE.py, in Python run its definition before"
+            " optnas.load"
+        )
+    file = f"the file {module}.py by --ops {module}.py" if "." not in module else f"it by --ops {module}"
+    return f"the module {module} defined it: give {file}, in Python import {module} before optnas.load"

@@ -1,4 +1,4 @@
-"""The command ``optnas predict``: predictions for a file or a folder, a piece at a time, as a CSV file."""
+"""The command ``optnas predict``: predictions for a file, a folder or a stream, a piece at a time, as CSV."""
 
 from __future__ import annotations
 
@@ -6,80 +6,105 @@ import contextlib
 import json
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from optnas.data.schemas.schema import Piece
+from optnas.data.csv_texts import STANDARD_INPUT
+from optnas.data.schemas.schema import Piece, UnfitSample
 from optnas.data.schemas.table import UnseenCategories, joined_unseen
 from optnas.errors import UserError, shortened
 from optnas.files import replacing_file
 from optnas.interrupts.signals import stop_on_signals
+from optnas.run.files import define_ops
 from optnas.winner.model import Model, load
 
-__all__ = ["predict_command", "predictions_of_file"]
+__all__ = ["STREAM", "predict_command", "predictions_of"]
+
+STREAM = Path("-")
+"""What stands for standard input, or standard output, in place of a file."""
 
 # Samples that are read at once; they go through the network in smaller batches.
 _PIECE = 4096
 
 
 def predict_command(
-    folder: Path, given: Path, out: Path | None, *, with_input: bool, console: Console
+    folder: Path,
+    given: Path,
+    out: Path = STREAM,
+    *,
+    with_input: bool,
+    console: Console,
+    ops: Sequence[str] = (),
+    changed_ops: bool = False,
 ) -> None:
     """Write the predictions of the network in ``folder`` for a file or a folder as CSV.
 
     Args:
         folder: Folder of the trained network.
-        given: File or folder of samples.
-        out: The file to write; ``None`` for standard output.
+        given: File or folder of samples; :data:`STREAM` for standard input.
+        out: The file to write; :data:`STREAM` for standard output.
         with_input: Whether the columns of a table stand before its predictions.
         console: Console for the progress; standard error.
+        ops: Files and modules that define ops of one's own.
+        changed_ops: Whether these may differ from those that were trained.
 
     Raises:
         UserError: If something cannot be read, predicted or written; ``out`` is as before then.
         KeyboardInterrupt: If it is stopped; likewise.
     """
-    if out is not None and out.exists() and given.exists() and out.samefile(given):
+    if STREAM not in (given, out) and out.exists() and given.exists() and out.samefile(given):
         raise UserError(f"--out {out} is the input itself: give another file")
-    model = load(folder)
+    define_ops(ops)
+    model = load(folder, changed_ops=changed_ops)
     count = 0
     with stop_on_signals(), _opened(out) as file, _progress(console) as told:
-        for found, share in predictions_of_file(model, given, with_input=with_input):
+        for found, share in predictions_of(model, given, with_input=with_input):
             found.to_csv(file, index=False, header=count == 0, lineterminator="\n")
+            file.flush()  # what reads a pipe need not wait for the rest
             count += len(found)
             told(count, share)
-    if out is not None:
+    if out != STREAM:
         console.print(f"Wrote {count:,} predictions to {out}.")
 
 
-def predictions_of_file(model: Model, path: Path, *, with_input: bool = False) -> Iterator[tuple[Any, float]]:
+def predictions_of(
+    model: Model, path: Path, *, with_input: bool = False
+) -> Iterator[tuple[Any, float | None]]:
     """Yield the predictions for a file in order, as pandas DataFrames, and the share of it that is done.
 
     Categories that training has not seen are warned of at the end, a warning for each column.
 
     Args:
         model: The trained network.
-        path: File or folder of samples.
+        path: File or folder of samples; :data:`STREAM` for standard input, whose share is ``None``.
         with_input: Whether the columns of a table stand before its predictions.
 
     Raises:
         UserError: If something cannot be read or predicted; the message names the place.
     """
     unseen: list[UnseenCategories] = []
-    pieces = model.schema.read_file(path, _PIECE)
+    name, schema = STANDARD_INPUT if path == STREAM else str(path), model.schema
+    pieces = (
+        schema.read_stream(_standard_input(), _PIECE) if path == STREAM else schema.read_file(path, _PIECE)
+    )
     while True:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 piece = next(pieces, None)
-                found = None if piece is None else _table(model.predict(piece.given), piece, with_input)
+                found = None if piece is None else _table(_predicted(model, piece, name), piece, with_input)
             except UserError as error:
                 message = shortened(str(error))
-                raise UserError(message if str(path) in message else f"{path}: {message}") from None
+                raise UserError(message if name in message else f"{name}: {message}") from None
+            except OSError as error:
+                if path != STREAM:
+                    raise
+                raise UserError(f"{name} cannot be read: {error.strerror or error}") from None
         for each in caught:
             if isinstance(each.message, UnseenCategories):
                 unseen.append(each.message)
@@ -90,6 +115,20 @@ def predictions_of_file(model: Model, path: Path, *, with_input: bool = False) -
         yield found, piece.share
     for joined in joined_unseen(unseen):
         warnings.warn(joined, stacklevel=2)
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise UserError(f"{STANDARD_INPUT} is closed: give the path of a file")
+    return sys.stdin.buffer
+
+
+def _predicted(model: Model, piece: Piece, name: str) -> Any:
+    """Return the predictions for a piece; an error names the place in the file or stream ``name``."""
+    try:
+        return model.predict(piece.given)
+    except UnfitSample as error:
+        raise error.at(f"{name}, {piece.where(error.place)}") from None
 
 
 def _table(found: Any, piece: Piece, with_input: bool) -> Any:
@@ -147,10 +186,9 @@ def _cell(answer: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _opened(out: Path | None) -> Iterator[TextIO]:
-    if out is None:
+def _opened(out: Path) -> Iterator[TextIO]:
+    if out == STREAM:
         yield sys.stdout
-        sys.stdout.flush()
         return
     with replacing_file(out) as file:
         yield file
@@ -161,7 +199,6 @@ def _progress(console: Console) -> Iterator[Any]:
     """Show how far it is, where someone looks; yield the function to tell it."""
     progress = Progress(
         BarColumn(bar_width=36),
-        TextColumn("[bold]{task.percentage:.0f}[/] %"),
         TextColumn("{task.fields[count]:,} predicted"),
         TimeRemainingColumn(),
         console=console,
@@ -170,4 +207,4 @@ def _progress(console: Console) -> Iterator[Any]:
     )
     bar = progress.add_task("", total=1.0, count=0)
     with progress:
-        yield lambda count, share: progress.update(bar, completed=share, count=count)
+        yield lambda count, share: progress.update(bar, total=share and 1.0, completed=share, count=count)

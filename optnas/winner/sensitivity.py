@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from optnas.ops.modules import Gated, Merged, Residual
 from optnas.ops.several import Forked
 from optnas.reports.ablations import Ablation, Sensitivity
 from optnas.reports.numbers import readable
-from optnas.run.files import load_study, output_to_stderr
+from optnas.run.files import define_ops, load_study, output_to_stderr
 from optnas.run.lookup import find_study, find_trial
 from optnas.run.notes import data_is_known
 from optnas.space import BuildError, Node, Site
@@ -37,12 +37,16 @@ _Hook = Callable[[nn.Module, tuple[Any, ...], Any], Any]
 _HALF = 0.5
 
 
-def sensitivity(file: str | None, folder: Path) -> Sensitivity:
+def sensitivity(
+    file: str | None, folder: Path, *, ops: Sequence[str] = (), changed_ops: bool = False
+) -> Sensitivity:
     """Measure a trained network without each layer, block and branch in turn, and with half of its output.
 
     Args:
         file: The study's file, which has the data.
         folder: The folder that ``optnas train`` wrote.
+        ops: Files and modules that define ops of one's own which the study's file does not.
+        changed_ops: Whether ops of one's own may differ from those that were trained.
 
     Raises:
         UserError: If there is no such file or network, or the study has no task or another one.
@@ -59,7 +63,8 @@ def sensitivity(file: str | None, folder: Path) -> Sensitivity:
             f"study {study.name!r} evaluates by a function of its own: there is no validation part"
         )
     # Without what prepares inputs and what scales outputs, as the search measures it.
-    model = load(folder)
+    define_ops(ops)
+    model = load(folder, changed_ops=changed_ops)
     network, record = model.network, model.record
     task, shape = study.task, model.schema.shape
     if task.data.shape != shape:

@@ -94,8 +94,8 @@ def test_bytes_of_another_size_are_cropped_and_scaled_as_images_are(tmp_path: Pa
     ("made", "told"),
     [
         (lambda x: x / 255, "from 0.* to 1, and the network was trained on whole numbers .* x . 1"),
-        (lambda x: x / 127.5 - 1, "pixels are from -1 to 1, and .* 8 bits, 0 to 255"),
-        (lambda x: x.astype(np.uint16) * 257, "pixels are from .* to 6.*, and .* 8 bits"),
+        (lambda x: x / 127.5 - 1, "pixels from -1 to 1, and .* 8 bits, 0 to 255"),
+        (lambda x: x.astype(np.uint16) * 257, "pixels from .* to 6.*, and .* 8 bits"),
         (lambda x: x[..., :2], r"\(samples, 3, 8, 8\) or \(samples, 8, 8, 3\), not of shape \(1, 8, 8, 2\)"),
         (lambda x: x[:4], "4×8 pixels, and the network was trained on 8×8"),
         (lambda x: Image.fromarray(x[:4]), "picture 0 is of 4×8 pixels"),

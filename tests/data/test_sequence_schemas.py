@@ -175,7 +175,7 @@ def test_whole_numbers_are_words_too_and_others_have_no_schema_of_their_own() ->
         ("the white horse", r"\('white', 'horse'\)"),
         (["the"] * 4, "sequence 0 is of 4 words, and the network takes 3 at most"),
         (3, "give sequences of words, or texts, not int"),
-        ([[["the"]]], "words are texts or whole numbers"),
+        ([[["the"]]], "sequence 0 has words that are no texts or whole numbers"),
     ],
 )
 def test_sequences_that_networks_do_not_know_are_one_line(given: Any, told: str) -> None:
@@ -275,6 +275,12 @@ def test_a_series_of_one_endless_field_is_refused_within_memory(
     (tmp_path / "x.csv").write_text("a,b\n" + "1,2\n" * 9 + "1," + "1" * 5000)
     with pytest.raises(UserError, match="line 11 has more than 1,000 characters"):
         pieces_of(data.windows(walk(2), 8, 2).schema, tmp_path / "x.csv", 2)
+
+
+def test_windows_of_one_feature_in_a_file_are_all_read(tmp_path: Path) -> None:
+    schema = kept(data.windows(walk(1), 8, 2).schema)
+    np.save(tmp_path / "windows.npy", np.arange(10 * 8.0).reshape(10, 8))
+    assert [len(given) for given, *_ in pieces_of(schema, tmp_path / "windows.npy", 4)] == [4, 4, 2]
 
 
 def test_stored_samples_come_back_raw_and_made_up_ones_are_in_range(tmp_path: Path) -> None:

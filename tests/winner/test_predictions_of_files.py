@@ -10,13 +10,14 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from optnas import UserError
 from optnas.answers import Answer, Classes, Outputs
-from optnas.data.schemas import Arrays, Ids, Schema, Several
+from optnas.data.schemas import Arrays, Ids, Pictures, Schema, Sequences, Series, Several, Texts
 from optnas.winner.model import Model
-from optnas.winner.predicting import predictions_of_file
+from optnas.winner.predicting import predictions_of
 
 
 class Function(nn.Module):
@@ -32,8 +33,12 @@ def model(function: Callable[[Any], Any], schema: Schema, answer: Answer | None 
     return Model(Function(function), nn.Identity(), schema, answer or Outputs(), {})
 
 
+def flat(x: Any) -> Any:
+    return x.flatten(1) if isinstance(x, Tensor) and x.ndim > 1 else x
+
+
 def predictions(made: Model, path: Path) -> pandas.DataFrame:
-    found = list(predictions_of_file(made, path))
+    found = list(predictions_of(made, path))
     assert found[-1][1] == 1
     return pandas.concat([table for table, _ in found], ignore_index=True)
 
@@ -70,6 +75,61 @@ def test_several_outputs_stand_side_by_side_by_name(tmp_path: Path) -> None:
     }
 
 
+def test_errors_name_the_place_in_the_users_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the sample that does not fit is far behind the first piece and the first batch."""
+    monkeypatch.setattr("optnas.winner.predicting._PIECE", 300)
+    bad, folder = 700, tmp_path / "pictures"
+    numbers = np.zeros((800, 3))
+    numbers[bad, 1] = np.nan
+    np.save(tmp_path / "numbers.npy", numbers)
+    np.save(tmp_path / "windows.npy", numbers[..., None])
+    np.save(tmp_path / "steps.npy", numbers[: bad + 2, 1])
+    np.save(tmp_path / "ids.npy", np.where(np.isnan(numbers[:, 1]), 9, 1))
+    rows = ["value", *("1" for _ in range(bad)), "", "", "inf", "2"]
+    (tmp_path / "steps.csv").write_text("\n".join(rows))
+    (tmp_path / "texts.txt").write_text("\n" + "a b\n" * bad + "c\n" + "a\n" * 9)
+    folder.mkdir()
+    for name, size in (("a", 2), ("b", 2), ("c", 4)):
+        Image.new("L", (size, 2)).save(folder / f"{name}.png")
+    series = Series(Arrays((3, 1), "float64"))
+    words = Sequences(("", "", "", "a", "b"), 4, 4, letters=False)
+    for schema, name, said in (
+        (Arrays((3,)), "numbers.npy", f"sample {bad} (counted from 0) holds a value"),
+        (Ids((), 8), "ids.npy", f"sample {bad} (counted from 0) has the id 9, and the network has learned"),
+        (series, "windows.npy", f"window {bad} (counted from 0) holds a value"),
+        (series, "steps.npy", f"step {bad} (counted from 0) holds a value"),
+        (series, "steps.csv", f"line {bad + 4} holds a value that is not a finite number"),
+        (
+            Texts("a b", 3),
+            "texts.txt",
+            f"line {bad + 2} has characters that the network has never seen ('c')",
+        ),
+        (words, "texts.txt", f"line {bad + 2} has words that the network has never seen ('c')"),
+    ):
+        with pytest.raises(UserError) as refused:
+            predictions(model(flat, schema), tmp_path / name)
+        assert str(refused.value).startswith(f"{tmp_path / name}, {said}")
+    pictures = Pictures(Arrays((1, 2, 2), "uint8"), resized=False)
+    with pytest.raises(UserError, match=rf"^{folder / 'c.png'} is of 2×4 pixels"):
+        predictions(model(flat, pictures), folder)
+
+
+def test_errors_in_python_count_all_samples_not_those_of_a_batch() -> None:
+    array = np.zeros((20, 3))
+    array[17] = np.inf
+    same = model(lambda x: x["a"], Several({"a": Arrays((3,)), "b": Ids((), 4)}))
+    with pytest.raises(UserError, match=r"^input 'a': sample 17 holds a value"):
+        same.predict({"a": array, "b": np.zeros(20, int)}, batch_size=5)
+    with pytest.raises(UserError, match=r"^input 'b': sample 13 has the id 7"):
+        same.predict({"a": np.zeros((20, 3)), "b": np.where(np.arange(20) == 13, 7, 1)}, batch_size=5)
+    pixels = np.zeros((20, 1, 2, 2))
+    pixels[11] = 300
+    pictures = model(lambda x: x.float(), Pictures(Arrays((1, 2, 2), "uint8"), resized=False))
+    for given in (pixels, list(pixels)):
+        with pytest.raises(UserError, match=r"^picture 11 has pixels from 300 to 300"):
+            pictures.predict(given, batch_size=5)
+
+
 def test_what_cannot_be_predicted_from_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
     schema = Arrays((3,))
     np.save(tmp_path / "x.npy", np.zeros((9, 3)))
@@ -88,7 +148,7 @@ def test_what_cannot_be_predicted_from_a_file_is_refused_in_one_line(tmp_path: P
         "wide.npy": r"wide.npy: the network takes inputs \(samples, 3\)",
         "number.npy": "is one number",
         "objects.npy": "cannot be read: ",
-        "gap.npy": "gap.npy: .*not a finite number",
+        "gap.npy": r"gap\.npy, sample 6 \(counted from 0\) holds a value that is not a finite number$",
         "cut.npy": "cannot be read: ",
         "empty.npy": "cannot be read: ",
     }.items():
@@ -98,6 +158,6 @@ def test_what_cannot_be_predicted_from_a_file_is_refused_in_one_line(tmp_path: P
     with pytest.raises(UserError, match=r"of shape \(samples, 3, 1\), which no table holds"):
         predictions(model(lambda x: x[..., None], schema), tmp_path / "x.npy")
     with pytest.raises(UserError, match="--with-input is for tables"):
-        list(predictions_of_file(same, tmp_path / "x.npy", with_input=True))
+        list(predictions_of(same, tmp_path / "x.npy", with_input=True))
     with pytest.raises(UserError, match="'several' are not read from files"):
         predictions(model(lambda x: x, Several({"a": schema})), tmp_path / "x.npy")

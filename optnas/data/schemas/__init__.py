@@ -4,7 +4,7 @@ from optnas.data.schemas.arrays import Arrays
 from optnas.data.schemas.ids import Ids
 from optnas.data.schemas.noise import Noise
 from optnas.data.schemas.pictures import Pictures
-from optnas.data.schemas.schema import Piece, Schema, schema_of, schema_record
+from optnas.data.schemas.schema import Piece, Schema, UnfitSample, schema_of, schema_record
 from optnas.data.schemas.sequences import Sequences
 from optnas.data.schemas.series import Series
 from optnas.data.schemas.several import Several
@@ -25,6 +25,7 @@ __all__ = [
     "Table",
     "Target",
     "Texts",
+    "UnfitSample",
     "schema_of",
     "schema_record",
 ]

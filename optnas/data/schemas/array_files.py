@@ -11,7 +11,7 @@ import numpy as np
 from optnas.data.schemas.schema import Piece
 from optnas.errors import UserError, searched
 
-__all__ = ["array_pieces", "open_array"]
+__all__ = ["array_piece", "array_pieces", "open_array"]
 
 
 def array_pieces(path: Path, shape: tuple[int, ...], size: int) -> Iterator[Piece]:
@@ -29,7 +29,19 @@ def array_pieces(path: Path, shape: tuple[int, ...], size: int) -> Iterator[Piec
     if array.shape == shape:
         array = array[None]
     for start in range(0, len(array), size):
-        yield Piece(array[start : start + size], min(1.0, (start + size) / len(array)))
+        yield array_piece(array, slice(start, start + size))
+
+
+def array_piece(array: np.ndarray[Any, Any], at: slice, what: str = "sample") -> Piece:
+    """Return some samples of the array of a whole file, whose places count from its beginning.
+
+    Args:
+        array: The array of all samples.
+        at: Which of them.
+        what: What samples are called.
+    """
+    start, stop, _ = at.indices(len(array))
+    return Piece(array[at], stop / len(array), where=lambda place: f"{what} {start + place} (counted from 0)")
 
 
 def open_array(path: Path) -> np.ndarray[Any, Any]:

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from optnas.data.normalize import Normalize, Normalized, standardized
-from optnas.data.numbers import Array, as_numbers, refuse_unfit
+from optnas.data.numbers import Array, as_numbers, unfit
 from optnas.data.schemas.array_files import array_pieces
 from optnas.data.schemas.json_numbers import as_number, as_tensor
-from optnas.data.schemas.schema import Piece, Record, Schema
+from optnas.data.schemas.schema import Piece, Record, Schema, UnfitSample
 from optnas.data.trees import Tree
 from optnas.errors import UserError
 
@@ -123,14 +123,15 @@ class Arrays(Schema):
 
     def tensors(self, given: Any) -> Tensor:
         array = self.samples(given)
-        refuse_unfit("inputs", array, "sample {}".format)
+        if (found := unfit(array)) is not None:
+            raise UnfitSample(*found)
         self._refuse_scaled(array)
         if self.figures is None:
-            return torch.from_numpy(np.ascontiguousarray(array)).to(getattr(torch, self.dtype))
+            return torch.from_numpy(_own(array)).to(getattr(torch, self.dtype))
         exact = array if array.dtype.kind in "iu" else array.astype(np.float64)
         if exact.dtype in (np.uint16, np.uint32, np.uint64):  # of which PyTorch computes nothing
             exact = exact.astype(np.int64)
-        return torch.from_numpy(np.ascontiguousarray(exact))
+        return torch.from_numpy(_own(exact))
 
     def _refuse_scaled(self, array: Array) -> None:
         """Raise if whole numbers were brought to 0 to 1: nothing else shows that a picture's bytes were."""
@@ -224,6 +225,11 @@ class Standardize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return standardized(x if self.axes is None else x.permute(self.axes), self.mean, self.deviation)
+
+
+def _own(array: Array) -> Array:
+    """Return an array in order that PyTorch may write to, unlike one of a file."""
+    return np.require(array, requirements=["C", "W"])
 
 
 def checked_shape(sizes: Any) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from optnas.data.arrays import as_ids
 from optnas.data.schemas.array_files import array_pieces
 from optnas.data.schemas.arrays import checked_shape
-from optnas.data.schemas.schema import Piece, Record, Schema
+from optnas.data.schemas.schema import Piece, Record, Schema, UnfitSample
 from optnas.data.trees import Tree
 from optnas.errors import UserError
 
@@ -61,8 +61,12 @@ class Ids(Schema):
 
     def tensors(self, given: Any) -> Tensor:
         ids = self.samples(given)
-        if (found := int(ids.max(initial=0))) > self.most:
-            raise UserError(f"an id is {found}, and the network has learned those from 0 to {self.most}")
+        if (unknown := ids.reshape(len(ids), -1) > self.most).any():
+            place = int(unknown.any(axis=1).argmax())
+            raise UnfitSample(
+                place,
+                f"has the id {ids[place].max()}, and the network has learned those from 0 to {self.most}",
+            )
         return torch.from_numpy(ids)
 
     def read_file(self, path: Path, size: int) -> Iterator[Piece]:

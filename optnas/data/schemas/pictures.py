@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from optnas.data.folder import pictures_in
-from optnas.data.numbers import Array, as_numbers, refuse_unfit
+from optnas.data.numbers import Array, as_numbers, unfit
 from optnas.data.pictures import bits_of, open_image, pixels_of, to_sixteen_bits
 from optnas.data.schemas.arrays import Arrays
-from optnas.data.schemas.schema import Piece, Record, Schema
+from optnas.data.schemas.schema import Piece, Record, Schema, UnfitSample
 from optnas.data.trees import Tree
 from optnas.errors import UserError, searched
 
@@ -91,82 +91,94 @@ class Pictures(Schema):
 
     def _read(self, picture: Any, place: int) -> Array:
         """Return the pixels of one picture, shape (1, channels, height, width)."""
-        where = os.fspath(picture) if isinstance(picture, str | os.PathLike) else f"picture {place}"
-        if not isinstance(picture, str | os.PathLike) and not _is_image(picture):
-            return self._array(picture, where)
+        path = os.fspath(picture) if isinstance(picture, str | os.PathLike) else None
         try:
-            image = picture if _is_image(picture) else open_image(where)
+            if path is None and not _is_image(picture):
+                return self._array(picture, one=True)
+            return self._image(picture if path is None else path)
+        except UnfitSample as error:
+            raise (error.behind(place) if path is None else error.at(path)) from None
+
+    def _image(self, given: Any) -> Array:
+        """Return the pixels of an image of Pillow, or of the file with that path."""
+        try:
+            image = given if _is_image(given) else open_image(given)
             bits = bits_of(image)
         except Exception as error:  # Pillow raises many kinds for what is damaged
-            raise _unreadable(where, error) from None
-        self._refuse_bits(bits, where)
+            raise _unreadable(error) from None
+        self._refuse_bits(bits)
         size = (self.shape[1], self.shape[2])
         if not self.resized and image.size != size[::-1]:
-            self._refuse_size(where, (image.height, image.width))
+            self._refuse_size((image.height, image.width))
         try:
             scaled = self.bits == 16
             return pixels_of(image, size if self.resized else None, self.shape[0], scaled=scaled)[None]
         except Exception as error:
-            raise _unreadable(where, error) from None
+            raise _unreadable(error) from None
 
-    def _refuse_bits(self, bits: int, where: str) -> None:
+    def _refuse_bits(self, bits: int) -> None:
         if (bits > self.bits) or (self.bits == 32 and bits == 8):
-            raise UserError(
-                f"{where} has {bits} bits a pixel, and the network was trained on {self.bits}: convert it"
-            )
+            raise _unfit(f"has {bits} bits a pixel, and the network was trained on {self.bits}: convert it")
 
-    def _refuse_size(self, where: str, found: Sequence[int]) -> None:
-        raise UserError(
-            f"{where} is of {'×'.join(map(str, found))} pixels, and the network was trained on"
+    def _refuse_size(self, found: Sequence[int]) -> None:
+        raise _unfit(
+            f"is of {'×'.join(map(str, found))} pixels, and the network was trained on"
             f" {self.shape[1]}×{self.shape[2]}: bring it to that size"
         )
 
-    def _array(self, given: Any, where: str = "inputs") -> Array:
-        """Return arrays of pixels, whose channels may be last, as (samples, channels, height, width)."""
+    def _array(self, given: Any, *, one: bool = False) -> Array:
+        """Return arrays of pixels, whose channels may be last, as (samples, channels, height, width).
+
+        Args:
+            given: The pixels.
+            one: Whether they are of one picture in a list of several.
+        """
         try:
             array = as_numbers(given)
         except (TypeError, ValueError) as error:
-            raise UserError(f"{where} must be pictures, paths, or numbers of one shape: {error}") from None
-        refuse_unfit("inputs", array, "picture {}".format)
+            raise _misfit(f"pictures, paths, or numbers of one shape: {error}", one) from None
         if array.ndim == 2 or self._many_grey(array):
             array = array[..., None, :, :]
         if array.ndim == 3:
             array = array[None]
+        first, last = self._layouts
+        shape = _misfit(f"pictures, arrays {first} or {last}, not of shape {array.shape}", one)
         if array.ndim != 4 or not array.size:
-            raise self._misfit(array, where)
+            raise shape
+        if (found := unfit(array)) is not None:
+            raise _unfit(found[1], found[0])
         channels = self.shape[0]
         if array.shape[1:] != self.shape and array.shape[3] == channels:
             array = array.transpose(0, 3, 1, 2)
         if array.shape[1] != channels:
-            raise self._misfit(array, where)
+            raise shape
         if array.dtype == np.uint8 and self.bits == 16:
             array = to_sixteen_bits(array)
-        self._refuse_range(array, where)
+        self._refuse_range(array)
         if array.shape[1:] != self.shape:
-            return self._resized(array, where)
+            return self._resized(array)
         return array
 
-    def _refuse_range(self, array: Array, where: str) -> None:
-        low, high = float(array.min()), float(array.max())
-        if self.bits < 32 and (low < 0 or high >= 2**self.bits):
-            raise UserError(
-                f"{where}: pixels are from {low:.4g} to {high:.4g}, and the network was trained on those of"
-                f" {self.bits} bits, 0 to {2**self.bits - 1:,}: give them as they were, not normalised"
-            )
+    def _refuse_range(self, array: Array) -> None:
+        if self.bits == 32 or (array.min() >= 0 and array.max() < 2**self.bits):
+            return
+        place = int(((array < 0) | (array >= 2**self.bits)).any(axis=(1, 2, 3)).argmax())
+        low, high = float(array[place].min()), float(array[place].max())
+        raise _unfit(
+            f"has pixels from {low:.4g} to {high:.4g}, and the network was trained on those of {self.bits}"
+            f" bits, 0 to {2**self.bits - 1:,}: give them as they were, not normalised",
+            place,
+        )
 
-    def _resized(self, array: Array, where: str) -> Array:
+    def _resized(self, array: Array) -> Array:
         """Return pixels of another size, cropped and scaled if they are bytes."""
         from PIL import Image
 
         if not self.resized or array.dtype != np.uint8:
-            self._refuse_size(where, array.shape[2:])
+            self._refuse_size(array.shape[2:])
         images = (Image.fromarray(each[0] if len(each) == 1 else each.transpose(1, 2, 0)) for each in array)
         size = (self.shape[1], self.shape[2])
         return np.stack([pixels_of(image, size, self.shape[0]) for image in images])
-
-    def _misfit(self, array: Array, where: str) -> UserError:
-        first, last = self._layouts
-        return UserError(f"{where}: pictures are arrays {first} or {last}, not of shape {array.shape}")
 
     @property
     def _layouts(self) -> tuple[str, str]:
@@ -236,9 +248,18 @@ def _files(path: str) -> list[Any]:
     return pictures_in(Path(path)) if os.path.isdir(path) else [path]
 
 
-def _unreadable(where: str, error: Exception) -> UserError:
+def _unreadable(error: Exception) -> UnfitSample:
     reason = str(error).strip().split("\n")[0] or type(error).__name__
-    return UserError(f"{where} cannot be read: {reason}")
+    return _unfit(f"cannot be read: {reason}")
+
+
+def _unfit(why: str, place: int = 0) -> UnfitSample:
+    return UnfitSample(place, why, "picture")
+
+
+def _misfit(what: str, one: bool) -> UserError:
+    """Return the error for arrays that are no pictures: one of several, or all that was given."""
+    return _unfit(f"must be {what}") if one else UserError(f"inputs must be {what}")
 
 
 def of_pixels(pixels: Arrays, *, resized: bool) -> Pictures:

@@ -6,21 +6,47 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, BinaryIO, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from optnas.data.csv_texts import STANDARD_INPUT
 from optnas.data.trees import Tree
 from optnas.errors import UserError
 from optnas.space.shapes import AnyShape
 
-__all__ = ["Piece", "Record", "Schema", "schema_of", "schema_record"]
+__all__ = ["Piece", "Record", "Schema", "UnfitSample", "schema_of", "schema_record"]
 
 Record = Mapping[str, Any]
 """A schema as JSON has it."""
 
 _KINDS: dict[str, type[Schema]] = {}
+
+
+class UnfitSample(UserError):
+    """One of the samples in a batch is not what the network was trained on.
+
+    Whoever divides samples into batches, or reads them from a file, knows which of all it is:
+    :meth:`behind` and :meth:`at` say so.
+
+    Attributes:
+        place: The number of the sample in the batch.
+        why: What is wrong with it and what to do, such as ``is empty: give …``.
+        what: What samples are called.
+    """
+
+    def __init__(self, place: int, why: str, what: str = "sample") -> None:
+        super().__init__(f"{what} {place} {why}")
+        self.place, self.why, self.what = place, why, what
+
+    def behind(self, count: int) -> UnfitSample:
+        """Return the error for the same sample, counted from ``count`` samples before the batch."""
+        return UnfitSample(self.place + count, self.why, self.what)
+
+    def at(self, where: str) -> UserError:
+        """Return the error with the sample's place in the user's words, such as ``x.txt, line 4``."""
+        return UserError(f"{where} {self.why}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,16 +55,18 @@ class Piece:
 
     Attributes:
         given: The samples, as :meth:`Schema.samples` takes them.
-        share: The share of the file that is read with them, 0 to 1.
+        share: The share of the file that is read with them, 0 to 1; ``None`` of a stream.
         named: What tells which samples these are, such as the file of each picture: a pandas DataFrame with a
             row for each, that always stands beside predictions; ``None`` where their order tells it.
         carried: The columns of a table that can stand beside predictions; ``None`` if there are none.
+        where: Function from a sample's place in the piece to its name in the whole file, such as ``line 4``.
     """
 
     given: Any
-    share: float
+    share: float | None
     named: Any = None
     carried: Any = None
+    where: Callable[[int], str] = "sample {}".format
 
 
 class Schema(ABC):
@@ -89,7 +117,8 @@ class Schema(ABC):
         """Return a batch of what users have as tensors (samples, …) on the CPU.
 
         Raises:
-            UserError: If it is not what the network was trained on; says where and what to do.
+            UserError: If it is not what the network was trained on; says what to do.
+                :class:`UnfitSample` if that is so of one sample.
         """
 
     def batches(self, given: Any, size: int, **options: Any) -> Iterator[Tree]:
@@ -102,7 +131,11 @@ class Schema(ABC):
         """
         samples = self.samples(given)
         for start in range(0, self.count(samples), size):
-            yield self.tensors(self.piece(samples, slice(start, start + size)))
+            try:
+                found = self.tensors(self.piece(samples, slice(start, start + size)))
+            except UnfitSample as error:
+                raise error.behind(start) from None
+            yield found
 
     def is_one(self, given: Any) -> bool:
         """Return whether ``given`` is one sample, of which users get one answer where answers are a list."""
@@ -125,6 +158,17 @@ class Schema(ABC):
         raise UserError(
             f"{path}: samples of the kind {self.kind!r} are not read from files; predict them in Python by"
             " optnas.load(folder).predict(…)"
+        )
+
+    def read_stream(self, file: BinaryIO, size: int) -> Iterator[Piece]:
+        """Yield the samples of standard input, which is read once and only as far as they are taken.
+
+        Raises:
+            UserError: If such samples are not read from a stream, or this one is none of them.
+        """
+        raise UserError(
+            f"{STANDARD_INPUT}: samples of the kind {self.kind!r} are not read from it: give the path of a"
+            " file"
         )
 
     @abstractmethod

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import torch
 from torch import nn
 
 from optnas.data.schemas.arrays import checked_length
-from optnas.data.schemas.lines import line_pieces
-from optnas.data.schemas.schema import Piece, Record, Schema
+from optnas.data.schemas.lines import line_pieces, stream_lines
+from optnas.data.schemas.schema import Piece, Record, Schema, UnfitSample
 from optnas.data.tokens import BEGIN, END, PADDING, checked_words
 from optnas.data.trees import Tree
 from optnas.errors import UserError
@@ -110,24 +110,31 @@ class Sequences(Schema):
         try:
             unknown = [word for word in sequence if word not in self._tokens]
         except TypeError as error:
-            raise UserError(f"sequence {place}: words are texts or whole numbers: {error}") from None
+            raise _unfit(place, f"has words that are no texts or whole numbers: {error}") from None
         if unknown:
             several = ", …" * (len(unknown) > _MOST_SHOWN)
-            raise UserError(
-                f"sequence {place} has words that the network has never seen"
+            raise _unfit(
+                place,
+                "has words that the network has never seen"
                 f" ({', '.join(f'{word!a:.40}' for word in unknown[:_MOST_SHOWN])}{several}): leave them out,"
-                " or give others"
+                " or give others",
             )
         if len(sequence) >= self.length:
-            raise UserError(
-                f"sequence {place} is of {len(sequence)} words, and the network takes {self.length - 1} at"
-                " most: divide it"
+            raise _unfit(
+                place,
+                f"is of {len(sequence)} words, and the network takes {self.length - 1} at most: divide it",
             )
         return [self._tokens[word] for word in sequence]
 
     def read_file(self, path: Path, size: int) -> Iterator[Piece]:
         """Yield the sequences in the lines of a file: texts of letters, or words with blanks between them."""
-        for piece in line_pieces(path, size):
+        return self._divided(line_pieces(path, size))
+
+    def read_stream(self, file: BinaryIO, size: int) -> Iterator[Piece]:
+        return self._divided(stream_lines(file, size))
+
+    def _divided(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        for piece in pieces:
             given = piece.given if self.letters else [text.split() for text in piece.given]
             yield dataclasses.replace(piece, given=given)
 
@@ -154,6 +161,10 @@ class Sequences(Schema):
     def example(self) -> str:
         some = list(self.words[END + 1 :][: self.length - 1][:2])
         return repr("".join(some)) if self.letters else repr([some])
+
+
+def _unfit(place: int, why: str) -> UnfitSample:
+    return UnfitSample(place, why, "sequence")
 
 
 def _listed(given: Any) -> Any:

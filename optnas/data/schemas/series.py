@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from optnas.data.csv_pieces import FileFormat, csv_pieces
-from optnas.data.numbers import Array, as_numbers, refuse_unfit
-from optnas.data.schemas.array_files import open_array
+from optnas.data.csv_pieces import CsvPiece, FileFormat, csv_pieces, csv_stream_pieces
+from optnas.data.numbers import Array, as_numbers, unfit
+from optnas.data.schemas.array_files import array_piece, open_array
 from optnas.data.schemas.arrays import Arrays
 from optnas.data.schemas.column import refuse_cell
-from optnas.data.schemas.schema import Piece, Record, Schema
+from optnas.data.schemas.schema import Piece, Record, Schema, UnfitSample
 from optnas.data.trees import Tree
 from optnas.errors import UserError
 
@@ -62,7 +62,7 @@ class Series(Schema):
             array = as_numbers(given)
         except (TypeError, ValueError) as error:
             raise UserError(f"a series must be numbers of one shape: {error}") from None
-        windows = array.ndim == 3 or (array.ndim == 2 and features == 1 != array.shape[1] == length)
+        windows = self._are_windows(array)
         if array.ndim == 1 or (array.ndim == 2 and windows):
             array = array[..., None]
         if array.ndim == 2:
@@ -75,8 +75,14 @@ class Series(Schema):
         if array.shape[1] < length or (windows and array.shape[1] != length):
             needs = f"windows of {length} steps" if windows else f"a series of at least {length} steps"
             raise UserError(f"the network takes {needs}, not of {array.shape[1]}")
-        refuse_unfit("inputs", array, "window {}".format)
+        several = windows or array.shape[0] > 1
+        if (found := unfit(array if several else array[0])) is not None:
+            raise UnfitSample(*found, "window" if several else "step")
         return array[:, -length:]
+
+    def _are_windows(self, array: Array) -> bool:
+        length, features = self.shape
+        return array.ndim == 3 or (array.ndim == 2 and features == 1 != array.shape[1] == length)
 
     def tensors(self, given: Any) -> Tensor:
         return torch.from_numpy(np.array(self.samples(given), dtype=np.float64))
@@ -84,24 +90,30 @@ class Series(Schema):
     def read_file(self, path: Path, size: int) -> Iterator[Piece]:
         """Yield the windows in a ``.npy`` file, or the last window of a series in one or in a CSV file."""
         if path.suffix != ".npy":
-            yield Piece(self._end_of_csv(path), 1.0)
+            yield self._end_of_rows(csv_pieces(path, FileFormat(), (), _ROWS), 1.0)
             return
         array = open_array(path)
-        windows = array.ndim == 3
-        for start in range(0, len(array), size) if windows else (0,):
-            given = array[start : start + size] if windows else array[-self.shape[0] :]
-            yield Piece(given, min(1.0, (start + size) / len(array)) if windows else 1.0)
+        if not self._are_windows(array):
+            yield array_piece(array, slice(-self.shape[0], None), "step")
+            return
+        for start in range(0, len(array), size):
+            yield array_piece(array, slice(start, start + size), "window")
 
-    def _end_of_csv(self, path: Path) -> Any:
-        """Return the last steps of a CSV file whose columns are the features in their order."""
+    def read_stream(self, file: BinaryIO, size: int) -> Iterator[Piece]:
+        """Yield the last window of a series in CSV, once the stream has ended."""
+        yield self._end_of_rows(csv_stream_pieces(file, FileFormat(), (), _ROWS), None)
+
+    def _end_of_rows(self, pieces: Iterable[CsvPiece], share: float | None) -> Piece:
+        """Return the last steps of rows of texts, whose columns are the features in their order."""
         length = self.shape[0]
         names: list[str] = []
         last: list[tuple[int, tuple[str, ...]]] = []
-        for table, _, lines, _ in csv_pieces(path, FileFormat(), (), _ROWS):
+        for table, _, lines, _ in pieces:
             names = list(table.columns)
             rows = table.iloc[-length:].itertuples(index=False, name=None)
             last = [*last, *zip(lines[-length:], rows, strict=True)][-length:]
-        return np.array([_numbers(names, line, row) for line, row in last])
+        numbers = np.array([_numbers(names, line, row) for line, row in last])
+        return Piece(numbers, share, where=lambda step: f"line {last[step][0]}")
 
     def preparation(self) -> nn.Module:
         return self.window.preparation()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from optnas.data.normalize import Each
-from optnas.data.schemas.schema import Record, Schema, schema_of, schema_record
+from optnas.data.schemas.schema import Record, Schema, UnfitSample, schema_of, schema_record
 from optnas.data.trees import Tree
 from optnas.errors import UserError
 from optnas.space.shapes import Shapes
@@ -84,7 +84,12 @@ class Several(Schema):
         return {name: schema.piece(samples[name], at) for name, schema in self.inputs.items()}
 
     def tensors(self, given: Any) -> Tree:
-        each = {name: schema.tensors(given[name]) for name, schema in self.inputs.items()}
+        each = {}
+        for name, schema in self.inputs.items():
+            try:
+                each[name] = schema.tensors(given[name])
+            except UnfitSample as error:
+                raise UnfitSample(error.place, error.why, f"input {name!r}: {error.what}") from None
         return each if self.named else tuple(each.values())
 
     def preparation(self) -> nn.Module:

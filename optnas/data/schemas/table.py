@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from optnas.data.cells import quoted
-from optnas.data.csv_pieces import FileFormat, csv_pieces
+from optnas.data.csv_pieces import CsvPiece, FileFormat, csv_pieces, csv_stream_pieces
 from optnas.data.numbers import MOST, Array
 from optnas.data.schemas.column import (
     MOST_TEXTS,
@@ -250,8 +250,17 @@ class Table(Schema):
         return self.preparation().back(prepare(stored))
 
     def read_file(self, path: Path, size: int) -> Iterator[Piece]:
-        needed = [column.name for column in self.used]
-        for table, start, lines, share in csv_pieces(path, self.file, needed, size):
+        return self._checked(csv_pieces(path, self.file, self._needed, size))
+
+    def read_stream(self, file: BinaryIO, size: int) -> Iterator[Piece]:
+        return self._checked(csv_stream_pieces(file, self.file, self._needed, size))
+
+    @property
+    def _needed(self) -> list[str]:
+        return [column.name for column in self.used]
+
+    def _checked(self, pieces: Iterable[CsvPiece]) -> Iterator[Piece]:
+        for table, start, lines, share in pieces:
             self._check_columns(list(table.columns))
             yield Piece(Rows(table, start, lines), share, carried=table)
 

@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import torch
 from torch import Tensor, nn
 
 from optnas.data.schemas.arrays import checked_length
-from optnas.data.schemas.lines import line_pieces
-from optnas.data.schemas.schema import Piece, Record, Schema
+from optnas.data.schemas.lines import line_pieces, stream_lines
+from optnas.data.schemas.schema import Piece, Record, Schema, UnfitSample
 from optnas.data.trees import Tree
 from optnas.errors import UserError, searched
 
@@ -67,7 +67,7 @@ class Texts(Schema):
         texts = [read_text(Path(each)) if isinstance(each, os.PathLike) else each for each in given]
         for place, each in enumerate(texts):
             if not isinstance(each, str):
-                raise UserError(f"give texts: sample {place} is of the type {type(each).__name__}")
+                raise UnfitSample(place, f"is of the type {type(each).__name__}: give texts")
         return texts
 
     def is_one(self, given: Any) -> bool:
@@ -77,29 +77,34 @@ class Texts(Schema):
         texts = self.samples(given)
         windows = torch.full((len(texts), self.context), -1, dtype=torch.int32)
         for place, text in enumerate(texts):
-            window = self.encoded(text[-self.context :], f"text {place}")
+            window = self._encoded(text[-self.context :], place)
             windows[place, : len(window)] = torch.tensor(window)
         return windows
 
-    def encoded(self, text: str, where: str = "the text") -> list[int]:
+    def _encoded(self, text: str, place: int) -> list[int]:
         """Return the token of each character.
 
         Raises:
-            UserError: If there is none, or one is unknown.
+            UnfitSample: If there is none, or one is unknown.
         """
         if not text:
-            raise UserError(f"{where} is empty: give at least one character")
+            raise UnfitSample(place, "is empty: give at least one character", "text")
         if unknown := sorted(set(text) - self._tokens.keys()):
             shown = ", ".join(map(ascii, unknown[:_MOST_SHOWN])) + ", …" * (len(unknown) > _MOST_SHOWN)
-            raise UserError(
-                f"{where} has characters that the network has never seen ({shown}): leave them out, or write"
-                f" others; it knows {len(self.alphabet)}"
+            raise UnfitSample(
+                place,
+                f"has characters that the network has never seen ({shown}): leave them out, or write others;"
+                f" it knows {len(self.alphabet)}",
+                "text",
             )
         return [self._tokens[character] for character in text]
 
     def read_file(self, path: Path, size: int) -> Iterator[Piece]:
         """Yield the texts in the lines of a file; what is read of it is not its content as one text."""
         return line_pieces(path, size)
+
+    def read_stream(self, file: BinaryIO, size: int) -> Iterator[Piece]:
+        return stream_lines(file, size)
 
     def preparation(self) -> nn.Module:
         return Filled()
