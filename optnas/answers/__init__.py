@@ -10,9 +10,8 @@ from optnas.answers.decoded import Decoded
 from optnas.answers.forecast import Forecast
 from optnas.answers.generated import Generated
 from optnas.answers.outputs import Outputs
-from optnas.answers.pixels import PixelClasses
+from optnas.answers.places import PixelClasses, Tags
 from optnas.answers.symbols import Symbols
-from optnas.answers.tags import Tags
 from optnas.answers.values import Values
 
 __all__ = [

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from torch import nn
 
+from optnas.data.schemas.recorded import Record, Recorded
 from optnas.data.trees import Tree
 
 __all__ = ["Answer", "Record", "answer_of", "answer_record"]
 
-Record = Mapping[str, Any]
-"""An answer's description as JSON has it."""
 
-_KINDS: dict[str, type[Answer]] = {}
-
-
-class Answer(ABC):
-    """Conversion of a trained network's outputs to predictions that users read; base class.
-
-    It is kept as JSON in the folder of a trained network, which strangers may have made: :meth:`of` believes
-    nothing.
-    """
-
-    kind: ClassVar[str]
-    """Its name in records."""
-
-    def __init_subclass__(cls) -> None:
-        _KINDS[cls.kind] = cls
-
-    @abstractmethod
-    def record(self) -> dict[str, Any]:
-        """Return what describes it, as JSON has it, without ``kind``."""
+class Answer(Recorded):
+    """Conversion of a trained network's outputs to predictions that users read; base class."""
 
     @classmethod
     @abstractmethod
@@ -101,7 +83,7 @@ def joined(parts: Sequence[Any]) -> Any:
 
 def answer_record(answer: Answer) -> dict[str, Any]:
     """Return what describes an answer, as JSON has it."""
-    return {"kind": answer.kind, **answer.record()}
+    return answer.with_kind()
 
 
 def answer_of(record: Any) -> Answer:
@@ -112,6 +94,5 @@ def answer_of(record: Any) -> Answer:
     """
     if record is None:
         record = {"kind": "outputs"}
-    if record["kind"] not in _KINDS:
-        raise ValueError(f"there is no kind {record['kind']!r} of answers")
-    return _KINDS[record["kind"]].of(record)
+    found: Answer = Answer.class_of(record["kind"]).of(record)
+    return found

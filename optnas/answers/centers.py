@@ -57,7 +57,7 @@ def named(stride: int | Mapping[str, int]) -> Mapping[str, int]:
 
 
 def said_by(outputs: Tensor, classes: int, cell: Tensor) -> Tensor:
-    """Return what cells, indices (batch, most), say of the box whose centre they hold: (batch, most, 4)."""
+    """Return the boxes (batch, most, 4) that cells, indices (batch, most), predict around their centres."""
     said = outputs[:, classes:].flatten(2).float()
     return said.gather(2, cell[:, None].expand(-1, 4, -1)).transpose(1, 2)
 

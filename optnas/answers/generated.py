@@ -56,7 +56,7 @@ class Generated(Answer):
         return self.read(ddim(module, inputs["x"], self.levels, self.most))
 
     def read(self, outputs: Tensor) -> Any:
-        """Return normalised samples (samples, …) as those came that the network learned from."""
+        """Return normalised samples (samples, …) in the layout and unit of the training data."""
         try:
             made = outputs.float().reshape(len(outputs), *self.like.shape)
         except RuntimeError:

@@ -65,6 +65,6 @@ def transcribed(outputs: Tensor) -> list[list[int]]:
 
 
 def _collapsed(frames: Sequence[int], blank: int) -> list[int]:
-    """Return what differs from the frame before it and is no blank."""
+    """Return the frames without repetitions and blanks."""
     before = [blank, *frames[:-1]]
     return [now for now, last in zip(frames, before, strict=True) if now not in (last, blank)]

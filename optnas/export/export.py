@@ -1,4 +1,4 @@
-"""The export of a trained network into a file, which is then run and compared with PyTorch."""
+"""Export a trained network to a file, run that file, and compare it with PyTorch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from optnas.winner.outputs import unscaled
 __all__ = ["BATCHES", "TOLERANCE", "ByDefault", "Exported", "Int8", "check_quantizes", "export"]
 
 TOLERANCE = 1e-4
-"""What outputs may differ by from PyTorch's, as a share of the largest one where that is above 1."""
+"""The largest accepted difference between the file's outputs and PyTorch's, relative to outputs above 1."""
 
 BATCHES = (1, 64)
 """The sizes of batches whose latency is measured."""

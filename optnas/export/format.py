@@ -40,7 +40,7 @@ class Format(ABC):
 
     name: ClassVar[str]
     suffix: ClassVar[str]
-    """What its main file's name ends with."""
+    """File name extension of its main file, such as ``.onnx``."""
     in_folder: ClassVar[bool] = False
     """Whether its files have fixed names, in a folder of their own."""
     packages: ClassVar[tuple[str, ...]] = ()
@@ -50,7 +50,7 @@ class Format(ABC):
     quantizes: ClassVar[bool] = False
     """Whether :meth:`content` takes a graph with int8 arithmetic."""
     takes: ClassVar[str]
-    """What it takes and what it does not, in a sentence for users."""
+    """The networks that it can express and those that it cannot, in a sentence for users."""
 
     def check_installed(self) -> None:
         """Raise if a package is missing.
@@ -79,7 +79,7 @@ class Format(ABC):
 
     @abstractmethod
     def runner(self, path: Path, traced: Traced) -> Run | None:
-        """Return what runs a written file on the CPU; ``None`` for a format that nothing but optnas runs."""
+        """Return a function that runs a written file on the CPU; ``None`` for a format without a graph."""
 
     def by_default(self, path: Path, traced: Traced) -> Default | None:
         """Return what runs a written file as its runtime does unless told otherwise.

@@ -160,7 +160,7 @@ def _showing(study: optuna.Study, trial: FrozenTrial) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class StudiesView:
-    """Of each study its trials by state, and each objective's best value and region of interest.
+    """Table of studies: number of trials by state, best value and region of interest of each objective.
 
     On a terminal that has room for it there is a chart of each.
 

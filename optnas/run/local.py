@@ -6,14 +6,11 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 
 import optuna
 import torch
@@ -22,6 +19,7 @@ from optnas.errors import StorageError, UserError
 from optnas.interrupts.processes import stop_processes
 from optnas.interrupts.signals import STOP_SECONDS
 from optnas.loggers.callback import LoggerCallback, logging_to
+from optnas.run.child import Child
 from optnas.run.gpus import gpu_of
 from optnas.run.limits import Limits
 from optnas.run.process import FAILED, LOST
@@ -29,7 +27,7 @@ from optnas.run.worker import EveryTrialFailed, work
 from optnas.shown import NOTICE, note
 from optnas.storages.waiting import PATIENCE_SECONDS
 from optnas.study import Study
-from optnas.train import training_environment, use_threads
+from optnas.train import use_threads
 
 __all__ = ["run_here", "run_processes"]
 
@@ -140,39 +138,29 @@ def run_processes(
                 running.remove(process)
                 if status == LOST:
                     progress()  # which says better what this process has seen of the storage
-                    raise StorageError(process.message())
+                    raise StorageError(process.last_line())
                 if status == FAILED:
-                    raise EveryTrialFailed(process.message())
+                    raise EveryTrialFailed(process.last_line())
                 if status != 0:
                     before, finished = finished, progress()
                     deaths = deaths + 1 if finished == before else 1
                     if deaths > _MOST_DEATHS_PER_WORKER * workers:
-                        raise UserError(f"workers keep dying, the last one with {process.message()}")
+                        raise UserError(f"workers keep dying, the last one with {process.last_line()}")
                     running.append(_Process(process.task))
     finally:
         stop_processes([process.popen for process in running], STOP_SECONDS - 1)
 
 
-class _Process:
-    """A worker process and its error output."""
+class _Process(Child):
+    """A worker process with its task."""
 
     # When each line was told last: workers that wait for the same storage say the same.
     _told: ClassVar[dict[str, float]] = {}
 
     def __init__(self, task: Mapping[str, Any]) -> None:
         self.task = task
-        self._errors: IO[Any] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._read = 0
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "optnas.run.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            text=True,
-            env={**training_environment(os.environ), "PYTHONIOENCODING": "utf-8"},
-            # Ctrl-C goes to the parent alone, which then asks each worker once to stop.
-            start_new_session=True,
-        )
+        super().__init__("optnas.run.process", subprocess.DEVNULL)
         assert self.popen.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             json.dump(task, self.popen.stdin)
@@ -191,16 +179,8 @@ class _Process:
         if not hasattr(os, "pread"):
             return []
         # Not read by the file's own position, which is the child's as well.
-        new = os.pread(self._errors.fileno(), 2**16, self._read)
+        new = os.pread(self.errors.fileno(), 2**16, self._read)
         new = new[: new.rfind(b"\n") + 1]
         self._read += len(new)
         lines = new.decode(errors="replace").splitlines()
         return [line for line in lines if line.startswith(NOTICE)]
-
-    def message(self) -> str:
-        """Return the last line of its error output; if that is empty, its signal or exit status."""
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        code = self.popen.returncode
-        how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"status {code}"
-        return lines[-1] if lines else how

@@ -16,8 +16,8 @@ from optnas.winner.calibration import Calibration, fitted_temperature
 from optnas.winner.confusion import confusion_record
 from optnas.winner.ensemble import Ensemble
 from optnas.winner.full_training import Plan, TrainingHistory
-from optnas.winner.intervals import intervals
-from optnas.winner.part_outputs import outputs_of
+from optnas.winner.intervals import has_intervals, intervals
+from optnas.winner.part_outputs import logits_of, outputs_of
 
 __all__ = ["Assessment", "assess", "metrics_on"]
 
@@ -67,15 +67,20 @@ def assess(plan: Plan, chosen: Sequence[TrainingHistory], kept: Sequence[Trainin
         kept: Those whose weights are kept: the same, or trained once more with the validation part too.
     """
     answer, parts = plan.task.answer, plan.task.data.on(default_device(plan.training.device))
-    module, part = _module(plan, kept).eval(), "test" if len(parts.test) else "validation"
-    found = intervals(module, plan.task, getattr(parts, part), parts.prepare)
+    part = "test" if len(parts.test) else "validation"
+    samples, sampled = getattr(parts, part), has_intervals(plan.task)
+    if not (sampled or isinstance(answer, Classes)):
+        return Assessment(latency=_latency(plan))
+    outputs = outputs_of(_module(plan, kept), samples, parts.prepare)
+    found = intervals(plan.task, outputs, samples.y) if sampled else {}
     sure = {"part": part, **{name: list(each) for name, each in found.items()}} if found else {}
     if not isinstance(answer, Classes):
         return Assessment(intervals=sure, latency=_latency(plan))
-    logits, targets = outputs_of(_module(plan, chosen), parts.validation, parts.prepare)
+    before = outputs_of(_module(plan, chosen), parts.validation, parts.prepare)
+    logits, targets = logits_of(before, parts.validation)
     calibration = Calibration(fitted_temperature(logits, targets)).measured("validation", logits, targets)
     if part == "test":
-        logits, targets = outputs_of(module, parts.test, parts.prepare)
+        logits, targets = logits_of(outputs, samples)
         calibration = calibration.measured(part, logits, targets)
     confusion = {"part": part, **confusion_record(logits, targets, answer.names)}
     return Assessment(calibration, confusion, sure, _latency(plan))

@@ -137,7 +137,7 @@ def _metrics(record: Mapping[str, Any]) -> str:
 
 
 def _made(batches: int | None) -> str:
-    """Return what is to be said of a task that does not learn from the samples of its data."""
+    """Return a note for a task that does not learn from the samples of its data."""
     if batches is None:
         return ""
     return (

@@ -14,7 +14,7 @@ __all__ = ["all_data", "card_parts", "curves"]
 
 
 def card_parts(record: Mapping[str, Any]) -> str:
-    """Return the sections that ``record``, the content of ``metrics.json``, has something for."""
+    """Return the sections whose figures are in ``record``, the content of ``metrics.json``."""
     return "".join(f"{each}\n\n" for each in _parts(record))
 
 
@@ -39,7 +39,7 @@ def curves(record: Mapping[str, Any]) -> str:
 
 
 def all_data(record: Mapping[str, Any]) -> str:
-    """Return what is to be said of a training on all data; nothing if there was none."""
+    """Return a section on the training on all data; nothing if there was none."""
     found = record.get("all_data")
     if found is None:
         return ""

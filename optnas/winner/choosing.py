@@ -158,7 +158,7 @@ def _nearest_miss(found: Sequence[Option], limits: Sequence[Constraint]) -> str:
 
 
 def _values(option: Option, counts: Sequence[Objective]) -> list[float]:
-    """Return the values of objectives, to minimise; what has none is worst."""
+    """Return the values of objectives to minimise; infinite where there is none."""
     values = []
     for objective in counts:
         try:
@@ -174,7 +174,7 @@ def _order(option: Option, counts: Sequence[Objective]) -> list[float]:
 
 
 def _front(found: Sequence[Option], counts: Sequence[Objective]) -> list[Option]:
-    """Return the options that no other beats, of equal ones the first, from the cheapest on."""
+    """Return the non-dominated options, the cheapest first; of equal ones the first."""
     first: dict[tuple[float, ...], Option] = {}
     for option in found:
         first.setdefault(tuple(_values(option, counts)), option)

@@ -1,4 +1,4 @@
-"""Measure what all seeds have come to, once: the test part is looked at here, and only here."""
+"""Final measurement of all seeds of a training: the only place that looks at the test part."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["check_ensemble", "conclude"]
 
 
 def check_ensemble(task: Task, seeds: int) -> None:
-    """Raise ``UserError`` if the networks of ``seeds`` seeds have no mean that users could read."""
+    """Raise ``UserError`` if the answers of several seeds have no mean, so that no ensemble is possible."""
     if seeds < 2:
         raise UserError("--ensemble: it is of several seeds: give --seeds 2 or more")
     if not answers_alone(task):

@@ -117,7 +117,7 @@ class TrainingHistory:
 
     @classmethod
     def read(cls, stored: Any) -> TrainingHistory:
-        """Return the history whose fields ``stored`` are, as a checkpoint holds them.
+        """Return the history of the fields that a checkpoint stores.
 
         Raises:
             TypeError: If they are of another version, or none.

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from optnas.data import Part
-from optnas.data.trees import Tree, device_of, joined, mapped
+from optnas.data.trees import Tree, mapped, samples_in
 from optnas.tasks import Task
-from optnas.train.batches import InOrder
-from optnas.train.loop import evaluated_at_once
 
-__all__ = ["intervals"]
+__all__ = ["has_intervals", "intervals"]
 
 # Percentiles at 2.5 % and 97.5 % hardly move beyond so many, and below so few they are rough.
 _ROUNDS, _LEAST = 500, 100
@@ -23,28 +20,30 @@ _SECONDS = 5.0
 _LEVEL = 0.95
 
 
-def intervals(
-    module: nn.Module, task: Task, part: Part, prepare: Callable[[Tree], Tree], *, seed: int = 0
-) -> dict[str, tuple[float, float]]:
+def has_intervals(task: Task) -> bool:
+    """Return whether the metrics of a task are measured from outputs alone.
+
+    Those of one that measures by :meth:`~optnas.tasks.Task.evaluate` have no interval, as that may take long.
+    """
+    return type(task).evaluate is Task.evaluate
+
+
+def intervals(task: Task, outputs: Tree, targets: Tree, *, seed: int = 0) -> dict[str, tuple[float, float]]:
     """Return a 95 % confidence interval of each metric over a part of the data, by name.
 
     The percentile bootstrap (Efron 1979): the metric of as many samples, drawn with replacement, 500 times,
     or as often as 5 seconds allow. It tells how much the choice of the samples matters, not that of the seed.
 
     Args:
-        module: The trained network, in evaluation mode.
-        task: Its task. One that measures by :meth:`~optnas.tasks.Task.evaluate` has no interval, as that
-            may take long, nor has a part of less than two samples.
-        part: The samples, on the device of ``module``.
-        prepare: The function from stored inputs to inputs of the network.
+        task: The task, which :func:`has_intervals`.
+        outputs: The network's outputs (samples, …); less than two have no interval.
+        targets: The targets (samples, …), on the same device.
         seed: Seed of the draws.
     """
-    if type(task).evaluate is not Task.evaluate or len(part) < 2:
+    if (count := samples_in(targets)) < 2:
         return {}
-    size = evaluated_at_once(device_of(part.y).type, part.shape)
     with torch.inference_mode():
-        outputs = joined([module(x) for x, _ in InOrder(part, size, prepare)])
-        return _bootstrap(task, outputs, part.y, len(part), seed)
+        return _bootstrap(task, outputs, targets, count, seed)
 
 
 def _bootstrap(

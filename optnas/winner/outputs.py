@@ -46,7 +46,7 @@ def scaling(record: Mapping[str, Any] | None) -> nn.Module:
 
 
 def unscaled(layer: nn.Module, outputs: Tree) -> Tree:
-    """Return the outputs of a network of which a layer of :func:`scaling` made ``outputs``."""
+    """Invert :func:`scaling`: return the network's own outputs of scaled ``outputs``."""
     return layer.back(outputs) if isinstance(layer, _Scale | _ScaleHeads) else outputs
 
 

@@ -14,7 +14,7 @@ from optnas.tasks import Task
 from optnas.train.batches import InOrder
 from optnas.train.loop import evaluated_at_once
 
-__all__ = ["answers_alone", "outputs_of"]
+__all__ = ["answers_alone", "logits_of", "outputs_of"]
 
 
 def answers_alone(task: Task) -> bool:
@@ -22,8 +22,8 @@ def answers_alone(task: Task) -> bool:
     return isinstance(task.answer, Classes | Forecast | Values)
 
 
-def outputs_of(module: nn.Module, part: Part, prepare: Callable[[Tree], Tree]) -> tuple[Tensor, Tensor]:
-    """Return the outputs (samples, …) of a part of the data and its targets, both on the CPU in float32.
+def outputs_of(module: nn.Module, part: Part, prepare: Callable[[Tree], Tree]) -> Tree:
+    """Return the outputs (samples, …) for a part of the data, on its device.
 
     Args:
         module: The network, on the device of the part; it is put into evaluation mode.
@@ -33,5 +33,9 @@ def outputs_of(module: nn.Module, part: Part, prepare: Callable[[Tree], Tree]) -
     module.eval()
     size = evaluated_at_once(device_of(part.y).type, part.shape)
     with torch.inference_mode():
-        found = joined([module(inputs).float().cpu() for inputs, _ in InOrder(part, size, prepare)])
-    return found, part.y.cpu()
+        return joined([module(inputs) for inputs, _ in InOrder(part, size, prepare)])
+
+
+def logits_of(outputs: Tree, part: Part) -> tuple[Tensor, Tensor]:
+    """Return the logits (samples, classes) of a classifier and its targets, on the CPU in float32."""
+    return outputs.float().cpu(), part.y.cpu()

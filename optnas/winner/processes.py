@@ -12,18 +12,15 @@ import dataclasses
 import json
 import os
 import queue
-import signal
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import Any
 
 from optnas.interrupts.processes import stop_processes
 from optnas.interrupts.signals import STOP_SECONDS
+from optnas.run.child import Child
 from optnas.run.gpus import gpu_of
-from optnas.train import training_environment
 from optnas.winner.jobs import TrainOptions
 from optnas.winner.progress import Show, Shown
 from optnas.winner.trainings import Item
@@ -120,25 +117,11 @@ class Workers:
 _Messages = queue.SimpleQueue[tuple[int, dict[str, Any] | None]]
 
 
-class _Process:
-    """A process that trains one item after the other, and a thread that reads what it says.
-
-    Attributes:
-        popen: The process.
-    """
+class _Process(Child):
+    """A process that trains one item after the other, and a thread that reads what it says."""
 
     def __init__(self, slot: int, messages: _Messages) -> None:
-        self._errors: IO[Any] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "optnas.winner.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env={**training_environment(os.environ), "PYTHONIOENCODING": "utf-8"},
-            # Ctrl-C goes to the parent alone, which then asks each process once to stop.
-            start_new_session=True,
-        )
+        super().__init__("optnas.winner.process", subprocess.PIPE)
 
         def read() -> None:
             assert self.popen.stdout is not None
@@ -158,9 +141,5 @@ class _Process:
 
     def failure(self) -> str:
         """Return how the process has ended."""
-        code, again = self.popen.returncode, "run the same command to go on where it was"
-        if code < 0:
-            return f"its process was ended by {signal.Signals(-code).name}: {again}"
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return f"its process ended with {lines[-1] if lines else f'status {code}'}: {again}"
+        how = f"ended with {self.last_line()}" if self.signal is None else f"was ended by {self.signal}"
+        return f"its process {how}: run the same command to go on where it was"

@@ -22,7 +22,7 @@ _AS_PLANNED = (None, "all epochs", "as long as validation chose")
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """A training's bar: what is said of it, and the epochs that it has."""
+    """A bar of the display: its text and its number of epochs."""
 
     label: str
     epochs: int

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
 from optnas.data.numbers import Array
 from optnas.data.schemas.json_numbers import as_number
-from optnas.data.schemas.schema import Record
+from optnas.data.schemas.recorded import Record, Recorded
 from optnas.errors import UserError
 
 __all__ = [
@@ -34,29 +34,16 @@ __all__ = [
 MOST_TEXTS = 1_000_000
 """The most columns, categories of all columns, and marks of one column that a table has."""
 
-_KINDS: dict[str, type[ColumnSchema]] = {}
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ColumnSchema(ABC):
+class ColumnSchema(Recorded):
     """Reader of the cells of one column of a table, as decided from the whole column in training.
 
     Attributes:
         name: The column's name.
     """
 
-    kind: ClassVar[str]
-    """Its name in records."""
-
     name: str
-
-    def __init_subclass__(cls) -> None:
-        if "kind" in vars(cls):
-            _KINDS[cls.kind] = cls
-
-    @abstractmethod
-    def record(self) -> dict[str, Any]:
-        """Return what was decided, as JSON has it, without ``kind`` and ``name``."""
 
     @classmethod
     @abstractmethod
@@ -230,7 +217,7 @@ def measured_of(record: Record, figures: int) -> dict[str, Any]:
 
 def column_record(column: ColumnSchema) -> dict[str, Any]:
     """Return what was decided of a column as JSON has it."""
-    return {"name": column.name, "kind": column.kind, **column.record()}
+    return {"name": column.name, **column.with_kind()}
 
 
 def column_of(record: Any) -> ColumnSchema:
@@ -241,9 +228,8 @@ def column_of(record: Any) -> ColumnSchema:
     """
     if not isinstance(record, Mapping):
         raise TypeError(f"{record!r:.50} describes no column")
-    if record["kind"] not in _KINDS:
-        raise ValueError(f"there is no kind {record['kind']!r:.50} of columns")
-    return _KINDS[record["kind"]].of(as_text(record["name"]), record)
+    found: ColumnSchema = ColumnSchema.class_of(record["kind"]).of(as_text(record["name"]), record)
+    return found
 
 
 def as_text(value: Any) -> str:

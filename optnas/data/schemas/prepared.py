@@ -1,4 +1,4 @@
-"""The schema of inputs of which nothing is known but how they are stored and prepared."""
+"""The schema of inputs of which only storage and preparation are known, as of a data set of one's own."""
 
 from __future__ import annotations
 

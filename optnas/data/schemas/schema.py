@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self
@@ -12,16 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from optnas.data.csv_texts import STANDARD_INPUT
+from optnas.data.schemas.recorded import Record, Recorded
 from optnas.data.trees import Tree
 from optnas.errors import UserError
 from optnas.space.shapes import AnyShape
 
 __all__ = ["Piece", "Record", "Schema", "UnfitSample", "schema_of", "schema_record"]
-
-Record = Mapping[str, Any]
-"""A schema as JSON has it."""
-
-_KINDS: dict[str, type[Schema]] = {}
 
 
 class UnfitSample(UserError):
@@ -69,31 +65,20 @@ class Piece:
     where: Callable[[int], str] = "sample {}".format
 
 
-class Schema(ABC):
+class Schema(Recorded):
     """Conversion of samples as users have them to the tensors that a trained network takes; base class.
 
     It is in two steps: :meth:`tensors` reads what is no tensor, such as texts, files and dates, and checks
-    it; :meth:`preparation` is the rest as a layer, which is exported with the network. A schema is kept as
-    JSON in the folder of a trained network, which strangers may have made: :meth:`of` believes nothing.
+    it; :meth:`preparation` is the rest as a layer, which is exported with the network.
     """
-
-    kind: ClassVar[str]
-    """Its name in records."""
 
     options: ClassVar[tuple[str, ...]] = ()
     """Names of the options of ``predict`` that :meth:`batches` takes."""
-
-    def __init_subclass__(cls) -> None:
-        _KINDS[cls.kind] = cls
 
     @property
     @abstractmethod
     def shape(self) -> AnyShape:
         """The shape of one sample as the network takes it."""
-
-    @abstractmethod
-    def record(self) -> dict[str, Any]:
-        """Return the schema as JSON has it, without ``kind``."""
 
     @classmethod
     @abstractmethod
@@ -211,7 +196,7 @@ class Schema(ABC):
 
 def schema_record(schema: Schema) -> dict[str, Any]:
     """Return a schema as JSON has it."""
-    return {"kind": schema.kind, **schema.record()}
+    return schema.with_kind()
 
 
 def schema_of(record: Any) -> Schema:
@@ -223,6 +208,5 @@ def schema_of(record: Any) -> Schema:
     if not isinstance(record, Mapping):
         raise TypeError("it describes no input")
     kind = record.get("kind", "several" if "inputs" in record else "array")
-    if kind not in _KINDS:
-        raise ValueError(f"there is no kind {kind!r} of inputs")
-    return _KINDS[kind].of(record)
+    found: Schema = Schema.class_of(kind).of(record)
+    return found

@@ -93,7 +93,7 @@ class PrepareTable(nn.Module):
         return found
 
     def back(self, features: Tensor) -> dict[str, Tensor]:
-        """Return the numbers and codes of which the layer makes ``features``, numbers up to rounding."""
+        """Invert the layer: return the numbers, up to rounding, and codes of ``features``."""
         found = {}
         exact = features.double()
         if self.count:

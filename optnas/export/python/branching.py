@@ -353,7 +353,7 @@ def _free(wanted: str, taken: Collection[str]) -> str:
 
 
 def _called(code: Code, wanted: str) -> str:
-    """Return what an attribute is called that is to be called ``x``: by what it does."""
+    """Return the name of an attribute by what its module does, where ``x`` was wanted."""
     if wanted != "x" or not isinstance(code, Call) or code.function == "nn.Sequential":
         return "layers" if wanted == "x" else wanted
     inside = set(_functions(code))

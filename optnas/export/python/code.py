@@ -1,4 +1,4 @@
-"""Code that is going to be written: calls that make modules, and classes with a forward of their own."""
+"""Syntax tree of the code to write: calls that make modules, and classes with a forward of their own."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class _Required:
 
 
 REQUIRED: Any = _Required()
-"""As a default: there is none, and the argument is given by position."""
+"""Stands for the default of a required argument that is written by position."""
 
 KEYWORD: Any = _Required()
-"""As a default: there is none, and the argument is given by name."""
+"""Stands for the default of a required argument that is written by name."""
 
 
 @dataclasses.dataclass(frozen=True)

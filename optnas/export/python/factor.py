@@ -121,7 +121,7 @@ def _pays(group: Sequence[Call]) -> bool:
 
 
 def _lines(code: Code) -> int:
-    """Return about how many lines code takes."""
+    """Estimate the number of lines of code."""
     if not isinstance(code, Call):
         return 0
     inside = [_lines(argument.value) for argument in code.arguments if isinstance(argument.value, Call)]

@@ -163,7 +163,7 @@ def _replace(lines: list[bytes], part: ast.expr, by: bytes) -> None:
 
 
 def _public(value: Callable[..., Any]) -> str | None:
-    """Return what a function or class of PyTorch's is called behind its usual imports."""
+    """Return the name of a function or class of PyTorch's in its usual imports, such as ``nn.ReLU``."""
     name = getattr(value, "__name__", "")
     for prefix, module in (("torch", torch), ("F", functional), ("nn", nn)):
         if name and getattr(module, name, None) is value:

@@ -77,13 +77,13 @@ class PythonSource(Format):
 
 
 def _title(record: Mapping[str, Any]) -> str:
-    """Return what a network's class is called: as the study, with the number of the trial."""
+    """Return the name of a network's class: that of the study, with the number of the trial."""
     study, trial = record.get("study") or "network", record.get("trial")
     return f"{study}" if trial is None else f"{study} {trial}"
 
 
 def _about(record: Mapping[str, Any], traced: Traced) -> str:
-    """Return where a network is from, and what it takes and returns."""
+    """Return the docstring of a network: its study and trial, its inputs and outputs."""
     study, trial = record.get("study"), record.get("trial")
     origin = "A trained network"
     if study is not None:
