@@ -38,9 +38,7 @@ def stream_lines(file: BinaryIO, size: int) -> Iterator[Piece]:
     yield from _pieces(STANDARD_INPUT, file, size, lambda: None)
 
 
-def _pieces(
-    name: str, file: BinaryIO, size: int, share: Callable[[], float | None]
-) -> Iterator[Piece]:
+def _pieces(name: str, file: BinaryIO, size: int, share: Callable[[], float | None]) -> Iterator[Piece]:
     import pandas
 
     lines, found = _lines(name, file), False
