@@ -7,7 +7,7 @@ from typing import Any
 
 from optnas.shown import readable
 
-__all__ = ["choice_text", "exact", "readable", "share", "short"]
+__all__ = ["choice_text", "exact", "readable", "share", "short", "with_deviation"]
 
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 # From here on, and for infinity, powers of ten say more.
@@ -30,6 +30,15 @@ def short(value: float | None) -> str:
     if float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.3g}"
+
+
+def with_deviation(mean: float, deviation: float | None) -> str:
+    """Format a mean with its standard deviation; without one if that is unknown, as of one value.
+
+    >>> with_deviation(0.98607, 0.0021), with_deviation(0.98607, None)
+    ('0.9861 ± 0.0021', '0.9861')
+    """
+    return short(mean) if deviation is None else f"{short(mean)} ± {short(deviation)}"
 
 
 def exact(value: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from optnas.answers import Answer
 from optnas.data.schemas import Schema
 from optnas.reports.markdown import as_block, as_code, as_table, as_text
-from optnas.reports.numbers import short
+from optnas.reports.numbers import short, with_deviation
 from optnas.shown import duration, plain
 from optnas.winner.card_parts import all_data, card_parts, curves
 
@@ -175,10 +175,7 @@ def _said(value: Any) -> str:
 
 
 def _mean(summary: Mapping[str, Any] | None) -> str:
-    if summary is None:
-        return "–"
-    spread = "" if summary["deviation"] is None else f" ± {short(summary['deviation'])}"
-    return short(summary["mean"]) + spread
+    return "–" if summary is None else with_deviation(summary["mean"], summary["deviation"])
 
 
 def _spread(record: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from optnas.errors import UserError
 from optnas.measure.measuring import MEASURED, measure
 from optnas.objectives import Objective
 from optnas.reports.front_table import architecture_of
-from optnas.reports.numbers import short
+from optnas.reports.numbers import short, with_deviation
 from optnas.run.files import load_study
 from optnas.run.lookup import find_study
 from optnas.run.notes import data_is_known
@@ -163,8 +163,7 @@ def _spread(objective: Objective, found: Sequence[Mapping[str, float]]) -> str:
     values = _values(objective, found)
     if not values:
         return "diverged"
-    deviation = f" ± {short(statistics.stdev(values))}" if len(values) > 1 else ""
-    return short(statistics.fmean(values)) + deviation
+    return with_deviation(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
 
 def compared(choice: Choice, again: Mapping[Option, Sequence[Mapping[str, float]]]) -> list[str]:
