@@ -8,7 +8,9 @@ says what the one gives to the other; NDCG asks whether the items that a user li
 are among the first five. Any order has 0.49, that by popularity 0.67, which the run prints beside the front.
 Expect a front from 144 FLOPs at 0.85 to 600 at 0.88, all of it better than popularity: embeddings of four
 numbers and a layer. Give your own ratings as ``data.tensors({"user": …, "item": …}, stars, kinds="ids",
-targets="values")``, users and items numbered from 0 on.
+targets="values")``, users and items numbered from 0 on. Of what ``optnas train`` wrote, the five items that
+user 3 will like best are ``optnas.load(folder).predict({"user": np.full(200, 3), "item": np.arange(200)})
+.rating.nlargest(5)``.
 """
 
 import numpy as np
