@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
 from optnas.errors import UserError
+from optnas.export.card import add_to_card, tensor_text
 from optnas.export.export import BATCHES, Exported, Int8, check_quantizes, export
 from optnas.export.format import Format
 from optnas.export.registry import format_named
@@ -39,7 +39,7 @@ def export_command(
     ops: Sequence[str] = (),
     changed_ops: bool = False,
 ) -> Exported:
-    """Export the network in the folder ``run``.
+    """Export the network in the folder ``run``, and add to its model card how the file is used.
 
     Args:
         run: A folder of ``optnas train``.
@@ -67,9 +67,11 @@ def export_command(
     samples = _samples(model, task, data)
     path = _path(run, form, to, quantize)
     try:
-        return export(model, form, path, samples, quantize_for=task if quantize else None)
+        done = export(model, form, path, samples, quantize_for=task if quantize else None)
     except CannotExport as error:
         raise CannotExport(f"{run}: {error}" + ("" if quantize else f"; {form.takes}")) from None
+    add_to_card(run, model, form, done)
+    return done
 
 
 def _task(file: str) -> Task:
@@ -130,7 +132,7 @@ def lines(done: Exported) -> list[str]:
     told = [f"Wrote {files}: {done.format} ({done.version}), {done.bytes:,} bytes."]
     for what, each in (("takes", done.inputs), ("returns", done.outputs)):
         told.append(
-            f"It {what} " + ", ".join(f"{name}: {_tensor(figures)}" for name, figures in each.items())
+            f"It {what} " + ", ".join(f"{name}: {tensor_text(figures)}" for name, figures in each.items())
         )
     told.append(f"These are {done.unread.replace('``', '')}.")
     if done.difference is None:
@@ -167,10 +169,6 @@ def _worth(done: Exported, costs: Int8) -> str:
         line += f", and takes {each} of the time"
     gains = min([size, *speed.values()]) < _GAIN
     return f"{line}." if gains else f"{line}: it gains nothing here, so leave --quantize away."
-
-
-def _tensor(figures: Any) -> str:
-    return f"{figures['dtype']} ({', '.join(['batch', *map(str, figures['shape'][1:])])})"
 
 
 def metrics_table(costs: Int8) -> Table:

@@ -82,6 +82,7 @@ class Exported:
         inputs: Type and shape of each input by name; the size of the batch is ``None``.
         outputs: Those of each output.
         unread: What the outputs are, and how predictions are read out of them, in words.
+        structure: The names of ``inputs`` and ``outputs`` as PyTorch has them: one, by name, or in a tuple.
         difference: The largest difference of an output from PyTorch's, as a share of the largest output where
             that is above 1; ``None`` for a format that has no graph.
         compared_on: The samples that this is about, in words.
@@ -98,6 +99,7 @@ class Exported:
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
     unread: str
+    structure: Mapping[str, Tree]
     difference: float | None
     compared_on: str
     latency_ms: Mapping[int, Mapping[str, float]]
@@ -176,6 +178,7 @@ def export(
         traced.inputs,
         traced.outputs,
         model.answer.unread(),
+        {"inputs": traced.input_tree, "outputs": traced.output_tree},
         difference,
         samples.told,
         measured,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import Tensor
 
+from optnas.data.trees import Tree, leaves
 from optnas.errors import UserError
 from optnas.export.traced import Traced
 
-__all__ = ["Default", "Format", "Run"]
+__all__ = ["Call", "Default", "Format", "Run", "array_call", "quoted", "torch_call"]
 
 Run = Callable[[Sequence[Tensor]], list[Tensor]]
 """Runs a written file: takes a batch of each input and returns each output, in the order of their names."""
@@ -33,6 +35,23 @@ class Default:
     run: Run
     precision: str
     instead: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """What code that runs an exported file once is made of, for the model card.
+
+    Attributes:
+        file: The file as the code names it.
+        names: The names of the inputs in the structure that PyTorch takes them in.
+        outputs: The names of the outputs in the structure that PyTorch returns them in.
+        members: The number of networks of an ensemble; 0 if it is none.
+    """
+
+    file: str
+    names: Tree
+    outputs: Tree
+    members: int = 0
 
 
 class Format(ABC):
@@ -87,6 +106,56 @@ class Format(ABC):
         ``None`` where that is the same on every machine.
         """
         return None
+
+    def taken(self, path: Path, names: Sequence[str]) -> list[str]:
+        """Return which of the inputs a written file has: one that no output depends on may be gone."""
+        return list(names)
+
+    @abstractmethod
+    def code(self, call: Call) -> tuple[list[str], list[str]]:
+        """Return Python code that runs a file: lines of imports, and lines of code.
+
+        It goes on from ``inputs``, a dictionary of NumPy arrays by name, and ends with ``output``, or with
+        ``outputs`` where there are several.
+        """
+
+
+def array_call(call: Call, run: str) -> list[str]:
+    """Return code that keeps the arrays that ``run`` returns in their order."""
+    if isinstance(call.outputs, str):
+        return [f"(output,) = {run}"]
+    names = ", ".join(map(quoted, leaves(call.outputs)))
+    return [f"outputs = dict(zip([{names}], {run}, strict=True))"]
+
+
+def torch_call(call: Call, module: str) -> list[str]:
+    """Return code that calls a module of PyTorch with the inputs as it takes them."""
+    result = "output" if isinstance(call.outputs, str) else "outputs"
+    run = f"    {result} = {module.format('given')}"
+    return [f"given = {_given(call.names)}", "with torch.inference_mode():", run]
+
+
+def quoted(text: str) -> str:
+    """Return code of a text, in the quotes that formatters prefer."""
+    return json.dumps(text, ensure_ascii=False) if text.isprintable() else repr(text)
+
+
+def _given(names: Tree) -> str:
+    """Return code of the inputs as PyTorch takes them."""
+    if isinstance(names, Mapping) and all(name == each for name, each in names.items()):
+        return "{name: torch.from_numpy(each) for name, each in inputs.items()}"
+    if isinstance(names, tuple) and all(isinstance(each, str) for each in names):
+        return "tuple(map(torch.from_numpy, inputs.values()))"
+    return _tensors(names)
+
+
+def _tensors(names: Tree) -> str:
+    """Return code of tensors in the structure of their names."""
+    if isinstance(names, Mapping):
+        return "{" + ", ".join(f"{quoted(name)}: {_tensors(each)}" for name, each in names.items()) + "}"
+    if isinstance(names, tuple):
+        return "(" + ", ".join(map(_tensors, names)) + ",)"
+    return f"torch.from_numpy(inputs[{quoted(names)}])"
 
 
 def as_arrays(inputs: Sequence[Tensor]) -> list[Any]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from optnas.answers import answer_record
 from optnas.data.schemas import schema_record
 from optnas.export.decompositions import without_adaptive_pooling
-from optnas.export.format import Format, Run, as_arrays
+from optnas.export.format import Call, Format, Run, array_call, as_arrays, quoted
 from optnas.export.traced import CannotExport, Traced, one_reason, quietly
 
 __all__ = ["Onnx", "runner", "session"]
@@ -72,6 +72,16 @@ class Onnx(Format):
 
     def runner(self, path: Path, traced: Traced) -> Run:
         return runner(session(path), traced.input_names)
+
+    def taken(self, path: Path, names: Sequence[str]) -> list[str]:
+        import onnx
+
+        kept = {each.name for each in onnx.load(path).graph.input}
+        return [name for name in names if name in kept]
+
+    def code(self, call: Call) -> tuple[list[str], list[str]]:
+        run = array_call(call, "session.run(None, inputs)")
+        return ["import onnxruntime"], [f"session = onnxruntime.InferenceSession({quoted(call.file)})", *run]
 
 
 def _annotate(proto: Any, traced: Traced) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optnas.export.format import Default, Format, Run, as_arrays
+from optnas.export.format import Call, Default, Format, Run, array_call, as_arrays, quoted
 from optnas.export.onnx import Onnx
 from optnas.export.traced import CannotExport, Traced, one_reason, quietly
 
@@ -71,6 +71,19 @@ class OpenVino(Format):
         return Default(
             _run(compiled, traced), precision, f'compile_model("model.xml", "CPU", {json.dumps(PRECISION)})'
         )
+
+    def taken(self, path: Path, names: Sequence[str]) -> list[str]:
+        import openvino
+
+        kept = {name for port in openvino.Core().read_model(str(path)).inputs for name in port.names}
+        return [name for name in names if name in kept]
+
+    def code(self, call: Call) -> tuple[list[str], list[str]]:
+        return ["import openvino"], [
+            f'compiled = openvino.Core().compile_model({quoted(call.file)}, "CPU", {json.dumps(PRECISION)})',
+            "found = compiled(inputs)",
+            *array_call(call, "[found[port] for port in compiled.outputs]"),
+        ]
 
 
 def _name_ends_alone(model: Any, graph: bytes) -> None:

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
-from optnas.export.format import Format
+from optnas.export.format import Call, Format, quoted, torch_call
 from optnas.export.traced import Traced
 from optnas.space.shapes import plain_shape
 from optnas.winner.ensemble import Ensemble
@@ -57,6 +57,41 @@ class Safetensors(Format):
 
     def runner(self, path: Path, traced: Traced) -> None:
         return None
+
+    def code(self, call: Call) -> tuple[list[str], list[str]]:
+        lines = [
+            f'with safe_open({quoted(call.file)}, framework="pt") as file:',
+            "    header = file.metadata()",
+            "    weights = {name: file.get_tensor(name) for name in file.keys()}",
+            "",
+            "",
+            "def part(start):",
+            "    found = [name for name in weights if name.startswith(start)]",
+            "    return {name.removeprefix(start): weights[name] for name in found}",
+            "",
+            "",
+            # The steps around the network, which a program of one's own has in its own way.
+            'model = optnas.load(".")',
+            "prepare, _, scale = model.children()",
+            'architecture = optnas.parse(header["optnas.architecture"])',
+            'context = json.loads(header["optnas.context"])',
+        ]
+        if call.members:
+            lines += [
+                "members = []",
+                f"for place in range({call.members}):",
+                "    member = architecture.build(model.schema.shape, **context)",
+                '    member.load_state_dict(part(f"network.members.{place}."))',
+                "    members.append(member.eval())",
+                *torch_call(call, "[member(prepare({})) for member in members]"),
+            ]
+        else:
+            lines += [
+                "network = architecture.build(model.schema.shape, **context).eval()",
+                'network.load_state_dict(part("network."))',
+                *torch_call(call, "scale(network(prepare({})))"),
+            ]
+        return ["import json", "import optnas", "import torch", "from safetensors import safe_open"], lines
 
 
 def _ensemble(network: nn.Module) -> dict[str, str]:

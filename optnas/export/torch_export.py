@@ -14,7 +14,7 @@ from torch import Tensor
 from optnas.answers import answer_record
 from optnas.data.schemas import schema_record
 from optnas.data.trees import Tree, leaves, mapped
-from optnas.export.format import Format, Run
+from optnas.export.format import Call, Format, Run, quoted, torch_call
 from optnas.export.traced import CannotExport, Traced, one_reason, quietly
 
 __all__ = ["TorchExport"]
@@ -65,6 +65,10 @@ class TorchExport(Format):
                 return list(leaves(module(_tree(inputs, traced.samples))))
 
         return run
+
+    def code(self, call: Call) -> tuple[list[str], list[str]]:
+        load = f"module = torch.export.load({quoted(call.file)}).module()"
+        return ["import torch"], [load, *torch_call(call, "module({})")]
 
 
 def _tree(flat: Sequence[Tensor], like: Tree) -> Tree:

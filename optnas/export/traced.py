@@ -75,6 +75,18 @@ class Traced:
         names = _names(self._outputs(self.batch(_TRACED_SAMPLES)), "output")
         return [f"{name}_out" if name in self.input_names else name for name in names]
 
+    @property
+    def input_tree(self) -> Tree:
+        """The names of the inputs in the structure that the network takes them in."""
+        names = iter(self.input_names)
+        return mapped(lambda _: next(names), self.samples)
+
+    @property
+    def output_tree(self) -> Tree:
+        """The names of the outputs, likewise."""
+        names = iter(self.output_names)
+        return mapped(lambda _: next(names), self._outputs(self.batch(_TRACED_SAMPLES)))
+
     @cached_property
     def program(self) -> torch.export.ExportedProgram:
         """The graph of the network for a batch of any size.

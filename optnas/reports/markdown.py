@@ -26,12 +26,12 @@ def as_code(text: Any) -> str:
     return "`" + plain(str(text)).replace("`", "'").replace("|", "\\|") + "`"
 
 
-def as_block(text: str) -> str:
-    """Return a text of several lines as a block of code."""
+def as_block(text: str, language: str = "") -> str:
+    """Return a text of several lines as a block of code, for viewers that colour it in its language."""
     shown = plain(text, lines=True)
     # Longer than any that stands in it.
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
-    return f"{fence}\n{shown}\n{fence}"
+    return f"{fence}{language}\n{shown}\n{fence}"
 
 
 def as_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:

@@ -52,10 +52,17 @@ of seed {seed}, the best of them on validation.{all_data}
 
 {parts}## Loading
 
-```python
-{code}```
+Code of this card is run in its folder, wherever that lies; this needs nothing but the folder and optnas.
 
-{own_ops}`metrics.json` has all figures, with the validation metrics after every epoch.
+{code}
+
+{own_ops}For other runtimes there is a file with a section here by
+
+```sh
+optnas export . --format onnx
+```
+
+or `torch-export`, `openvino`, `safetensors` and `python`. `metrics.json` has all figures, with the validation metrics after every epoch.
 """
 
 
@@ -101,7 +108,7 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
         spread=_spread(record),
         parts=card_parts(record),
         metrics=_metrics(record),
-        code=_code(schema, folder),
+        code=_code(schema),
         own_ops="".join(
             f"Import {as_code(op['module'])} before, which defines the op {as_code(name)}. "
             for name, op in record["own_ops"].items()
@@ -146,20 +153,18 @@ def _made(batches: int | None) -> str:
     )
 
 
-def _code(schema: Schema, folder: Path) -> str:
+def _code(schema: Schema) -> str:
     """Return Python code that predicts."""
     example = schema.example()
-    return "\n".join(
-        [
-            *(["import numpy as np"] if "np." in example else []),
-            "import optnas",
-            "",
-            f"model = optnas.load({str(folder)!r})",
-            f"predictions = model.predict({example})",
-            "print(predictions)",
-            "",
-        ]
-    )
+    lines = [
+        *(["import numpy as np"] if "np." in example else []),
+        "import optnas",
+        "",
+        'model = optnas.load(".")',
+        f"predictions = model.predict({example})",
+        "print(predictions)",
+    ]
+    return as_block("\n".join(lines), "python")
 
 
 def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -75,6 +75,7 @@ for line in sys.stdin:
         with torch.inference_mode():
             torch.save(optnas.load("won")(torch.load("raw.pt")), "predicted.pt")
             card = pathlib.Path("won/README.md").read_text()
+            os.chdir("won")
             with contextlib.redirect_stdout(io.StringIO()):
                 exec(card.split("```python\\n")[1].split("```")[0], found)
         answer = found["predictions"]

@@ -18,6 +18,7 @@ from PIL import Image
 import optnas
 from optnas.run.files import load_study
 from optnas.winner.model import Model
+from tests.cards import run_card
 from tests.files import call
 
 STUDY = """
@@ -128,7 +129,7 @@ def test_raw_samples_have_the_predictions_of_the_trained_network_where_all_else_
     model = optnas.load("won")
     with torch.inference_mode():
         wanted = expected(kind, study, held, model)
-    card_runs(model)
+    card_runs(model, tmp_path)
     files_are_read(kind, model, held)
     shutil.move("won", elsewhere / "net")
     monkeypatch.chdir(tmp_path)
@@ -186,8 +187,9 @@ def files_are_read(kind: str, model: Model, held: Any) -> None:
     pd.testing.assert_frame_equal(found, model.predict(held), check_exact=False, atol=1e-6)
 
 
-def card_runs(model: Model) -> None:
+def card_runs(model: Model, somewhere: Path) -> None:
     """Run the code of a model card as it is written."""
-    code = Path("won/README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    assert f"model.predict({model.schema.example()})" in code
-    exec(code, {})
+    (found,) = run_card(Path("won"), somewhere)
+    assert found["predictions"] is not None
+    card = Path("won/README.md").read_text(encoding="utf-8")
+    assert f"model.predict({model.schema.example()})" in card

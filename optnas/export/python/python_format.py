@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from optnas.data.trees import leaves, mapped
-from optnas.export.format import Format, Run
+from optnas.export.format import Call, Format, Run, quoted, torch_call
 from optnas.export.python.export import Written, run_written, written_network
 from optnas.export.traced import CannotExport, Traced
 from optnas.winner.ensemble import Ensemble
@@ -74,6 +74,17 @@ class PythonSource(Format):
                 return list(leaves(module(mapped(lambda _: next(each), traced.samples))))
 
         return run
+
+    def code(self, call: Call) -> tuple[list[str], list[str]]:
+        folder, stem = str(Path(call.file).parent), Path(call.file).stem
+        lines = [f"sys.path.insert(0, {quoted(folder)})"]
+        # A file may be called what no module is.
+        lines.append(f"code = importlib.import_module({quoted(stem)})")
+        return ["import importlib", "import sys", "import torch"], [
+            *lines,
+            "module = code.load()",
+            *torch_call(call, "module({})"),
+        ]
 
 
 def _title(record: Mapping[str, Any]) -> str:
