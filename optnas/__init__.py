@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optnas import data, loggers, ops, pruners, samplers, spaces, tasks
     from optnas.candidate import Candidate
+    from optnas.card import Card
     from optnas.cost import Cost
     from optnas.errors import UserError
     from optnas.measure.measuring import Measuring
@@ -63,6 +64,7 @@ __version__ = _version("optnas")
 __all__ = [
     "BuildError",
     "Candidate",
+    "Card",
     "Cost",
     "Measuring",
     "Node",
@@ -99,6 +101,7 @@ __all__ = [
 _MODULES = ("data", "loggers", "ops", "pruners", "samplers", "spaces", "tasks")
 _PLACES = {
     "candidate": ("Candidate",),
+    "card": ("Card",),
     "cost": ("Cost",),
     "errors": ("UserError",),
     "measure.measuring": ("Measuring",),

@@ -13,6 +13,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from optnas.candidate import Candidate
+from optnas.card import Card
 from optnas.cost import COSTS
 from optnas.errors import UserError, nearest
 from optnas.measure.measuring import MEASURED, Measuring
@@ -78,6 +79,7 @@ class Declaration:
         shape: tuple[int, ...] | None = None,
         context: Mapping[str, Any] | None = None,
         artifacts: str | Path | ArtifactStore | None = None,
+        card: Card | Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
         if not isinstance(name, str) or not name.strip():
@@ -115,6 +117,7 @@ class Declaration:
         usual = "none" if self.sampler == "ehvi" else "pareto-halving"
         self.pruner = usual if pruner == "auto" else pruner
         self.artifacts = artifacts
+        self.card = Card.of(card)
         self.seed = seed
         self._costs = costs
         self._shape = shape

@@ -64,6 +64,8 @@ class Study(Declaration):
             several machines need one that all of them reach. By default ``optnas run`` takes a folder
             beside its storage, and :attr:`objective` keeps no checkpoints; ``"none"`` keeps none
             anywhere. Ignored with ``evaluate``.
+        card: What the model cards of its networks state beside figures, such as
+            ``Card(license="mit", data_source="https://…")``, or a dictionary of that.
         seed: Seed of everything random. Trial ``n`` is trained with the seed ``seed + n``.
 
     Raises:

@@ -34,7 +34,7 @@ for code in json.load(sys.stdin):
     results.append({
         "printed": printed.getvalue(),
         "output": plain(found.get("output", found.get("outputs"))),
-        "predictions": None if answer is None else [*answer.shape] if hasattr(answer, "shape") else len(answer),
+        "predictions": [*answer.shape] if hasattr(answer, "shape") else answer and len(answer),
     })
 json.dump(results, sys.stdout)
 """
@@ -46,7 +46,7 @@ def code_in(card: str, language: str) -> list[str]:
 
 
 def run_card(folder: Path, somewhere: Path, *, commands: bool = False) -> list[dict[str, Any]]:
-    """Run all Python code of a folder's card where there is nothing but the folder, and return what it came to.
+    """Run all Python code of a folder's card where there is nothing but the folder; return what it came to.
 
     Args:
         folder: The folder of a trained network.

@@ -48,6 +48,11 @@ def train(
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Keep the networks of all seeds, as one that is their mean.")
     ] = False,
+    license_: Annotated[
+        str, typer.Option("--license", metavar="ID", help="The network's licence for its card, such as mit.")
+    ] = "",
+    data_license: Annotated[str, typer.Option(metavar="ID", help="The data's licence.")] = "",
+    data_source: Annotated[str, typer.Option(metavar="TEXT", help="Where the data is from.")] = "",
     workers: Annotated[
         int, typer.Option("--workers", "-w", help="Processes that train seeds and trials at once.")
     ] = 1,
@@ -71,11 +76,14 @@ def train(
 
       optnas train studies/digits.py --trial 17 --seeds 5 --ensemble --all-data
 
+      optnas train studies/digits.py --trial 17 --license mit --data-license cc-by-4.0
+
       optnas train studies/digits.py -a "seq(conv(16), relu, head)" --set lr=0.01
     """
     from optnas.winner.command import TrainOptions, train_command
 
     more = [] if epochs is None else [f"epochs={epochs}"]
+    given = {"license": license_, "data_license": data_license, "data_source": data_source}
     wanted = TrainOptions(
         trial,
         architecture,
@@ -86,6 +94,7 @@ def train(
         folder,
         all_data=all_data,
         ensemble=ensemble,
+        card={name: value for name, value in given.items() if value},
     )
     try:
         train_command(study, storage, wanted, threads=threads, console=out, workers=workers)

@@ -93,7 +93,7 @@ def csv_table(
     }
     named = None if names is None else tuple(map(str, names))
     file = FileFormat(texts.separator, encoding, named, plan.target or "")
-    return tabular(pandas.DataFrame(columns), plan, texts.notes, file)
+    return dataclasses.replace(tabular(pandas.DataFrame(columns), plan, texts.notes, file), path=path)
 
 
 def _shown_decimal(columns: Sequence[Sequence[str]]) -> Decimal | None:

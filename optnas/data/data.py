@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from optnas.data.checked import check_parts
+from optnas.data.origin import Origin
 from optnas.data.schemas.prepared import as_prepared
 from optnas.data.schemas.schema import Schema
 from optnas.data.schemas.target import Target
@@ -100,6 +101,7 @@ class Splits:
         schema: What users of a trained network have of a sample; by default inputs as ``prepare`` returns
             them.
         target: What the network predicts, as users call it; of several targets by name.
+        origin: Where it is from, and how it was split.
     """
 
     train: Part
@@ -111,6 +113,7 @@ class Splits:
     kinds: Any = None
     schema: Schema | None = None
     target: Target | Mapping[str, Target] = Target()  # noqa: RUF009 - it is frozen
+    origin: Origin = Origin()  # noqa: RUF009 - it is frozen
 
 
 class Data:

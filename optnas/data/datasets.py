@@ -14,6 +14,7 @@ from optnas.data.data import Data, Part, Split, Splits
 from optnas.data.labels import checked_labels, class_names, labels_in_range, labels_of, numbered
 from optnas.data.layout import Layout
 from optnas.data.normalize import Normalize, Normalized, block_size
+from optnas.data.origin import Origin, at_random_told
 from optnas.data.reader import Reader
 from optnas.data.schemas import Arrays, Schema, Target
 from optnas.data.schemas.pictures import of_pixels
@@ -139,7 +140,11 @@ def _load(
         chosen[2] = (official, np.arange(len(official)), labelled)
     found = _splits(chosen, outputs, memory, readers)
     called = _called(opened, outputs) if names is None else tuple(map(str, names))
-    return dataclasses.replace(found, target=Target("", called))
+    told = at_random_told(validation, share, seed, stratified=True)
+    if official is not None:
+        told = f"{told}; the test part is the data set's own"
+    origin = Origin(split=told, test="random" if official is None else "given")
+    return dataclasses.replace(found, target=Target("", called), origin=origin)
 
 
 def _called(opened: Any, outputs: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import torch
 from optnas.data.data import Data, Splits
 from optnas.data.schemas.sequences import Sequences
 from optnas.data.split import splits_of
-from optnas.data.split_rules import SplitRule, split_by
+from optnas.data.split_rules import SplitRule, origin_of, split_by
 from optnas.data.tokens import BEGIN, END, PADDING, SPECIAL
 from optnas.errors import UserError
 
@@ -83,8 +83,9 @@ def pairs(
         parts = split_by(split, name, len(x), validation, test, seed)
         inputs = {"source": _as_tensor(x), "target": _as_tensor(shifted)}
         found = splits_of(inputs, np.where(y == PADDING, -1, y), parts)
+        origin = origin_of(split, validation, test, seed, stratified=False)
         schema = _schema(made, x.shape[1], y.shape[1])
-        return dataclasses.replace(found, outputs=len(made.words), schema=schema)
+        return dataclasses.replace(found, outputs=len(made.words), schema=schema, origin=origin)
 
     made = Pairs(name, load)
     made.sources, made.targets = (_sequences(name, side) for side in (sources, targets))

@@ -12,7 +12,7 @@ from optnas.data.data import Data, Splits
 from optnas.data.layout import Layout
 from optnas.data.several import Inputs, as_arrays, positions_in, targets_of
 from optnas.data.split import splits_of
-from optnas.data.split_rules import SplitRule, split_by
+from optnas.data.split_rules import SplitRule, origin_of, split_by
 
 __all__ = ["digits", "tensors"]
 
@@ -112,4 +112,6 @@ def _splits(
     parts = split_by(rule, name, inputs.count, *shares, classes)
     stored, prepare, schema = inputs.stored(parts[0])
     split = splits_of(stored, targets, parts, prepare)
-    return dataclasses.replace(split, kinds=positions_in(name, y, kind), schema=schema, target=target)
+    origin = origin_of(rule, *shares, stratified=classes is not None)
+    positions = positions_in(name, y, kind)
+    return dataclasses.replace(split, kinds=positions, schema=schema, target=target, origin=origin)

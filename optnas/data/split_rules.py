@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from optnas.data.numbers import Array, as_array, is_whole
+from optnas.data.origin import Origin, at_random_told
 from optnas.data.split import Indices, check_shares, three_parts
 from optnas.errors import UserError
 
-__all__ = ["SplitRule", "at_random", "by_group", "by_index", "by_time", "split_by"]
+__all__ = ["SplitRule", "at_random", "by_group", "by_index", "by_time", "origin_of", "split_by"]
 
 SplitRule = Callable[[str, int, float, float, int, Array | None], tuple[Indices, Indices, Indices]]
 """Returns the indices of three parts: takes the data's name, the number of samples, the shares of validation
@@ -49,6 +51,31 @@ def split_by(
     return _parts(name, parts, count)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Rule:
+    """A rule that says what it does."""
+
+    rule: SplitRule
+    origin: Origin
+
+    def __call__(self, *given: Any) -> tuple[Indices, Indices, Indices]:
+        return self.rule(*given)
+
+
+def origin_of(
+    rule: SplitRule | None, validation: float, test: float, seed: int, *, stratified: bool
+) -> Origin:
+    """Return how a rule, at random without one, splits samples."""
+    if rule is None or rule is three_parts:
+        return Origin(split=at_random_told(validation, test, seed, stratified=stratified), test="random")
+    if not isinstance(rule, _Rule):
+        return Origin(split="by a function of the study", test="given")
+    if rule.origin.test == "groups":
+        told = at_random_told(validation, test, seed, stratified=False)
+        return dataclasses.replace(rule.origin, split=f"{rule.origin.split} {told}")
+    return rule.origin
+
+
 def at_random() -> SplitRule:
     """Split at random, with the same shares of each class in all parts."""
     return three_parts
@@ -83,7 +110,9 @@ def by_time(*, gap: int = 0) -> SplitRule:
         order = np.arange(count)
         return order[:first], order[first + gap : second], order[count - tested :]
 
-    return rule
+    told = "in order of time: the last samples are the test part"
+    told += f", {gap} samples left out between two parts" if gap else ""
+    return _Rule(rule, Origin(split=told, test="time"))
 
 
 def by_group(groups: Any) -> SplitRule:
@@ -121,7 +150,7 @@ def by_group(groups: Any) -> SplitRule:
         train, valid, tested = (np.flatnonzero(np.isin(group, part)) for part in parts)
         return train, valid, tested
 
-    return rule
+    return _Rule(rule, Origin(split="whole groups", test="groups"))
 
 
 def by_index(train: Any, validation: Any, test: Any = ()) -> SplitRule:
@@ -136,7 +165,7 @@ def by_index(train: Any, validation: Any, test: Any = ()) -> SplitRule:
     ) -> tuple[Indices, Indices, Indices]:
         return _parts(name, (train, validation, test), count)
 
-    return rule
+    return _Rule(rule, Origin(split="as the study lists the samples of each part", test="given"))
 
 
 def _parts(name: str, given: tuple[Any, Any, Any], count: int) -> tuple[Indices, Indices, Indices]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from optnas.data.columns import understand
 from optnas.data.csv_pieces import FileFormat
 from optnas.data.data import Splits
 from optnas.data.numbers import Array
+from optnas.data.origin import Origin, at_random_told
 from optnas.data.schemas import Target as Predicted
 from optnas.data.schemas.table import Rows, TooFar
 from optnas.data.split import splits_of, three_parts
@@ -51,6 +53,7 @@ class Tabular:
         notes: Guesses about the table as a whole.
         table: The rows that are used, a pandas DataFrame.
         file: How the file is written that it is from, if it is.
+        path: That file.
     """
 
     plan: Plan
@@ -60,6 +63,7 @@ class Tabular:
     notes: tuple[str, ...]
     table: Any
     file: FileFormat = FileFormat()  # noqa: RUF009 - it is frozen
+    path: Path | None = None
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -117,7 +121,12 @@ class Tabular:
             notes=(*self.told(target), *map(str, unseen)),
             schema=schema,
             target=Predicted(str(self.plan.target), target.classes),
+            origin=Origin(self.path, self._split(target), "random"),
         )
+
+    def _split(self, target: Target) -> str:
+        plan, stratified = self.plan, classes_in(target.values) is not None
+        return at_random_told(plan.validation, plan.test, plan.seed, stratified=stratified)
 
     def parts(self, target: Target) -> tuple[Array, Array, Array]:
         """Return the indices of the rows of the training, validation and test part.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from optnas.data.data import Data, Split, Splits
+from optnas.data.origin import Origin
 from optnas.data.schemas.texts import Texts, read_text
 from optnas.errors import UserError
 
@@ -58,7 +59,8 @@ def text(
             content = _library(characters or _LIBRARY_CHARACTERS)
         else:
             content = read_text(Path(path))[:characters]
-        return _windows(name, content, context, validation, test)
+        file = None if path is None else Path(path)
+        return _windows(name, content, context, validation, test, file)
 
     name = "Python's standard library" if path is None else Path(path).name
     return Data(name, load)
@@ -76,7 +78,9 @@ def _library(characters: int) -> str:
     return read[:characters]
 
 
-def _windows(name: str, content: str, context: int, validation: float, test: float) -> Splits:
+def _windows(
+    name: str, content: str, context: int, validation: float, test: float, file: Path | None
+) -> Splits:
     points = np.frombuffer(content.encode("utf-32-le"), dtype=np.uint32)
     symbols, ids = np.unique(points, return_inverse=True)
     count = (len(ids) - 1) // context
@@ -96,6 +100,7 @@ def _windows(name: str, content: str, context: int, validation: float, test: flo
     def part(start: int, stop: int) -> Split:
         return Split(x[start:stop], y[start:stop])
 
+    origin = Origin(file, "in order: the end of the text is the test part", "time")
     return Splits(
         part(0, train),
         part(train, train + valid),
@@ -103,6 +108,7 @@ def _windows(name: str, content: str, context: int, validation: float, test: flo
         outputs=len(symbols),
         prepare=_as_indices,
         schema=Texts("".join(map(chr, symbols)), context),
+        origin=origin,
     )
 
 

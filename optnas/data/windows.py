@@ -14,6 +14,7 @@ from torch import Tensor
 from optnas.data.data import Data, Splits
 from optnas.data.normalize import Normalized, normalized
 from optnas.data.numbers import Array, as_numbers, is_whole, refuse_far, refuse_unfit
+from optnas.data.origin import Origin
 from optnas.data.schemas import Arrays, Series
 from optnas.data.split import check_shares, splits_of
 from optnas.errors import UserError
@@ -69,7 +70,11 @@ class Windows(Data):
             refuse_far(self.name, stored, "window {}".format)
         found = splits_of(stored, y.astype(np.float32), (parts[0], parts[1], parts[2]), prepare)
         figures = prepare.by if isinstance(prepare, Normalized) else None
-        return dataclasses.replace(found, schema=Series(Arrays(found.train.shape, "float32", figures)))
+        return dataclasses.replace(
+            found,
+            schema=Series(Arrays(found.train.shape, "float32", figures)),
+            origin=Origin(split="in order of time: the last windows are the test part", test="time"),
+        )
 
     @property
     def forecast_names(self) -> tuple[str, ...]:

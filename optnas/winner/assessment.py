@@ -19,7 +19,7 @@ from optnas.winner.full_training import Plan, TrainingHistory
 from optnas.winner.intervals import has_intervals, intervals
 from optnas.winner.part_outputs import logits_of, outputs_of
 
-__all__ = ["Assessment", "assess", "metrics_on"]
+__all__ = ["Assessment", "assess", "metrics_on", "network_of"]
 
 _LATENCY = ("latency_ms", "latency_p95_ms")
 
@@ -71,12 +71,12 @@ def assess(plan: Plan, chosen: Sequence[TrainingHistory], kept: Sequence[Trainin
     samples, sampled = getattr(parts, part), has_intervals(plan.task)
     if not (sampled or isinstance(answer, Classes)):
         return Assessment(latency=_latency(plan))
-    outputs = outputs_of(_module(plan, kept), samples, parts.prepare)
+    outputs = outputs_of(network_of(plan, kept), samples, parts.prepare)
     found = intervals(plan.task, outputs, samples.y) if sampled else {}
     sure = {"part": part, **{name: list(each) for name, each in found.items()}} if found else {}
     if not isinstance(answer, Classes):
         return Assessment(intervals=sure, latency=_latency(plan))
-    before = outputs_of(_module(plan, chosen), parts.validation, parts.prepare)
+    before = outputs_of(network_of(plan, chosen), parts.validation, parts.prepare)
     logits, targets = logits_of(before, parts.validation)
     calibration = Calibration(fitted_temperature(logits, targets)).measured("validation", logits, targets)
     if part == "test":
@@ -108,10 +108,10 @@ def metrics_on(plan: Plan, part: str, trainings: Sequence[TrainingHistory]) -> d
     samples = getattr(parts, part)
     if not len(samples):
         return {}
-    return evaluate(_module(plan, trainings), plan.task, samples, parts.prepare)
+    return evaluate(network_of(plan, trainings), plan.task, samples, parts.prepare)
 
 
-def _module(plan: Plan, trainings: Sequence[TrainingHistory]) -> nn.Module:
+def network_of(plan: Plan, trainings: Sequence[TrainingHistory]) -> nn.Module:
     """Return the network with a training's weights on its device, or the ensemble of several."""
     members = []
     for training in trainings:

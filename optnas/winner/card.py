@@ -12,13 +12,21 @@ from optnas.reports.markdown import as_block, as_code, as_table, as_text
 from optnas.reports.numbers import short, with_deviation
 from optnas.shown import duration, plain
 from optnas.winner.card_parts import all_data, card_parts, curves
+from optnas.winner.data_card import data_told
+from optnas.winner.front_matter import front_matter
+from optnas.winner.limits import limits
+from optnas.winner.sections import section
+from optnas.winner.terms import NAME, terms
 
 __all__ = ["model_card", "over_seeds"]
 
 _CARD = """\
+{front}
 # {title}
 
 A network for the task *{task}* on the data set *{data}*: {origin}.
+
+{terms}
 
 ## Architecture
 
@@ -30,7 +38,7 @@ A network for the task *{task}* on the data set *{data}*: {origin}.
 {latency}
 ## Data
 
-{samples}{made}
+{data_told}{made}
 
 - In: {goes_in}.
 - Out: {comes_out}.
@@ -50,33 +58,35 @@ of seed {seed}, the best of them on validation.{all_data}
 
 {metrics}
 
-{parts}## Loading
+{parts}{limits}## Loading
 
 Code of this card is run in its folder, wherever that lies; this needs nothing but the folder and optnas.
 
 {code}
 
-{own_ops}For other runtimes there is a file with a section here by
+For other runtimes there is a file, with a section here, by
 
 ```sh
 optnas export . --format onnx
 ```
 
-or `torch-export`, `openvino`, `safetensors` and `python`. `metrics.json` has all figures, with the validation metrics after every epoch.
+or `torch-export`, `openvino`, `safetensors` and `python`.
+
+{own_ops}`metrics.json` has all figures, with the validation metrics after every epoch.
 """
 
 
 def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder: Path) -> str:
     """Return the model card, in Markdown, of a network with ``record`` as its ``metrics.json``."""
-    settings, trial = dict(record["settings"]), record["trial"]
-    for name in ("architecture", "data", "score"):
-        settings.pop(name)
-    for name in ("ops", "functions"):
-        settings.pop(name, None)
-    if not settings["crop"] and not settings.get("rotate"):
-        settings.pop("padding")
+    trial = record["trial"]
+    idle = {*record.get("settings_without_effect", ()), "architecture", "data", "score", "ops", "functions"}
+    settings = {name: value for name, value in record["settings"].items() if name not in idle}
+    found = limits(record, schema)
     return _CARD.format(
+        front=front_matter(record, folder.name, (schema.kind, answer.kind)),
         title=as_text(folder.name),
+        terms=section(NAME, terms(record)),
+        limits=f"## Limits\n\n{found}\n\n" if found else "",
         task=as_text(record["task"]),
         data=as_text(record["settings"]["data"]),
         origin=f"found by neural architecture search with optnas, in trial {trial} of the study"
@@ -88,7 +98,7 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
             ("cost of one sample", "value"), [(as_text(n), f"{v:,}") for n, v in record["costs"].items()]
         ),
         latency=_latency(record.get("latency", {})),
-        samples=", ".join(f"{count:,} samples for {part}" for part, count in record["samples"].items()) + ".",
+        data_told=data_told(record),
         made=_made(record.get("batches_made")),
         goes_in=as_text(schema.told()),
         comes_out=as_text(answer.told()),

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from optnas.errors import UserError
 from optnas.tasks import Task
-from optnas.winner.assessment import assess, metrics_on
+from optnas.winner.assessment import assess, metrics_on, network_of
 from optnas.winner.baselines import compared
+from optnas.winner.facts import data_facts
 from optnas.winner.full_training import TrainingHistory
+from optnas.winner.gaps import without_columns
 from optnas.winner.jobs import Job
 from optnas.winner.part_outputs import answers_alone
 from optnas.winner.trained import Trained
@@ -42,20 +44,25 @@ def conclude(
     trained = Trained(job.study, job.trial, job.plan, histories, [], refits=refits, task=task)
     plan, kept = trained.kept_plan, list(trained.kept.values())
     seed = trained.chosen.seed
-    ensemble = None
+    ensemble, measured = None, kept if job.ensemble else [trained.kept[seed]]
     if job.ensemble:
         ensemble = {
             # The trainings on all data have learned from the validation part.
             "validation": metrics_on(job.plan, "validation", histories),
             "test": metrics_on(plan, "test", kept),
         }
-        assessment = assess(job.plan, histories, kept)
+        assessment = assess(job.plan, histories, measured)
     else:
-        assessment = assess(job.plan, [trained.chosen], [trained.kept[seed]])
+        assessment = assess(job.plan, [trained.chosen], measured)
+    part = "test" if len(task.data.splits.test) else "validation"
+    module = network_of(plan, measured).cpu()
     return dataclasses.replace(
         trained,
         tests=[metrics_on(plan, "test", [training]) for training in kept],
         assessment=assessment,
         ensemble=ensemble,
         baselines=compared(job.plan.task, task),
+        facts=data_facts(job.plan.task.data, task.answer),
+        gaps=without_columns(module, task, part),
+        card=job.card,
     )

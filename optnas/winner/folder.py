@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,10 @@ from optnas.winner.names import (
     inside,
     member,
 )
+from optnas.winner.terms import restate
 from optnas.winner.trained import Trained
 
-__all__ = ["check_folder", "checkpoint_of", "finished", "write"]
+__all__ = ["check_folder", "checkpoint_of", "finished", "state", "write"]
 
 _FOLDERS = {CHECKPOINTS, EXPORTS, MEMBERS}
 
@@ -125,6 +127,27 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
     replace_file(folder / RECORD, f"{json.dumps(record, indent=2)}\n".encode())
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     return record
+
+
+def state(folder: Path, record: dict[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Write statements of people into the record and the card of a trained network; return the record.
+
+    Args:
+        folder: The network's folder.
+        record: Its record.
+        stated: What is stated by now, by name; what is not in it stays.
+
+    Raises:
+        UserError: If a file cannot be read or written.
+    """
+    before = record.get("card", {})
+    if all(before.get(name) == value for name, value in stated.items()):
+        return record
+    new = {**record, "card": {**before, **stated}}
+    model = read_json(inside(folder, SCHEMA))
+    restate(folder, new, record, (model["input"]["kind"], model["answer"]["kind"]))
+    replace_file(inside(folder, RECORD), f"{json.dumps(new, indent=2)}\n")
+    return new
 
 
 def _weights(training: TrainingHistory) -> bytes:

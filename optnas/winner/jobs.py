@@ -12,6 +12,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.candidate import Candidate
+from optnas.card import Card
 from optnas.errors import UserError, nearest
 from optnas.objectives import Objective, minimize
 from optnas.run.lookup import find_study, find_trial
@@ -47,6 +48,7 @@ class TrainOptions:
         out: The folder to write; with ``front`` the folder for one subfolder per trial.
         all_data: Whether to train once more on training and validation part, as long as validation chose.
         ensemble: Whether the networks of all seeds are kept, as one.
+        card: Statements of the model card that override the study's, by name.
     """
 
     trial: int | None = None
@@ -58,6 +60,7 @@ class TrainOptions:
     out: Path | None = None
     all_data: bool = False
     ensemble: bool = False
+    card: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Job:
         all_data: Whether to train once more on all data.
         ensemble: Whether the networks of all seeds are kept, as one.
         searched: The metrics that its trial of a front had in the search.
+        card: What people state of it.
     """
 
     study: str
@@ -81,6 +85,7 @@ class Job:
     all_data: bool = False
     ensemble: bool = False
     searched: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    card: Card = Card()  # noqa: RUF009 - it is frozen
 
 
 def jobs_of(study: Study, url: str, wanted: TrainOptions) -> Iterator[Job]:
@@ -130,7 +135,8 @@ def _job(study: Study, candidate: Candidate, trial: int | None, folder: Path, wa
     costs = study.costs(dataclasses.replace(candidate, training=training))
     score = _score(study, costs)
     plan = Plan(candidate.architecture, study.task, training, score, costs, wanted.patience)
-    return Job(study.name, trial, plan, folder, wanted.all_data, wanted.ensemble)
+    card = Card.of({**study.card.stated, **wanted.card})
+    return Job(study.name, trial, plan, folder, wanted.all_data, wanted.ensemble, card=card)
 
 
 def _candidate(study: Study, trial: FrozenTrial, *, same_ops: bool = True) -> Candidate:

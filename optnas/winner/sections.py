@@ -9,7 +9,7 @@ from optnas.files import replace_file
 from optnas.shown import plain
 from optnas.winner.names import CARD, inside
 
-__all__ = ["put_section", "read_card", "with_section"]
+__all__ = ["put_section", "read_card", "section", "with_section"]
 
 # More is no card.
 _MOST_BYTES = 16 * 2**20
@@ -57,12 +57,18 @@ def with_section(text: str, name: str, body: str) -> str:
     What stands outside of the two comments is as it was.
     """
     start, end = _marks(name)
-    section = f"{start}\n\n{body.strip()}\n\n{end}"
+    new = section(name, body)
     first = text.find(start)
     last = text.find(end, first + len(start)) if first >= 0 else -1
     if last < 0:  # none yet, or someone removed a mark, whose text is left to them
-        return f"{text.rstrip()}\n\n{section}\n"
-    return text[:first] + section + text[last + len(end) :]
+        return f"{text.rstrip()}\n\n{new}\n"
+    return text[:first] + new + text[last + len(end) :]
+
+
+def section(name: str, body: str) -> str:
+    """Return a section between its two comments."""
+    start, end = _marks(name)
+    return f"{start}\n\n{body.strip()}\n\n{end}"
 
 
 def _marks(name: str) -> tuple[str, str]:

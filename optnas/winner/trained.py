@@ -13,11 +13,13 @@ import torch
 from torch import nn
 
 from optnas.answers import Answer, answer_record
+from optnas.card import Card
 from optnas.data.schemas import schema_record
 from optnas.space import ops_by_name
 from optnas.space.own_ops import own_ops
 from optnas.tasks import Task
 from optnas.train.task import task_name
+from optnas.train.used_settings import settings_without_effect
 from optnas.winner.assessment import Assessment
 from optnas.winner.full_training import Plan, TrainingHistory
 from optnas.winner.outputs import scaling_record
@@ -40,6 +42,9 @@ class Trained:
         task: The task that kept weights were trained on; that of the plan by default.
         ensemble: Metrics of the ensemble of all seeds by part; ``None`` if one seed alone is kept.
         baselines: What simple models have, as :func:`~optnas.winner.baselines.compared` returns it.
+        facts: What is known of the data, as :func:`~optnas.winner.facts.data_facts` returns it.
+        gaps: Metrics without columns, as :func:`~optnas.winner.gaps.without_columns` returns them.
+        card: What people state of it.
     """
 
     study: str
@@ -52,6 +57,9 @@ class Trained:
     task: Task | None = None
     ensemble: Mapping[str, Mapping[str, float]] | None = None
     baselines: Mapping[str, Any] | None = None
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    gaps: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    card: Card = Card()  # noqa: RUF009 - it is frozen
 
     @property
     def chosen(self) -> TrainingHistory:
@@ -108,6 +116,10 @@ class Trained:
             "samples": parts,
             "batches_made": plan.task.batches_per_epoch,
             "settings": plan.settings,
+            "settings_without_effect": sorted(settings_without_effect(plan.task, plan.training)),
+            **({"card": self.card.stated} if self.card.stated else {}),
+            **({"data": dict(self.facts)} if self.facts else {}),
+            **({"gaps": dict(self.gaps)} if self.gaps else {}),
             "seeds": [history.seed for history in self.histories],
             "weights_of_seed": self.chosen.seed,
             "validation": _over_seeds([history.metrics for history in self.histories]),
