@@ -1,4 +1,4 @@
-"""What only people know of a network and its data, for the model card: licence, source, intended use."""
+"""Statements of people for a model card, which follow from no figure: licence, source, intended use."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Card:
 
     @property
     def stated(self) -> dict[str, Any]:
-        """What is stated, by name, as JSON has it."""
+        """Return what is stated, by name, as JSON has it."""
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value for name, value in found.items() if value

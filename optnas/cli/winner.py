@@ -76,7 +76,7 @@ def train(
 
       optnas train studies/digits.py --trial 17 --seeds 5 --ensemble --all-data
 
-      optnas train studies/digits.py --trial 17 --license mit --data-license cc-by-4.0
+      optnas train studies/digits.py --trial 17 --license apache-2.0
 
       optnas train studies/digits.py -a "seq(conv(16), relu, head)" --set lr=0.01
     """

@@ -1,4 +1,4 @@
-"""Where a data set is from and how it was split, for those who read of a network that learned from it."""
+"""Origin of a data set: the file that it is from, and how it was split."""
 
 from __future__ import annotations
 
@@ -28,4 +28,6 @@ class Origin:
 def at_random_told(validation: float, test: float, seed: int, *, stratified: bool) -> str:
     """Return in words how samples were split at random."""
     classes = ", with the same shares of each class in all parts" if stratified else ""
-    return f"at random with seed {seed}: {validation:.3g} validation, {test:.3g} test{classes}"
+    return (
+        f"at random with seed {seed}: {100 * validation:.3g} % validation, {100 * test:.3g} % test{classes}"
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 from optnas.answers import Answer
 from optnas.export.export import BATCHES, Exported, Int8
-from optnas.export.format import Call, Format
+from optnas.export.format import Call, Format, quoted
 from optnas.export.inputs import Encoded, encoded, inputs_of
 from optnas.export.outputs import reading, returned
 from optnas.reports.markdown import as_block, as_code, as_table, as_text
@@ -90,10 +90,11 @@ def code_of(file: str, model: Model, form: Format, done: Exported) -> tuple[str,
         imports = [*imports, "import json", "from pathlib import Path"]
         lines.append(f'schema = json.loads(Path("{SCHEMA}").read_text(encoding="utf-8"))')
     values = dict(zip(done.inputs, given.values, strict=True))
-    lines += [*given.lines, "inputs = {", *(f"    {name!r}: {values[name]}," for name in taken), "}"]
-    return "\n".join(
-        [*_imports(("import numpy as np", *imports, *given.imports)), "", *lines, *run, *last]
-    ), given
+    entries = [f"{quoted(name)}: {values[name]}" for name in taken]
+    several = ["inputs = {", *(f"    {each}," for each in entries), "}"]
+    lines += [*given.lines, *(several if len(entries) > 1 else [f"inputs = {{{''.join(entries)}}}"])]
+    imported = _imports(("import numpy as np", *imports, *given.imports))
+    return "\n".join([*imported, "", *lines, *run, *last]), given
 
 
 def _imports(lines: Sequence[str]) -> list[str]:

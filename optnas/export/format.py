@@ -39,7 +39,7 @@ class Default:
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """What code that runs an exported file once is made of, for the model card.
+    """Names that the model card's code for an exported file is made of.
 
     Attributes:
         file: The file as the code names it.

@@ -1,4 +1,4 @@
-"""What an exported file takes, for the model card: in words, and as code that makes it without optnas."""
+"""Inputs of an exported file, for the model card: in words, and as code that makes them without optnas."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Input:
 
     @property
     def numpy(self) -> str:
-        """Return NumPy's type."""
+        """NumPy's type, as code."""
         return "np.bool_" if self.dtype == "bool" else f"np.{self.dtype}"
 
     @property
     def zeros(self) -> str:
-        """Return code of one sample of zeros."""
+        """Code of one sample of zeros."""
         sizes = ", ".join(map(str, (1, *self.shape)))
         return f"np.zeros(({sizes}{'' if self.shape else ','}), {self.numpy})"
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-    """How the inputs of an exported file are made.
+    """Words and code for the inputs of an exported file.
 
     Attributes:
         told: What each input holds, in words.

@@ -1,4 +1,4 @@
-"""What an exported file returns, for the model card: in words, and as Python code that reads it."""
+"""Outputs of an exported file, for the model card: in words, and as Python code that reads them."""
 
 from __future__ import annotations
 

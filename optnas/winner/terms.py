@@ -1,4 +1,4 @@
-"""What people state of a network and its data, in its model card, which they may state later."""
+"""Statements of people in a model card, which they may also make later."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from optnas.data.trees import Tree, leaves, mapped, shape_of
 from optnas.run.files import load_study
 from optnas.space.shapes import as_shape
 from optnas.train.loop import evaluate
+from tests.export.helpers import one_library
 from tests.files import REPOSITORY, call
 
 NEEDS = {"cartpole": "gymnasium", "detection": "pycocotools"}
@@ -65,7 +66,7 @@ ANSWERS = {
 
 # Does for each folder what its model card says, and saves what its network predicts of raw.pt there.
 PREDICT = """
-import contextlib, io, os, pathlib, sys
+import contextlib, io, os, pathlib, re, sys
 import torch, optnas
 torch.set_num_threads(1)
 for line in sys.stdin:
@@ -76,8 +77,12 @@ for line in sys.stdin:
             torch.save(optnas.load("won")(torch.load("raw.pt")), "predicted.pt")
             card = pathlib.Path("won/README.md").read_text()
             os.chdir("won")
+            first, *others = re.findall("^```python\\n(.*?)\\n```$", card, re.DOTALL | re.MULTILINE)
+            assert len(others) == 2
             with contextlib.redirect_stdout(io.StringIO()):
-                exec(card.split("```python\\n")[1].split("```")[0], found)
+                exec(first, found)
+                for code in others:
+                    exec(code, {})
         answer = found["predictions"]
         print(repr(tuple(answer.shape) if hasattr(answer, "shape") else len(answer)), flush=True)
     except Exception as error:
@@ -153,6 +158,11 @@ def test_the_winner_of_a_short_search_is_trained_and_predicts_alike_in_a_fresh_p
     best = optuna.load_study(study_name=name, storage="sqlite:///optnas.db").best_trials[0]
     trained = call("train", file, "--trial", best.number, "--threads", 1, "--out", "won")
     assert trained.exit_code == 0, trained.output
+
+    for form in ("onnx", "torch-export"):
+        with one_library():
+            exported = call("export", "won", "--format", form)
+        assert exported.exit_code == 0, exported.output
 
     study = load_study(str(file))
     assert study.task is not None

@@ -109,7 +109,8 @@ def test_a_trial_becomes_a_folder_whose_card_tells_how_to_load_it() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
     assert len(code.strip().splitlines()) == 6
     names: dict[str, object] = {}
-    exec(code, names)
+    with contextlib.chdir(folder):
+        exec(code, names)
     assert list(names["predictions"]) == ["class", "probability", *(f"p({digit})" for digit in range(10))]
 
     # By hand on raw images, in the very split: what the card says is so.

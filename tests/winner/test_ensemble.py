@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -80,7 +81,8 @@ def test_the_ensemble_of_all_seeds_is_loaded_as_one_model_whose_probabilities_ar
     assert "The model is the mean of 3 networks" in card
     assert f"{record['all_data']['samples']:,} samples of training and validation part together" in card
     (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
-    exec(code, {})  # as its reader would
+    with contextlib.chdir("net"):
+        exec(code, {})  # as its reader would
 
     assert_refused(
         call("train", "small.py", "-a", NETWORK, "--seeds", 3, "--out", "net"), "all_data was True"

@@ -138,11 +138,12 @@ def test_rows_are_given_in_any_way() -> None:
         assert model.predict(one)["price"].to_numpy() == pytest.approx(expected[:1], rel=1e-5)
 
 
-def test_the_card_says_what_goes_in_and_its_code_runs() -> None:
+def test_the_card_says_what_goes_in_and_its_code_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     card = Path("net/README.md").read_text()
     assert "one of 3 categories" in card
     assert "%d.%m.%Y" in card
     found: dict[str, Any] = {}
+    monkeypatch.chdir("net")
     exec(card.split("```python\n")[1].split("```")[0], found | {"__name__": "card"}, found)
     assert list(found["predictions"].columns) == ["price"]
     assert np.isfinite(found["predictions"]["price"]).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -130,7 +131,8 @@ def test_what_the_network_takes_is_said_by_its_card_and_by_what_it_refuses() -> 
     assert "picture: arrays of the shape (samples, 6, 6, 3) of whole numbers from 0 to 255, not norm" in card
     code = card.split("```python\n")[1].split("```")[0]
     found: dict[str, Any] = {}
-    exec(code, found)  # as its reader would
+    with contextlib.chdir("net"):
+        exec(code, found)  # as its reader would
     assert {name: each.shape for name, each in found["predictions"].items()} == {
         "kind": (1, 3),
         "value": (1, 1),
