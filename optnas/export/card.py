@@ -18,7 +18,10 @@ from optnas.winner.model import Model
 from optnas.winner.names import SCHEMA
 from optnas.winner.sections import put_section
 
-__all__ = ["add_to_card", "code_of", "section", "tensor_text"]
+__all__ = ["add_to_card", "code_of", "gain_told", "section", "tensor_text"]
+
+# A share of the size or of the time that differs less from 1 is no gain: latencies vary as much.
+_GAIN = 0.95
 
 
 def add_to_card(run: Path, model: Model, form: Format, done: Exported) -> bool:
@@ -71,7 +74,7 @@ def section(file: str, model: Model, form: Format, done: Exported) -> str:
     if done.latency_ms:
         parts.append(_latencies(done))
     if done.int8 is not None:
-        parts.append(_int8(done.int8))
+        parts += [_int8(done.int8), gain_told(done, done.int8)]
     return "\n\n".join(parts)
 
 
@@ -126,9 +129,16 @@ def _returned(answer: Answer, outputs: Mapping[str, Any]) -> str:
 def _compared(done: Exported) -> str:
     if done.difference is None:
         return "It has no graph: whoever builds the network checks what it returns."
+    usual = done.by_default
+    default = (
+        ""
+        if usual is None
+        else " With the runtime's own settings it computes in the precision that a device is fastest in, here"
+        f" {usual.precision}, and differs by {usual.difference:.2g}."
+    )
     return (
         f"Compared with PyTorch on {done.compared_on}, its outputs differ by {done.difference:.2g} at most"
-        " (of outputs above 1 as a share of the largest)."
+        f" (of outputs above 1 as a share of the largest).{default}"
     )
 
 
@@ -150,3 +160,15 @@ def _int8(costs: Int8) -> str:
     ]
     table = as_table(("part", "metric", "PyTorch", "int8"), rows)
     return f"It computes in int8, by scales of {costs.calibrated_on}:\n\n{table}"
+
+
+def gain_told(done: Exported, costs: Int8) -> str:
+    """Return in a sentence what int8 gains beside the same format in floating point."""
+    size = done.bytes / costs.float_bytes
+    speed = {n: done.latency_ms[n]["file"] / ms for n, ms in costs.float_ms.items() if n in done.latency_ms}
+    line = f"In floating point the file has {costs.float_bytes:,} bytes; int8 is {size:.2f} times as large"
+    if speed:
+        each = " and ".join(f"{ratio:.2f} for a batch of {n}" for n, ratio in speed.items())
+        line += f", and takes {each} of the time"
+    gains = min([size, *speed.values()]) < _GAIN
+    return f"{line}." if gains else f"{line}: it gains nothing here, so leave --quantize away."

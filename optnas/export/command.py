@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from optnas.errors import UserError
-from optnas.export.card import add_to_card, tensor_text
+from optnas.export.card import add_to_card, gain_told, tensor_text
 from optnas.export.export import BATCHES, Exported, Int8, check_quantizes, export
 from optnas.export.format import Format
 from optnas.export.registry import format_named
@@ -25,8 +25,6 @@ __all__ = ["export_command", "lines", "metrics_table"]
 
 # As many as the batch whose latency is measured, and enough that rare branches of a function are met.
 _MADE_UP = 256
-# A share of the size or of the time that differs less from 1 is no gain: latencies vary as much.
-_GAIN = 0.95
 
 
 def export_command(
@@ -155,20 +153,8 @@ def lines(done: Exported) -> list[str]:
             )
     if done.int8 is not None:
         told.append(f"Scales are of {done.int8.calibrated_on}.")
-        told.append(_worth(done, done.int8))
+        told.append(gain_told(done, done.int8))
     return told
-
-
-def _worth(done: Exported, costs: Int8) -> str:
-    """Return in a sentence what int8 gains beside the same format in floating point."""
-    size = done.bytes / costs.float_bytes
-    speed = {n: done.latency_ms[n]["file"] / ms for n, ms in costs.float_ms.items() if n in done.latency_ms}
-    line = f"In floating point the file has {costs.float_bytes:,} bytes; int8 is {size:.2f} times as large"
-    if speed:
-        each = " and ".join(f"{ratio:.2f} for a batch of {n}" for n, ratio in speed.items())
-        line += f", and takes {each} of the time"
-    gains = min([size, *speed.values()]) < _GAIN
-    return f"{line}." if gains else f"{line}: it gains nothing here, so leave --quantize away."
 
 
 def metrics_table(costs: Int8) -> Table:
