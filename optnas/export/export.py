@@ -82,7 +82,6 @@ class Exported:
         inputs: Type and shape of each input by name; the size of the batch is ``None``.
         outputs: Those of each output.
         unread: What the outputs are, and how predictions are read out of them, in words.
-        structure: The names of ``inputs`` and ``outputs`` as PyTorch has them: one, by name, or in a tuple.
         difference: The largest difference of an output from PyTorch's, as a share of the largest output where
             that is above 1; ``None`` for a format that has no graph.
         compared_on: The samples that this is about, in words.
@@ -90,6 +89,7 @@ class Exported:
         threads: The threads that both computed with.
         int8: What int8 costs; ``None`` for a file in floating point.
         by_default: What the file's runtime does unless told otherwise; ``None`` if that is no matter.
+        structure: The names of ``inputs`` and ``outputs`` as PyTorch has them: one, by name, or in a tuple.
     """
 
     format: str
@@ -99,13 +99,13 @@ class Exported:
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
     unread: str
-    structure: Mapping[str, Tree]
     difference: float | None
     compared_on: str
     latency_ms: Mapping[int, Mapping[str, float]]
     threads: int
     int8: Int8 | None = None
     by_default: ByDefault | None = None
+    structure: Mapping[str, Tree] = dataclasses.field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:
         """Return all of it as JSON has it."""
@@ -178,13 +178,13 @@ def export(
         traced.inputs,
         traced.outputs,
         model.answer.unread(),
-        {"inputs": traced.input_tree, "outputs": traced.output_tree},
         difference,
         samples.told,
         measured,
         torch.get_num_threads(),
         costs,
         by_default,
+        {"inputs": traced.input_tree, "outputs": traced.output_tree},
     )
 
 
