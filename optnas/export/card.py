@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optnas.answers import Answer
 from optnas.export.export import BATCHES, Exported, Int8
 from optnas.export.format import Call, Format, quoted
 from optnas.export.inputs import Encoded, encoded, inputs_of
-from optnas.export.outputs import reading, returned
+from optnas.export.outputs import reading
 from optnas.reports.markdown import as_block, as_code, as_table, as_text
 from optnas.reports.numbers import short
 from optnas.winner.model import Model
@@ -62,7 +61,7 @@ def section(file: str, model: Model, form: Format, done: Exported) -> str:
         f"## {as_code(file)}",
         f"{form.name}{files}: {as_text(done.version)}, {done.bytes:,} bytes. Batches are of any size.",
         as_table(("input", "type and shape", "holds"), _rows(done.inputs, given.told)),
-        f"It returns {_returned(model.answer, done.outputs)}.",
+        f"It returns {_returned(done)}.",
     ]
     if given.prepares:
         parts.append(
@@ -121,9 +120,9 @@ def tensor_text(figures: Mapping[str, Any]) -> str:
     return f"{figures['dtype']} ({', '.join(['batch', *map(str, figures['shape'][1:])])})"
 
 
-def _returned(answer: Answer, outputs: Mapping[str, Any]) -> str:
-    each = ", ".join(f"{as_code(name)}, {tensor_text(figures)}" for name, figures in outputs.items())
-    return f"{each}: {returned(answer)}"
+def _returned(done: Exported) -> str:
+    each = (f"{as_code(name)}, {tensor_text(figures)}" for name, figures in done.outputs.items())
+    return f"{', '.join(each)}: {done.unread}"
 
 
 def _compared(done: Exported) -> str:
