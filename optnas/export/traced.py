@@ -105,7 +105,7 @@ class Traced:
 
     @property
     def schema(self) -> str:
-        """What users have and what they read, as JSON: ``input``, of a schema, and ``answer``."""
+        """The schemas of inputs and of answers as JSON: ``input`` and ``answer``."""
         told = {"input": schema_record(self.model.schema), "answer": answer_record(self.model.answer)}
         return json.dumps(told, ensure_ascii=False)
 

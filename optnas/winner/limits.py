@@ -9,8 +9,10 @@ from functools import singledispatch
 from typing import Any
 
 from optnas.data.schemas import Arrays, Ids, Pictures, Schema, Sequences, Series, Several, Table, Texts
+from optnas.objectives import maximize, minimize
 from optnas.reports.markdown import as_text
 from optnas.reports.numbers import short
+from optnas.winner.baselines import better_told
 
 __all__ = ["limits"]
 
@@ -212,16 +214,8 @@ def _calibration(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _simpler(record: Mapping[str, Any]) -> Iterator[str]:
     goal = _score(record)
-    part = "test" if record["test"] else "validation"
-    if goal is None or goal[0] not in record[part]:
-        return
-    name, sign = goal
-    ours = record[part][name]["mean"]
-    better = [
-        (model["name"], model[part][name])
-        for model in record.get("baselines", {}).get("models", ())
-        if name in model[part] and sign * model[part][name] < sign * ours
-    ]
-    if better:
-        some = ", ".join(f"{as_text(model)} ({short(value)})" for model, value in better)
-        yield f"Simpler models are better by {as_text(name)} on the {part} part ({short(ours)}): {some}."
+    if goal is not None:
+        name, sign = goal
+        told = better_told(record, minimize(name) if sign == 1 else maximize(name))
+        if told is not None:
+            yield as_text(told)

@@ -142,7 +142,7 @@ def test_classes_that_are_rare_or_found_rarely_are_named_with_calibration_and_be
     assert "fewer than 30 samples to learn from: c (7)." in told
     assert "±0.0400" in told
     assert "off by 0.0310 on average" in told
-    assert "forest (0.9300)" in told
+    assert "forest 0.9300" in told
     assert "constant" not in told
     assert "is what came last" in told
     assert "below -1 or above 2.5" in told
