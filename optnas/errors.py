@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
+import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["DataWarning", "Note", "StorageError", "UserError", "nearest", "searched", "shortened"]
+__all__ = [
+    "DataWarning",
+    "Note",
+    "StorageError",
+    "UserError",
+    "nearest",
+    "searched",
+    "shortened",
+    "warn_caller",
+]
+
+
+# Frames between a user's line and a warning: ours, and those of cached properties.
+_BETWEEN = (f"{Path(__file__).parent}{os.sep}", functools.__file__)
 
 
 class UserError(ValueError):
@@ -26,14 +42,22 @@ class StorageError(UserError):
     """The storage is gone or fails while a study runs; the message says what was kept."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a hint for an unknown word: the most similar known word, or the list of all."""
+def nearest(word: str, known: Iterable[str], called: str = "known:") -> str:
+    """Return a hint for an unknown word: the most similar known word, or the list of all, ``called`` so."""
     known = sorted(map(str, known))
     same = [each for each in known if each.casefold() == word.casefold()]
     matches = same or difflib.get_close_matches(word, known, n=1)
     if matches:
         return f"did you mean {matches[0]!r}?"
-    return "known: " + ", ".join(known)
+    return f"{called} {', '.join(known)}"
+
+
+def warn_caller(warning: Warning) -> None:
+    """Issue a warning at the line of the user's that called optnas, however deep in it this is."""
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_BETWEEN):
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(warning, stacklevel=depth)
 
 
 def searched(path: str | Path) -> str:

@@ -80,4 +80,5 @@ def checked_names(names: Any) -> tuple[str, ...]:
 
 def shown(names: tuple[str, ...]) -> str:
     """Return the first ten names as a text."""
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    first = [repr(name) if "," in name else name for name in names[:10]]
+    return ", ".join(first) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -22,10 +22,23 @@ MARKS_AMONG_NUMBERS = MARKS | {
 """Those that do among numbers and dates; among categories they may be categories."""
 
 
+# Characters of a text in a message: the fewest that tell texts apart.
+_LENGTHS = (30, 60, 120, 240)
+
+
 def quoted(texts: Sequence[str], most: int = 3) -> str:
-    """Return the first of ``texts`` in quotes, and how many more there are."""
-    shown = ", ".join(repr(text if len(text) <= 30 else text[:27] + "...") for text in texts[:most])
+    """Return the first of ``texts`` in quotes, and how many more there are.
+
+    Long ones are shortened as far as that leaves them different.
+    """
+    first = texts[:most]
+    length = next((n for n in _LENGTHS if len({_cut(text, n) for text in first}) == len(set(first))), 0)
+    shown = ", ".join(repr(_cut(text, length or _LENGTHS[-1])) for text in first)
     return shown + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def plain_texts(series: Any) -> list[str] | None:

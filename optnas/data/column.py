@@ -33,6 +33,9 @@ Array = np.ndarray[Any, Any]
 _MOST_CATEGORIES = 256
 # So many different texts are told; fewer are too few to show that nearly all are distinct.
 _MANY_CATEGORIES, _FEW = 20, 10
+# Texts of so many words on average are sentences, no names.
+_WORDS = 3.5
+_FREE_TEXT = "make numbers of it, as by scikit-learn's TfidfVectorizer"
 # Beyond it float64 cannot tell whole numbers apart.
 _MOST_WHOLE = 2**53
 _IDENTIFIER = re.compile(
@@ -212,17 +215,27 @@ def category(
         return refused(
             name,
             f"holds {len(present)} different {named} in {rows} rows ({quoted(present, 2)}), too many for"
-            " categories; leave it out" + (f", or say numbers=[{name!r}]" if what else ""),
+            " categories; leave it out"
+            + (f", or say numbers=[{name!r}]" if what else "")
+            + (f", or {_FREE_TEXT}" if _is_free(present) else ""),
         )
     notes = told_marks(list(found), gaps, counts)
     if what:
         notes = (*notes, f"codes with leading zeros are categories; numbers=[{name!r}] takes them as numbers")
     if len(present) > _MANY_CATEGORIES:
-        notes = (*notes, f"{len(present)} {named} become a feature each; drop=[{name!r}] leaves it out")
+        many = f"{len(present)} {named} become a feature each; drop=[{name!r}] leaves it out"
+        if not declared and _is_free(present):
+            many = f"is free text, whose words are not read: {many}, or {_FREE_TEXT}"
+        notes = (*notes, many)
     notes = (*notes, *alike(present))
     of_row = np.where(gaps, "", found.astype(object))[codes]
     how = CategoryColumn(name=name, missing=("", *sorted(marks - {""})))
     return Column(name, how.kind, f"{len(present)} {named}", missing, notes, texts=of_row, how=how)
+
+
+def _is_free(texts: Sequence[str]) -> bool:
+    """Return whether texts are sentences or the like, of which new ones are to be expected."""
+    return sum(len(text.split()) for text in texts) >= _WORDS * len(texts)
 
 
 def alike(texts: Sequence[str]) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ class FileFormat:
 
 CsvPiece = tuple[Any, int, list[int], float | None]
 """Rows as a pandas DataFrame of texts, the number of rows before them, the line in which each ends, and the
-share of the file that is read, ``None`` of a stream."""
+share of the file that is read, ``None`` of a stream. A header alone is one piece without rows."""
 
 
 def csv_pieces(path: Path, how: FileFormat, needed: Sequence[str], size: int) -> Iterator[CsvPiece]:
@@ -153,7 +153,7 @@ def _pieces(
         yield table, start, [line for line, _ in taken], share()
         start += len(taken)
     if start == 0:
-        raise UserError(f"{path} has no rows")
+        yield pandas.DataFrame(columns=names, dtype=object), 0, [], share()
 
 
 def _encoding(path: Path, said: str | None) -> str:

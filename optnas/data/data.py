@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any, Literal, Protocol
@@ -17,7 +16,7 @@ from optnas.data.schemas.prepared import as_prepared
 from optnas.data.schemas.schema import Schema
 from optnas.data.schemas.target import Target
 from optnas.data.trees import Tree, device_of, mapped, pieces, samples_in, shape_of
-from optnas.errors import DataWarning, UserError
+from optnas.errors import DataWarning, UserError, warn_caller
 
 __all__ = ["Data", "Part", "Split", "Splits"]
 
@@ -158,7 +157,7 @@ class Data:
         named = {"train": parts.train, "validation": parts.validation, "test": parts.test}
         check_parts(self.name, named, parts.prepare)
         for note in parts.notes:
-            warnings.warn(f"data {self.name!r}: {note}", DataWarning, stacklevel=2)
+            warn_caller(DataWarning(f"data {self.name!r}: {note}"))
         return parts
 
     def with_targets(self, kind: Literal["classes", "values", "boxes"]) -> Data:

@@ -80,9 +80,17 @@ class Model(nn.Sequential):
         """
         parts = list(self.predictions(given, batch_size=batch_size, **options))
         if not parts:
-            raise UserError("there is no sample to predict for: give at least one")
+            return self._no_answers(options)
         found = self.answer.joined(parts)
         return found[0] if isinstance(found, list) and self.schema.is_one(given) else found
+
+    def _no_answers(self, options: Mapping[str, Any]) -> Any:
+        """Return the predictions for no sample: what a made-up one has, without its row."""
+        drawn = self.schema.drawn(1, torch.Generator().manual_seed(0))
+        if drawn is None:
+            raise UserError("there is no sample to predict for: give at least one")
+        own = {name: value for name, value in options.items() if name not in self.schema.options}
+        return _without_rows(self._answered(drawn, 0, own))
 
     def predictions(self, given: Any, *, batch_size: int = _BATCH, **options: Any) -> Iterator[Any]:
         """Yield the predictions of :meth:`predict` a batch at a time."""
@@ -168,6 +176,12 @@ def load(folder: str | Path, *, changed_ops: bool = False) -> Model:
         ) from None
     except Exception as error:  # whatever is said to JSON and tensors of any kind
         raise UserError(f"{folder} is damaged, or not of optnas train: {_reason(error)}") from error
+
+
+def _without_rows(answers: Any) -> Any:
+    if isinstance(answers, Mapping):
+        return {name: _without_rows(each) for name, each in answers.items()}
+    return tuple(map(_without_rows, answers)) if isinstance(answers, tuple) else answers[:0]
 
 
 def _reason(error: Exception) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import stat
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,7 +64,9 @@ def predict_command(
     define_ops(ops)
     model = load(folder, changed_ops=changed_ops)
     count = 0
-    with stop_on_signals(), _opened(out) as file, _progress(console) as told:
+    # A program that reads the predictions may write to the same terminal.
+    bar = console.is_terminal and (out != STREAM or _to_file(sys.stdout))
+    with stop_on_signals(), _opened(out) as file, _progress(console, shown=bar) as told:
         for found, share in predictions_of(model, given, with_input=with_input):
             found.to_csv(file, index=False, header=count == 0, lineterminator="\n")
             file.flush()  # what reads a pipe need not wait for the rest
@@ -159,7 +163,9 @@ def _columns(found: Any) -> Any:
     import pandas
 
     if isinstance(found, pandas.DataFrame):
-        return found
+        # Of the digits of float64 the network has half.
+        doubles = found.select_dtypes("float64").columns
+        return found.astype(dict.fromkeys(doubles, np.float32))
     if isinstance(found, Mapping | tuple):
         each = found.items() if isinstance(found, Mapping) else enumerate(found)
         tables = [_columns(value).rename(columns=lambda c, n=name: f"{n}: {c}") for name, value in each]
@@ -171,6 +177,7 @@ def _columns(found: Any) -> Any:
                 " table holds; predict in Python by optnas.load(folder).predict(…)"
             )
         values = found[:, None] if found.ndim == 1 else found
+        values = values.astype(np.float32) if values.dtype == np.float64 else values
         several = values.shape[1] > 1
         return pandas.DataFrame(
             values, columns=[f"output {i}" if several else "output" for i in range(values.shape[1])]
@@ -194,8 +201,15 @@ def _opened(out: Path) -> Iterator[TextIO]:
         yield file
 
 
+def _to_file(stream: TextIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # it has no number
+        return False
+
+
 @contextlib.contextmanager
-def _progress(console: Console) -> Iterator[Any]:
+def _progress(console: Console, *, shown: bool) -> Iterator[Any]:
     """Show how far it is, where someone looks; yield the function to tell it."""
     progress = Progress(
         BarColumn(bar_width=36),
@@ -203,7 +217,7 @@ def _progress(console: Console) -> Iterator[Any]:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not shown,
     )
     bar = progress.add_task("", total=1.0, count=0)
     with progress:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from optnas import UserError, data
+from optnas.data.cells import quoted
 
 ROWS = 100
 RNG = np.random.default_rng(0)
@@ -300,6 +301,11 @@ def test_codes_are_categories(tmp_path: Path) -> None:
 def test_many_categories_and_cases_are_told(tmp_path: Path) -> None:
     _, notes = read(written(tmp_path, [f"c{row % 30}" for row in range(ROWS)]))
     assert "30 texts become a feature each" in " ".join(notes)
+    assert "free text" not in " ".join(notes)
+    sentences = [f"the owner said it was kept in garage {row % 30} all the time" for row in range(ROWS)]
+    _, notes = read(written(tmp_path, sentences))
+    assert "free text, whose words are not read" in " ".join(notes)
+    assert "make numbers of it" in " ".join(notes)
     _, notes = read(written(tmp_path, [("Ulm", "ulm ")[row % 2] for row in range(ROWS)]))
     assert "'Ulm' and 'ulm' differ in case alone" in " ".join(notes)
 
@@ -321,3 +327,12 @@ def test_a_misspelt_column_is_told_the_nearest(option: str) -> None:
         data.frame(table, "y", **{option: ["Area"]}).splits  # noqa: B018
     with pytest.raises(UserError, match=f"{option}= takes a list"):
         data.frame(table, "y", **{option: "area"}).splits  # noqa: B018
+
+
+def test_long_texts_are_shortened_as_far_as_they_stay_different() -> None:
+    texts = [f"accident-free and first owner of car {i}, and more of it than anybody reads" for i in range(5)]
+    told = quoted(texts)
+    assert all(f"of car {i}, " in told for i in range(3))
+    assert "anybody reads" not in told
+    assert told.endswith(" and 2 more")
+    assert quoted(["a" * 50, "b" * 50]) == f"{'a' * 27 + '...'!r}, {'b' * 27 + '...'!r}"

@@ -104,12 +104,18 @@ def test_lines_are_named_as_an_editor_counts_them(tmp_path: Path) -> None:
     assert [line for _, _, lines, _ in pieces for line in lines] == [5, 7]
 
 
+def test_a_header_alone_is_a_table_without_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n")
+    ((table, start, lines, share),) = csv_pieces(path, FileFormat(), ["a"], 4)
+    assert (list(table.columns), len(table), start, lines, share) == (["a", "b"], 0, 0, [], 1)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"", "t.csv is empty"),
         (b"\n \n", "t.csv is empty"),
-        (b"a,b\n", "t.csv has no rows"),
         (b"a,b\n1,2\n1,2,3\n", "line 3 has 3 fields and the header 2"),
         (b"a,a\n1,2\n", "two columns of one name, 'a'"),
         (b'a,b\n1,"2\n', "is not a CSV file"),

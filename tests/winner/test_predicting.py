@@ -195,19 +195,63 @@ def test_unknown_categories_are_told_once_and_count_as_none_of_all(
         " features"
     ]
     model = optnas.load("net")
+    with pytest.warns(DataWarning, match="column 'town': 'Rome', in 1 rows") as warned:
+        model.predict({**rows.iloc[0], "town": "Rome"})
+    assert [each.filename for each in warned] == [__file__]
     with pytest.warns(DataWarning, match="column 'town': 'Rome', in 1 rows"):
         tensors = model.schema.tensors({**rows.iloc[0], "town": "Rome"})
     assert tensors["codes"].tolist() == [[-1]]
+
+
+def test_a_table_without_rows_has_a_prediction_s_columns_alone(tmp_path: Path) -> None:
+    lines = Path("rows.csv").read_text("cp1252").splitlines()
+    (tmp_path / "none.csv").write_text(f"{lines[0]}\n")
+    done = call("predict", "net", tmp_path / "none.csv")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == call("predict", "net", "rows.csv").stdout.splitlines(keepends=True)[0]
+    assert optnas.load("net").predict(pandas.read_json("rows.json")[:0]).shape[0] == 0
+
+
+def test_predictions_have_as_many_digits_as_the_network_computes_with() -> None:
+    for line in call("predict", "net", "rows.csv").stdout.splitlines()[1:]:
+        for cell in line.split(","):
+            assert len(cell.partition("e")[0].replace(".", "").lstrip("-0")) <= 9
+
+
+def test_no_progress_stands_between_predictions_in_a_terminal(tmp_path: Path) -> None:
+    import pty
+    import subprocess
+    import sys
+
+    ours, theirs = pty.openpty()
+    code = "from optnas.cli import main; main()"
+    for out, shown in (([], False), (["-o", str(tmp_path / "out.csv")], True)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "predict", "net", "rows.csv", *out],
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            check=True,
+        )
+        os.write(theirs, b"#")
+        told = b""
+        while not told.endswith(b"#"):
+            told += os.read(ours, 10_000)
+        assert (b"predicted" in told) == shown
+        assert bool(done.stdout) != shown
 
 
 def test_what_is_no_input_is_refused_in_one_line(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", np.zeros((2, 5)))
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    rows = pandas.read_csv("rows.csv", sep=";", encoding="cp1252", dtype=str)
+    rows.rename(columns={"area": "areas"}).to_csv(tmp_path / "lacking.csv", index=False)
     for name, said in (
         ("none.csv", "No such file"),
         ("empty.csv", "is empty"),
-        ("other.csv", "the rows have no column 'area'"),
+        ("other.csv", "the rows have no columns 'area', "),
+        ("other.csv", "given are a, b"),
+        ("lacking.csv", "the rows have no column 'area': did you mean 'areas'?"),
     ):
         assert_refused(call("predict", "net", tmp_path / name), said)
     assert_refused(call("predict", tmp_path, "rows.csv"), "holds no network of optnas train")

@@ -114,7 +114,6 @@ def test_what_standard_input_has_wrong_is_named_by_its_line(net: Path, tmp_path:
         (b"z\n1\n", "error: standard input: the rows have no column 'x'"),
         (b"x\n1,2\n", "error: standard input is not a CSV file: line 2 has 2 fields"),
         (b"", "error: standard input is empty"),
-        (b"x\n", "error: standard input has no rows"),
         (b"x\n\xff\n", "error: standard input is not CSV in utf-8, at byte 2: decompress or convert it"),
     ):
         done = CliRunner().invoke(app, ["predict", str(net), "-", "-o", str(out)], input=given)
@@ -122,6 +121,9 @@ def test_what_standard_input_has_wrong_is_named_by_its_line(net: Path, tmp_path:
         assert done.stderr.startswith(said), done.stderr
         assert len(done.stderr.splitlines()) == 1
         assert not out.exists()
+    done = CliRunner().invoke(app, ["predict", str(net), "-"], input=b"x\n")
+    assert (done.exit_code, done.stdout.splitlines()[1:]) == (0, [])
+    assert done.stdout.startswith("y")
     process = started(net, "-", "-o", out)
     assert process.communicate("\ufeffx\n1\n".encode("utf-16-le"), timeout=100)[0] == b""
     assert out.read_text().startswith("y\n")

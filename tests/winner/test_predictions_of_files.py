@@ -64,6 +64,22 @@ def test_an_array_is_predicted_in_pieces_that_stay_on_the_disk(tmp_path: Path) -
     assert len(predictions(model(lambda x: x, schema), tmp_path / "one.npy")) == 1
 
 
+def test_an_archive_of_inputs_and_targets_is_predicted_as_it_was_trained_on(tmp_path: Path) -> None:
+    x = np.arange(30, dtype=np.float32).reshape(10, 3)
+    made = model(lambda x: x[:, :2] * 2, Arrays((3,)))
+    for arrays in ({"x": x, "y": x[:, 0]}, {"any": x}):
+        np.savez(tmp_path / "x.npz", **arrays)
+        found = predictions(made, tmp_path / "x.npz")
+        assert found.to_numpy().tolist() == (x[:, :2] * 2).tolist()
+    np.savez(tmp_path / "x.npz", a=x, b=x)
+    with pytest.raises(UserError, match="has several arrays, a, b: call the inputs 'x'"):
+        predictions(made, tmp_path / "x.npz")
+    series = model(lambda x: x[:, -1], Series(Arrays((4, 2))))
+    windows = np.random.default_rng(0).normal(size=(6, 4, 2)).astype(np.float32)
+    np.savez(tmp_path / "s.npz", x=windows, y=np.zeros(6))
+    assert predictions(series, tmp_path / "s.npz").to_numpy().tolist() == windows[:, -1].tolist()
+
+
 def test_several_outputs_stand_side_by_side_by_name(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.arange(5))
     both = model(lambda x: {"left": x.float(), "right": torch.stack([x, -x], 1).float()}, Ids((), 9))

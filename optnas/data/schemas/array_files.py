@@ -11,7 +11,14 @@ import numpy as np
 from optnas.data.schemas.schema import Piece
 from optnas.errors import UserError, searched
 
-__all__ = ["array_piece", "array_pieces", "open_array"]
+__all__ = ["ARRAYS", "array_piece", "array_pieces", "open_array"]
+
+ARRAYS = (".npy", ".npz")
+"""How the names of files of arrays end."""
+
+# As the file is written that ``optnas init --kind series`` reads.
+_INPUTS = "x"
+_LONGEST = 200
 
 
 def array_pieces(path: Path, shape: tuple[int, ...], size: int) -> Iterator[Piece]:
@@ -45,12 +52,12 @@ def array_piece(array: np.ndarray[Any, Any], at: slice, what: str = "sample") ->
 
 
 def open_array(path: Path) -> np.ndarray[Any, Any]:
-    """Return the array in a ``.npy`` file, which stays on the disk.
+    """Return the array in a ``.npy`` file, which stays on the disk, or the inputs in a ``.npz`` file.
 
     Raises:
         UserError: If it is no such file, cannot be read, or holds one number.
     """
-    if path.suffix != ".npy":
+    if path.suffix not in ARRAYS:
         raise UserError(f"{path}: samples that are arrays are read from .npy files, as by numpy.save")
     try:
         with np.errstate(all="ignore"):  # a header may say any size
@@ -59,7 +66,23 @@ def open_array(path: Path) -> np.ndarray[Any, Any]:
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0] or type(error).__name__
         raise UserError(f"{path} cannot be read: {reason}{searched(path)}") from None
     if not isinstance(array, np.ndarray):
-        raise UserError(f"{path} is an archive of several arrays: write one by numpy.save")
+        array = _only(path, array)
     if array.ndim == 0:
         raise UserError(f"{path} is one number and no array of samples")
     return array
+
+
+def _only(path: Path, archive: Any) -> np.ndarray[Any, Any]:
+    """Return the inputs in an archive of arrays: the only one, or the one that is called so."""
+    names = list(archive.files)
+    (name,) = names if len(names) == 1 else [each for each in names if each == _INPUTS] or [""]
+    if not name:
+        raise UserError(
+            f"{path} has several arrays, {', '.join(names)[:_LONGEST]}: call the inputs {_INPUTS!r}, or write"
+            " them alone by numpy.save"
+        )
+    try:
+        found: np.ndarray[Any, Any] = archive[name]
+        return found
+    except Exception as error:  # as of objects, which are not read
+        raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None

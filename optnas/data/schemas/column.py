@@ -288,4 +288,5 @@ def refuse_cell(name: str, where: str, cell: Any, why: str) -> NoReturn:
 
 def shown(texts: Sequence[str], most: int = 10) -> str:
     """Return the first of ``texts`` in words, and how many more there are."""
-    return ", ".join(texts[:most]) + (f" and {len(texts) - most:,} more" if len(texts) > most else "")
+    first = [repr(text) if "," in text else text for text in texts[:most]]
+    return ", ".join(first) + (f" and {len(texts) - most:,} more" if len(texts) > most else "")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from optnas.data.csv_pieces import CsvPiece, FileFormat, csv_pieces, csv_stream_pieces
 from optnas.data.numbers import Array, as_numbers, unfit
-from optnas.data.schemas.array_files import array_piece, open_array
+from optnas.data.schemas.array_files import ARRAYS, array_piece, open_array
 from optnas.data.schemas.arrays import Arrays
 from optnas.data.schemas.column import refuse_cell
 from optnas.data.schemas.schema import Piece, Record, Schema, UnfitSample
@@ -89,7 +89,7 @@ class Series(Schema):
 
     def read_file(self, path: Path, size: int) -> Iterator[Piece]:
         """Yield the windows in a ``.npy`` file, or the last window of a series in one or in a CSV file."""
-        if path.suffix != ".npy":
+        if path.suffix not in ARRAYS:
             yield self._end_of_rows(csv_pieces(path, FileFormat(), (), _ROWS), 1.0)
             return
         array = open_array(path)

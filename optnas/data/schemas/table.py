@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +27,7 @@ from optnas.data.schemas.columns import CategoryColumn
 from optnas.data.schemas.schema import Piece, Record, Schema
 from optnas.data.schemas.table_layer import PrepareTable
 from optnas.data.trees import Tree
-from optnas.errors import DataWarning, UserError, nearest
+from optnas.errors import DataWarning, UserError, nearest, warn_caller
 
 __all__ = ["Rows", "Table", "TooFar", "UnseenCategories", "joined_unseen"]
 
@@ -144,15 +143,20 @@ class Table(Schema):
         return Rows(self._frame(given))
 
     def _check_columns(self, names: Sequence[str]) -> None:
-        for column in self.used:
-            count = names.count(column.name)
-            if count == 0:
-                raise UserError(
-                    f"the rows have no column {column.name!r}: {nearest(column.name, names)};"
-                    f" the network takes {shown([each.name for each in self.used])}"
-                )
-            if count > 1:
-                raise UserError(f"the rows have two columns of one name, {column.name!r}: rename one")
+        used = [column.name for column in self.used]
+        missing = [name for name in used if name not in names]
+        if len(missing) == 1:
+            raise UserError(
+                f"the rows have no column {missing[0]!r}: {nearest(missing[0], names, 'given are')};"
+                f" the network takes {shown(used)}"
+            )
+        if missing:
+            raise UserError(
+                f"the rows have no columns {shown(list(map(repr, missing)))}; given are {shown(names)}"
+            )
+        for name in used:
+            if names.count(name) > 1:
+                raise UserError(f"the rows have two columns of one name, {name!r}: rename one")
 
     def _frame(self, given: Any) -> Any:
         """Return a pandas DataFrame with the columns that are used, and perhaps others."""
@@ -186,7 +190,8 @@ class Table(Schema):
         for column in self.used:
             if column.name not in named:
                 raise UserError(
-                    f"row {row} (counted from 0) has no {column.name!r}: {nearest(column.name, named)};"
+                    f"row {row} (counted from 0) has no {column.name!r}:"
+                    f" {nearest(column.name, named, 'given are')};"
                     " give None for a missing value"
                 )
 
@@ -201,7 +206,7 @@ class Table(Schema):
         """
         found, unseen = self.read(self.samples(given))
         for each in unseen:
-            warnings.warn(each, stacklevel=2)
+            warn_caller(each)
         return found
 
     def read(self, rows: Rows) -> tuple[dict[str, Tensor], list[UnseenCategories]]:
@@ -238,7 +243,7 @@ class Table(Schema):
             unseen += new
             yield found
         for each in joined_unseen(unseen):
-            warnings.warn(each, stacklevel=2)
+            warn_caller(each)
 
     def preparation(self) -> PrepareTable:
         return PrepareTable(self.measured, self.categories)
