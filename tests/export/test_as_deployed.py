@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 
 import optnas
-from optnas import data, parse
+from optnas import data, op, ops, parse
 from optnas.answers import Classes
 from optnas.data.normalize import Normalize
 from optnas.data.schemas import Arrays
+from optnas.data.trees import leaves
 from optnas.export import command, export, format_named
 from optnas.export.export import TOLERANCE, ByDefault, Exported, Int8
 from optnas.export.samples import Samples, as_exported, largest_difference, made_up
-from optnas.export.traced import Traced
+from optnas.export.traced import CannotExport, Traced
 from optnas.winner.ensemble import Ensemble
 from optnas.winner.model import Model
 from optnas.winner.outputs import scaling
@@ -136,3 +138,33 @@ def test_int8_that_gains_nothing_is_said_to(size, milliseconds, gains):
     assert f"{milliseconds:.2f} for a batch of 1" in line
     assert ("leave --quantize away" in line) != gains
     assert not isinstance(done.by_default, ByDefault)
+
+
+ARRAY = np.linspace(0.5, 2.0, 40)
+TENSOR = torch.tensor([[2], [3]], dtype=torch.int16)
+TOO_LARGE = torch.zeros(2000)
+
+
+@op
+def uses_arrays(x: torch.Tensor) -> torch.Tensor:
+    return x * float(ARRAY[3]) + float(ARRAY.sum()) + TENSOR[1, 0]
+
+
+@op
+def uses_too_large(x: torch.Tensor) -> torch.Tensor:
+    return x + TOO_LARGE[0]
+
+
+def test_arrays_that_ops_of_one_s_own_use_are_written_into_code(tmp_path):
+    model = model_of(ops.seq(uses_arrays(), ops.linear(4), ops.head(outputs=3)), Arrays((4,)))
+    form, traced = format_named("python"), Traced(model, made_up(model.schema, 5).inputs)
+    path = written(form, traced, tmp_path)
+    found = form.runner(path, traced)(list(leaves(traced.samples)))
+    assert torch.allclose(found[0], traced.expected[0], atol=1e-6)
+    text = path.read_text()
+    assert "import numpy as np" in text
+    assert "TENSOR = torch.tensor([[2], [3]], dtype=torch.int16)" in text
+    assert max(map(len, text.splitlines())) <= 100
+    large = model_of(ops.seq(uses_too_large(), ops.head(outputs=3)), Arrays((4,)))
+    with pytest.raises(CannotExport, match=r"'TOO_LARGE', an array of 2,000 numbers .* up to|1 to 1000"):
+        form.content(Traced(large, made_up(large.schema, 5).inputs))

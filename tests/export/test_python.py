@@ -207,12 +207,12 @@ class PythonWeighted(nn.Module):
 
 
 python_sine = op(torch.sin, name="python_sine")
-TABLE = torch.ones(3)
+TABLE = {"factor": 2.0}
 
 
 @op
 def python_table(x):
-    return x * TABLE[0]
+    return x * TABLE["factor"]
 
 
 def factory(by):
@@ -243,7 +243,7 @@ def test_the_source_of_ops_of_ones_own_is_in_the_code(architecture, tmp_path):
 @pytest.mark.parametrize(
     ("own", "says"),
     [
-        (python_table, "python_table uses 'TABLE', a Tensor"),
+        (python_table, "python_table uses 'TABLE', a dict"),
         (factory(2.0), "'python_inner', which depends on where it was defined"),
         (op(lambda x: x + 1, name="python_lambda"), "python_lambda was made from"),
     ],

@@ -5,23 +5,29 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from optnas.export.python.code import CannotExport
-from optnas.export.python.layout import literal
+from optnas.export.python.layout import WIDTH, literal
 from optnas.ops.wrapped import Wrapped
 from optnas.space.code import in_library
 from optnas.space.op import Op
 
 __all__ = ["OwnCode"]
+
+# Numbers of an array that is written as code: more are no constant that anyone reads.
+_MOST_NUMBERS = 1_000
+_DTYPES = {"bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"}
 
 
 class OwnCode:
@@ -99,10 +105,41 @@ class OwnCode:
                 raise CannotExport(f"the op {op} uses {name!r}, which is no function or class of that name")
         elif isinstance(value, bool | int | float | str | tuple | None) and _plain(value):
             self.constants[name] = f"{name} = {literal(value)}"
+        elif isinstance(value, np.ndarray | Tensor) and not isinstance(value, nn.Parameter):
+            self.constants[name] = f"{name} = {_array(name, value, op)}"
+            if isinstance(value, np.ndarray):
+                self.imports.add("import numpy as np")
         else:
             raise CannotExport(
-                f"the op {op} uses {name!r}, a {type(value).__name__}: no source says what it is"
+                f"the op {op} uses {name!r}, a {type(value).__name__}, which is no plain constant: a number,"
+                " a text, a tuple of these, an array"
             )
+
+
+def _array(name: str, value: np.ndarray[Any, Any] | Tensor, op: str) -> str:
+    """Return a constant array as code that makes it.
+
+    Raises:
+        CannotExport: If it is too large for that, or holds what is not written as numbers.
+    """
+    ours = isinstance(value, Tensor)
+    count = value.numel() if isinstance(value, Tensor) else value.size
+    dtype = str(value.dtype).removeprefix("torch.")
+    if not 0 < count <= _MOST_NUMBERS or dtype not in _DTYPES:
+        raise CannotExport(
+            f"the op {op} uses {name!r}, an array of {count:,} numbers of {dtype}: arrays of 1 to"
+            f" {_MOST_NUMBERS} plain numbers are written as code"
+        )
+    numbers = repr(value.tolist())
+    if re.search(r"\b(nan|inf)\b", numbers):
+        raise CannotExport(f"the op {op} uses {name!r}, an array that holds NaN or an infinite number")
+    dtype = f"torch.{dtype}" if ours else "bool" if dtype == "bool" else f"np.{dtype}"
+    text = f"{'torch.tensor' if ours else 'np.array'}({numbers}, dtype={dtype})"
+    if len(f"{name} = {text}") <= WIDTH:
+        return text
+    lines = textwrap.wrap(numbers, WIDTH - 8, break_long_words=False)
+    inner = "\n".join(f"    {line}" for line in lines)
+    return f"{text[: text.index('(') + 1]}\n{inner},\n    dtype={dtype},\n)"
 
 
 def _globals(wrapped: Any) -> dict[str, Any]:
