@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.answers import Answer
+from optnas.data.schemas import Schema
 from optnas.export.python.code import CannotExport
 from optnas.export.python.network import Members, Source, source_of
 from optnas.export.python.weights import Registered, imported, renamed
@@ -81,6 +83,7 @@ def written_network(
     *,
     title: str,
     about: str = "",
+    users: tuple[Schema, Answer] | None = None,
 ) -> Written:
     """Return a trained network as code, with its weights.
 
@@ -92,6 +95,7 @@ def written_network(
             scales outputs.
         title: What it is called, such as ``"digits 17"``.
         about: What the file says of where it is from.
+        users: What users have of a sample, and what outputs are read as; ``None`` if that is unknown.
 
     Raises:
         CannotExport: If a part has no plain source; says which and why in one line.
@@ -99,7 +103,7 @@ def written_network(
     preparation, network, scale = layers
     told = _docstring(architecture, about or f"The network {title}.")
     ensemble = Members(len(network.members), network.classes) if isinstance(network, Ensemble) else None
-    source = source_of(architecture, shape, dict(context), preparation, scale, title, told, ensemble)
+    source = source_of(architecture, shape, dict(context), preparation, scale, title, told, ensemble, users)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.py"
         path.write_text(source.text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any
 
@@ -16,12 +17,21 @@ _STEP = "    "
 def literal(value: Any) -> str:
     """Return a value as Python's source."""
     if isinstance(value, str):
-        return '"' + repr(f"'{value}")[2:-1] + '"' if '"' not in value else repr(value)
+        return _text(value)
     if isinstance(value, tuple | list):
         inner = ", ".join(map(literal, value))
         inner += "," if len(value) == 1 and isinstance(value, tuple) else ""
         return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
     return _short(value) if isinstance(value, float) else repr(value)
+
+
+def _text(value: str) -> str:
+    """Return a text in those quotes of which fewer must be escaped, double ones where that is equal."""
+    inner = repr(f"'\"{value}")[4:-1]  # with both in it, Python escapes single ones
+    if value.count('"') > value.count("'"):
+        return f"'{inner}'"
+    instead = {"\\'": "'", '"': '\\"'}
+    return '"' + re.sub(r'\\.|"', lambda match: instead.get(match[0], match[0]), inner) + '"'
 
 
 def _short(value: float) -> str:

@@ -35,6 +35,10 @@ class Names:
         """Return a name in lower case that is free, and take it."""
         return self._free("_".join(word.lower() for word in words(wanted)) or "block", "_")
 
+    def of_constant(self, wanted: str) -> str:
+        """Return a name in capitals, with underscores, that is free, and take it."""
+        return self._free(wanted, "_")
+
     def _free(self, name: str, between: str) -> str:
         found, number = name, 1
         while found in self._taken:

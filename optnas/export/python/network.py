@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.answers import Answer, Classes
+from optnas.data.schemas import Schema
 from optnas.data.schemas.arrays import Standardize
 from optnas.data.schemas.several import PrepareEach
 from optnas.data.schemas.table_layer import PrepareTable
@@ -17,6 +19,7 @@ from optnas.export.python.calls import call, chain
 from optnas.export.python.code import KEYWORD, CannotExport, Text
 from optnas.export.python.factor import factored
 from optnas.export.python.layout import literal
+from optnas.export.python.meanings import Meanings, meanings_of
 from optnas.export.python.names import Names
 from optnas.export.python.origins import Origins
 from optnas.export.python.own import OwnCode
@@ -80,6 +83,7 @@ def source_of(
     title: str,
     about: str,
     ensemble: Members | None = None,
+    users: tuple[Schema, Answer] | None = None,
 ) -> Source:
     """Return the code of a network.
 
@@ -92,6 +96,7 @@ def source_of(
         title: What it is called.
         about: What the file's docstring says.
         ensemble: The networks of that architecture whose mean it is; ``None`` for one network.
+        users: What users have of a sample, and what outputs are read as; ``None`` if that is unknown.
 
     Raises:
         CannotExport: If a part of it has no plain source; says which and why in one line.
@@ -101,7 +106,7 @@ def source_of(
         origins = Origins(architecture, shape, context)
     own = OwnCode()
     writer = Writer(origins, own)
-    flow, ends = Flow(writer, ("x",)), _Ends()
+    flow, ends = Flow(writer, ("x",)), _Ends(users is not None and isinstance(users[1], Classes))
     given = ends.prepared(flow, preparation, "x", "")
     if isinstance(shape, tuple):
         given = _held(flow, given)
@@ -120,7 +125,8 @@ def source_of(
         into = several
     out = several if isinstance(found, dict) else "Tensor"
     root, definitions = factored(flow.block(name, _CLASS, (into, out)), names)
-    text = written(root, definitions, about, own, _LOAD.format(name=name))
+    meanings = Meanings() if users is None else meanings_of(*users, names)
+    text = written(root, definitions, about, own, meanings, _LOAD.format(name=name))
     before = list(registered.state(origins.network, without=writer.dead))
     if ensemble is not None:
         before = [
@@ -192,9 +198,14 @@ def _variable(name: str) -> str:
 
 
 class _Ends:
-    """Writes what prepares inputs and what scales outputs, and keeps the numbers that these have."""
+    """Writes what prepares inputs and what scales outputs, and keeps the numbers that these have.
 
-    def __init__(self) -> None:
+    Args:
+        classes: Whether outputs are logits of classes, of which the scale is a temperature.
+    """
+
+    def __init__(self, classes: bool) -> None:
+        self._classes = classes
         self.buffers: dict[str, Tensor] = {}
 
     def prepared(self, flow: Flow, layer: nn.Module, given: str, of: str) -> Value:
@@ -248,6 +259,10 @@ class _Ends:
         match layer:
             case nn.Identity():
                 return given
+            case _Scale() if self._classes and not layer.mean.any():
+                if not given.isidentifier():
+                    given = flow.variable("y", given)
+                return f"{given} / {self._buffer(flow, 'temperature', 1 / layer.deviation)}"
             case _Scale():
                 return self._scaled(flow, layer, given, "target")
             case _ScaleHeads():

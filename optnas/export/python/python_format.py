@@ -55,6 +55,7 @@ class PythonSource(Format):
                 (preparation, network, scale),
                 title=_title(record),
                 about=_about(record, traced),
+                users=(model.schema, model.answer),
             )
         except CannotExport as error:
             raise CannotExport(f"no code is written for the network: {error}") from error

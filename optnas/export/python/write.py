@@ -11,6 +11,7 @@ from optnas.export.python import helpers, sequence_helpers
 from optnas.export.python.code import REQUIRED, Block, Call, Code, parts
 from optnas.export.python.factor import Definition, Parameter
 from optnas.export.python.layout import WIDTH, assignment, expression, literal, returned
+from optnas.export.python.meanings import Meanings
 from optnas.export.python.own import OwnCode
 from optnas.shown import plain
 from optnas.space import ops_by_name
@@ -33,7 +34,9 @@ def helper_names() -> tuple[str, ...]:
     )
 
 
-def written(root: Block, definitions: Sequence[Definition], doc: str, own: OwnCode, end: str) -> str:
+def written(
+    root: Block, definitions: Sequence[Definition], doc: str, own: OwnCode, meanings: Meanings, end: str
+) -> str:
     """Return the file of a network.
 
     Args:
@@ -41,12 +44,15 @@ def written(root: Block, definitions: Sequence[Definition], doc: str, own: OwnCo
         definitions: What it consists of, in the order of use.
         doc: The file's docstring.
         own: The source of the user's own ops.
+        meanings: What it says of inputs and outputs.
         end: Source that stands last.
     """
     defined = [_definition(each) for each in definitions]
-    body = [*own.sources.values(), *defined, _class(Definition(root.name, (), root)), end]
+    body = [*own.sources.values(), *defined, _class(Definition(root.name, (), root))]
+    body += [*meanings.functions, end]
     helped = _helpers("\n".join(body))
     constants = [*own.constants.values(), *(each for each in helped if each.startswith(_LARGEST))]
+    constants += meanings.constants
     body = [*(each for each in helped if not each.startswith(_LARGEST)), *body]
     text = "\n\n\n".join(part.strip("\n") for part in body)
     header = _imports("\n".join([*constants, text]), own.imports, annotations=bool(own.sources))
