@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.pruners import BasePruner
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler
 
 from optnas.candidate import Candidate
 from optnas.card import Card
 from optnas.cost import COSTS
 from optnas.errors import UserError, nearest
+from optnas.measure.derivatives.measured import DERIVATIVES, check_derivatives
 from optnas.measure.measuring import MEASURED, Measuring
 from optnas.objectives import Constraint, Objective
 from optnas.pruners import make_pruner
@@ -114,7 +115,7 @@ class Declaration:
         self.measuring = measuring or Measuring()
         usual = "ehvi" if len(self.objectives) <= _MOST_FOR_EHVI else "tpe"
         self.sampler = usual if sampler == "auto" else sampler
-        usual = "none" if self.sampler == "ehvi" else "pareto-halving"
+        usual = "pareto-halving" if self.sampler != "ehvi" and self.compared_at_rungs else "none"
         self.pruner = usual if pruner == "auto" else pruner
         self.artifacts = artifacts
         self.card = Card.of(card)
@@ -207,6 +208,7 @@ class Declaration:
         check_own_losses(self.space, self.task, self.training)
         check_own_task(self.space, self.task, self.training, self._used_metrics & set(self.task.metrics))
         check_single_samples(self.space, self.task, self.training)
+        check_derivatives(self.task, self.derivatives)
         return self.task.data.shape
 
     @cached_property
@@ -264,7 +266,7 @@ class Declaration:
     def known(self) -> tuple[str, ...] | None:
         """Names of all metrics that a trial can have; ``None`` if they are unknown before a trial."""
         if self.task is not None:
-            return (*COSTS, *MEASURED, "diversity", *self.task.metrics, "seconds")
+            return (*COSTS, *MEASURED, "diversity", *self.task.metrics, *DERIVATIVES, "seconds")
         metrics = getattr(self.evaluate, "metrics", None)
         if metrics is None:
             return None
@@ -276,6 +278,17 @@ class Declaration:
         known = (*MEASURED, "diversity") if self.task is not None else ("diversity",)
         own = getattr(self.task or self.evaluate, "metrics", None) or ()
         return tuple(name for name in known if name in self._used_metrics and name not in own)
+
+    @cached_property
+    def derivatives(self) -> tuple[str, ...]:
+        """Names of the metrics to measure of the trained network's derivatives."""
+        own = DERIVATIVES if self.task is None else self.task.metrics
+        return tuple(name for name in DERIVATIVES if name in self._used_metrics - set(own))
+
+    @property
+    def compared_at_rungs(self) -> bool:
+        """Whether objectives have values at rungs."""
+        return not any(objective.metric.names & {*self.derivatives} for objective in self.objectives)
 
     @property
     def _used_metrics(self) -> set[str]:
@@ -295,6 +308,11 @@ class Declaration:
             make_pruner(pruner)
         elif not (pruner is None or isinstance(pruner, BasePruner)):
             raise UserError(f"study {name!r}: the pruner must be a name, an Optuna pruner or None")
+        if pruner not in ("none", None) and not isinstance(pruner, NopPruner) and not self.compared_at_rungs:
+            raise UserError(
+                f"study {name!r}: {', '.join(self.derivatives)}: measured after training alone, no"
+                " trial can be pruned by the objectives: leave pruner= out"
+            )
 
     def _check_metrics(self) -> None:
         """Raise ``UserError`` if an objective or constraint uses an unknown metric, before any training."""

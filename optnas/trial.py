@@ -37,7 +37,7 @@ from optnas.train.loop import WrongState
 from optnas.train.micro_batches import OutOfMemory, in_pieces
 from optnas.train.nothing_learned import Hopeless
 from optnas.trial_failure import in_words, mistake_of, users_traceback
-from optnas.trial_measuring import measured_costs
+from optnas.trial_measuring import infinite, measured_costs, measured_derivatives
 from optnas.trial_reports import Paused, Reports
 from optnas.trial_twin import finished_twin
 from optnas.trials.enqueued import record_ignored
@@ -292,7 +292,7 @@ class TrialRun:
             require(metrics, objective.metric.names, repr(objective))
             value = objective.metric(metrics)
             if not math.isfinite(value):
-                raise Diverged(f"{objective.name} is {'not a number' if math.isnan(value) else value}")
+                raise Diverged(infinite(objective, value, self._trial))
             values.append(value)
         return values
 
@@ -342,7 +342,7 @@ class TrialRun:
         if state is not None and not state.batches and state.epoch in self.candidate.training.reported:
             self._report(state.epoch, state.metrics)  # its worker may have died before it could
         try:
-            return fit(
+            found = fit(
                 module,
                 self._study.task,
                 self.candidate.training,
@@ -357,6 +357,7 @@ class TrialRun:
         except WrongState:
             self._before.discard_checkpoint()
             return self._fit(pieces)
+        return found | measured_derivatives(self._study, self._trial, self.candidate, module, self._device)
 
     def _build(self) -> nn.Module:
         assert self._study.shape is not None
@@ -379,7 +380,8 @@ class TrialRun:
             found = {**self.candidate.costs, "seconds": self._spent(), **as_numbers(metrics)}
             return self.values(found)
 
-        self._reports.add(step, values)
+        if self._study.compared_at_rungs:
+            self._reports.add(step, values)
 
     def _keep(self, state: State) -> None:
         # A training step of someone's own that does not tell its state begins anew.

@@ -1,8 +1,9 @@
-"""Measurement of a trial's built network before its training: latency, energy, memory, and their spread."""
+"""Measurement of a trial's network: before training latency, energy and memory, after it derivatives."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
@@ -12,15 +13,16 @@ from torch import nn
 
 from optnas.candidate import Candidate
 from optnas.declaration import Declaration
+from optnas.measure.derivatives.measured import measure_derivatives
 from optnas.measure.diversity import diversity
 from optnas.measure.measuring import measure_round
 from optnas.measure.rounds import NOISY, Round, is_noisy, least, measure_rounds, near_limit
-from optnas.objectives import Constraint
+from optnas.objectives import Constraint, Objective
 from optnas.train.device import forked_random
-from optnas.trials.optuna_internals import cached_trials
-from optnas.trials.record import MEASUREMENTS, constraints_of
+from optnas.trials.optuna_internals import cached_trials, frozen
+from optnas.trials.record import MEASUREMENTS, UNBOUNDED, constraints_of
 
-__all__ = ["measured_costs", "rejected_by_noise"]
+__all__ = ["infinite", "measured_costs", "measured_derivatives", "rejected_by_noise"]
 
 
 def measured_costs(
@@ -77,6 +79,24 @@ def _once(
     with forked_random():
         torch.manual_seed(candidate.seed)
         return measure_round(names, build, study.task, candidate.training, study.measuring)
+
+
+def measured_derivatives(
+    study: Declaration, trial: Trial, candidate: Candidate, module: nn.Module, device: torch.device
+) -> dict[str, float]:
+    """Return what the study asks of the derivatives of a trained network, and record what has no bound."""
+    if not study.derivatives:
+        return {}
+    assert study.task is not None
+    note = partial(UNBOUNDED.put, trial)
+    return measure_derivatives(study.derivatives, module, study.task, candidate.training, device, note)
+
+
+def infinite(objective: Objective, value: float, trial: Trial) -> str:
+    """Return in words that an objective has no finite value, and why if that is recorded."""
+    said = f"{objective.name} is {'not a number' if math.isnan(value) else value}"
+    reason = UNBOUNDED.of(frozen(trial))
+    return said if reason is None else f"{said}: {reason}"
 
 
 def rejected_by_noise(study: Declaration, trial: FrozenTrial) -> bool:

@@ -231,6 +231,10 @@ def after_trial(trial: Trial, state: TrialState, values: Sequence[float] | None)
     study.sampler.after_trial(study, record, state, values)
 
 
+# In place of an infinite violation, with which no sampler can calculate.
+_MOST_VIOLATED = 1e9
+
+
 def constrain(trial: Trial, name: str, violation: float) -> None:
     """Set a constraint as ``trial.set_constraint`` does, but without reading the storage.
 
@@ -240,6 +244,7 @@ def constrain(trial: Trial, name: str, violation: float) -> None:
     if key not in trial._cached_frozen_trial.system_attrs:
         if math.isnan(violation):
             raise ValueError(f"Attempted to set a constraint for {name!r}, but NaN is not allowed.")
+        violation = min(violation, _MOST_VIOLATED)
         trial.storage.set_trial_system_attr(trial._trial_id, key, float(violation))
         trial._cached_frozen_trial.system_attrs[key] = float(violation)
 

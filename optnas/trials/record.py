@@ -70,6 +70,7 @@ __all__ = [
     "TRACEBACK",
     "TRAINING",
     "TWIN",
+    "UNBOUNDED",
     "WORKER",
     "Attribute",
     "HiddenAttribute",
@@ -173,6 +174,8 @@ PIECES = Attribute[int]("pieces", whole)
 """Number of parts into which each batch was split because a whole one did not fit in memory."""
 EAGER = Attribute[str]("eager", text)
 """Why training steps on CUDA were not recorded as a graph, in words."""
+UNBOUNDED = Attribute[str]("unbounded", text)
+"""Why the network's Lipschitz constant has no upper bound, in words."""
 WORKER = HiddenAttribute[dict[str, Any]]("worker", claim)
 """The worker that holds the trial, and since when (:mod:`optnas.run.liveness`)."""
 
