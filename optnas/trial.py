@@ -37,7 +37,7 @@ from optnas.train.loop import WrongState
 from optnas.train.micro_batches import OutOfMemory, in_pieces
 from optnas.train.nothing_learned import Hopeless
 from optnas.trial_failure import in_words, mistake_of, users_traceback
-from optnas.trial_measuring import infinite, measured_costs, measured_derivatives
+from optnas.trial_measuring import infinite, measured_costs, measured_derivatives, record_learned
 from optnas.trial_reports import Paused, Reports
 from optnas.trial_twin import finished_twin
 from optnas.trials.enqueued import record_ignored
@@ -309,15 +309,8 @@ class TrialRun:
 
     def _trained(self) -> dict[str, float]:
         training, device = self.candidate.training, self._device
-        RUN.put(
-            self._trial,
-            {
-                "device": str(device),
-                "threads": torch.get_num_threads(),
-                "seed": self.candidate.seed,
-                "suggest_seconds": self._suggest_seconds,
-            },
-        )
+        conditions = {"device": str(device), "threads": torch.get_num_threads(), "seed": self.candidate.seed}
+        RUN.put(self._trial, {**conditions, "suggest_seconds": self._suggest_seconds})
         with at_once(self._trial), place_on(device) as place:
             self._begin(place)
             try:
@@ -357,6 +350,7 @@ class TrialRun:
         except WrongState:
             self._before.discard_checkpoint()
             return self._fit(pieces)
+        record_learned(self._study, self._trial, self.candidate, module)
         return found | measured_derivatives(self._study, self._trial, self.candidate, module, self._device)
 
     def _build(self) -> nn.Module:

@@ -13,16 +13,18 @@ from torch import nn
 
 from optnas.candidate import Candidate
 from optnas.declaration import Declaration
+from optnas.drawing.learned import learned_text
 from optnas.measure.derivatives.measured import measure_derivatives
 from optnas.measure.diversity import diversity
 from optnas.measure.measuring import measure_round
 from optnas.measure.rounds import NOISY, Round, is_noisy, least, measure_rounds, near_limit
 from optnas.objectives import Constraint, Objective
+from optnas.space import Site
 from optnas.train.device import forked_random
 from optnas.trials.optuna_internals import cached_trials, frozen
-from optnas.trials.record import MEASUREMENTS, UNBOUNDED, constraints_of
+from optnas.trials.record import LEARNED, MEASUREMENTS, UNBOUNDED, constraints_of
 
-__all__ = ["infinite", "measured_costs", "measured_derivatives", "rejected_by_noise"]
+__all__ = ["infinite", "measured_costs", "measured_derivatives", "record_learned", "rejected_by_noise"]
 
 
 def measured_costs(
@@ -90,6 +92,13 @@ def measured_derivatives(
     assert study.task is not None
     note = partial(UNBOUNDED.put, trial)
     return measure_derivatives(study.derivatives, module, study.task, candidate.training, device, note)
+
+
+def record_learned(study: Declaration, trial: Trial, candidate: Candidate, module: nn.Module) -> None:
+    """Record the constants that the activations of a trained network learned."""
+    site = Site.of(study.shape, study.context)
+    if (learned := learned_text(candidate.architecture, module, site)) is not None:
+        LEARNED.put(trial, learned)
 
 
 def infinite(objective: Objective, value: float, trial: Trial) -> str:

@@ -90,6 +90,7 @@ def _annotate(proto: Any, traced: Traced) -> None:
     proto.producer_name = "optnas"
     told = {
         "architecture": str(model.record.get("architecture", "")),
+        **({"learned": str(model.record["learned"])} if "learned" in model.record else {}),
         "input": json.dumps(schema_record(model.schema), ensure_ascii=False),
         "answer": json.dumps(answer_record(model.answer), ensure_ascii=False),
     }

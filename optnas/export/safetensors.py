@@ -42,6 +42,7 @@ class Safetensors(Format):
             "format": "pt",
             "optnas.layout": _LAYOUT,
             "optnas.architecture": str(model.record["architecture"]),
+            **({"optnas.learned": str(model.record["learned"])} if "learned" in model.record else {}),
             "optnas.shape": json.dumps(plain_shape(model.schema.shape)),
             "optnas.context": json.dumps(model.record["context"]),
             **_ensemble(model.network),

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from optnas.errors import UserError
 from optnas.space import SpaceError
 from optnas.space.shapes import AnyShape, Shapes
-from optnas.trials.record import ABOUT, ARCHITECTURE, TRAINING
+from optnas.trials.record import ABOUT, ARCHITECTURE, LEARNED, TRAINING
 
 if TYPE_CHECKING:
     from optnas.drawing import Drawing
@@ -91,7 +91,7 @@ def architecture_drawing(study: optuna.Study, trial: FrozenTrial, expand: bool =
     # Reading knows all ops, and with them PyTorch, which most commands do without.
     from optnas.drawing.reading import read
 
-    text, known = ARCHITECTURE.of(trial), about(study)
+    text, known = LEARNED.of(trial) or ARCHITECTURE.of(trial), about(study)
     if text is None:
         raise UserError(f"trial {trial.number} has no architecture in its record")
     context = dict(known.context or {})

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 from optnas.errors import UserError
 from optnas.reports.about import about
 from optnas.space import SpaceError
-from optnas.trials.record import ABOUT, ARCHITECTURE
+from optnas.trials.record import ABOUT, ARCHITECTURE, LEARNED
 
 if TYPE_CHECKING:
     from optnas.drawing import ArchitectureTable
@@ -32,7 +32,7 @@ def layers_view(study: optuna.Study, trial: FrozenTrial, *, expand: bool = False
     # Reading knows all ops, and with them PyTorch, which most commands do without.
     from optnas.drawing.reading import read
 
-    text = ARCHITECTURE.of(trial)
+    text = LEARNED.of(trial) or ARCHITECTURE.of(trial)
     if text is None:
         raise UserError(f"trial {trial.number} has no architecture in its record")
     if ABOUT.is_damaged(study):

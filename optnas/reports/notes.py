@@ -18,7 +18,7 @@ from optnas.reports.markdown import as_block, as_code, as_table, as_text
 from optnas.reports.numbers import exact, readable, share, short
 from optnas.trials.lineage import promotes
 from optnas.trials.progress import front
-from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, REASON, RUN, TWIN, constraints_of
+from optnas.trials.record import ARCHITECTURE, COSTS, LEARNED, METRICS, REASON, RUN, TWIN, constraints_of
 from optnas.trials.volume import hypervolume
 
 __all__ = ["study_note", "trial_note"]
@@ -105,7 +105,7 @@ def _curve(names: Sequence[str], curve: Mapping[int, Sequence[float]], costs: Ma
 
 
 def _architecture(trial: FrozenTrial, about: About, room: int) -> Iterator[str]:
-    text = ARCHITECTURE.of(trial)
+    text = LEARNED.of(trial) or ARCHITECTURE.of(trial)
     if text is None:
         return
     lines = layer_lines(text, about.shape, about.context or {}, _WIDTH)

@@ -17,6 +17,7 @@ from optnas.trials.record import (
     COSTS,
     EAGER,
     IGNORED,
+    LEARNED,
     MEASUREMENTS,
     METRICS,
     PAUSED,
@@ -25,6 +26,7 @@ from optnas.trials.record import (
     REASON,
     RESUMED,
     TRACEBACK,
+    UNBOUNDED,
     Attribute,
 )
 
@@ -42,6 +44,8 @@ _SOMETIMES: tuple[Attribute[Any], ...] = (
     TRACEBACK,
     MEASUREMENTS,
     IGNORED,
+    LEARNED,
+    UNBOUNDED,
     PIECES,
     EAGER,
     PAUSED,

@@ -28,6 +28,7 @@ from optnas.trials.record import (
     COSTS,
     EAGER,
     IGNORED,
+    LEARNED,
     MEASUREMENTS,
     METRICS,
     PAUSED,
@@ -263,6 +264,8 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
         for name, value in zip(objective_names(study), trial.values, strict=True):
             row(name, exact(value))
     row("architecture", architecture_of(trial))
+    if (learned := LEARNED.of(trial)) is not None:
+        row("learned", learned)
     if trial.params:
         row("parameters", *(f"{name} = {choice_text(name, value)}" for name, value in trial.params.items()))
     if (ignored := IGNORED.of(trial)) is not None:

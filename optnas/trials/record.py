@@ -52,6 +52,7 @@ __all__ = [
     "HOPELESS",
     "IGNORED",
     "KEY",
+    "LEARNED",
     "MEASURED_ON",
     "MEASUREMENTS",
     "MEMORY",
@@ -174,6 +175,8 @@ PIECES = Attribute[int]("pieces", whole)
 """Number of parts into which each batch was split because a whole one did not fit in memory."""
 EAGER = Attribute[str]("eager", text)
 """Why training steps on CUDA were not recorded as a graph, in words."""
+LEARNED = Attribute[str]("learned", text)
+"""The architecture's text with the constants that its activations learned; missing if none was learned."""
 UNBOUNDED = Attribute[str]("unbounded", text)
 """Why the network's Lipschitz constant has no upper bound, in words."""
 WORKER = HiddenAttribute[dict[str, Any]]("worker", claim)

@@ -93,7 +93,7 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
         f" *{as_text(record['study'])}*"
         if trial is not None
         else f"an architecture of one's own, trained for the study *{as_text(record['study'])}* of optnas",
-        architecture=as_block(plain(record["architecture"])),
+        architecture=as_block(plain(record["architecture"])) + _learned(record),
         costs=as_table(
             ("cost of one sample", "value"), [(as_text(n), f"{v:,}") for n, v in record["costs"].items()]
         ),
@@ -175,6 +175,14 @@ def _code(schema: Schema) -> str:
         "print(predictions)",
     ]
     return as_block("\n".join(lines), "python")
+
+
+def _learned(record: Mapping[str, Any]) -> str:
+    """Return the architecture with the constants that its activations learned; nothing without any."""
+    if "learned" not in record:
+        return ""
+    block = as_block(plain(record["learned"]))
+    return f"\n\nIn training its activations learned constants of their own:\n\n{block}"
 
 
 def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -15,7 +15,8 @@ from torch import nn
 from optnas.answers import Answer, answer_record
 from optnas.card import Card
 from optnas.data.schemas import schema_record
-from optnas.space import ops_by_name
+from optnas.drawing.learned import learned_text
+from optnas.space import Site, ops_by_name
 from optnas.space.own_ops import own_ops
 from optnas.tasks import Task
 from optnas.train.task import task_name
@@ -110,6 +111,7 @@ class Trained:
             "trial": self.trial,
             "task": task_name(plan.task),
             "architecture": str(plan.architecture),
+            **({} if (learned := self._learned) is None else {"learned": learned}),
             "own_ops": {op.name: {"module": op.module, "source": op.digest} for op in own},
             "costs": dict(plan.costs),
             "context": dict(plan.task.context),
@@ -144,6 +146,12 @@ class Trained:
             "versions": {package: version(package) for package in ("optnas", "torch")},
             "threads": torch.get_num_threads(),
         }
+
+    @property
+    def _learned(self) -> str | None:
+        plan = self.kept_plan
+        site = Site.of(plan.task.data.shape, plan.task.context)
+        return learned_text(plan.architecture, self.module, site)
 
     def _all_data(self) -> dict[str, Any]:
         if not self.refits:

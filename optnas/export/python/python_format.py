@@ -106,6 +106,8 @@ def _about(record: Mapping[str, Any], traced: Traced) -> str:
     if isinstance(traced.model.network, Ensemble):
         count = len(traced.model.network.members)
         lines[0] += f" It is the mean of {count} networks of one architecture, trained with other seeds."
+    if "learned" in record:
+        lines.append(f"Its activations learned constants: {record['learned']}")
     for what, each in (("takes", traced.inputs), ("returns", traced.outputs)):
         told = ", ".join(f"{name}: {_tensor(figures)}" for name, figures in each.items())
         lines.append(f"It {what} {told}.")
