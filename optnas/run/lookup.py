@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import optuna
 from optuna.trial import FrozenTrial
 
-from optnas.errors import UserError, nearest
+from optnas.errors import UserError, nearest, shortened
 from optnas.shown import masked_url
 from optnas.storages.opening import open_storage
 
-__all__ = ["all_studies", "find_study", "find_trial"]
+__all__ = ["all_studies", "find_study", "find_trial", "named_study"]
 
 
 def all_studies(url: str) -> list[optuna.Study]:
@@ -49,9 +51,22 @@ def find_study(url: str, reference: str | None, option: str = "") -> optuna.Stud
 
         with output_to_stderr():  # standard output may be JSON
             reference = load_study(reference).name
-    if reference not in studies:
-        raise UserError(f"no study {reference!r} in {masked_url(url)}: {nearest(reference, studies)}")
-    return studies[reference]
+    return _named(studies, reference, url)
+
+
+def named_study(url: str, name: str) -> optuna.Study:
+    """Return a study by its name alone: unlike :func:`find_study` it runs no file that a stranger names.
+
+    Raises:
+        UserError: If there is no such study.
+    """
+    return _named({study.study_name: study for study in all_studies(url)}, name, url)
+
+
+def _named(studies: Mapping[str, optuna.Study], name: str, url: str) -> optuna.Study:
+    if name not in studies:
+        raise UserError(f"no study {shortened(name)!r} in {masked_url(url)}: {nearest(name, studies)}")
+    return studies[name]
 
 
 def find_trial(study: optuna.Study, number: int) -> FrozenTrial:

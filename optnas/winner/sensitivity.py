@@ -19,7 +19,7 @@ from optnas.ops.several import Forked
 from optnas.reports.ablations import Ablation, Sensitivity
 from optnas.reports.numbers import readable
 from optnas.run.files import define_ops, load_study, output_to_stderr
-from optnas.run.lookup import find_study, find_trial
+from optnas.run.lookup import find_trial, named_study
 from optnas.run.notes import data_is_known
 from optnas.space import BuildError, Node, Site
 from optnas.space.parse import parse_tree
@@ -27,6 +27,7 @@ from optnas.tasks import Task
 from optnas.train.batches import InOrder
 from optnas.train.loop import evaluate, evaluated_at_once
 from optnas.trials.record import ARCHITECTURE
+from optnas.winner.ensemble import Ensemble
 from optnas.winner.folder import finished
 from optnas.winner.model import load
 
@@ -34,7 +35,6 @@ __all__ = ["keep", "sensitivity"]
 
 _Measured = Callable[[], dict[str, float]]
 _Hook = Callable[[nn.Module, tuple[Any, ...], Any], Any]
-_HALF = 0.5
 
 
 def sensitivity(
@@ -81,10 +81,15 @@ def sensitivity(
         whole = measured()
     except NotImplementedError:
         raise UserError(f"{type(task).__name__} has no loss to measure on the validation part") from None
-    parts = list(_parts(architecture, network, site))
-    seen = [_Seen() for _ in parts]
-    _hooked(((each[-1], saw.look) for each, saw in zip(parts, seen, strict=True)), measured)
-    found = (_ablation(each, saw, measured) for each, saw in zip(parts, seen, strict=True))
+    parts = list(_parts_of_all(architecture, network, site))
+    seen = [[_Seen() for _ in each] for each in parts]
+    hooks = (
+        (one.module, saw.look)
+        for each, saws in zip(parts, seen, strict=True)
+        for one, saw in zip(each, saws, strict=True)
+    )
+    _hooked(hooks, measured)
+    found = (_ablation(each, saws, measured) for each, saws in zip(parts, seen, strict=True))
     return Sensitivity(str(folder), len(part), whole, [each for each in found if each is not None])
 
 
@@ -105,11 +110,12 @@ def keep(found: Sensitivity, folder: Path, url: str) -> str:
         url: The URL of the study's storage.
     """
     record = finished(folder) or {}
-    if record["trial"] is None:
+    name, number = record.get("study"), record.get("trial")
+    if not isinstance(name, str) or type(number) is not int:
         return "Not kept for the report and the page, as the network is of no trial."
     try:
-        study = find_study(url, record["study"])
-        trial = find_trial(study, record["trial"])
+        study = named_study(url, name)
+        trial = find_trial(study, number)
     except UserError as error:
         return f"Not kept for the report and the page: {error}"
     if ARCHITECTURE.of(trial) != record["architecture"]:
@@ -118,16 +124,36 @@ def keep(found: Sensitivity, folder: Path, url: str) -> str:
     return f"Kept with trial {trial.number}: optnas report and the page of the study show it."
 
 
-_Part = tuple[str, str, bool, nn.Module]
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """A part of a network.
+
+    Attributes:
+        place: Where it is.
+        text: Its text.
+        body: Whether it is the body of a residual connection.
+        module: Its module.
+    """
+
+    place: str
+    text: str
+    body: bool
+    module: nn.Module
+
+
+def _parts_of_all(tree: Node, network: nn.Module, site: Site) -> Iterator[tuple[_Part, ...]]:
+    """Yield each part of a network, or that of each member of an ensemble: all are of one architecture."""
+    members = list(network.members) if isinstance(network, Ensemble) else [network]
+    return zip(*(_parts(tree, member, site) for member in members), strict=True)
 
 
 def _parts(tree: Node, module: nn.Module, site: Site, place: str = "") -> Iterator[_Part]:
-    """Yield the parts below a node: place, text, whether it is the body of a residual connection, module."""
+    """Yield the parts below a node."""
     if tree.op.chain:
         yield from _chain(tree, module, site, place)
     elif tree.op.name == "residual" and isinstance(module, Residual):
         if module.shortcut is not None:  # else it is as if all of it were skipped
-            yield f"{place}.body".strip("."), f"body of {_text(tree)}", True, module.body
+            yield _Part(f"{place}.body".strip("."), f"body of {_text(tree)}", True, module.body)
         yield from _chain(tree, module.body, site, place)
     elif tree.op.name == "excite" and isinstance(module, Gated):
         yield from _chain(tree, module.gate, site, place)
@@ -157,7 +183,7 @@ def _chain(tree: Node, module: nn.Module, site: Site, place: str) -> Iterator[_P
 
 def _with_its_own(child: Node, module: nn.Module, site: Site, place: str) -> Iterator[_Part]:
     if not isinstance(module, nn.Identity):
-        yield place, _text(child), False, module
+        yield _Part(place, _text(child), False, module)
     yield from _parts(child, module, site, place)
 
 
@@ -196,21 +222,39 @@ def _hooked(hooks: Iterable[tuple[nn.Module, _Hook]], measured: _Measured) -> di
             handle.remove()
 
 
-def _ablation(part: _Part, seen: _Seen, measured: _Measured) -> Ablation | None:
-    """Return what the metrics are without a part and with half of it; ``None`` if it puts out no numbers."""
-    place, text, body, module = part
-    if not seen.numbers or seen.total is None:
+def _ablation(parts: Sequence[_Part], seen: Sequence[_Seen], measured: _Measured) -> Ablation | None:
+    """Return what the metrics are without a part and with half of it; ``None`` if it puts out no numbers.
+
+    Args:
+        parts: The part; of an ensemble that of each member, which are left out together.
+        seen: What each was given and put out.
+        measured: Function that measures the network.
+    """
+    if not all(saw.numbers and saw.total is not None for saw in seen):
         return None
+    first = parts[0]
+    without = _hooked(
+        [(part.module, _instead(part, saw)) for part, saw in zip(parts, seen, strict=True)], measured
+    )
+    halved = _hooked([(part.module, _half) for part in parts], measured)
+    how = "left out" if first.body else "skipped" if seen[0].same_shape else "averaged"
+    return Ablation(first.place, first.text, how, without, halved)
+
+
+def _instead(part: _Part, seen: _Seen) -> _Hook:
+    """Return the forward hook that puts out what takes a part's place."""
+    assert seen.total is not None
     mean = seen.total / seen.count
 
     def instead(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-        if body:
+        if part.body:
             return output * 0
         if seen.same_shape:
             return inputs[0]  # type: ignore[no-any-return]
         return mean.to(output.dtype).expand_as(output)
 
-    how = "left out" if body else "skipped" if seen.same_shape else "averaged"
-    without = _hooked([(module, instead)], measured)
-    halved = _hooked([(module, lambda _module, _inputs, output: output * _HALF)], measured)
-    return Ablation(place, text, how, without, halved)
+    return instead
+
+
+def _half(_: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+    return output * 0.5

@@ -84,6 +84,40 @@ def test_of_a_trial_it_is_kept_for_the_report_and_the_page() -> None:
         assert list(kept_in(study)) == [0]
 
 
+def test_a_part_of_an_ensemble_is_that_of_all_its_members() -> None:
+    text = "seq(conv(8), norm, relu, head)"
+    arguments = ("--architecture", text, "--seeds", "2", "--ensemble", "--out", "net")
+    assert call("train", "small.py", *arguments).exit_code == 0
+    found = json.loads(call("explain", "small.py", "--run", "net", "--json").stdout)
+    assert [each["part"] for each in found["ablations"]] == ["conv(8)", "norm", "relu", "head"]
+    record = json.loads(Path("net/metrics.json").read_text())
+    whole = record["ensemble"]["validation"]
+    assert found["metrics"]["accuracy"] == pytest.approx(whole["accuracy"])
+    # Without both heads all samples get the same answer: with one of them they would not.
+    head = found["ablations"][-1]
+    assert head["metrics"]["accuracy"] < 0.2 < whole["accuracy"]
+
+
+WRONG = [None, True, -1, 10**400, 1e308, "", "x", [], [None], {}, "\x1b[31m", "../evil.py", "é" * 5000]
+
+
+@pytest.mark.parametrize("field", ["study", "trial"])
+def test_a_record_of_a_stranger_is_kept_with_no_trial_and_runs_no_file(field: str) -> None:
+    assert call("run", "small.py", "--trials", "1", "--workers", "1").exit_code == 0
+    assert call("train", "small.py", "--trial", "0", "--epochs", "1", "--out", "net").exit_code == 0
+    Path("evil.py").write_text(f"open('ran', 'w')\n{STUDY}")
+    record = json.loads(Path("net/metrics.json").read_text())
+    assert (record["study"], record["trial"]) == ("small", 0)
+    missing = {name: value for name, value in record.items() if name != field}
+    for changed in (missing, *({**record, field: value} for value in [*WRONG, "evil.py"])):
+        Path("net/metrics.json").write_text(json.dumps(changed))
+        told = call("explain", "small.py", "--run", "net")
+        assert told.exit_code == 0, told.output
+        assert "Not kept for the report and the page" in " ".join(told.output.split())
+        assert "\x1b" not in told.output
+    assert not Path("ran").exists()
+
+
 def test_what_is_no_network_or_no_file_is_said() -> None:
     Path("empty").mkdir()
     assert_refused(call("explain", "small.py", "--run", "empty"), "no network of optnas train")
