@@ -8,7 +8,7 @@ import importlib
 import inspect
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -215,6 +215,9 @@ class Op(TreeValue):
         raise SpaceError(f"{self.name} is not a layer: it cannot be built")
 
 
+Watch = Callable[[Node], Callable[[Any], None]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Site:
     """The input shape and the context for which a node is built.
@@ -222,10 +225,13 @@ class Site:
     Attributes:
         shape: The input's shape without the batch, or those of several inputs by name.
         context: Values for op arguments left at ``None``, such as the task's number of outputs.
+        watch: Called before each part of a network is built, with its node, and returns what is called with
+            the module that was built; ``None`` for none.
     """
 
     shape: Any
     context: tuple[tuple[str, Any], ...] = ()
+    watch: Watch | None = dataclasses.field(default=None, compare=False)
 
     @classmethod
     def of(cls, shape: AnyShape, context: Mapping[str, Any]) -> Site:
@@ -234,7 +240,7 @@ class Site:
 
     def at(self, shape: AnyShape) -> Site:
         """Return the site with input ``shape`` and the same context."""
-        return self if shape == self.shape else Site(shape, self.context)
+        return self if shape == self.shape else Site(shape, self.context, self.watch)
 
     def cost(self, node: Node) -> Any:
         """Return the cost of ``node`` at this site; cached for every subtree.
@@ -242,7 +248,8 @@ class Site:
         Raises:
             BuildError: If it cannot be built at this site.
         """
-        return _cost(node, self)
+        # Without the watch: what is cached must not keep modules that someone watches.
+        return _cost(node, self if self.watch is None else Site(self.shape, self.context))
 
     def build(self, node: Node) -> Any:
         """Return a fresh module for ``node``.
@@ -250,7 +257,12 @@ class Site:
         Raises:
             BuildError: If it cannot be built at this site.
         """
-        return _located("build", node, self)
+        if self.watch is None:
+            return _located("build", node, self)
+        built = self.watch(node)
+        module = _located("build", node, self)
+        built(module)
+        return module
 
 
 @remembered(_COSTS_REMEMBERED)

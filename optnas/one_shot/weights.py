@@ -1,0 +1,98 @@
+"""Weights that all architectures of a space share, each as large as the largest layer at its place needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from optnas.one_shot.layout import Layout, layout
+from optnas.one_shot.traced import Traced
+
+__all__ = ["SharedWeights", "Slice"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Slice:
+    """Part of a shared weight that a layer uses: its ``shape`` and how that lies in the largest one."""
+
+    key: str
+    shape: tuple[int, ...]
+    layout: Layout
+
+
+class SharedWeights(nn.Module):
+    """The weights of a search space by place.
+
+    A weight is as large as the largest one that was asked for. One that grows keeps what it has learned, and
+    the new part begins as that of a fresh layer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._list = nn.ParameterList()
+        self._places: dict[str, int] = {}
+
+    def __getitem__(self, key: str) -> nn.Parameter:
+        return self._list[self._places[key]]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def slices(self, network: Traced) -> dict[str, Slice]:
+        """Return the slice of each parameter of ``network`` by its name; weights that are missing are added.
+
+        Their values are those of the network.
+        """
+        made = {}
+        with torch.no_grad():
+            for name, parameter in network.module.named_parameters():
+                owner, _, own = name.rpartition(".")
+                how = layout(network.module.get_submodule(owner), own)
+                key = f"{network.keys[name]} {how.kind}{parameter.dim()}d"
+                self._require(key, parameter, how)
+                made[name] = Slice(key, tuple(parameter.shape), how)
+        return made
+
+    def of(self, part: Slice) -> Tensor:
+        """Return the slice of a weight, as a view of it."""
+        return part.layout.cut(self[part.key], part.shape)
+
+    def _require(self, key: str, fresh: Tensor, how: Layout) -> None:
+        if key not in self:
+            self._places[key] = len(self._list)
+            self._list.append(nn.Parameter(fresh.detach().clone()))
+            return
+        kept = self[key]
+        if all(have >= need for have, need in zip(kept.shape, fresh.shape, strict=True)):
+            return
+        shape = tuple(map(max, kept.shape, fresh.shape))
+        # Beyond both: as the fresh layer's values are spread.
+        spread = fresh.std().item() if fresh.numel() > 1 else 0.0
+        larger = torch.randn(shape, dtype=kept.dtype, device=kept.device) * spread + fresh.mean().to(kept.device)
+        for values in (fresh, kept):
+            part = how.view(larger, tuple(values.shape))
+            part.copy_(values.reshape(part.shape))
+        kept.data = larger
+
+    def values(self) -> dict[str, Tensor]:
+        """Return all weights by place, detached."""
+        return {key: self[key].detach() for key in self}
+
+    def restore(self, values: Mapping[str, Tensor]) -> None:
+        """Take over weights that :meth:`values` returned, also of places that were not yet asked for."""
+        with torch.no_grad():
+            for key, value in values.items():
+                if key in self:
+                    self[key].data = value.detach().clone().to(self[key].device)
+                else:
+                    self._places[key] = len(self._list)
+                    self._list.append(nn.Parameter(value.detach().clone()))
