@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,10 +13,10 @@ from torch import Tensor, nn
 
 from optnas.one_shot.mixed import mixture_modules
 from optnas.one_shot.path import OnSharedWeights
-from optnas.one_shot.placed import Placing
+from optnas.one_shot.placed import Placing, mixtures
 from optnas.one_shot.traced import Traced, traced
 from optnas.one_shot.weights import SharedWeights
-from optnas.space import Node, SpaceError
+from optnas.space import Node, Site, SpaceError
 from optnas.space.closing import decide_from, draw, holes
 from optnas.space.holes import Hole
 from optnas.space.shapes import AnyShape
@@ -77,9 +78,31 @@ class Supernet(nn.Module):
         self.holes: dict[str, Hole] = holes(space)
         self.values = {name: values_of(hole.distribution) for name, hole in self.holes.items()}
         self.weights = SharedWeights()
+        self.unmixed: dict[str, str] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._see(random.Random(seed))
+
+    @cached_property
+    def mixable(self) -> tuple[str, ...]:
+        """The names of choices between layers, and of repetitions, that can be mixtures of their options."""
+        able = []
+        for name in mixtures(self.space):
+            why = self._cannot_mix(name)
+            if why is None:
+                able.append(name)
+            else:
+                self.unmixed[name] = why
+        return tuple(able)
+
+    def _cannot_mix(self, name: str) -> str | None:
+        rng = random.Random(0)
+        try:
+            placing = Placing(lambda _, distribution: _largest(distribution, rng), [name])
+            Site.of(self.shape, self.context).cost(placing.placed(self.space))
+        except SpaceError as error:
+            return str(error)
+        return None
 
     def path(self, architecture: Node | Mapping[str, Any]) -> OnSharedWeights:
         """Return the network of an architecture of the space, on the supernet's weights.

@@ -1,0 +1,123 @@
+"""DARTS: choices as mixtures of their options, whose weights are learned on a second half of the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optnas.one_shot.gradient import WEIGHTINGS, GradientStrategy
+from optnas.one_shot.hypergradient import hypergradient
+from optnas.one_shot.learning import Batch
+from optnas.one_shot.problem import Problem
+
+__all__ = ["BetaDARTS", "DARTS"]
+
+
+class DARTS(GradientStrategy):
+    """Differentiable architecture search (Liu et al. 2019, https://arxiv.org/abs/1806.09055).
+
+    Every choice between layers is the sum of its options, weighted by softmax; every repetition the sum of what
+    comes out after each number of copies. Weights descend on one half of the training part and choices on the
+    other, step by step. The architecture is the most probable option of each choice. Widths, kernels and what else
+    cannot be summed are drawn at each step (Gumbel-softmax, straight through).
+
+    Args:
+        problem: What is searched for.
+        epochs: Passes over half of the training part.
+        seed: Seed of everything random.
+        order: 1 for the gradient at the current weights; 2 for that through a step of the weights, which takes
+            about three times as long.
+        weightings: The λ of the weightings of loss and cost.
+        guarded: Whether a weighting that collapses to skips is stopped.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        epochs: int,
+        seed: int = 0,
+        *,
+        order: int = 1,
+        weightings: Sequence[float] = WEIGHTINGS,
+        guarded: bool = True,
+    ) -> None:
+        super().__init__(problem, epochs, seed, weightings=weightings, guarded=guarded)
+        if order not in (1, 2):
+            raise ValueError(f"order={order}: it is 1 or 2")
+        self._order = order
+
+    def _mixtures(self) -> frozenset[str]:
+        return frozenset(self.net.mixable)
+
+    def _slope(self, weighting: int, learned: Batch, judged: Batch) -> None:
+        network = self.network(weighting).train()
+        if self._order == 1:
+            loss = self.learning.loss(network, judged) + self._extra(weighting)
+            loss.backward(inputs=list(self.decisions.parameters()))  # type: ignore[no-untyped-call]
+            return
+        logits = list(self.decisions.parameters())
+        weights = list(network.parameters())
+        velocity: list[Any] = [self._optimizer.state[weight].get("momentum_buffer") for weight in weights]
+        training = self.problem.training
+
+        def judging() -> Tensor:
+            self._refresh(weighting)
+            return self.learning.loss(network, judged) + self._extra(weighting)
+
+        found = hypergradient(
+            logits,
+            weights,
+            lambda: self.learning.loss(network, learned),
+            judging,
+            self.rate(self._steps),
+            training.weight_decay,
+            velocity,
+            training.momentum if training.optimizer == "sgd" else 0.0,
+        )
+        for logit, slope in zip(logits, found, strict=True):
+            logit.grad = slope
+
+    def _refresh(self, weighting: int) -> None:
+        """Compute the probabilities anew, as the graph of those before is spent."""
+        self._probabilities = {
+            name: self.decisions.probabilities(name, weighting).to(self.problem.device) for name in self.mixed
+        }
+
+
+class BetaDARTS(DARTS):
+    """DARTS whose probabilities are kept from running away (Ye et al. 2022, https://arxiv.org/abs/2203.01665).
+
+    The mean over the choices of log Σ exp(logits) is added to the loss, with a weight that rises from 0 to ``decay``.
+    That keeps options from suppressing each other by the size of their logits alone, by which DARTS collapses.
+
+    Args:
+        problem: What is searched for.
+        epochs: Passes over half of the training part.
+        seed: Seed of everything random.
+        decay: The weight at the end; the paper's 50 is for logits that move by 3e-4 a step.
+        weightings: The λ of the weightings of loss and cost.
+        guarded: Whether a weighting that collapses to skips is stopped.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        epochs: int,
+        seed: int = 0,
+        *,
+        decay: float = 1.0,
+        weightings: Sequence[float] = WEIGHTINGS,
+        guarded: bool = True,
+    ) -> None:
+        super().__init__(problem, epochs, seed, weightings=weightings, guarded=guarded)
+        self._decay = decay
+
+    def _extra(self, weighting: int) -> Tensor:
+        sums = [self.decisions.of(name, weighting).logsumexp(0) for name in self.mixed]
+        if not sums:
+            return super()._extra(weighting)
+        beta = torch.stack(sums).mean().to(self.problem.device)
+        return super()._extra(weighting) + self._decay * self._progress * beta

@@ -1,0 +1,175 @@
+"""Base class of the strategies that learn by gradient how probable each choice should be."""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optnas.one_shot.decisions import Decisions
+from optnas.one_shot.expected_cost import ExpectedCost
+from optnas.one_shot.guard import Guard
+from optnas.one_shot.learning import Batch
+from optnas.one_shot.path import OnSharedWeights
+from optnas.one_shot.problem import Problem
+from optnas.one_shot.strategy import Strategy
+
+__all__ = ["WEIGHTINGS", "GradientStrategy"]
+
+WEIGHTINGS = (0.0, 0.03, 0.1, 0.3, 1.0)
+"""Weights λ of the cost, which is 0 for the cheapest and 1 for the dearest architecture, beside the loss."""
+
+# How far a logit gets that moves in one direction at every step: a probability of 0.9999.
+_REACH = 10.0
+_MOST_RATE = 0.1
+_BETAS = (0.5, 0.999)  # of Liu et al. 2019
+
+_MOST_NETWORKS = 128
+
+# Temperatures of the draws after the most probable architecture of each weighting.
+_TEMPERATURES = (1.0, 2.0, 4.0)
+
+
+class GradientStrategy(Strategy):
+    """Strategy with two levels: shared weights learn on one half of the training part, choices on the other.
+
+    Each step is of one of several weightings of loss and cost, in turn: ``loss + λ · expected log cost``. All share
+    the supernet, and each has probabilities of its own, so that one search finds a front.
+
+    Args:
+        problem: What is searched for.
+        epochs: Passes over half of the training part.
+        seed: Seed of everything random.
+        weightings: The λ of the weightings; 0 alone without a cost.
+        guarded: Whether a weighting that collapses to skips is stopped.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        epochs: int,
+        seed: int = 0,
+        *,
+        weightings: Sequence[float] = WEIGHTINGS,
+        guarded: bool = True,
+    ) -> None:
+        super().__init__(problem, epochs, seed)
+        self.weightings = tuple(weightings) if problem.cost_of is not None else (0.0,)
+        self.decisions = Decisions(self.net.values, len(self.weightings), seed)
+        self.mixed = self._mixtures()
+        self._cost = (
+            None if problem.cost_of is None else ExpectedCost(problem.cost_of, self.decisions, self._rng)
+        )
+        self._guard = Guard(self.net) if guarded else None
+        self._steps = self.learning.steps(0)
+        rate = min(_REACH * len(self.weightings) / (self._steps * epochs), _MOST_RATE)
+        self._choosing = torch.optim.Adam(self.decisions.parameters(), rate, _BETAS)
+        self._networks: OrderedDict[tuple[Any, ...], OnSharedWeights] = OrderedDict()
+        self._gates: dict[str, Tensor] = {}
+        self._probabilities: dict[str, Tensor] = {}
+        self._turn = 0
+
+    def _mixtures(self) -> frozenset[str]:
+        """Return the parameters that are mixtures; all others are drawn at each step."""
+        return frozenset()
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of Gumbel-softmax: from 5 down to 0.5 (Dong & Yang 2019 go from 10 to 0.1)."""
+        return float(5.0 * 0.1**self._progress)
+
+    def network(self, weighting: int) -> OnSharedWeights:
+        """Return a network whose choices are drawn or mixed as a weighting's probabilities say."""
+        drawn, gates = self.decisions.gumbel(weighting, self.temperature, self._random)
+        self._gates = gates
+        self._probabilities = {
+            name: self.decisions.probabilities(name, weighting).to(self.problem.device) for name in self.mixed
+        }
+        key = tuple(value for name, value in drawn.items() if name not in self.mixed)
+        if key not in self._networks:
+            made = self.net.gated_path(
+                drawn, lambda name: self._gates[name], self.mixed, lambda name: self._probabilities[name]
+            )
+            self._networks[key] = made.to(self.problem.device)
+            if len(self._networks) > _MOST_NETWORKS:
+                self._networks.popitem(last=False)
+        self._networks.move_to_end(key)
+        return self._networks[key]
+
+    def _train_epoch(self) -> float:
+        total, count = torch.zeros((), device=self.problem.device), 0
+        for learned, judged in zip(self.learning.epoch(0), self._judged(), strict=False):
+            weighting = self._turn % len(self.weightings)
+            self._turn += 1
+            if self._guard is None or weighting not in self._guard.stopped:
+                self._choose(weighting, learned, judged)
+            with torch.no_grad():
+                network = self.network(weighting)
+            self._gates = {name: torch.ones(()) for name in self._gates}
+            total += self._learn(network, learned, self._steps)
+            count += 1
+        return float(total) / max(count, 1)
+
+    def _judged(self) -> Iterator[Batch]:
+        while True:
+            yield from self.learning.epoch(1)
+
+    def _choose(self, weighting: int, learned: Batch, judged: Batch) -> None:
+        """Do a step of the probabilities of one weighting."""
+        self._choosing.zero_grad(set_to_none=True)
+        self._slope(weighting, learned, judged)
+        self._choosing.step()
+
+    @abstractmethod
+    def _slope(self, weighting: int, learned: Batch, judged: Batch) -> None:
+        """Put the gradient by the logits into them."""
+
+    def _extra(self, weighting: int) -> Tensor:
+        """Return what is added to the loss on the samples that judge: the weighted cost."""
+        if self._cost is None or not self.weightings[weighting]:
+            return torch.zeros((), device=self.problem.device)
+        return self.weightings[weighting] * self._cost(weighting).to(self.problem.device)
+
+    def _end_epoch(self) -> None:
+        if self._guard is not None:
+            batch = next(self._judged())
+            for weighting, cost in enumerate(self.weightings):
+                told = self._guard.look(self, weighting, lambda network: self._loss_on(network, batch))
+                if told:
+                    self.told.append(told if cost == 0 else f"λ = {cost:g}: {told}")
+
+    def _loss_on(self, network: OnSharedWeights, batch: Batch) -> float:
+        network.to(self.problem.device).train()  # statistics of the batch
+        with torch.no_grad():
+            return float(self.learning.loss(network, batch))
+
+    def proposals(self, rng: random.Random) -> Iterator[dict[str, Any]]:
+        everyone = range(len(self.weightings))
+        for weighting in everyone:
+            yield self.decisions.derived(weighting)
+        for round_ in range(10**6):
+            for weighting in everyone:
+                yield self.decisions.drawn(rng, weighting, _TEMPERATURES[min(round_ // 8, len(_TEMPERATURES) - 1)])
+
+    def state(self) -> dict[str, Any]:
+        return {
+            **super().state(),
+            "decisions": self.decisions.state_dict(),
+            "choosing": self._choosing.state_dict(),
+            "turn": self._turn,
+            "guard": {} if self._guard is None else self._guard.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._networks.clear()
+        self.decisions.load_state_dict(state["decisions"])
+        self._choosing.load_state_dict(state["choosing"])
+        self._turn = state["turn"]
+        if self._guard is not None:
+            self._guard.restore(state["guard"])

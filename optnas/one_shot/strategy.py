@@ -1,0 +1,149 @@
+"""Base class of strategies: they train a supernet and say which architectures of it to try, the best first."""
+
+from __future__ import annotations
+
+import math
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optnas.one_shot.learning import Batch, Learning
+from optnas.one_shot.problem import Problem
+from optnas.one_shot.supernet import Supernet
+from optnas.train.loop import Diverged
+from optnas.train.optimizers import make_optimizer
+from optnas.train.schedule import learning_rate
+
+__all__ = ["Strategy"]
+
+# The largest norm of a gradient of the shared weights; of different architectures they differ widely.
+_CLIP = 5.0
+
+
+class Strategy(ABC):
+    """A way to search on weights that all architectures share.
+
+    Args:
+        problem: What is searched for.
+        epochs: Passes over the training part.
+        seed: Seed of everything random.
+
+    Attributes:
+        net: The supernet.
+        epoch: The number of epochs done.
+        told: What a user should know of the search, in words.
+
+    Raises:
+        UserError: If the task cannot be learned by the usual training step.
+        SpaceError: If no architecture of the space can be built.
+    """
+
+    def __init__(self, problem: Problem, epochs: int, seed: int = 0) -> None:
+        self.problem, self.epochs, self.seed = problem, epochs, seed
+        self.epoch = 0
+        self.told: list[str] = []
+        self.learning = Learning(problem.task, problem.training, problem.device, seed)
+        self.net = Supernet(problem.space, problem.shape, problem.context, seed).to(problem.device)
+        self._rng = random.Random(seed)
+        self._random = torch.Generator().manual_seed(seed)
+        self._step = 0
+        self._optimizer = self._make_optimizer()
+
+    def train(self, report: Callable[[Strategy], None] = lambda strategy: None) -> None:
+        """Train until :attr:`epochs` epochs are done.
+
+        Args:
+            report: Called after each epoch; may raise to stop.
+
+        Raises:
+            Diverged: If the loss is no longer finite.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed + self.epoch)
+            while self.epoch < self.epochs:
+                mean = self._train_epoch()
+                if not math.isfinite(mean):
+                    raise Diverged(f"the supernet's loss became {mean} in epoch {self.epoch + 1}")
+                self.epoch += 1
+                self._end_epoch()
+                report(self)
+
+    @abstractmethod
+    def proposals(self, rng: random.Random) -> Iterator[dict[str, Any]]:
+        """Yield parameters of architectures to train, the most promising first; some may be repeated."""
+
+    @abstractmethod
+    def _train_epoch(self) -> float:
+        """Train for one epoch and return the mean loss."""
+
+    def _end_epoch(self) -> None:
+        """Do what is to be done after each epoch."""
+
+    @property
+    def _progress(self) -> float:
+        """The share of the search that is done."""
+        return self.epoch / self.epochs
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        training = self.problem.training
+        return make_optimizer(
+            training.optimizer if training.optimizer not in training.optimizers else "adam",
+            self.net.parameters(),
+            lr=training.lr,
+            weight_decay=training.weight_decay,
+            momentum=training.momentum,
+            betas=training.betas,
+        )
+
+    def _learn(self, network: nn.Module, batch: Batch, steps: int) -> Tensor:
+        """Do a step of the shared weights on the loss of a network; ``steps`` make an epoch.
+
+        Only what the network uses changes: momentum and decay leave all other weights alone.
+        """
+        self._optimizer.zero_grad(set_to_none=True)
+        network.train()
+        loss = self.learning.loss(network, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_([w for w in self.net.parameters() if w.grad is not None], _CLIP)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.rate(steps)
+        self._optimizer.step()
+        self._step += 1
+        return loss.detach()
+
+    def rate(self, steps: int) -> float:
+        """Return the learning rate of the shared weights at this step, of an epoch of ``steps`` steps."""
+        training = self.problem.training
+        progress = min(self._step / (steps * self.epochs), 1 - 1e-9)
+        share = learning_rate(
+            training.schedule, training.warm_up, progress, training.lr_decay, training.milestones
+        )
+        return float(training.lr) * share
+
+    # For checkpoints.
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a search resumes from, in tensors, numbers, texts, lists and dictionaries."""
+        return {
+            "epoch": self.epoch,
+            "step": self._step,
+            "told": list(self.told),
+            "weights": self.net.weights.values(),
+            "optimizer": self._optimizer.state_dict(),
+            "random": self._random.get_state(),
+            "order": self.learning.generator.get_state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Resume from what :meth:`state` returned in a search with the same arguments."""
+        self.epoch, self._step, self.told = state["epoch"], state["step"], list(state["told"])
+        self.net.weights.restore(state["weights"])
+        self._optimizer = self._make_optimizer()
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._random.set_state(state["random"])
+        self.learning.generator.set_state(state["order"])
+        self._rng = random.Random(f"{self.seed} {self.epoch}")
