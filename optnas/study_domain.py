@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import math
 import random
@@ -11,15 +12,19 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
+from optnas.cost.cost import COSTS
 from optnas.declaration import Declaration
 from optnas.objectives import Objective
+from optnas.one_shot.problem import Problem
 from optnas.samplers.domain import Decide, Domain
 from optnas.space import SpaceError
 from optnas.space.closing import Closing, draw, holes
 from optnas.space.decisions import decided, decisions
+from optnas.train import default_device
+from optnas.train.allowed import possible_values
 from optnas.train.task_checks import figures
 from optnas.trials.record import KEY
 from optnas.trials.region import Region
@@ -84,6 +89,56 @@ class StudyDomain(Domain):
             chance=tuple(_value(objective, chance) for objective in objectives),
             ideal=tuple(_value(objective, ideal) for objective in objectives),
         )
+
+    @cached_property
+    def problem(self) -> Problem | None:
+        """The problem of searching on shared weights.
+
+        Of training settings that are open a number has the middle of its range, and a choice its first
+        option.
+        """
+        study = self._study
+        if study.task is None or study.shape is None:
+            return None
+        settings = Closing(lambda _, distribution: _middle(distribution)).close(study.training.tree)
+        training = study.training.closed(settings)
+        return Problem(
+            space=study.space,
+            shape=study.shape,
+            context=study.context,
+            task=study.task,
+            training=dataclasses.replace(training, ema=0.0),
+            device=default_device(training.device),
+            cost_of=self._known_cost if any(_is_cost(objective) for objective in study.objectives) else None,
+            losses_of=self._losses,
+            longest=int(max(possible_values(study.training.epochs))),
+        )
+
+    def _known_cost(self, params: Mapping[str, Any]) -> float | None:
+        """Return the geometric mean of the objectives that are costs known before training."""
+        look = self._look(tuple(params.items()))
+        if look.known is None:
+            return None
+        costs = [
+            max(value, 1e-12)
+            for objective, value in zip(self._study.objectives, look.known, strict=True)
+            if value is not None and _is_cost(objective)
+        ]
+        return math.prod(costs) ** (1 / len(costs))
+
+    def _losses(self, params: Mapping[str, Any], metrics: Mapping[str, float]) -> list[float] | None:
+        """Return the objectives' values, to be minimised, for known costs and the metrics of a network."""
+        study = self._study
+        architecture = Closing(lambda name, _: params[name]).close(study.space)
+        costs = study.tree_costs(architecture)
+        if any(study.broken_limits(costs)):
+            return None
+        found = {**costs, **metrics}
+        values = [_value(objective, found) for objective in study.objectives]
+        if any(value is None or not math.isfinite(value) for value in values):
+            return None
+        signs = [objective.sign for objective in study.objectives]
+        return [sign * value for sign, value in zip(signs, values, strict=True) if value is not None]
 
     def ends(self) -> list[Ends]:
         """Return the worst and the best value of each objective that is known before training.
@@ -150,6 +205,25 @@ def _end(distribution: BaseDistribution, which: Callable[[Iterable[Any]], Any], 
         numeric = all(map(_is_number, distribution.choices))
         return which(distribution.choices) if numeric else draw(distribution, rng)
     return which((distribution.low, distribution.high))  # type: ignore[attr-defined]
+
+
+def _middle(distribution: BaseDistribution) -> Any:
+    """Return the middle of a range of numbers, on its scale; the first of other choices."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    if isinstance(distribution, IntDistribution):
+        steps = (distribution.high - distribution.low) // distribution.step
+        return distribution.low + steps // 2 * distribution.step
+    assert isinstance(distribution, FloatDistribution)
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if step is not None:
+        return low + round((high - low) / step) // 2 * step
+    return math.sqrt(low * high) if distribution.log else (low + high) / 2
+
+
+def _is_cost(objective: Objective) -> bool:
+    """Return whether an objective is a cost that is known exactly of any architecture."""
+    return objective.sign > 0 and objective.metric.names <= set(COSTS)
 
 
 def _is_number(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """A space that is small enough to be trained out: cells of four states, six edges and three ops, on digits.
 
-As NAS-Bench-201, with a cell in each of two stages; its 729 cells and their accuracies are in one_shot_truth.csv.
+As NAS-Bench-201, with a cell in each of two stages; its 729 cells and their accuracies are in
+one_shot_truth.csv.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ EPOCHS = 6
 def space(width: int = 8) -> Node:
     """Return the search space; the second stage has twice the channels on half the side."""
     edges = [
-        [choose(*OPS.values(), name=f"edge{source}to{state}") for source in range(state)] for state in (1, 2, 3)
+        [choose(*OPS.values(), name=f"edge{source}to{state}") for source in range(state)]
+        for state in (1, 2, 3)
     ]
     cell = ops.cell(*(ops.node(*each) for each in edges))
     shrink = ops.relu_conv_bn(3, width=2 * width, stride=2)

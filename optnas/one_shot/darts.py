@@ -13,23 +13,23 @@ from optnas.one_shot.hypergradient import hypergradient
 from optnas.one_shot.learning import Batch
 from optnas.one_shot.problem import Problem
 
-__all__ = ["BetaDARTS", "DARTS"]
+__all__ = ["DARTS", "BetaDARTS"]
 
 
 class DARTS(GradientStrategy):
     """Differentiable architecture search (Liu et al. 2019, https://arxiv.org/abs/1806.09055).
 
-    Every choice between layers is the sum of its options, weighted by softmax; every repetition the sum of what
-    comes out after each number of copies. Weights descend on one half of the training part and choices on the
-    other, step by step. The architecture is the most probable option of each choice. Widths, kernels and what else
-    cannot be summed are drawn at each step (Gumbel-softmax, straight through).
+    Every choice between layers is the sum of its options, weighted by softmax; every repetition the sum of
+    what comes out after each number of copies. Weights descend on one half of the training part and choices
+    on the other, step by step. The architecture is the most probable option of each choice. Widths, kernels
+    and what else cannot be summed are drawn at each step (Gumbel-softmax, straight through).
 
     Args:
         problem: What is searched for.
         epochs: Passes over half of the training part.
         seed: Seed of everything random.
-        order: 1 for the gradient at the current weights; 2 for that through a step of the weights, which takes
-            about three times as long.
+        order: 1 for the gradient at the current weights; 2 for that through a step of the weights, which
+            takes about three times as long.
         weightings: The λ of the weightings of loss and cost.
         guarded: Whether a weighting that collapses to skips is stopped.
     """
@@ -90,8 +90,9 @@ class DARTS(GradientStrategy):
 class BetaDARTS(DARTS):
     """DARTS whose probabilities are kept from running away (Ye et al. 2022, https://arxiv.org/abs/2203.01665).
 
-    The mean over the choices of log Σ exp(logits) is added to the loss, with a weight that rises from 0 to ``decay``.
-    That keeps options from suppressing each other by the size of their logits alone, by which DARTS collapses.
+    The mean over the choices of log Σ exp(logits) is added to the loss, with a weight that rises from 0 to
+    ``decay``. That keeps options from suppressing each other by the size of their logits alone, by which
+    DARTS collapses.
 
     Args:
         problem: What is searched for.

@@ -40,7 +40,8 @@ class Decisions(nn.Module):
 
     def of(self, name: str, weighting: int = 0) -> Tensor:
         """Return the logits of a parameter's values, shape (values,)."""
-        return self.logits[self._names.index(name)][weighting]
+        logits: Tensor = self.logits[self._names.index(name)][weighting]
+        return logits
 
     def log_probabilities(self, name: str, weighting: int = 0) -> Tensor:
         """Return the logarithms of the probabilities of a parameter's values, shape (values,)."""

@@ -27,11 +27,11 @@ class ExpectedCost:
     """Expected logarithm of an exact cost, whose gradient arrives at the probabilities.
 
     In a small space it is the sum over all architectures. In a larger one it is estimated from some that are
-    drawn, with the gradient of the score function, each compared with the mean of the others (REINFORCE with a
-    leave-one-out baseline; Kool et al. 2019).
+    drawn, with the gradient of the score function, each compared with the mean of the others (REINFORCE with
+    a leave-one-out baseline; Kool et al. 2019).
 
-    The scale is 0 for the cheapest and 1 for the dearest architecture seen; what cannot be built costs as much as
-    the dearest.
+    The scale is 0 for the cheapest and 1 for the dearest architecture seen; what cannot be built costs as
+    much as the dearest.
 
     Args:
         cost_of: The exact cost of parameters.
@@ -45,7 +45,9 @@ class ExpectedCost:
         self._all: Tensor | None = None
         count = math.prod(len(each) for each in values.values())
         if count <= _MOST_COUNTED:
-            everything = [dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
+            everything = [
+                dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())
+            ]
         else:
             everything = [
                 {name: rng.choice(each) for name, each in values.items()} for _ in range(_SPREAD_SAMPLES)

@@ -38,8 +38,8 @@ _TEMPERATURES = (1.0, 2.0, 4.0)
 class GradientStrategy(Strategy):
     """Strategy with two levels: shared weights learn on one half of the training part, choices on the other.
 
-    Each step is of one of several weightings of loss and cost, in turn: ``loss + λ · expected log cost``. All share
-    the supernet, and each has probabilities of its own, so that one search finds a front.
+    Each step is of one of several weightings of loss and cost, in turn: ``loss + λ · expected log cost``. All
+    share the supernet, and each has probabilities of its own, so that one search finds a front.
 
     Args:
         problem: What is searched for.
@@ -139,12 +139,14 @@ class GradientStrategy(Strategy):
         if self._guard is not None:
             batch = next(self._judged())
             for weighting, cost in enumerate(self.weightings):
-                told = self._guard.look(self, weighting, lambda network: self._loss_on(network, batch))
+                told = self._guard.look(
+                    self.decisions, weighting, self.epoch, lambda params: self._loss_of(params, batch)
+                )
                 if told:
                     self.told.append(told if cost == 0 else f"λ = {cost:g}: {told}")
 
-    def _loss_on(self, network: OnSharedWeights, batch: Batch) -> float:
-        network.to(self.problem.device).train()  # statistics of the batch
+    def _loss_of(self, params: dict[str, Any], batch: Batch) -> float:
+        network = self.net.path(params).to(self.problem.device).train()  # statistics of the batch
         with torch.no_grad():
             return float(self.learning.loss(network, batch))
 
@@ -154,7 +156,9 @@ class GradientStrategy(Strategy):
             yield self.decisions.derived(weighting)
         for round_ in range(10**6):
             for weighting in everyone:
-                yield self.decisions.drawn(rng, weighting, _TEMPERATURES[min(round_ // 8, len(_TEMPERATURES) - 1)])
+                yield self.decisions.drawn(
+                    rng, weighting, _TEMPERATURES[min(round_ // 8, len(_TEMPERATURES) - 1)]
+                )
 
     def state(self) -> dict[str, Any]:
         return {

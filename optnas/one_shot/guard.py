@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
+from optnas.one_shot.decisions import Decisions
+from optnas.one_shot.supernet import Supernet
 from optnas.ops.skip import skip
 from optnas.space import Node
 from optnas.space.holes import Choose
-
-if TYPE_CHECKING:
-    from optnas.one_shot.gradient import GradientStrategy
-    from optnas.one_shot.path import OnSharedWeights
-    from optnas.one_shot.supernet import Supernet
 
 __all__ = ["Guard"]
 
@@ -25,10 +22,10 @@ _LIMIT = 0.5
 class Guard:
     """Stops a weighting whose most probable architecture has become all skips, and is worse than before.
 
-    Gradients come to prefer skips as the supernet is trained, because they carry the gradient to all other layers,
-    not because architectures of skips are good (Zela et al. 2020; DARTS+ counts them, Liang et al. 2019). Where
-    more than half of the choices that offer one are skips, and the architecture has a larger loss than the best
-    one before, that one's probabilities come back and are not changed any more.
+    Gradients come to prefer skips as the supernet is trained, because they carry the gradient to all other
+    layers, not because architectures of skips are good (Zela et al. 2020; DARTS+ counts them, Liang et al.
+    2019). Where more than half of the choices that offer one are skips, and the architecture has a larger
+    loss than the best one before, that one's probabilities come back and are not changed any more.
 
     Args:
         net: The supernet.
@@ -50,19 +47,27 @@ class Guard:
 
     def share(self, params: dict[str, Any]) -> float:
         """Return the share of skips among the choices that offer one."""
-        return sum(params[name] == label for name, label in self._skips.items()) / max(len(self._skips), 1)
+        skips = [params[name] == label for name, label in self._skips.items()]
+        return sum(skips) / len(skips) if skips else 0.0
 
     def look(
-        self, strategy: GradientStrategy, weighting: int, loss_of: Callable[[OnSharedWeights], float]
+        self, decisions: Decisions, weighting: int, epoch: int, loss_of: Callable[[dict[str, Any]], float]
     ) -> str | None:
-        """Look at a weighting after an epoch; return what happened in words if it is stopped."""
+        """Look at a weighting after an epoch; return what happened in words if it is stopped.
+
+        Args:
+            decisions: The probabilities; those before come back if it is stopped.
+            weighting: The weighting.
+            epoch: The number of epochs done.
+            loss_of: Returns the loss of an architecture on the shared weights.
+        """
         if weighting in self.stopped or not self._skips:
             return None
-        derived = strategy.decisions.derived(weighting)
-        loss, share = loss_of(strategy.net.path(derived)), self.share(derived)
-        logits = strategy.decisions.logits
+        derived = decisions.derived(weighting)
+        loss, share = loss_of(derived), self.share(derived)
+        logits = decisions.logits
         best = self._best.get(weighting)
-        if best is None or share <= _LIMIT and loss <= best[0]:
+        if best is None or (share <= _LIMIT and loss <= best[0]):
             self._best[weighting] = loss, [each[weighting].detach().clone() for each in logits]
             return None
         if share <= _LIMIT or loss <= best[0]:
@@ -71,7 +76,7 @@ class Guard:
             each.data[weighting] = before
         self.stopped.add(weighting)
         return (
-            f"the search collapsed to skips in epoch {strategy.epoch} ({share:.0%} of the choices that offer one,"
+            f"the search collapsed to skips in epoch {epoch} ({share:.0%} of the choices that offer one,"
             f" with a loss of {loss:.3g} against {best[0]:.3g} before) and was stopped; the architecture before"
             " counts"
         )
@@ -80,7 +85,9 @@ class Guard:
         """Return what :meth:`restore` takes."""
         return {
             "stopped": sorted(self.stopped),
-            "best": {str(place): {"loss": loss, "logits": logits} for place, (loss, logits) in self._best.items()},
+            "best": {
+                str(place): {"loss": loss, "logits": logits} for place, (loss, logits) in self._best.items()
+            },
         }
 
     def restore(self, state: dict[str, Any]) -> None:

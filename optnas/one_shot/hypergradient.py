@@ -53,9 +53,7 @@ def hypergradient(
             moving = None if velocity is None else velocity[place]
             # Through .data, as the first gradient is differentiated once more where the weights were.
             weight.data.sub_(rate * (step if moving is None else step + momentum * moving))
-    found = torch.autograd.grad(
-        validation_loss(), [*choices, *weights], allow_unused=True, retain_graph=True
-    )
+    found = torch.autograd.grad(validation_loss(), [*choices, *weights], allow_unused=True, retain_graph=True)
     direct, onward = found[: len(choices)], found[len(choices) :]
     with torch.no_grad():
         for weight, value in zip(weights, before, strict=True):

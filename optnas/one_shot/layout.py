@@ -35,7 +35,7 @@ class Layout:
         if self.blocks == 1:
             return self._narrowed(largest, shape, 0)
         rows, size = largest.shape[0] // self.blocks, shape[0] // self.blocks
-        blocks = largest.unflatten(0, (self.blocks, rows)).narrow(1, 0, size)
+        blocks = largest.reshape(self.blocks, rows, *largest.shape[1:]).narrow(1, 0, size)
         return self._narrowed(blocks, (self.blocks, size, *shape[1:]), 2)
 
     def _narrowed(self, weight: Tensor, shape: tuple[int, ...], first: int) -> Tensor:

@@ -98,7 +98,9 @@ class _Depths(Op):
         return _cost([shape for shape, _ in self._steps(node, site)][node.arguments["low"] :])
 
     def build(self, node: Node, site: Site) -> nn.Module:
-        layers = [at.build(copy) for (_, at), copy in zip(self._steps(node, site), node.children, strict=False)]
+        layers = [
+            at.build(copy) for (_, at), copy in zip(self._steps(node, site), node.children, strict=False)
+        ]
         return Mixture(node.arguments["hole"], layers, self.cost(node, site).shape, node.arguments["low"])
 
     def _steps(self, node: Node, site: Site) -> Iterator[tuple[Shape, Site]]:
@@ -124,7 +126,8 @@ _CHILDREN = inspect.Parameter("children", inspect.Parameter.VAR_POSITIONAL)
 
 MIXED = _Mixed("mixed", inspect.Signature([_CHILDREN, inspect.Parameter("hole", _NAMED)]))
 DEPTHS = _Depths(
-    "depths", inspect.Signature([_CHILDREN, inspect.Parameter("hole", _NAMED), inspect.Parameter("low", _NAMED)])
+    "depths",
+    inspect.Signature([_CHILDREN, inspect.Parameter("hole", _NAMED), inspect.Parameter("low", _NAMED)]),
 )
 
 

@@ -16,8 +16,8 @@ __all__ = ["OnSharedWeights"]
 class OnSharedWeights(nn.Module):
     """Network whose weights are slices of those that a supernet shares.
 
-    Gradients arrive in the shared weights, and :meth:`parameters` are those that it uses. Buffers, such as the
-    running statistics of batch norms, are its own: those of other architectures would be wrong.
+    Gradients arrive in the shared weights, and :meth:`parameters` are those that it uses. Buffers, such as
+    the running statistics of batch norms, are its own: those of other architectures would be wrong.
 
     Args:
         weights: The weights of the supernet.

@@ -37,7 +37,8 @@ class Placing(Closing):
     def placed(self, space: Node) -> Node:
         """Return the tree of ``space``, with the place of each node as its name."""
         (tree,) = self._close(space, ROOT)
-        return tree  # type: ignore[no-any-return]
+        assert isinstance(tree, Node)
+        return tree
 
     def _close(self, value: Any, place: Place) -> tuple[Any, ...]:
         if isinstance(value, Node):
@@ -77,13 +78,13 @@ class Placing(Closing):
 def _one(nodes: Iterable[Any]) -> Node:
     """Return several nodes as one."""
     nodes = tuple(nodes)
-    return nodes[0] if len(nodes) == 1 else seq(*nodes)  # type: ignore[no-any-return]
+    return nodes[0] if len(nodes) == 1 else seq(*nodes)
 
 
 def mixtures(space: Node) -> Iterator[str]:
     """Yield the names of choices between nodes and of repetitions, which could be mixtures."""
     for name, hole in holes(space).items():
-        if isinstance(hole, Repeat):
-            yield name
-        elif isinstance(hole, Choose) and all(isinstance(option, Node | Hole) for option in hole.options):
+        if isinstance(hole, Repeat) or (
+            isinstance(hole, Choose) and all(isinstance(option, Node | Hole) for option in hole.options)
+        ):
             yield name

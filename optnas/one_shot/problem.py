@@ -27,10 +27,11 @@ class Problem:
         task: The task.
         training: Settings of the supernet's training, with every value decided.
         device: Where it is trained.
-        cost_of: The exact cost of parameters, which gradients make small; ``None`` of what cannot be built. By
-            default there is no cost.
-        losses_of: Takes parameters and the metrics of their network, and returns the objectives' values, all to be
-            minimised; ``None`` for what is infeasible.
+        cost_of: The exact cost of parameters, which gradients make small; ``None`` of what cannot be built.
+            By default there is no cost.
+        losses_of: Takes parameters and the metrics of their network, and returns the objectives' values, all
+            to be minimised; ``None`` for what is infeasible.
+        longest: The most epochs that a trial of the study is trained for.
     """
 
     space: Node
@@ -41,3 +42,4 @@ class Problem:
     device: torch.device
     cost_of: Callable[[Mapping[str, Any]], float | None] | None
     losses_of: Callable[[Mapping[str, Any], Mapping[str, float]], Sequence[float] | None]
+    longest: int = 9

@@ -26,8 +26,8 @@ class SinglePath(Strategy):
     """Single-path one-shot search with evolution (Guo et al. 2020, https://arxiv.org/abs/1904.00420).
 
     Each training step is of one architecture, drawn evenly from the space. Then evolution looks for the best,
-    by what they reach on the validation part with the weights that they inherit, and by their exact costs; batch
-    norms get the statistics of each of them first.
+    by what they reach on the validation part with the weights that they inherit, and by their exact costs;
+    batch norms get the statistics of each of them first.
 
     Args:
         problem: What is searched for.

@@ -202,8 +202,10 @@ def _largest(distribution: BaseDistribution, rng: random.Random) -> Any:
     """Return the largest number of a distribution; of other choices a random one."""
     if not isinstance(distribution, CategoricalDistribution):
         return distribution.high  # type: ignore[attr-defined]
-    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in distribution.choices)
-    return max(distribution.choices) if numbers else rng.choice(distribution.choices)
+    numbers = [
+        each for each in distribution.choices if isinstance(each, int | float) and not isinstance(each, bool)
+    ]
+    return max(numbers) if len(numbers) == len(distribution.choices) else rng.choice(distribution.choices)
 
 
 def _gate(gates: Callable[[str], Tensor], name: str) -> Callable[..., Any]:

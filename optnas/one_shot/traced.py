@@ -55,7 +55,7 @@ def traced(tree: Node, shape: AnyShape, **context: Any) -> Traced:
     root: list[_Part] = []
     stack = [root]
 
-    def watch(node: Node) -> Callable[[nn.Module], None]:
+    def watch(node: Node, site: Site) -> Callable[[nn.Module], None]:
         part = _Part(node)
         stack[-1].append(part)
         stack.append(part.parts)

@@ -36,12 +36,13 @@ class SharedWeights(nn.Module):
         self._places: dict[str, int] = {}
 
     def __getitem__(self, key: str) -> nn.Parameter:
-        return self._list[self._places[key]]
+        weight: nn.Parameter = self._list[self._places[key]]
+        return weight
 
     def __contains__(self, key: str) -> bool:
         return key in self._places
 
-    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 
     def __len__(self) -> int:
@@ -77,7 +78,9 @@ class SharedWeights(nn.Module):
         shape = tuple(map(max, kept.shape, fresh.shape))
         # Beyond both: as the fresh layer's values are spread.
         spread = fresh.std().item() if fresh.numel() > 1 else 0.0
-        larger = torch.randn(shape, dtype=kept.dtype, device=kept.device) * spread + fresh.mean().to(kept.device)
+        larger = torch.randn(shape, dtype=kept.dtype, device=kept.device) * spread + fresh.mean().to(
+            kept.device
+        )
         for values in (fresh, kept):
             part = how.view(larger, tuple(values.shape))
             part.copy_(values.reshape(part.shape))

@@ -10,6 +10,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.one_shot.problem import Problem
 from optnas.space.closing import draw
 from optnas.trials.region import Region
 
@@ -85,6 +86,11 @@ class Domain(ABC):
     def training(self) -> frozenset[str]:
         """The names of parameters that set how a candidate is trained, not its architecture."""
         return frozenset()
+
+    @property
+    def problem(self) -> Problem | None:
+        """The problem that samplers learn which train networks themselves; ``None`` if there is no task."""
+        return None
 
     @property
     def region(self) -> Region:

@@ -49,6 +49,17 @@ def _optuna(make: Callable[[int], BaseSampler]) -> _Make:
     return lambda seed, domain: ImputingSampler(SeededSampler(quietly, seed))
 
 
+def _one_shot(name: str) -> _Make:
+    def make(seed: int, domain: Domain | None) -> BaseSampler:
+        from optnas.samplers.one_shot import OneShotSampler
+
+        return OneShotSampler(name, domain, seed=seed)
+
+    return make
+
+
+ONE_SHOT_STRATEGIES = ("beta-darts", "darts", "darts-second-order", "gdas", "single-path")
+
 SAMPLERS: dict[str, _Make] = {
     "cmaes": lambda seed, domain: CmaEsSampler(domain, seed=seed),
     "ehvi": _ehvi,
@@ -59,6 +70,7 @@ SAMPLERS: dict[str, _Make] = {
     "random": _optuna(lambda seed: RandomSampler(seed=seed)),
     "reinforce": lambda seed, domain: ReinforceSampler(domain, seed=seed),
     "tpe": _optuna(_tpe),
+    **{name: _one_shot(name) for name in ONE_SHOT_STRATEGIES},
 }
 
 

@@ -215,7 +215,7 @@ class Op(TreeValue):
         raise SpaceError(f"{self.name} is not a layer: it cannot be built")
 
 
-Watch = Callable[[Node], Callable[[Any], None]]
+Watch = Callable[[Node, "Site"], Callable[[Any], None]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,13 +225,13 @@ class Site:
     Attributes:
         shape: The input's shape without the batch, or those of several inputs by name.
         context: Values for op arguments left at ``None``, such as the task's number of outputs.
-        watch: Called before each part of a network is built, with its node, and returns what is called with
-            the module that was built; ``None`` for none.
+        watch: Called before each part of a network is built, with its node and site; returns what is called
+            with the module that was built. ``None`` for none.
     """
 
     shape: Any
     context: tuple[tuple[str, Any], ...] = ()
-    watch: Watch | None = dataclasses.field(default=None, compare=False)
+    watch: Watch | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, shape: AnyShape, context: Mapping[str, Any]) -> Site:
@@ -259,7 +259,7 @@ class Site:
         """
         if self.watch is None:
             return _located("build", node, self)
-        built = self.watch(node)
+        built = self.watch(node, self)
         module = _located("build", node, self)
         built(module)
         return module

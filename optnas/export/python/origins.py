@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
@@ -43,7 +44,7 @@ class Origins:
         plain = Site.of(shape, context)
         self.context = plain.context
         with forked_random():
-            self.network: nn.Module = _Recording(plain.shape, plain.context, self).build(architecture)
+            self.network: nn.Module = dataclasses.replace(plain, watch=self._watch).build(architecture)
 
     def of(self, module: nn.Module) -> list[Origin]:
         """Return what a module was built for, outermost first: a composite op stands for another node."""
@@ -62,26 +63,12 @@ class Origins:
         origin = self.innermost(module)
         return Site(origin.shape, self.context).cost(origin.node).shape
 
-    def build(self, node: Node, site: Site) -> nn.Module:
+    def _watch(self, node: Node, site: Site) -> Callable[[nn.Module], None]:
         self._open.append([])
-        module: nn.Module = Site.build(site, node)
-        origin = Origin(node, site.shape, tuple(self._open.pop()))
-        self._of.setdefault(id(module), []).append(origin)
-        self._open[-1].append((node, module))
-        return module
 
+        def built(module: nn.Module) -> None:
+            origin = Origin(node, site.shape, tuple(self._open.pop()))
+            self._of.setdefault(id(module), []).append(origin)
+            self._open[-1].append((node, module))
 
-@dataclasses.dataclass(frozen=True)
-class _Recording(Site):
-    """Site that reports what is built at it."""
-
-    origins: Any = dataclasses.field(default=None, compare=False, repr=False)
-
-    def at(self, shape: AnyShape) -> Site:
-        return dataclasses.replace(self, shape=shape)
-
-    def cost(self, node: Node) -> Any:
-        return Site(self.shape, self.context).cost(node)
-
-    def build(self, node: Node) -> Any:
-        return self.origins.build(node, self)
+        return built

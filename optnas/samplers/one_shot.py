@@ -1,0 +1,127 @@
+"""Sampler that proposes what a strategy on shared weights has found."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.study import Study
+
+from optnas.errors import UserError
+from optnas.one_shot.strategies import check_name, make_strategy
+from optnas.samplers.base import CandidateSampler
+from optnas.samplers.domain import Domain, mutated, sampled
+from optnas.samplers.history import History
+from optnas.samplers.supernet_claim import claimed
+from optnas.space.closing import draw
+from optnas.trials.attribute import StudyAttribute
+
+__all__ = ["ONE_SHOT", "OneShotSampler"]
+
+ONE_SHOT = StudyAttribute[dict[str, Any]](
+    "one_shot",
+    lambda objectives: lambda value: isinstance(value, dict) and isinstance(value.get("proposals"), list),
+)
+"""What a strategy found: ``proposals`` (parameters, the best first), ``seconds``, ``epochs`` and what was ``told``."""
+
+_KEPT = 200
+_TRAININGS = 10
+
+
+class OneShotSampler(CandidateSampler):
+    """Sampler that trains one supernet for a study, and proposes the best architectures of it in turn.
+
+    They are trained as those of any sampler: what is recorded of them does not rest on shared weights. The
+    supernet is trained by whichever worker asks first, with its state kept where trials keep their
+    checkpoints; the others wait. What it found is in the study's record, and its seconds count as those of
+    the first trial. When all of it has been tried, the best trials are changed in one parameter.
+
+    Training settings that are open are drawn, later taken from the best trials.
+
+    Args:
+        strategy: ``"darts"``, ``"darts-second-order"``, ``"beta-darts"``, ``"gdas"`` or ``"single-path"``.
+        domain: The study's search space, with the problem that the strategy learns; :class:`~optnas.Study`
+            gives it.
+        epochs: Passes over the training part; by default ten times the longest training of the study.
+        seed: Seed of all randomness; by default a new one for each sampler.
+        settings: Further arguments of the strategy, such as ``weightings=(0, 0.1)``.
+
+    Raises:
+        UserError: If no strategy has that name, or the study has no task.
+    """
+
+    def __init__(
+        self,
+        strategy: str,
+        domain: Domain | None = None,
+        *,
+        epochs: int | None = None,
+        seed: int | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(domain, seed=seed)
+        check_name(strategy)
+        if epochs is not None and (not isinstance(epochs, int) or epochs < 1):
+            raise UserError(f"one-shot: epochs={epochs!r} must be a whole number of at least 1")
+        self._strategy, self._epochs, self._settings = strategy, epochs, settings
+
+    def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
+        for architecture in self._found(study, domain):
+            candidate = self._with_training(architecture, domain, history, rng)
+            if domain.key(candidate) not in history.seen and domain.known(candidate) is not None:
+                return candidate
+        best = history.best_first(history.values)
+        if not best:
+            return sampled(domain, rng)
+        return mutated(domain, history.complete[best[rng.randrange(min(len(best), 10))]].params, rng)
+
+    def _with_training(
+        self, architecture: dict[str, Any], domain: Domain, history: History, rng: random.Random
+    ) -> dict[str, Any]:
+        """Return a candidate of the architecture with training settings of a good trial, or drawn ones."""
+        best = history.best_first(history.values)
+        settings: dict[str, Any] = {}
+        if best and rng.random() < 0.5:
+            settings = dict(history.complete[best[rng.randrange(min(len(best), 5))]].params)
+
+        def decide(name: str, distribution: BaseDistribution) -> Any:
+            known = settings if name in domain.training else architecture
+            return known[name] if name in known else draw(distribution, rng)
+
+        return domain.decided(decide)
+
+    def _found(self, study: Study, domain: Domain) -> list[dict[str, Any]]:
+        """Return the parameters that the strategy proposes; train the supernet if nobody has."""
+        if ONE_SHOT.of(study) is None:
+            with claimed(study, lambda: ONE_SHOT.of(study) is not None) as mine:
+                if mine:
+                    self._search(study, domain)
+        found = ONE_SHOT.of(study)
+        proposals: list[dict[str, Any]] = [] if found is None else found["proposals"]
+        return proposals
+
+    def _search(self, study: Study, domain: Domain) -> None:
+        problem = domain.problem
+        if problem is None:
+            raise UserError(
+                f"the sampler {self._strategy!r} trains networks itself: it needs a Study with a task"
+            )
+        started = time.monotonic()
+        epochs = self._epochs or _TRAININGS * problem.longest
+        strategy = make_strategy(self._strategy, problem, epochs=epochs, seed=self._seed, **self._settings)
+        strategy.train()
+        some = itertools.islice(strategy.proposals(random.Random(self._seed)), 10 * _KEPT)
+        different = {tuple(sorted(params.items())): params for params in some}
+        ONE_SHOT.put(
+            study,
+            {
+                "strategy": self._strategy,
+                "epochs": epochs,
+                "seconds": round(time.monotonic() - started, 2),
+                "told": strategy.told,
+                "proposals": list(different.values())[:_KEPT],
+            },
+        )
