@@ -76,9 +76,8 @@ class Guard:
             each.data[weighting] = before
         self.stopped.add(weighting)
         return (
-            f"the search collapsed to skips in epoch {epoch} ({share:.0%} of the choices that offer one,"
-            f" with a loss of {loss:.3g} against {best[0]:.3g} before) and was stopped; the architecture before"
-            " counts"
+            f"the search collapsed to skips in epoch {epoch} ({share:.0%} of the choices that offer one;"
+            f" loss {loss:.3g}, {best[0]:.3g} before) and was stopped: the architecture before it counts"
         )
 
     def state(self) -> dict[str, Any]:

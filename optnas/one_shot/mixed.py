@@ -79,6 +79,7 @@ class _Mixed(Op):
     """Op whose children are options on the same input."""
 
     internal = True
+    alternatives = True
 
     def cost(self, node: Node, site: Site) -> Cost:
         shapes = [site.cost(option).shape for option in node.children if not is_zero(option)]
@@ -116,9 +117,13 @@ def _cost(shapes: Sequence[Shape]) -> Cost:
     axis = channel_axis(shapes[0])
     around = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
     if len(around) > 1 or len({len(shape) for shape in shapes}) > 1:
-        raise ValueError(f"its options put out shapes that cannot be summed: {', '.join(map(str, shapes))}")
+        raise ValueError(f"its options put out shapes that cannot be summed: {_listed(shapes)}")
     widest = max(shape[axis] for shape in shapes)
     return Cost((*shapes[0][:axis], widest, *shapes[0][axis + 1 :]))
+
+
+def _listed(shapes: Sequence[Shape]) -> str:
+    return ", ".join(map(str, dict.fromkeys(shapes)))
 
 
 _NAMED = inspect.Parameter.KEYWORD_ONLY

@@ -8,6 +8,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 
 from optnas.one_shot.mixed import DEPTHS, MIXED
+from optnas.one_shot.traced import AROUND
 from optnas.ops import seq
 from optnas.space import Node
 from optnas.space.closing import Closing, holes
@@ -67,18 +68,18 @@ class Placing(Closing):
         self._names.add(hole, place)
         if isinstance(hole, Repeat):
             copies = tuple(_one(self._close(hole.copy(i), place.copy(hole, i))) for i in range(hole.high))
-            return Node(DEPTHS, (("hole", name), ("low", hole.low)), copies, f"{place.path}|{name}")
+            return Node(DEPTHS, (("hole", name), ("low", hole.low)), copies, f"{AROUND}{name}")
         assert isinstance(hole, Choose)
         options = tuple(
             _one(self._close(option, place.option(hole, label))) for label, option in hole.by_label.items()
         )
-        return Node(MIXED, (("hole", name),), options, f"{place.path}|{name}")
+        return Node(MIXED, (("hole", name),), options, f"{AROUND}{name}")
 
 
 def _one(nodes: Iterable[Any]) -> Node:
     """Return several nodes as one."""
     nodes = tuple(nodes)
-    return nodes[0] if len(nodes) == 1 else seq(*nodes)
+    return nodes[0] if len(nodes) == 1 else Node(seq, (), nodes, AROUND)
 
 
 def mixtures(space: Node) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Single-path one-shot: architectures drawn evenly train the weights, and evolution compares them on these."""
+"""Single-path one-shot: architectures drawn evenly train the weights, on which evolution compares them."""
 
 from __future__ import annotations
 

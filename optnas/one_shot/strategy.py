@@ -1,4 +1,4 @@
-"""Base class of strategies: they train a supernet and say which architectures of it to try, the best first."""
+"""Base class of strategies: they train a supernet and say which of its architectures to try."""
 
 from __future__ import annotations
 
@@ -63,8 +63,10 @@ class Strategy(ABC):
             Diverged: If the loss is no longer finite.
         """
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed + self.epoch)
             while self.epoch < self.epochs:
+                # Anew for each epoch, so that one that was stopped goes on as if it had not been.
+                torch.manual_seed(self.seed + 1_000 * self.epoch)
+                self._rng.seed(f"{self.seed} {self.epoch}")
                 mean = self._train_epoch()
                 if not math.isfinite(mean):
                     raise Diverged(f"the supernet's loss became {mean} in epoch {self.epoch + 1}")
@@ -80,7 +82,7 @@ class Strategy(ABC):
     def _train_epoch(self) -> float:
         """Train for one epoch and return the mean loss."""
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self) -> None:  # noqa: B027 - few strategies have something to do
         """Do what is to be done after each epoch."""
 
     @property
@@ -146,4 +148,3 @@ class Strategy(ABC):
         self._optimizer.load_state_dict(state["optimizer"])
         self._random.set_state(state["random"])
         self.learning.generator.set_state(state["order"])
-        self._rng = random.Random(f"{self.seed} {self.epoch}")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from optnas.one_shot.mixed import mixture_modules
 from optnas.one_shot.path import OnSharedWeights
 from optnas.one_shot.placed import Placing, mixtures
+from optnas.one_shot.sharing import unshared
 from optnas.one_shot.traced import Traced, traced
 from optnas.one_shot.weights import SharedWeights
 from optnas.space import Node, Site, SpaceError
@@ -68,8 +69,6 @@ class Supernet(nn.Module):
         weights: The shared weights.
         holes: The open parameters of the space by name.
         values: The values of each parameter between which gradients or samples decide.
-        unshared: Why a parameter's values do not share weights, by its name.
-        unmixed: Why a choice cannot be a mixture of its options, by its name: it is sampled.
     """
 
     def __init__(self, space: Node, shape: AnyShape, context: Mapping[str, Any], seed: int) -> None:
@@ -78,22 +77,26 @@ class Supernet(nn.Module):
         self.holes: dict[str, Hole] = holes(space)
         self.values = {name: values_of(hole.distribution) for name, hole in self.holes.items()}
         self.weights = SharedWeights()
-        self.unmixed: dict[str, str] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._see(random.Random(seed))
 
     @cached_property
+    def unshared(self) -> dict[str, str]:
+        """Why the values of a parameter do not share weights, by its name; all others do."""
+        with torch.random.fork_rng(devices=[]):
+            return unshared(self.space, self.shape, self.context, self.values)
+
+    @cached_property
+    def unmixed(self) -> dict[str, str]:
+        """Why a choice between layers cannot be a mixture of them, by its name: it is drawn instead."""
+        tried = {name: self._cannot_mix(name) for name in mixtures(self.space)}
+        return {name: why for name, why in tried.items() if why is not None}
+
+    @cached_property
     def mixable(self) -> tuple[str, ...]:
         """The names of choices between layers, and of repetitions, that can be mixtures of their options."""
-        able = []
-        for name in mixtures(self.space):
-            why = self._cannot_mix(name)
-            if why is None:
-                able.append(name)
-            else:
-                self.unmixed[name] = why
-        return tuple(able)
+        return tuple(name for name in mixtures(self.space) if name not in self.unmixed)
 
     def _cannot_mix(self, name: str) -> str | None:
         rng = random.Random(0)
@@ -101,7 +104,10 @@ class Supernet(nn.Module):
             placing = Placing(lambda _, distribution: _largest(distribution, rng), [name])
             Site.of(self.shape, self.context).cost(placing.placed(self.space))
         except SpaceError as error:
-            return str(error)
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            return str(cause)
         return None
 
     def path(self, architecture: Node | Mapping[str, Any]) -> OnSharedWeights:

@@ -12,7 +12,10 @@ from torch import nn
 from optnas.space import Node, Site
 from optnas.space.shapes import AnyShape
 
-__all__ = ["Traced", "traced"]
+__all__ = ["AROUND", "Traced", "traced"]
+
+AROUND = "|"
+"""Beginning of the names of nodes that only hold together what stands at one place, such as a mixture."""
 
 
 @dataclasses.dataclass
@@ -24,9 +27,14 @@ class _Part:
     parts: list[_Part] = dataclasses.field(default_factory=list)
 
     @property
+    def has_weights(self) -> bool:
+        """Whether it has any parameters."""
+        return self.module is not None and next(self.module.parameters(), None) is not None
+
+    @property
     def structure(self) -> str:
-        """The ops of which the part consists, without those that have places of their own."""
-        inside = [part.structure for part in self.parts if part.node.name is None]
+        """The ops with weights of which the part consists, without those that have places of their own."""
+        inside = [part.structure for part in self.parts if part.node.name is None and part.has_weights]
         return f"{self.node.op.name}({','.join(inside)})" if inside else self.node.op.name
 
 
@@ -82,9 +90,18 @@ def traced(tree: Node, shape: AnyShape, **context: Any) -> Traced:
 def _walk(parts: list[_Part], above: str) -> Iterator[tuple[str, _Part]]:
     """Yield each part with its path, the innermost first."""
     seen = Counter[str]()
-    for part in parts:
+    for part in _flat(parts):
         word = part.structure if part.node.name is None else f"{part.node.name}={part.structure}"
         path = f"{above}/{word}#{seen[word]}" if seen[word] else f"{above}/{word}"
         seen[word] += 1
         yield from _walk(part.parts, path)
         yield path, part
+
+
+def _flat(parts: list[_Part]) -> Iterator[_Part]:
+    """Yield parts, and in place of a mixture those in it: they are where they would be without it."""
+    for part in parts:
+        if (part.node.name or "").startswith(AROUND):
+            yield from _flat(part.parts)
+        else:
+            yield part

@@ -11,7 +11,18 @@ from torch import Tensor, nn
 from optnas.one_shot.layout import Layout, layout
 from optnas.one_shot.traced import Traced
 
-__all__ = ["SharedWeights", "Slice"]
+__all__ = ["SharedWeights", "Slice", "weight_key"]
+
+
+def weight_key(network: Traced, name: str) -> str:
+    """Return the key of a parameter of ``network``, which is the same for all that share its weight."""
+    how = _layout(network, name)
+    return f"{network.keys[name]} {how.kind}{network.module.get_parameter(name).dim()}d"
+
+
+def _layout(network: Traced, name: str) -> Layout:
+    owner, _, own = name.rpartition(".")
+    return layout(network.module.get_submodule(owner), own)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +67,7 @@ class SharedWeights(nn.Module):
         made = {}
         with torch.no_grad():
             for name, parameter in network.module.named_parameters():
-                owner, _, own = name.rpartition(".")
-                how = layout(network.module.get_submodule(owner), own)
-                key = f"{network.keys[name]} {how.kind}{parameter.dim()}d"
+                how, key = _layout(network, name), weight_key(network, name)
                 self._require(key, parameter, how)
                 made[name] = Slice(key, tuple(parameter.shape), how)
         return made

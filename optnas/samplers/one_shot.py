@@ -25,7 +25,7 @@ ONE_SHOT = StudyAttribute[dict[str, Any]](
     "one_shot",
     lambda objectives: lambda value: isinstance(value, dict) and isinstance(value.get("proposals"), list),
 )
-"""What a strategy found: ``proposals`` (parameters, the best first), ``seconds``, ``epochs`` and what was ``told``."""
+"""What a strategy found: ``proposals`` (the best first), ``seconds``, ``epochs`` and what was ``told``."""
 
 _KEPT = 200
 _TRAININGS = 10

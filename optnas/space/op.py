@@ -41,6 +41,7 @@ class Op(TreeValue):
         sequential: Whether its children are applied one after the other.
         chain: Whether applying its children one after the other is all that it does.
         commutative: Whether the order of its children makes no difference.
+        alternatives: Whether its children are options for the same place, each of which takes a stride.
         takes_several: Whether it takes several tensors by name as well as one.
         builtin: Whether it is one of optnas's, not of the user's own.
         internal: Whether it stands only in the trees of other ops, and nobody writes it.
@@ -50,6 +51,7 @@ class Op(TreeValue):
     sequential: bool = False
     chain: bool = False
     commutative: bool = False
+    alternatives: bool = False
     takes_several: bool = False
     builtin: bool = False
     internal: bool = False

@@ -89,6 +89,9 @@ def _strided(value: Any, stride: Any) -> Any:
     if any(arg == "stride" for arg, _ in value.args):
         args = tuple((arg, stride if arg == "stride" else content) for arg, content in value.args)
         return Node(value.op, args, value.children, value.name)
+    if value.op.alternatives:
+        children = tuple(strided(child, stride) for child in value.children)
+        return Node(value.op, value.args, children, value.name)
     if value.op.sequential:
         for index, child in enumerate(value.children):
             made = _strided(child, stride)
