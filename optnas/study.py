@@ -15,6 +15,7 @@ from optnas.declaration import Declaration
 from optnas.errors import UserError
 from optnas.pruners import make_pruner
 from optnas.samplers import make_sampler
+from optnas.samplers.base import CandidateSampler
 from optnas.shown import note
 from optnas.space import Node, OpError, SpaceError, UncountableError
 from optnas.space.own_ops import called, changed_ops, own_ops
@@ -92,6 +93,8 @@ class Study(Declaration):
         """Return the study's sampler."""
         if isinstance(self.sampler, str):
             return make_sampler(self.sampler, self.seed, self.domain)
+        if isinstance(self.sampler, CandidateSampler):
+            self.sampler.use(self.domain)  # one that the user made knows of the costs, too
         return self.sampler
 
     def make_pruner(self) -> BasePruner:

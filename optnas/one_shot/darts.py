@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -49,11 +49,11 @@ class DARTS(GradientStrategy):
             raise ValueError(f"order={order}: it is 1 or 2")
         self._order = order
 
-    def _mixtures(self) -> frozenset[str]:
-        return frozenset(self.net.mixable)
+    def _relaxed(self) -> tuple[frozenset[str], frozenset[str]]:
+        return frozenset(self.net.mixable), frozenset()
 
-    def _slope(self, weighting: int, learned: Batch, judged: Batch) -> None:
-        network = self.network(weighting).train()
+    def _slope(self, weighting: int, params: Mapping[str, Any], learned: Batch, judged: Batch) -> None:
+        network = self.network(params, weighting).train()
         if self._order == 1:
             loss = self.learning.loss(network, judged) + self._extra(weighting)
             loss.backward(inputs=list(self.decisions.parameters()))  # type: ignore[no-untyped-call]

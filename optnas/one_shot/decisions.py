@@ -63,28 +63,32 @@ class Decisions(nn.Module):
             found[name] = rng.choices(values, weights)[0]
         return found
 
-    def gumbel(
-        self, weighting: int, temperature: float, generator: torch.Generator
-    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Draw a value of each parameter by Gumbel-softmax (Dong & Yang 2019, eq. 3 and 4).
+    def gate(self, name: str, value: Any, weighting: int, temperature: float, rng: random.Random) -> Tensor:
+        """Return a number 1 whose gradient is that of a drawn value's weight in Gumbel-softmax.
+
+        Dong & Yang 2019, eq. 3 and 4: softmax of logits and noise, straight through, given that ``value``
+        won.
 
         Args:
+            name: The parameter.
+            value: Its value that was drawn.
             weighting: The weighting of accuracy and cost.
             temperature: τ: the lower, the closer the gradient is to that of one choice, and the noisier.
-            generator: Generator on the CPU.
-
-        Returns:
-            The values, and for each parameter a number 1 whose gradient is that of the drawn value's weight.
+            rng: Generator of the noise.
         """
-        drawn, gates = {}, {}
-        for name, values in self.values.items():
-            logits = self.log_probabilities(name, weighting)
-            uniform = torch.rand(len(values), generator=generator).clamp_min(1e-9)
-            soft = ((logits - (-uniform.log()).log().to(logits.device)) / temperature).softmax(0)
-            index = int(soft.argmax())
-            drawn[name] = values[index]
-            gates[name] = 1 + soft[index] - soft[index].detach()
-        return drawn, gates
+        logits = self.log_probabilities(name, weighting)
+        index = self.values[name].index(value)
+        noise = _noise_with_winner(logits.detach().tolist(), index, rng)
+        soft = ((logits + logits.new_tensor(noise)) / temperature).softmax(0)[index]
+        return 1 + soft - soft.detach()
+
+    def score(self, params: Mapping[str, Any], weighting: int) -> Tensor:
+        """Return the logarithm of the probability of some parameters' values."""
+        logs = [
+            self.log_probabilities(name, weighting)[self.values[name].index(value)]
+            for name, value in params.items()
+        ]
+        return torch.stack(logs).sum() if logs else torch.zeros(())
 
     def certainty(self, weighting: int = 0) -> float:
         """Return how decided it is: 0 for equal probabilities, 1 for one value of each parameter."""
@@ -94,3 +98,20 @@ class Decisions(nn.Module):
                 logs = self.log_probabilities(name, weighting).detach()
                 shares.append(1 + float((logs.exp() * logs).sum()) / math.log(len(values)))
         return sum(shares) / len(shares) if shares else 1.0
+
+
+def _noise_with_winner(logs: Sequence[float], winner: int, rng: random.Random) -> list[float]:
+    """Return Gumbel noise, given which sum with a log-probability is largest (Maddison et al. 2014)."""
+    top = -math.log(-math.log(_uniform(rng)))  # of the largest sum, as the probabilities add up to 1
+    sums = []
+    for place, log in enumerate(logs):
+        if place == winner:
+            sums.append(top)
+        else:
+            free = log - math.log(-math.log(_uniform(rng)))
+            sums.append(-math.log(math.exp(-top) + math.exp(-free)))
+    return [total - log for total, log in zip(sums, logs, strict=True)]
+
+
+def _uniform(rng: random.Random) -> float:
+    return min(max(rng.random(), 1e-12), 1 - 1e-12)

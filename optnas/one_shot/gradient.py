@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,6 +31,9 @@ _MOST_RATE = 0.1
 _BETAS = (0.5, 0.999)  # of Liu et al. 2019
 
 _MOST_NETWORKS = 128
+
+# Draws of a parameter that are compared at a step; only the forward pass of each is computed.
+_DRAWS = 4
 
 # Temperatures of the draws after the most probable architecture of each weighting.
 _TEMPERATURES = (1.0, 2.0, 4.0)
@@ -61,7 +65,9 @@ class GradientStrategy(Strategy):
         super().__init__(problem, epochs, seed)
         self.weightings = tuple(weightings) if problem.cost_of is not None else (0.0,)
         self.decisions = Decisions(self.net.values, len(self.weightings), seed)
-        self.mixed = self._mixtures()
+        self.mixed, self.gated = self._relaxed()
+        several = [name for name, values in self.net.values.items() if len(values) > 1]
+        self.scored = frozenset(several) - self.mixed - self.gated
         self._cost = (
             None if problem.cost_of is None else ExpectedCost(problem.cost_of, self.decisions, self._rng)
         )
@@ -74,32 +80,45 @@ class GradientStrategy(Strategy):
         self._probabilities: dict[str, Tensor] = {}
         self._turn = 0
 
-    def _mixtures(self) -> frozenset[str]:
-        """Return the parameters that are mixtures; all others are drawn at each step."""
-        return frozenset()
+    @abstractmethod
+    def _relaxed(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the choices that are mixtures, and those that are drawn and get their gradient by a gate."""
 
     @property
     def temperature(self) -> float:
         """The temperature of Gumbel-softmax: from 5 down to 0.5 (Dong & Yang 2019 go from 10 to 0.1)."""
         return float(5.0 * 0.1**self._progress)
 
-    def network(self, weighting: int) -> OnSharedWeights:
-        """Return a network whose choices are drawn or mixed as a weighting's probabilities say."""
-        drawn, gates = self.decisions.gumbel(weighting, self.temperature, self._random)
-        self._gates = gates
+    def drawn(self, weighting: int, kept: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Draw a value of each parameter by a weighting's probabilities; those of ``kept`` stay."""
+        return {**self.decisions.drawn(self._rng, weighting), **(kept or {})}
+
+    def network(self, params: Mapping[str, Any], weighting: int) -> OnSharedWeights:
+        """Return the network of some parameters, with mixtures as a weighting's probabilities say."""
+        temperature = self.temperature
+        self._gates = {
+            name: self.decisions.gate(name, params[name], weighting, temperature, self._rng)
+            for name in self.gated
+        }
         self._probabilities = {
             name: self.decisions.probabilities(name, weighting).to(self.problem.device) for name in self.mixed
         }
-        key = tuple(value for name, value in drawn.items() if name not in self.mixed)
+        key = tuple(value for name, value in params.items() if name not in self.mixed)
         if key not in self._networks:
-            made = self.net.gated_path(
-                drawn, lambda name: self._gates[name], self.mixed, lambda name: self._probabilities[name]
+            made = self.net.relaxed(
+                params,
+                gates={name: partial(self._gate, name) for name in self.gated},
+                mixed=self.mixed,
+                probabilities=lambda name: self._probabilities[name],
             )
             self._networks[key] = made.to(self.problem.device)
             if len(self._networks) > _MOST_NETWORKS:
                 self._networks.popitem(last=False)
         self._networks.move_to_end(key)
         return self._networks[key]
+
+    def _gate(self, name: str) -> Tensor:
+        return self._gates[name].to(self.problem.device)
 
     def _train_epoch(self) -> float:
         total, count = torch.zeros((), device=self.problem.device), 0
@@ -109,8 +128,7 @@ class GradientStrategy(Strategy):
             if self._guard is None or weighting not in self._guard.stopped:
                 self._choose(weighting, learned, judged)
             with torch.no_grad():
-                network = self.network(weighting)
-            self._gates = {name: torch.ones(()) for name in self._gates}
+                network = self.network(self.drawn(weighting), weighting)
             total += self._learn(network, learned, self._steps)
             count += 1
         return float(total) / max(count, 1)
@@ -122,12 +140,33 @@ class GradientStrategy(Strategy):
     def _choose(self, weighting: int, learned: Batch, judged: Batch) -> None:
         """Do a step of the probabilities of one weighting."""
         self._choosing.zero_grad(set_to_none=True)
-        self._slope(weighting, learned, judged)
+        params = self.drawn(weighting)
+        self._slope(weighting, params, learned, judged)
+        if self.scored:
+            self._score_slope(weighting, params, judged)
         self._choosing.step()
 
     @abstractmethod
-    def _slope(self, weighting: int, learned: Batch, judged: Batch) -> None:
-        """Put the gradient by the logits into them."""
+    def _slope(self, weighting: int, params: Mapping[str, Any], learned: Batch, judged: Batch) -> None:
+        """Put the gradient by the logits of mixed and gated choices into them, and that of the cost."""
+
+    def _score_slope(self, weighting: int, params: Mapping[str, Any], judged: Batch) -> None:
+        """Add the gradient by the logits of all other parameters.
+
+        A few values of them are drawn, on the same samples and with all else equal, and each is compared with
+        the
+        others: the gradient of the score function with a leave-one-out baseline (Kool et al. 2019).
+        """
+        kept = {name: value for name, value in params.items() if name not in self.scored}
+        drawn = [self.drawn(weighting, kept) for _ in range(_DRAWS)]
+        with torch.no_grad():
+            losses = torch.stack(
+                [self.learning.loss(self.network(each, weighting).train(), judged) for each in drawn]
+            )
+        better = (losses - (losses.sum() - losses) / (_DRAWS - 1)) / _DRAWS
+        for each, weight in zip(drawn, better.tolist(), strict=True):
+            values = {name: each[name] for name in self.scored}
+            (weight * self.decisions.score(values, weighting)).backward()
 
     def _extra(self, weighting: int) -> Tensor:
         """Return what is added to the loss on the samples that judge: the weighted cost."""

@@ -42,8 +42,8 @@ class Learning:
     def __init__(self, task: Task, training: Training, device: torch.device, seed: int) -> None:
         if task.batches_per_epoch is not None or task.own_step(nn.Identity(), training) is not None:
             raise UserError(
-                f"one-shot search needs the usual training step, and {task_name(task)} has its own: use another"
-                " sampler, such as ehvi"
+                f"one-shot search needs the usual training step, and {task_name(task)} has its own: use"
+                " another sampler, such as ehvi"
             )
         self._task, self._training, self._device = task, training, device
         self._parts = task.data.on(device)

@@ -13,9 +13,9 @@ from optnas.ops import seq
 from optnas.space import Node
 from optnas.space.closing import Closing, holes
 from optnas.space.holes import Choose, Hole, Repeat
-from optnas.space.names import ROOT, Place
+from optnas.space.names import ROOT, Place, parts
 
-__all__ = ["Placing", "mixtures"]
+__all__ = ["Placing", "mixtures", "summed"]
 
 
 class Placing(Closing):
@@ -26,14 +26,13 @@ class Placing(Closing):
         mixed: The names of parameters whose options all stay, in a mixture.
 
     Attributes:
-        gated: For each parameter that was decided, the places of the nodes that its value acts on.
+        acts_on: For each choice between layers that was decided, the places of the layers that were taken.
     """
 
     def __init__(self, decide: Callable[[str, BaseDistribution], Any], mixed: Iterable[str] = ()) -> None:
         super().__init__(decide)
-        self.gated: dict[str, list[str]] = {}
+        self.acts_on: dict[str, list[str | None]] = {}
         self._mixed = frozenset(mixed)
-        self._within: list[str] = []
 
     def placed(self, space: Node) -> Node:
         """Return the tree of ``space``, with the place of each node as its name."""
@@ -50,17 +49,13 @@ class Placing(Closing):
         if name in self._mixed:
             return (self._mixture(value, place, name),)
         closed = super()._close(value, place)
-        if not (isinstance(value, Repeat) and value.low == value.high):
-            nodes = [each for each in closed if isinstance(each, Node)]
-            at = nodes[-1].name if nodes else self._within[-1]
-            self.gated.setdefault(name, []).append(at)  # type: ignore[arg-type]
+        if isinstance(value, Choose):
+            self.acts_on.setdefault(name, []).extend(each.name for each in closed if isinstance(each, Node))
         return closed
 
     def _close_node(self, node: Node, place: Place) -> Node:
         own = place.path or node.op.name
-        self._within.append(own)
         closed = super()._close_node(node, place)
-        self._within.pop()
         return Node(closed.op, closed.args, closed.children, own)
 
     def _mixture(self, hole: Hole, place: Place, name: str) -> Node:
@@ -89,3 +84,27 @@ def mixtures(space: Node) -> Iterator[str]:
             isinstance(hole, Choose) and all(isinstance(option, Node | Hole) for option in hole.options)
         ):
             yield name
+
+
+def summed(space: Node) -> set[str]:
+    """Return the names of choices whose layers' outputs are merged with others, as on the edges of a cell."""
+    found = set[str]()
+
+    def walk(value: Any, place: Place, merged: bool) -> None:
+        if isinstance(value, Node):
+            for index, (part, at) in enumerate(parts(value, place)):
+                walk(part, at, index >= len(value.args) and not value.op.sequential)
+        elif isinstance(value, tuple):
+            for index, item in enumerate(value):
+                walk(item, place.below(str(index)), False)
+        elif isinstance(value, Repeat):
+            for index in range(value.high):
+                walk(value.copy(index), place.copy(value, index), merged)
+        elif isinstance(value, Choose):
+            if merged:
+                found.add(value.parameter(place.name(value)))
+            for label, option in value.by_label.items():
+                walk(option, place.option(value, label), merged)
+
+    walk(space, ROOT, False)
+    return found

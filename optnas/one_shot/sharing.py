@@ -28,7 +28,8 @@ def unshared(
     """Return why the values of a parameter do not share weights, by its name; nothing for those that do.
 
     Each parameter is tried in a random architecture that has it, with a few of its values. Choices between
-    layers are left out, as each layer has weights of its own, and so are repetitions, whose copies are skipped.
+    layers are left out, as each layer has weights of its own, and so are repetitions, whose copies are
+    skipped.
 
     Args:
         space: The search space.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from optnas.one_shot.mixed import mixture_modules
 from optnas.one_shot.path import OnSharedWeights
-from optnas.one_shot.placed import Placing, mixtures
+from optnas.one_shot.placed import Placing, mixtures, summed
 from optnas.one_shot.sharing import unshared
 from optnas.one_shot.traced import Traced, traced
 from optnas.one_shot.weights import SharedWeights
@@ -124,29 +124,35 @@ class Supernet(nn.Module):
         network, _ = self._traced(architecture)
         return OnSharedWeights(self.weights, network.module, self.weights.slices(network))
 
-    def gated_path(
+    @cached_property
+    def gateable(self) -> tuple[str, ...]:
+        """The names of choices between layers whose outputs are summed with those of others."""
+        found = summed(self.space)
+        return tuple(name for name in mixtures(self.space) if name in found)
+
+    def relaxed(
         self,
         params: Mapping[str, Any],
-        gates: Callable[[str], Tensor],
+        *,
+        gates: Mapping[str, Callable[[], Tensor]] | None = None,
         mixed: Iterable[str] = (),
         probabilities: Callable[[str], Tensor] | None = None,
     ) -> OnSharedWeights:
-        """Return a network through which gradients arrive at the choices of an architecture.
+        """Return a network through which gradients arrive at choices between layers.
 
         Args:
             params: Parameters of the space.
-            gates: Returns for a parameter's name the factor of what its value acts on: a number 1 whose
-                gradient says how the loss changes with that value's weight.
-            mixed: Parameters whose options all stay, in a mixture.
-            probabilities: Returns for the name of a mixed parameter the probabilities of its options.
+            gates: For each choice that was drawn and learns: returns the factor of what the layer that was
+                taken puts out, a number 1 whose gradient says how the loss changes with the layer's weight.
+            mixed: The names of choices whose options all stay, in a mixture.
+            probabilities: Returns for the name of a mixed choice the probabilities of its options.
         """
-        network, gated = self._traced(params, mixed)
+        network, acts_on = self._traced(params, mixed)
         made = OnSharedWeights(self.weights, network.module, self.weights.slices(network))
-        for name, places in gated.items():
-            if len(self.values[name]) > 1:
-                for place in dict.fromkeys(places):
-                    for module in network.at.get(place, [network.module]):
-                        module.register_forward_hook(_gate(gates, name))
+        for name, gate in (gates or {}).items():
+            for place in dict.fromkeys(acts_on.get(name, ())):
+                for module in network.at.get(place or "", ()):
+                    module.register_forward_hook(_multiplied(gate))
         for mixture in mixture_modules(network.module):
             assert probabilities is not None
             mixture.probabilities = probabilities
@@ -154,10 +160,10 @@ class Supernet(nn.Module):
 
     def _traced(
         self, params: Mapping[str, Any], mixed: Iterable[str] = ()
-    ) -> tuple[Traced, dict[str, list[str]]]:
+    ) -> tuple[Traced, dict[str, list[str | None]]]:
         placing = Placing(decide_from(params), mixed)
         tree = placing.placed(self.space)
-        return traced(tree, self.shape, **self.context), placing.gated
+        return traced(tree, self.shape, **self.context), placing.acts_on
 
     def _see(self, rng: random.Random) -> None:
         """Build architectures until all weights are there, each as large as any needs."""
@@ -214,5 +220,5 @@ def _largest(distribution: BaseDistribution, rng: random.Random) -> Any:
     return max(numbers) if len(numbers) == len(distribution.choices) else rng.choice(distribution.choices)
 
 
-def _gate(gates: Callable[[str], Tensor], name: str) -> Callable[..., Any]:
-    return lambda module, inputs, output: output * gates(name) if isinstance(output, Tensor) else output
+def _multiplied(gate: Callable[[], Tensor]) -> Callable[..., Any]:
+    return lambda module, inputs, output: output * gate() if isinstance(output, Tensor) else output

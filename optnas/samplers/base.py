@@ -48,6 +48,11 @@ class CandidateSampler(BaseSampler):
         self._seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         self._reader = HistoryReader()
 
+    def use(self, domain: Domain) -> None:
+        """Search ``domain``, unless a domain was given when the sampler was made."""
+        if self._given is None:
+            self._given = domain
+
     @abstractmethod
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
         """Return the candidate to try next.

@@ -28,6 +28,8 @@ ONE_SHOT = StudyAttribute[dict[str, Any]](
 """What a strategy found: ``proposals`` (the best first), ``seconds``, ``epochs`` and what was ``told``."""
 
 _KEPT = 200
+# When all of it has been tried: so many of the best trials have children, and so often a child is drawn.
+_PARENTS, _TRIES = 10, 100
 _TRAININGS = 10
 
 
@@ -73,10 +75,13 @@ class OneShotSampler(CandidateSampler):
             candidate = self._with_training(architecture, domain, history, rng)
             if domain.key(candidate) not in history.seen and domain.known(candidate) is not None:
                 return candidate
-        best = history.best_first(history.values)
-        if not best:
-            return sampled(domain, rng)
-        return mutated(domain, history.complete[best[rng.randrange(min(len(best), 10))]].params, rng)
+        best = [history.complete[place] for place in history.best_first(history.values)[:_PARENTS]]
+        candidate = sampled(domain, rng)
+        for _ in range(_TRIES):
+            if domain.key(candidate) not in history.seen and domain.known(candidate) is not None:
+                break
+            candidate = mutated(domain, rng.choice(best).params, rng) if best else sampled(domain, rng)
+        return candidate
 
     def _with_training(
         self, architecture: dict[str, Any], domain: Domain, history: History, rng: random.Random

@@ -29,7 +29,14 @@ def test_it_is_autograds_through_the_unrolled_step(momentum, decay):
 
     before = [weight.detach().clone() for weight in weights]
     found = hypergradient(
-        [alpha], weights, lambda: loss(train, weights), lambda: loss(valid, weights), rate, decay, velocity, momentum
+        [alpha],
+        weights,
+        lambda: loss(train, weights),
+        lambda: loss(valid, weights),
+        rate,
+        decay,
+        velocity,
+        momentum,
     )
     slopes = torch.autograd.grad(loss(train, weights), weights, create_graph=True)
     unrolled = [

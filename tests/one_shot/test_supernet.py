@@ -168,7 +168,7 @@ def test_a_mixture_in_which_one_option_has_all_the_weight_is_that_architecture(n
         return torch.tensor([float(value == everything[each]) for value in values])
 
     assert net.mixable
-    mixed = net.gated_path(everything, lambda _: torch.ones(()), net.mixable, probabilities).eval()
+    mixed = net.relaxed(everything, mixed=net.mixable, probabilities=probabilities).eval()
     with torch.no_grad():
         x = inputs_of(shape)
         torch.testing.assert_close(mixed(x), net.path(params).eval()(x), rtol=1e-4, atol=1e-5)
@@ -180,7 +180,7 @@ def test_a_mixture_of_depths_with_all_weight_on_one_is_that_depth():
     x = torch.randn(2, 1, 8, 8)
     for depth in range(4):
         weights = torch.eye(4)[depth]
-        mixed = net.gated_path({"layers": 3}, lambda _: torch.ones(()), ["layers"], lambda _: weights)  # noqa: B023
+        mixed = net.relaxed({"layers": 3}, mixed=["layers"], probabilities=lambda _: weights)  # noqa: B023
         torch.testing.assert_close(mixed(x), net.path({"layers": depth})(x))
 
 

@@ -1,0 +1,98 @@
+"""Strategies on shared weights find what is best by construction, and go on where they were stopped."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+import random
+
+import pytest
+import torch
+
+from optnas import UserError, choose, ops
+from optnas.one_shot.strategies import STRATEGIES, make_strategy
+from optnas.train.task import Task
+from tests.one_shot.problems import problem, signs
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+class OwnStep(Task):
+    """A task that trains in its own way."""
+
+    metrics = ("loss",)
+
+    def __init__(self, data):
+        self.data = data
+
+    def own_step(self, module, training):
+        return lambda x, y, rate: torch.zeros(())
+
+
+def first(strategy, seed=0):
+    return next(strategy.proposals(random.Random(seed)))
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_one_option_that_keeps_the_signs_is_found_with_every_seed(name):
+    for seed in range(10):
+        strategy = make_strategy(name, problem(signs()), epochs=20, seed=seed)
+        strategy.train()
+        assert first(strategy) == {"op": "linear('same')"}, f"seed {seed}"
+
+
+@pytest.mark.parametrize("name", ["darts", "gdas", "single-path"])
+def test_widths_are_searched_as_ops_are(name):
+    space = ops.seq(ops.linear(choose(1, 16, name="width")), ops.relu(), ops.head())
+    strategy = make_strategy(name, problem(space), epochs=12)
+    strategy.train()
+    assert first(strategy) == {"width": 16}
+
+
+@pytest.mark.parametrize("name", ["darts", "gdas"])
+def test_a_weight_of_the_cost_makes_the_architecture_cheaper(name):
+    space = ops.seq(ops.linear(choose(4, 16, 64, name="width")), ops.relu(), ops.head())
+    strategy = make_strategy(name, problem(space, cost="flops"), epochs=12, weightings=(0.0, 10.0))
+    strategy.train()
+    accurate, cheap = itertools.islice(strategy.proposals(random.Random(0)), 2)
+    assert cheap == {"width": 4}
+    assert accurate["width"] > 4
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(name):
+    make = lambda: make_strategy(name, problem(signs(), cost="flops"), epochs=4)  # noqa: E731
+    whole = make()
+    states = []
+    whole.train(lambda strategy: states.append(copy.deepcopy(strategy.state())))
+    again = make()
+    again.restore(states[1])
+    again.train()
+    assert again.epoch == 4
+    for key, weight in whole.net.weights.values().items():
+        assert torch.equal(weight, again.net.weights[key]), key
+    some = [list(itertools.islice(each.proposals(random.Random(0)), 6)) for each in (whole, again)]
+    assert some[0] == some[1]
+
+
+def test_all_architectures_are_proposed_in_the_end():
+    strategy = make_strategy("gdas", problem(signs()), epochs=1)
+    strategy.train()
+    proposed = {params["op"] for params in itertools.islice(strategy.proposals(random.Random(0)), 200)}
+    assert proposed == set(strategy.net.values["op"])
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(UserError, match="gdas"):
+        make_strategy("gda", problem(signs()), epochs=1)
+
+
+def test_tasks_with_a_step_of_their_own_are_refused():
+    given = problem(signs())
+    own = dataclasses.replace(given, task=OwnStep(given.task.data))
+    with pytest.raises(UserError, match="its own"):
+        make_strategy("gdas", own, epochs=1)

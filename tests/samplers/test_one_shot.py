@@ -1,0 +1,110 @@
+"""A study's sampler that searches on shared weights: what it proposes is trained as any trial."""
+
+from __future__ import annotations
+
+import threading
+
+import optuna
+import pytest
+import torch
+
+from optnas import Study, Training, UserError, choose, data, maximize, minimize, ops, tasks
+from optnas.samplers.one_shot import ONE_SHOT, OneShotSampler
+from tests.one_shot.problems import problem, signs
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def study(sampler, **kwargs):
+    given = problem(signs())
+    settings = {
+        "space": signs(),
+        "objectives": [maximize("accuracy"), minimize("flops")],
+        "training": Training(epochs=2, batch_size=32, lr=choose(1e-2, 1e-1)),
+        **kwargs,
+    }
+    return Study(name="signs", task=given.task, sampler=sampler, pruner="none", **settings)
+
+
+def run(declared, trials, storage=None):
+    opened = declared.open(storage or optuna.storages.InMemoryStorage())
+    opened.optimize(declared.objective, n_trials=trials)
+    return opened
+
+
+@pytest.mark.parametrize("name", ["darts", "gdas", "single-path", "beta-darts"])
+def test_by_its_name_in_a_study_the_best_op_comes_first(name):
+    found = run(study(name), 3)
+    assert [trial.state.name for trial in found.trials] == ["COMPLETE"] * 3
+    assert found.trials[0].params["op"] == "linear('same')"
+    record = ONE_SHOT.of(found)
+    assert record["strategy"] == name
+    assert record["epochs"] == 20
+    assert record["seconds"] > 0
+
+
+def test_what_was_proposed_is_not_proposed_again_while_others_are_left():
+    found = run(study("gdas"), 6)
+    assert len({(trial.params["op"], trial.params["lr"]) for trial in found.trials}) == 6
+
+
+def test_the_supernet_is_trained_once_for_all_workers(monkeypatch):
+    trained = []
+    search = OneShotSampler._search
+    monkeypatch.setattr(
+        OneShotSampler, "_search", lambda self, *args: (trained.append(1), search(self, *args))[1]
+    )
+    storage = optuna.storages.InMemoryStorage()
+    declared = study("gdas")
+    declared.open(storage)
+    workers = [threading.Thread(target=lambda: run(study("gdas"), 2, storage)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    found = run(declared, 1, storage)
+    assert len(trained) == 1
+    assert len(found.trials) == 5
+
+
+def test_a_constraint_on_known_costs_is_kept():
+    space = ops.seq(ops.linear(choose(4, 16, 64, name="width")), ops.relu(), ops.head())
+    found = run(study("gdas", space=space, constraints=["params <= 300"]), 3)
+    assert {trial.params["width"] for trial in found.trials} <= {4, 16}
+
+
+def test_outside_of_a_study_with_a_task_it_says_what_it_needs():
+    sampler = OneShotSampler("gdas", seed=0)
+    plain = optuna.create_study(sampler=sampler)
+    plain.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    with pytest.raises(UserError, match="Study with a task"):
+        plain.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+
+
+def test_unknown_strategies_and_epochs_are_refused():
+    with pytest.raises(UserError, match="darts"):
+        OneShotSampler("dart")
+    with pytest.raises(UserError, match="epochs"):
+        OneShotSampler("darts", epochs=0)
+
+
+def test_settings_of_the_strategy_are_passed_on():
+    sampler = OneShotSampler("darts", epochs=3, seed=0, order=3)
+    with pytest.raises(ValueError, match="order"):
+        run(study(sampler), 1)
+
+
+def test_digits_run_from_a_study_file():
+    declared = Study(
+        name="small",
+        space=ops.seq(ops.conv(choose(2, 4, name="width")), ops.norm(), ops.relu(), ops.head()),
+        task=tasks.classification(data.digits()),
+        objectives=[maximize("accuracy"), minimize("flops")],
+        training=Training(epochs=1),
+        sampler="darts",
+    )
+    found = run(declared, 2)
+    assert {trial.params["width"] for trial in found.trials} == {2, 4}
