@@ -112,6 +112,8 @@ class StudyDomain(Domain):
             cost_of=self._known_cost if any(_is_cost(objective) for objective in study.objectives) else None,
             losses_of=self._losses,
             longest=int(max(possible_values(study.training.epochs))),
+            name=study.name,
+            store=study.store,
         )
 
     def _known_cost(self, params: Mapping[str, Any]) -> float | None:

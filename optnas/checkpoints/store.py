@@ -7,9 +7,9 @@ import dataclasses
 import errno
 import io
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote
 
 from optuna.artifacts import FileSystemArtifactStore
@@ -23,7 +23,7 @@ from optnas.shown import masked_url
 if TYPE_CHECKING:
     from optnas.trials.optuna_internals import ArtifactStore
 
-__all__ = ["Checkpoint", "Checkpoints", "StoreError", "artifact_store", "check_store"]
+__all__ = ["Checkpoint", "Checkpoints", "Kept", "StoreError", "artifact_store", "check_store"]
 
 
 class StoreError(Exception):
@@ -111,38 +111,38 @@ class Checkpoint:
     late: dict[int, list[float]] = dataclasses.field(default_factory=dict)
 
 
-class Checkpoints:
-    """The checkpoints of one training in an artifact store, which keeps the last one.
+class Kept:
+    """The last state of something that goes on, in an artifact store.
 
-    There are two artifacts: a new checkpoint is written to the free one, and only when it has been read back
-    is the other removed. So a worker may die at any moment.
+    There are two artifacts: a new state is written to the free one, and only when it has been read back is
+    the other removed. So a worker may die at any moment.
 
     Args:
         store: The artifact store.
-        name: The name of this training's checkpoints, unique in the store.
+        name: The name of what goes on, unique in the store.
+        age: Returns what grows with each state, such as the number of epochs done.
 
     Attributes:
-        damage: What is wrong with a checkpoint that :meth:`last` passed over, in words; ``None`` if none was.
+        damage: What is wrong with a state that :meth:`last` passed over, in words; ``None`` if none was.
     """
 
-    def __init__(self, store: ArtifactStore, name: str) -> None:
+    def __init__(self, store: ArtifactStore, name: str, age: Callable[[Any], Any]) -> None:
         self.damage: str | None = None
-        self._store = store
-        self._name = name
+        self._store, self._name, self._age = store, name, age
         self._ids = [f"optnas-{name}-{i}.safetensors" for i in range(2)]
 
-    def keep(self, state: State, seconds: float, late: Mapping[int, list[float]] | None = None) -> None:
-        """Write a checkpoint (:class:`Checkpoint` says of what), then remove the one before.
+    def keep(self, content: Mapping[str, Any]) -> None:
+        """Write a state, as :func:`~optnas.checkpoints.state.pack` takes it, then remove the one before.
 
         Raises:
             StoreError: If it cannot be written, as on a full disk; the one before is kept then.
         """
-        content = pack({"name": self._name, "state": vars(state), "seconds": seconds, "late": late or {}})
+        packed = pack({"name": self._name, **content})
         free, taken = self._ids
         try:
-            self._store.write(free, io.BytesIO(content))
+            self._store.write(free, io.BytesIO(packed))
             with self._store.open_reader(free) as reader:
-                if reader.read() != content:
+                if reader.read() != packed:
                     raise OSError(errno.EIO, "the store holds something else than was written")
         except Exception as error:
             self._remove(free)
@@ -150,27 +150,30 @@ class Checkpoints:
         self._ids = [taken, free]
         self._remove(taken)
 
-    def last(self) -> Checkpoint | None:
-        """Return the last undamaged checkpoint; ``None`` if there is none.
+    def last(self, read: Callable[[dict[str, Any]], Any]) -> Any:
+        """Return the last undamaged state, as ``read`` makes it of what was written; ``None`` if none is.
+
+        Args:
+            read: Raises ``KeyError``, ``TypeError``, ``ValueError`` or ``AttributeError`` if it is damaged.
 
         Raises:
             StoreError: If the store cannot be read.
         """
         self.damage = None
-        found = [(identity, self._read(identity)) for identity in self._ids]
-        whole = [(identity, checkpoint) for identity, checkpoint in found if checkpoint is not None]
+        found = [(identity, self._read(identity, read)) for identity in self._ids]
+        whole = [(identity, state) for identity, state in found if state is not None]
         if not whole:
             return None
-        identity, last = max(whole, key=lambda each: (each[1].state.epoch, each[1].state.batches))
+        identity, last = max(whole, key=lambda each: self._age(each[1]))
         self._ids.sort(key=lambda each: each == identity)
         return last
 
     def remove(self) -> None:
-        """Remove all checkpoints; errors of the store are ignored."""
+        """Remove all states; errors of the store are ignored."""
         for identity in self._ids:
             self._remove(identity)
 
-    def _read(self, identity: str) -> Checkpoint | None:
+    def _read(self, identity: str, read: Callable[[dict[str, Any]], Any]) -> Any:
         try:
             with self._store.open_reader(identity) as reader:
                 packed = reader.read()
@@ -182,8 +185,7 @@ class Checkpoints:
             content = unpack(packed, identity)
             if content.get("name", self._name) != self._name:
                 raise UserError(f"{identity} is of another training")
-            late = {int(step): values for step, values in content.get("late", {}).items()}
-            return Checkpoint(State.read(content["state"]), float(content["seconds"]), late)
+            return read(content)
         except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
             # It was being written when its worker died, something damaged it, or another version wrote it.
             self.damage = str(error).removesuffix(": remove it to begin anew")
@@ -193,6 +195,49 @@ class Checkpoints:
         # An artifact that is left behind only costs space.
         with contextlib.suppress(Exception):
             self._store.remove(identity)
+
+
+class Checkpoints:
+    """The checkpoints of one training in an artifact store, which keeps the last one.
+
+    Args:
+        store: The artifact store.
+        name: The name of this training's checkpoints, unique in the store.
+    """
+
+    def __init__(self, store: ArtifactStore, name: str) -> None:
+        self._kept = Kept(store, name, lambda checkpoint: (checkpoint.state.epoch, checkpoint.state.batches))
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with a checkpoint that :meth:`last` passed over, in words; ``None`` if none was."""
+        return self._kept.damage
+
+    def keep(self, state: State, seconds: float, late: Mapping[int, list[float]] | None = None) -> None:
+        """Write a checkpoint (:class:`Checkpoint` says of what), then remove the one before.
+
+        Raises:
+            StoreError: If it cannot be written, as on a full disk; the one before is kept then.
+        """
+        self._kept.keep({"state": vars(state), "seconds": seconds, "late": late or {}})
+
+    def last(self) -> Checkpoint | None:
+        """Return the last undamaged checkpoint; ``None`` if there is none.
+
+        Raises:
+            StoreError: If the store cannot be read.
+        """
+        found: Checkpoint | None = self._kept.last(_checkpoint)
+        return found
+
+    def remove(self) -> None:
+        """Remove all checkpoints; errors of the store are ignored."""
+        self._kept.remove()
+
+
+def _checkpoint(content: dict[str, Any]) -> Checkpoint:
+    late = {int(step): values for step, values in content.get("late", {}).items()}
+    return Checkpoint(State.read(content["state"]), float(content["seconds"]), late)
 
 
 def _in_words(error: Exception) -> str:

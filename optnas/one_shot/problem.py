@@ -32,6 +32,8 @@ class Problem:
         losses_of: Takes parameters and the metrics of their network, and returns the objectives' values, all
             to be minimised; ``None`` for what is infeasible.
         longest: The most epochs that a trial of the study is trained for.
+        name: The study's name.
+        store: Where the supernet's state is kept; ``None`` if it is not.
     """
 
     space: Node
@@ -43,3 +45,5 @@ class Problem:
     cost_of: Callable[[Mapping[str, Any]], float | None] | None
     losses_of: Callable[[Mapping[str, Any], Mapping[str, float]], Sequence[float] | None]
     longest: int = 9
+    name: str = "supernet"
+    store: Any = None

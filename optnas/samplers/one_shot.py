@@ -11,11 +11,14 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 
 from optnas.errors import UserError
+from optnas.one_shot.keeping import Keeping
 from optnas.one_shot.strategies import check_name, make_strategy
+from optnas.one_shot.strategy import Strategy
 from optnas.samplers.base import CandidateSampler
 from optnas.samplers.domain import Domain, mutated, sampled
 from optnas.samplers.history import History
 from optnas.samplers.supernet_claim import claimed
+from optnas.shown import notice
 from optnas.space.closing import draw
 from optnas.trials.attribute import StudyAttribute
 
@@ -26,6 +29,11 @@ ONE_SHOT = StudyAttribute[dict[str, Any]](
     lambda objectives: lambda value: isinstance(value, dict) and isinstance(value.get("proposals"), list),
 )
 """What a strategy found: ``proposals`` (the best first), ``seconds``, ``epochs`` and what was ``told``."""
+
+ONE_SHOT_PROGRESS = StudyAttribute[dict[str, Any]](
+    "one_shot_progress", lambda objectives: lambda value: isinstance(value, dict) and "epoch" in value
+)
+"""How far the supernet's training is: ``epoch`` of ``epochs``, and its ``seconds`` so far."""
 
 _KEPT = 200
 # When all of it has been tried: so many of the best trials have children, and so often a child is drawn.
@@ -114,10 +122,25 @@ class OneShotSampler(CandidateSampler):
             raise UserError(
                 f"the sampler {self._strategy!r} trains networks itself: it needs a Study with a task"
             )
-        started = time.monotonic()
         epochs = self._epochs or _TRAININGS * problem.longest
         strategy = make_strategy(self._strategy, problem, epochs=epochs, seed=self._seed, **self._settings)
-        strategy.train()
+        keeping = Keeping(problem, f"{self._strategy}-{epochs}-{self._seed}")
+        before = keeping.resume(strategy)
+        notice(
+            f"the supernet of study {study.study_name!r} ({self._strategy}) is trained for {epochs} epochs first"
+            + (f", from epoch {strategy.epoch + 1} on" if strategy.epoch else "")
+        )
+        started = time.monotonic()
+
+        def report(strategy: Strategy) -> None:
+            spent = before + time.monotonic() - started
+            keeping.keep(strategy, spent, at_once=strategy.epoch == epochs)
+            told = {"epoch": strategy.epoch, "epochs": epochs, "seconds": round(spent, 1)}
+            ONE_SHOT_PROGRESS.put(study, told)
+
+        strategy.train(report)
+        for told in strategy.told:
+            notice(told)
         some = itertools.islice(strategy.proposals(random.Random(self._seed)), 10 * _KEPT)
         different = {tuple(sorted(params.items())): params for params in some}
         ONE_SHOT.put(
@@ -125,7 +148,7 @@ class OneShotSampler(CandidateSampler):
             {
                 "strategy": self._strategy,
                 "epochs": epochs,
-                "seconds": round(time.monotonic() - started, 2),
+                "seconds": round(before + time.monotonic() - started, 2),
                 "told": strategy.told,
                 "proposals": list(different.values())[:_KEPT],
             },

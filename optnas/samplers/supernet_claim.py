@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
@@ -46,6 +47,8 @@ def claimed(study: Study, done: Callable[[], bool]) -> Iterator[bool]:
     finally:
         stop.set()
         beat.join()
+        with contextlib.suppress(Exception):  # whoever waits sees in a minute that nobody is there
+            _CLAIM.put(study, {"who": "", "beat": 0})
 
 
 def _taken(study: Study, me: str, done: Callable[[], bool]) -> bool:
@@ -54,7 +57,7 @@ def _taken(study: Study, me: str, done: Callable[[], bool]) -> bool:
         claim = _CLAIM.of(study)
         if claim != before:
             before, since = claim, time.monotonic()
-        if claim is None or time.monotonic() - since > _GONE_SECONDS:
+        if claim is None or not claim["who"] or time.monotonic() - since > _GONE_SECONDS:
             _CLAIM.put(study, {"who": me, "beat": 0})
             time.sleep(_POLL_SECONDS)  # the last of several that claim it at once has it
             found = _CLAIM.of(study)

@@ -9,13 +9,23 @@ import pytest
 import torch
 
 from optnas import Study, Training, UserError, choose, data, maximize, minimize, ops, tasks
-from optnas.samplers.one_shot import ONE_SHOT, OneShotSampler
+from optnas.one_shot import keeping
+from optnas.one_shot.gdas import GDAS
+from optnas.samplers import supernet_claim
+from optnas.samplers.one_shot import ONE_SHOT, ONE_SHOT_PROGRESS, OneShotSampler
 from tests.one_shot.problems import problem, signs
 
 
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _quick_claims(monkeypatch):
+    monkeypatch.setattr(supernet_claim, "_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(supernet_claim, "_GONE_SECONDS", 2.0)
+    monkeypatch.setattr(supernet_claim, "_BEAT_SECONDS", 0.2)
 
 
 def study(sampler, **kwargs):
@@ -68,6 +78,35 @@ def test_the_supernet_is_trained_once_for_all_workers(monkeypatch):
     found = run(declared, 1, storage)
     assert len(trained) == 1
     assert len(found.trials) == 5
+
+
+class Stopped(Exception):
+    """Stands for whatever ends a worker."""
+
+
+def test_a_supernet_that_was_stopped_is_trained_on_by_the_next_worker(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeping, "_EVERY_SECONDS", 0.0)
+    storage = optuna.storages.InMemoryStorage()
+    whole = ONE_SHOT.of(run(study("gdas"), 1))
+    train, epochs = GDAS.train, []
+
+    def stopped(self, report):
+        def stopping(strategy):
+            report(strategy)
+            epochs.append(strategy.epoch)
+            if strategy.epoch == 7:
+                raise Stopped
+
+        train(self, stopping)
+
+    monkeypatch.setattr(GDAS, "train", stopped)
+    first = study("gdas", artifacts=str(tmp_path))
+    with pytest.raises(Stopped):
+        run(first, 1, storage)
+    assert ONE_SHOT_PROGRESS.of(first.open(storage))["epoch"] == 7
+    found = run(study("gdas", artifacts=str(tmp_path)), 1, storage)
+    assert epochs == [*range(1, 8), *range(8, 21)]
+    assert ONE_SHOT.of(found)["proposals"] == whole["proposals"]
 
 
 def test_a_constraint_on_known_costs_is_kept():

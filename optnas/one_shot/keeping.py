@@ -1,0 +1,70 @@
+"""The state of a supernet's training in an artifact store, so that any worker can go on with it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+from optnas.checkpoints.plain import from_plain, to_plain
+from optnas.checkpoints.store import Kept, StoreError
+from optnas.errors import UserError
+from optnas.one_shot.problem import Problem
+from optnas.one_shot.strategy import Strategy
+from optnas.shown import notice
+
+__all__ = ["Keeping"]
+
+_EVERY_SECONDS = 20.0
+
+
+class Keeping:
+    """Keeps a supernet's training where a study keeps its checkpoints, if it keeps any.
+
+    Args:
+        problem: The problem, with the store and the study's name.
+        settings: What has to be equal for a training to go on from another one's state.
+    """
+
+    def __init__(self, problem: Problem, settings: str) -> None:
+        digest = hashlib.blake2b(f"{problem.name} {settings} {problem.space}".encode(), digest_size=8)
+        name = f"supernet-{digest.hexdigest()}"
+        self._kept = (
+            None if problem.store is None else Kept(problem.store, name, lambda found: found["epoch"])
+        )
+        self._last = time.monotonic()
+
+    def resume(self, strategy: Strategy) -> float:
+        """Let a strategy go on from the last state; return the seconds that were spent until then."""
+        if self._kept is None:
+            return 0.0
+        try:
+            found: dict[str, Any] | None = self._kept.last(_read)
+            if found is None:
+                return 0.0
+            strategy.restore(found["state"])
+        except (StoreError, UserError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            notice(f"the supernet's training begins anew, as its state cannot be used: {error}")
+            return 0.0
+        return float(found["seconds"])
+
+    def keep(self, strategy: Strategy, seconds: float, *, at_once: bool = False) -> None:
+        """Write the state, if the last one is some time ago or it is to be written ``at_once``."""
+        if self._kept is None or not (at_once or time.monotonic() - self._last > _EVERY_SECONDS):
+            return
+        self._last = time.monotonic()
+        try:
+            self._kept.keep(
+                {"epoch": strategy.epoch, "seconds": seconds, "state": to_plain(strategy.state())}
+            )
+        except StoreError as error:
+            notice(f"the supernet's state cannot be kept: {error}; if it is stopped, it begins anew")
+            self._kept = None
+
+
+def _read(content: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "epoch": int(content["epoch"]),
+        "seconds": float(content["seconds"]),
+        "state": from_plain(content["state"]),
+    }
