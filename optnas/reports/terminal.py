@@ -36,6 +36,7 @@ from optnas.trials.record import (
     REASON,
     RESUMED,
     RUN,
+    SUPERNET,
     TRACEBACK,
     TWIN,
     constraints_of,
@@ -51,6 +52,17 @@ _LEAST_OF_FRONT, _AROUND_TABLE, _MOST_ROWS = 4, 3, 18
 _INDENTED = (0, 0, 0, 2)
 # With fewer columns the numbers of trials have a line of their own.
 _WIDE = 78
+
+
+def supernet_told(study: optuna.Study) -> str | None:
+    """Return how far the training of a study's supernet is; ``None`` if it has none."""
+    found = SUPERNET.of(study)
+    if found is None:
+        return None
+    left = (
+        f"epoch {found['epoch']:g} of {found['epochs']:g}" if found["epoch"] < found["epochs"] else "trained"
+    )
+    return f"supernet: {left}, {duration(found['seconds'])}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +127,8 @@ class LiveView:
         if width < _WIDE:
             yield Text("   ").join(counts)
         yield facts
+        if told := supernet_told(self.study):
+            yield Text(told)
         if progress.hypervolume_lacks is not None:
             yield Text(f"hypervolume: {progress.hypervolume_lacks}", style="dim")
         if progress.last_failure is not None:
@@ -204,6 +218,8 @@ def _study_view(
     if (stopped := last_infeasible(trials)) is not None:
         yield Padding(_infeasible_view(study, *stopped), _INDENTED)
     yield from (Padding(Text(sign, style="yellow"), _INDENTED) for sign in signs)
+    if told := supernet_told(study):
+        yield Padding(Text(told), _INDENTED)
     volume = hypervolume(study, trials)
     yield Text("  " + "   ".join([f"{len(best)} on the front", f"hypervolume {share(volume)}", *took]))
     if volume is None:

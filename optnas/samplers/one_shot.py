@@ -20,20 +20,9 @@ from optnas.samplers.history import History
 from optnas.samplers.supernet_claim import claimed
 from optnas.shown import notice
 from optnas.space.closing import draw
-from optnas.trials.attribute import StudyAttribute
+from optnas.trials.record import ONE_SHOT, SUPERNET
 
-__all__ = ["ONE_SHOT", "OneShotSampler"]
-
-ONE_SHOT = StudyAttribute[dict[str, Any]](
-    "one_shot",
-    lambda objectives: lambda value: isinstance(value, dict) and isinstance(value.get("proposals"), list),
-)
-"""What a strategy found: ``proposals`` (the best first), ``seconds``, ``epochs`` and what was ``told``."""
-
-ONE_SHOT_PROGRESS = StudyAttribute[dict[str, Any]](
-    "one_shot_progress", lambda objectives: lambda value: isinstance(value, dict) and "epoch" in value
-)
-"""How far the supernet's training is: ``epoch`` of ``epochs``, and its ``seconds`` so far."""
+__all__ = ["OneShotSampler"]
 
 _KEPT = 200
 # When all of it has been tried: so many of the best trials have children, and so often a child is drawn.
@@ -127,7 +116,7 @@ class OneShotSampler(CandidateSampler):
         keeping = Keeping(problem, f"{self._strategy}-{epochs}-{self._seed}")
         before = keeping.resume(strategy)
         notice(
-            f"the supernet of study {study.study_name!r} ({self._strategy}) is trained for {epochs} epochs first"
+            f"the supernet of study {study.study_name!r} ({self._strategy}) is trained first, {epochs} epochs"
             + (f", from epoch {strategy.epoch + 1} on" if strategy.epoch else "")
         )
         started = time.monotonic()
@@ -135,8 +124,8 @@ class OneShotSampler(CandidateSampler):
         def report(strategy: Strategy) -> None:
             spent = before + time.monotonic() - started
             keeping.keep(strategy, spent, at_once=strategy.epoch == epochs)
-            told = {"epoch": strategy.epoch, "epochs": epochs, "seconds": round(spent, 1)}
-            ONE_SHOT_PROGRESS.put(study, told)
+            done = {"epoch": strategy.epoch, "epochs": epochs, "seconds": round(spent, 1)}
+            SUPERNET.put(study, done)
 
         strategy.train(report)
         for told in strategy.told:
@@ -147,8 +136,6 @@ class OneShotSampler(CandidateSampler):
             study,
             {
                 "strategy": self._strategy,
-                "epochs": epochs,
-                "seconds": round(before + time.monotonic() - started, 2),
                 "told": strategy.told,
                 "proposals": list(different.values())[:_KEPT],
             },

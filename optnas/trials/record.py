@@ -57,6 +57,7 @@ __all__ = [
     "MEASUREMENTS",
     "MEMORY",
     "METRICS",
+    "ONE_SHOT",
     "OPS",
     "PAUSED",
     "PIECES",
@@ -68,6 +69,7 @@ __all__ = [
     "RUN",
     "SPACE",
     "STUDY_OPS",
+    "SUPERNET",
     "TRACEBACK",
     "TRAINING",
     "TWIN",
@@ -207,6 +209,10 @@ ABOUT = StudyAttribute[dict[str, Any]]("about", _about)
 """The study file's declaration, for those who have only the database (:mod:`optnas.reports.about`)."""
 MEASURED_ON = StudyAttribute[str]("measured_on", lambda _: text)
 """Hardware on which the study measures latency, energy or memory; no other is accepted."""
+SUPERNET = StudyAttribute[dict[str, float]]("supernet", lambda _: _supernet)
+"""How far the training of a supernet is: ``epoch`` of ``epochs``, and its ``seconds`` so far."""
+ONE_SHOT = StudyAttribute[dict[str, Any]]("one_shot", lambda _: _one_shot)
+"""Findings of a search on shared weights: ``strategy``, ``proposals`` (the best first), what was ``told``."""
 PUBLISHED = StudySystemAttribute[int]("optnas:published", lambda _: whole)
 """Number of finished trials when the study's figures for optuna-dashboard were written last."""
 
@@ -216,6 +222,16 @@ BUILDABLE, FINITE, MEMORY = "buildable", "finite", "memory"
 They are broken by an architecture that cannot be built, a training that diverged, and one that ran out
 of memory.
 """
+
+
+def _supernet(value: Any) -> bool:
+    """Accept how far the training of a supernet is."""
+    return mapped(finite)(value) and value.keys() >= {"epoch", "epochs", "seconds"}
+
+
+def _one_shot(value: Any) -> bool:
+    """Accept what a search on shared weights found."""
+    return isinstance(value, dict) and listed(mapped(scalar))(value.get("proposals"))
 
 
 # By study as it was loaded.
