@@ -15,7 +15,7 @@ from rich.progress import track
 
 from optnas.train import fit
 
-__all__ = ["read", "train_out"]
+__all__ = ["cell_of", "cells", "params_of", "read", "train_out"]
 
 _COLUMNS = [*EDGES, "flops", "seed", "accuracy"]
 _BY_TEXT = {str(op): name for name, op in OPS.items()}

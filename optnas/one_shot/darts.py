@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optnas.one_shot.gradient import WEIGHTINGS, GradientStrategy
+from optnas.one_shot.gradient import GradientStrategy
 from optnas.one_shot.hypergradient import hypergradient
 from optnas.one_shot.learning import Batch
 from optnas.one_shot.problem import Problem
@@ -30,7 +30,7 @@ class DARTS(GradientStrategy):
         seed: Seed of everything random.
         order: 1 for the gradient at the current weights; 2 for that through a step of the weights, which
             takes about three times as long.
-        weightings: The λ of the weightings of loss and cost.
+        weightings: The λ of the weightings, as of :class:`GradientStrategy`.
         guarded: Whether a weighting that collapses to skips is stopped.
     """
 
@@ -41,7 +41,7 @@ class DARTS(GradientStrategy):
         seed: int = 0,
         *,
         order: int = 1,
-        weightings: Sequence[float] = WEIGHTINGS,
+        weightings: Sequence[float] | None = None,
         guarded: bool = True,
     ) -> None:
         super().__init__(problem, epochs, seed, weightings=weightings, guarded=guarded)
@@ -99,7 +99,7 @@ class BetaDARTS(DARTS):
         epochs: Passes over half of the training part.
         seed: Seed of everything random.
         decay: The weight at the end; the paper's 50 is for logits that move by 3e-4 a step.
-        weightings: The λ of the weightings of loss and cost.
+        weightings: The λ of the weightings, as of :class:`GradientStrategy`.
         guarded: Whether a weighting that collapses to skips is stopped.
     """
 
@@ -110,7 +110,7 @@ class BetaDARTS(DARTS):
         seed: int = 0,
         *,
         decay: float = 1.0,
-        weightings: Sequence[float] = WEIGHTINGS,
+        weightings: Sequence[float] | None = None,
         guarded: bool = True,
     ) -> None:
         super().__init__(problem, epochs, seed, weightings=weightings, guarded=guarded)

@@ -20,14 +20,17 @@ from optnas.one_shot.path import OnSharedWeights
 from optnas.one_shot.problem import Problem
 from optnas.one_shot.strategy import Strategy
 
-__all__ = ["WEIGHTINGS", "GradientStrategy"]
+__all__ = ["GradientStrategy"]
 
-WEIGHTINGS = (0.0, 0.03, 0.1, 0.3, 1.0)
-"""Weights λ of the cost, which is 0 for the cheapest and 1 for the dearest architecture, beside the loss."""
+_TARGETS = (None, 0.8, 0.6, 0.4, 0.2)
+_TARGET_WEIGHT = 10.0
+"""By default: expected costs above which weightings lose, from 0 for the cheapest to 1 for the dearest."""
 
 # How far a logit gets that moves in one direction at every step: a probability of 0.9999.
 _REACH = 10.0
 _MOST_RATE = 0.1
+# Share of the epochs in which the weights learn alone: before that all options are equally bad.
+_WARM_UP = 0.3
 _BETAS = (0.5, 0.999)  # of Liu et al. 2019
 
 _MOST_NETWORKS = 128
@@ -49,7 +52,9 @@ class GradientStrategy(Strategy):
         problem: What is searched for.
         epochs: Passes over half of the training part.
         seed: Seed of everything random.
-        weightings: The λ of the weightings; 0 alone without a cost.
+        weightings: The λ of the weightings, for costs that are 0 for the cheapest and 1 for the dearest
+            architecture. By default 0, and four for which only an expected cost above 0.8, 0.6, 0.4 and 0.2
+            counts, by its square, so that they spread evenly; 0 alone without a cost.
         guarded: Whether a weighting that collapses to skips is stopped.
     """
 
@@ -59,11 +64,17 @@ class GradientStrategy(Strategy):
         epochs: int,
         seed: int = 0,
         *,
-        weightings: Sequence[float] = WEIGHTINGS,
+        weightings: Sequence[float] | None = None,
         guarded: bool = True,
     ) -> None:
         super().__init__(problem, epochs, seed)
-        self.weightings = tuple(weightings) if problem.cost_of is not None else (0.0,)
+        self._targets: tuple[float | None, ...] = (None,)
+        self.weightings = [0.0]
+        if problem.cost_of is not None and weightings is None:
+            self._targets = _TARGETS
+            self.weightings = [0.0 if target is None else _TARGET_WEIGHT for target in _TARGETS]
+        elif problem.cost_of is not None and weightings is not None:
+            self._targets, self.weightings = (None,) * len(weightings), [float(each) for each in weightings]
         self.decisions = Decisions(self.net.values, len(self.weightings), seed)
         self.mixed, self.gated = self._relaxed()
         several = [name for name, values in self.net.values.items() if len(values) > 1]
@@ -73,7 +84,8 @@ class GradientStrategy(Strategy):
         )
         self._guard = Guard(self.net) if guarded else None
         self._steps = self.learning.steps(0)
-        rate = min(_REACH * len(self.weightings) / (self._steps * epochs), _MOST_RATE)
+        steps = (1 - _WARM_UP) * self._steps * epochs / len(self.weightings)
+        rate = min(_REACH / steps, _MOST_RATE)
         self._choosing = torch.optim.Adam(self.decisions.parameters(), rate, _BETAS)
         self._networks: OrderedDict[tuple[Any, ...], OnSharedWeights] = OrderedDict()
         self._gates: dict[str, Tensor] = {}
@@ -125,13 +137,20 @@ class GradientStrategy(Strategy):
         for learned, judged in zip(self.learning.epoch(0), self._judged(), strict=False):
             weighting = self._turn % len(self.weightings)
             self._turn += 1
-            if self._guard is None or weighting not in self._guard.stopped:
+            stopped = self._guard is not None and weighting in self._guard.stopped
+            if self._progress >= _WARM_UP and not stopped:
                 self._choose(weighting, learned, judged)
             with torch.no_grad():
-                network = self.network(self.drawn(weighting), weighting)
+                network = self.network(self._explored(weighting), weighting)
             total += self._learn(network, learned, self._steps)
             count += 1
         return float(total) / max(count, 1)
+
+    def _explored(self, weighting: int) -> dict[str, Any]:
+        """Draw parameters to train the weights of: half of the time evenly, so that no option falls behind."""
+        if self._turn // len(self.weightings) % 2:
+            return self.drawn(weighting)
+        return {name: self._rng.choice(values) for name, values in self.net.values.items()}
 
     def _judged(self) -> Iterator[Batch]:
         while True:
@@ -172,17 +191,19 @@ class GradientStrategy(Strategy):
         """Return what is added to the loss on the samples that judge: the weighted cost."""
         if self._cost is None or not self.weightings[weighting]:
             return torch.zeros((), device=self.problem.device)
-        return self.weightings[weighting] * self._cost(weighting).to(self.problem.device)
+        cost, target = self._cost(weighting).to(self.problem.device), self._targets[weighting]
+        weight = self.weightings[weighting]
+        return weight * cost if target is None else weight * (cost - target).relu().square()
 
     def _end_epoch(self) -> None:
-        if self._guard is not None:
+        if self._guard is not None and self._progress > _WARM_UP:
             batch = next(self._judged())
-            for weighting, cost in enumerate(self.weightings):
+            for weighting in (place for place, cost in enumerate(self.weightings) if not cost):
                 told = self._guard.look(
                     self.decisions, weighting, self.epoch, lambda params: self._loss_of(params, batch)
                 )
                 if told:
-                    self.told.append(told if cost == 0 else f"λ = {cost:g}: {told}")
+                    self.told.append(told)
 
     def _loss_of(self, params: dict[str, Any], batch: Batch) -> float:
         network = self.net.path(params).to(self.problem.device).train()  # statistics of the batch

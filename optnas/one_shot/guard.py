@@ -17,15 +17,18 @@ __all__ = ["Guard"]
 
 # More than so many of the choices that could be a skip are one.
 _LIMIT = 0.5
+# By so much a loss is clearly above another one.
+_WORSE = 1.1
 
 
 class Guard:
-    """Stops a weighting whose most probable architecture has become all skips, and is worse than before.
+    """Stops a search for accuracy alone whose most probable architecture has become all skips, and is worse.
 
     Gradients come to prefer skips as the supernet is trained, because they carry the gradient to all other
     layers, not because architectures of skips are good (Zela et al. 2020; DARTS+ counts them, Liang et al.
-    2019). Where more than half of the choices that offer one are skips, and the architecture has a larger
-    loss than the best one before, that one's probabilities come back and are not changed any more.
+    2019). Where more than half of the choices that offer one are skips, and the loss of that architecture is
+    clearly above that of the best one before, that one's probabilities come back and are not changed any
+    more. With a weight of the cost skips are what is asked for, and nothing is stopped.
 
     Args:
         net: The supernet.
@@ -70,7 +73,7 @@ class Guard:
         if best is None or (share <= _LIMIT and loss <= best[0]):
             self._best[weighting] = loss, [each[weighting].detach().clone() for each in logits]
             return None
-        if share <= _LIMIT or loss <= best[0]:
+        if share <= _LIMIT or loss <= _WORSE * best[0]:
             return None
         for each, before in zip(logits, best[1], strict=True):
             each.data[weighting] = before

@@ -91,10 +91,20 @@ class Strategy(ABC):
         return self.epoch / self.epochs
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
-        training = self.problem.training
+        training, weights = self.problem.training, list(self.net.parameters())
+        name = training.optimizer if training.optimizer not in training.optimizers else "adam"
+        if name == "sgd":
+            # Not the fused one: it wants a momentum of every weight, and those of some come later.
+            return torch.optim.SGD(
+                weights,
+                training.lr,
+                training.momentum,
+                weight_decay=training.weight_decay,
+                nesterov=training.momentum > 0,
+            )
         return make_optimizer(
-            training.optimizer if training.optimizer not in training.optimizers else "adam",
-            self.net.parameters(),
+            name,
+            weights,
             lr=training.lr,
             weight_decay=training.weight_decay,
             momentum=training.momentum,
