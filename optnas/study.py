@@ -48,7 +48,8 @@ class Study(Declaration):
         constraints: Limits, as texts (``"params <= 200_000"``) or functions of the candidate.
         training: How candidates are trained; its values may be choices left open, too.
         sampler: A name (``random``, ``tpe``, ``nsga2``, ``gp``, ``ehvi``, ``cmaes``, ``evolution``,
-            ``local``, ``reinforce``) or any Optuna sampler; ``auto`` is ``ehvi``, and ``tpe`` with three
+            ``local``, ``reinforce``; on shared weights ``darts``, ``darts-second-order``, ``beta-darts``,
+            ``gdas``, ``single-path``) or any Optuna sampler; ``auto`` is ``ehvi``, and ``tpe`` with three
             objectives or more, with which ``ehvi`` is slow.
         pruner: A name (``pareto-halving``, ``pareto-improvement``, ``pareto-promotion``, ``median``,
             ``successive-halving``, ``hyperband``, ``none``), any Optuna pruner, or ``None``; ``auto`` is

@@ -23,6 +23,7 @@ from optnas.samplers.domain import Decide, Domain
 from optnas.space import SpaceError
 from optnas.space.closing import Closing, draw, holes
 from optnas.space.decisions import decided, decisions
+from optnas.space.holes import is_open
 from optnas.train import default_device
 from optnas.train.allowed import possible_values
 from optnas.train.task_checks import figures
@@ -37,6 +38,9 @@ _REMEMBERED = 100_000
 # The sample of the space that tells the ends of its costs.
 _DRAWS, _FEWEST, _MOST_SECONDS = 240, 5, 2.0
 _MARGIN = 0.05
+
+# Of a supernet: as in DARTS (Liu et al. 2019), at twice its rate, as trainings are brief.
+_SGD: dict[str, Any] = {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 3e-4}
 
 
 class StudyDomain(Domain):
@@ -95,19 +99,20 @@ class StudyDomain(Domain):
         """The problem of searching on shared weights.
 
         Of training settings that are open a number has the middle of its range, and a choice its first
-        option.
+        option; if the optimiser or the learning rate is open, it is SGD much as in DARTS.
         """
         study = self._study
         if study.task is None or study.shape is None:
             return None
         settings = Closing(lambda _, distribution: _middle(distribution)).close(study.training.tree)
         training = study.training.closed(settings)
+        searched = is_open(study.training.optimizer) or is_open(study.training.lr)
         return Problem(
             space=study.space,
             shape=study.shape,
             context=study.context,
             task=study.task,
-            training=dataclasses.replace(training, ema=0.0),
+            training=dataclasses.replace(training, ema=0.0, **(_SGD if searched else {})),
             device=default_device(training.device),
             cost_of=self._known_cost if any(_is_cost(objective) for objective in study.objectives) else None,
             losses_of=self._losses,

@@ -109,7 +109,7 @@ class BetaDARTS(DARTS):
         epochs: int,
         seed: int = 0,
         *,
-        decay: float = 1.0,
+        decay: float = 0.1,
         weightings: Sequence[float] | None = None,
         guarded: bool = True,
     ) -> None:

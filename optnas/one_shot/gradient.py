@@ -147,7 +147,7 @@ class GradientStrategy(Strategy):
         return float(total) / max(count, 1)
 
     def _explored(self, weighting: int) -> dict[str, Any]:
-        """Draw parameters to train the weights of: half of the time evenly, so that no option falls behind."""
+        """Draw parameters to train the weights of, every other time evenly: no option falls behind."""
         if self._turn // len(self.weightings) % 2:
             return self.drawn(weighting)
         return {name: self._rng.choice(values) for name, values in self.net.values.items()}

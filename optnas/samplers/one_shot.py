@@ -27,7 +27,7 @@ __all__ = ["OneShotSampler"]
 _KEPT = 200
 # When all of it has been tried: so many of the best trials have children, and so often a child is drawn.
 _PARENTS, _TRIES = 10, 100
-_TRAININGS = 10
+_TRAININGS = 20
 
 
 class OneShotSampler(CandidateSampler):
@@ -44,7 +44,7 @@ class OneShotSampler(CandidateSampler):
         strategy: ``"darts"``, ``"darts-second-order"``, ``"beta-darts"``, ``"gdas"`` or ``"single-path"``.
         domain: The study's search space, with the problem that the strategy learns; :class:`~optnas.Study`
             gives it.
-        epochs: Passes over the training part; by default ten times the longest training of the study.
+        epochs: Passes over the training part; by default twenty times the longest training of the study.
         seed: Seed of all randomness; by default a new one for each sampler.
         settings: Further arguments of the strategy, such as ``weightings=(0, 0.1)``.
 

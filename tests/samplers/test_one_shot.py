@@ -53,7 +53,7 @@ def test_by_its_name_in_a_study_the_best_op_comes_first(name):
     assert found.trials[0].params["op"] == "linear('same')"
     record = ONE_SHOT.of(found)
     assert record["strategy"] == name
-    assert SUPERNET.of(found)["epoch"] == SUPERNET.of(found)["epochs"] == 20
+    assert SUPERNET.of(found)["epoch"] == SUPERNET.of(found)["epochs"] == 40
     assert SUPERNET.of(found)["seconds"] > 0
 
 
@@ -106,7 +106,7 @@ def test_a_supernet_that_was_stopped_is_trained_on_by_the_next_worker(tmp_path, 
         run(first, 1, storage)
     assert SUPERNET.of(first.open(storage))["epoch"] == 7
     found = run(study("gdas", artifacts=str(tmp_path)), 1, storage)
-    assert epochs == [*range(1, 8), *range(8, 21)]
+    assert epochs == [*range(1, 8), *range(8, 41)]
     assert ONE_SHOT.of(found)["proposals"] == whole["proposals"]
 
 
