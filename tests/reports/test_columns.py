@@ -114,7 +114,7 @@ def test_a_run_tells_its_guesses_once_on_standard_error(houses: Path) -> None:
         check=False,
     )
     assert trained.returncode == 0, trained.stderr
-    assert trained.stderr.count("note: data 'houses.csv': column 'area': '?' (5 times) taken as missing") == 1
+    assert "taken as missing" not in trained.stderr  # the search has told it
     assert all(line.startswith("note: ") for line in trained.stderr.splitlines())
 
 

@@ -311,7 +311,7 @@ def test_an_array_whose_header_lies_is_one_line(shape: str, tmp_path: Path) -> N
 def test_arrays_of_objects_and_archives_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
     with (tmp_path / "archive.npy").open("wb") as file:
-        np.savez(file, x=np.zeros((2, 4)))
+        np.savez(file, first=np.zeros((2, 4)), second=np.zeros((2, 4)))
     for name in ("objects", "archive"):
         with pytest.raises(UserError, match=name):
             list(array_pieces(tmp_path / f"{name}.npy", (4,), 10))
