@@ -14,7 +14,7 @@ OPS = ("none", "skip", "conv")
 
 
 def made_up(file, left_out=0):
-    """Write a truth in which more convolutions are better and cost more, without some trainings at its end."""
+    """Write a truth in which convolutions help and cost, without some trainings at its end."""
     edges = [f"edge{source}to{state}" for state in (1, 2, 3) for source in range(state)]
     rows = [
         [*cell, 10_000 * (1 + cell.count("conv")), seed, round(0.5 + 0.08 * cell.count("conv"), 3)]
