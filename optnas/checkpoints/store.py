@@ -210,7 +210,7 @@ class Checkpoints:
 
     @property
     def damage(self) -> str | None:
-        """What is wrong with a checkpoint that :meth:`last` passed over, in words; ``None`` if none was."""
+        """The damage of a checkpoint that :meth:`last` passed over, in words; ``None`` if there is none."""
         return self._kept.damage
 
     def keep(self, state: State, seconds: float, late: Mapping[int, list[float]] | None = None) -> None:

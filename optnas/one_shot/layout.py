@@ -1,4 +1,4 @@
-"""How the weights of a smaller layer lie in those of the largest one."""
+"""Places of the weights of a smaller layer in those of the largest one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a one-shot search looks for: a space, a task to learn, and what architectures cost."""
+"""The problem of a one-shot search: a space, a task to learn, and the costs of architectures."""
 
 from __future__ import annotations
 

@@ -79,7 +79,11 @@ STUDIES = {
 }
 
 
-@pytest.fixture(scope="module", params=STUDIES)
+# One in the usual tests, the others among the slow ones: each exports and runs five formats in processes.
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name == "table" else pytest.mark.slow) for name in STUDIES],
+)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     data, space, task, architecture = STUDIES[request.param]
     folder = tmp_path_factory.mktemp(request.param)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from optnas.answers import Anomalies
-from optnas.answers.answer import _KINDS
+from optnas.answers.answer import Answer
 from optnas.export import FORMATS
 from optnas.export.samples import made_up
 from tests.export import study_table
@@ -46,7 +46,7 @@ def test_the_table_has_every_study_and_every_kind_of_answer() -> None:
         "nasbench201.py",
         "fashion_mnist.py",
     }
-    assert set(_KINDS) == {
+    assert set(Answer._kinds) == {
         "actions", "anomalies", "boxes", "classes", "continuation", "decoded", "forecast", "generated",
         "outputs", "pixels", "symbols", "tags", "values",
     }  # fmt: skip

@@ -32,7 +32,7 @@ def {name}(outputs: Tensor) -> Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Meanings:
-    """What the code of a network says of its inputs and outputs.
+    """The meanings of inputs and outputs that the code of a network states.
 
     Attributes:
         constants: Assignments, a comment above each.
