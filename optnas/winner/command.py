@@ -22,7 +22,7 @@ from optnas.winner.all_data import check_all_data
 from optnas.winner.baselines import better_told
 from optnas.winner.card import over_seeds
 from optnas.winner.conclusion import check_ensemble, conclude
-from optnas.winner.folder import check_folder, finished, state, write
+from optnas.winner.folder import check_folder, finished, remove_checkpoints, state, write
 from optnas.winner.full_training import TrainingHistory, check_settings
 from optnas.winner.jobs import Job, TrainOptions, jobs_of
 from optnas.winner.processes import Workers
@@ -127,6 +127,7 @@ def _train(job: Job, seeds: Sequence[int], console: Console, *, quiet: bool) -> 
     record = finished(job.folder)
     if record is not None:
         _check_same(job, seeds, record)
+        remove_checkpoints(job.folder)
         record = state(job.folder, record, job.card.stated)
         sentence(console, f"{job.folder} is trained already.")
     else:

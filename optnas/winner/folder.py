@@ -33,7 +33,7 @@ from optnas.winner.names import (
 from optnas.winner.terms import restate
 from optnas.winner.trained import Trained
 
-__all__ = ["check_folder", "checkpoint_of", "finished", "state", "write"]
+__all__ = ["check_folder", "checkpoint_of", "finished", "remove_checkpoints", "state", "write"]
 
 _FOLDERS = {CHECKPOINTS, EXPORTS, MEMBERS}
 
@@ -125,8 +125,13 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
     replace_file(folder / CARD, model_card(record, schema, trained.answer, folder).encode())
     # Last, as it says that the other files are complete.
     replace_file(folder / RECORD, f"{json.dumps(record, indent=2)}\n".encode())
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    remove_checkpoints(folder)
     return record
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a training that is finished, or what a kill has left of them."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def state(folder: Path, record: dict[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
