@@ -15,6 +15,10 @@ _MARKUP = re.compile(r"[`*<|]|~(?=~)|(?<!\w)_|_(?!\w)|\](?=[(\[])|&(?=#?\w+;)|\\
 # GitHub's Markdown makes links of these.
 _LINK = re.compile(r":(?=//)|(?<=\bwww)\.|@(?=\w)", re.IGNORECASE)
 
+_PLAIN_NUMBER = r"[-+−]?\d[\d,.]*(?:e[-+]?\d+)?"
+# Alone, with a deviation, from one to another, or none at all; spaces may stand behind it.
+_NUMBER = re.compile(rf"(?:{_PLAIN_NUMBER}(?: (?:±|to) {_PLAIN_NUMBER})?|–)(?:&emsp;)?")
+
 
 def as_text(text: Any) -> str:
     """Return a text that Markdown shows as it is, within a line."""
@@ -35,6 +39,17 @@ def as_block(text: str, language: str = "") -> str:
 
 
 def as_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a table of cells that are Markdown already."""
-    lines = [header, tuple(":---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    """Return a table of cells that are Markdown already; numbers are flush right, but for the first column.
+
+    >>> print(as_table(("metric", "test"), [("accuracy", "0.9"), ("loss", "12.5")]))
+    | metric | test |
+    | :--- | ---: |
+    | accuracy | 0.9 |
+    | loss | 12.5 |
+    """
+    texts = [[str(cell) for cell in row] for row in rows]
+    columns = list(zip(*texts, strict=True))[1:]
+    sides = [":---", *("---:" if all(map(_NUMBER.fullmatch, each)) else ":---" for each in columns)]
+    # Without a row no column is of anything.
+    sides += [":---"] * (len(header) - len(sides))
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in (header, sides, *texts))

@@ -62,9 +62,10 @@ def _ensemble(record: Mapping[str, Any]) -> str:
             row += [short(record[part][name]["mean"]), short(found[part][name])] if known else ["–", "–"]
         rows.append(row)
     header = ("metric", "members on validation", "ensemble", "members on test", "ensemble")
+    of = "probabilities" if "calibration" in record else "values"
     return (
         f"The model is the mean of {len(found['seeds'])} networks, one for each seed, whose weights are in"
-        f" `{MEMBERS}`: of their probabilities, or of their values. It takes so many times the costs of one."
+        f" `{MEMBERS}`: of their {of}. It takes so many times the costs of one."
         f" Beside the mean of their metrics:\n\n{as_table(header, rows)}"
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from optnas.answers import Classes, Outputs
 from optnas.data.schemas import Arrays, Ids, Several
+from optnas.reports.markdown import as_table
 from optnas.winner.card import model_card
 
 SCHEMA, ANSWER = Arrays((1, 8, 8)), Classes(("0", "1"))
@@ -79,3 +80,13 @@ def test_a_card_says_what_goes_in_and_shows_a_call_with_it() -> None:
     plain = model_card(RECORD, SCHEMA, ANSWER, Path("runs/a"))
     assert "batches" not in plain
     assert "predictions = model.predict(" in plain
+
+
+def test_columns_of_numbers_alone_are_flush_right() -> None:
+    rows = [
+        ("0", "0.9359 ± 0.0079", "0.9 to 1", "–", "6 (all epochs)", "1e-07"),
+        ("1", "-2", "−3", "1,078", "7", "x1"),
+    ]
+    told = as_table(("class", "a", "b", "c", "d", "e"), rows)
+    assert told.splitlines()[1] == "| :--- | ---: | ---: | ---: | :--- | :--- |"
+    assert as_table(("class", "a"), []).splitlines()[1] == "| :--- | :--- |"

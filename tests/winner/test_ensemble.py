@@ -79,6 +79,7 @@ def test_the_ensemble_of_all_seeds_is_loaded_as_one_model_whose_probabilities_ar
     assert [len(each["losses"]) for each in record["all_data"]["trainings"]] == chosen
     card = Path("net/README.md").read_text()
     assert "The model is the mean of 3 networks" in card
+    assert "in `members`: of their probabilities. It" in card
     assert f"{record['all_data']['samples']:,} samples of training and validation part together" in card
     (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
     with contextlib.chdir("net"):
