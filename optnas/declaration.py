@@ -18,6 +18,7 @@ from optnas.cost import COSTS
 from optnas.errors import UserError, nearest
 from optnas.measure.derivatives.measured import DERIVATIVES, check_derivatives
 from optnas.measure.measuring import MEASURED, Measuring
+from optnas.measure.zero_cost.checks import check_scored
 from optnas.objectives import Constraint, Objective
 from optnas.pruners import make_pruner
 from optnas.samplers import CmaEsSampler, make_sampler
@@ -126,6 +127,7 @@ class Declaration:
         self._check_strategies()
         self._check_metrics()
         if self.task is not None:
+            check_scored(name, self.task, self.measured)
             self.task = self.task.measuring(self._used_metrics & set(self.task.metrics))
         self.distributions()
 

@@ -1,4 +1,4 @@
-"""Measurement of a built network: file size, peak memory in training, latency and energy."""
+"""Measurement of a built network: file size, peak memory in training, latency, energy, zero-cost scores."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ from optnas.measure.latency import latency
 from optnas.measure.machine import alone, name_of
 from optnas.measure.peak_memory import peak_memory
 from optnas.measure.rounds import Round
+from optnas.measure.zero_cost.batch import Batch
+from optnas.measure.zero_cost.scores import METRICS, zero_cost
 from optnas.tasks import Task
 from optnas.train import Training, default_device, fit
 
-__all__ = ["MEASURED", "Measuring", "measure", "measure_round"]
+__all__ = ["MEASURED", "Measuring", "measure", "measure_round", "scores"]
 
-MEASURED = ("size", "peak_memory", "latency_ms", "latency_p95_ms", "energy")
+MEASURED = ("size", "peak_memory", "latency_ms", "latency_p95_ms", "energy", *METRICS)
 """The quantities measured before training, by their names in objectives and constraints."""
 
-_OF_THE_DEVICE = frozenset(MEASURED) - {"size"}
+_OF_THE_DEVICE = frozenset(MEASURED) - {"size", *METRICS}
+
+# Samples that zero-cost scores are made of: the batch of most of their papers.
+_SCORED = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +43,9 @@ class Measuring:
     95th percentile; ``energy`` is the joules of a forward pass per sample. Both are of the network in
     plain PyTorch: as built, in eval mode, in float32. ``peak_memory`` is the most bytes that training
     holds (weights, gradients, optimiser, activations of a batch of the training's size), and ``size``
-    the bytes of its safetensors file.
+    the bytes of its safetensors file. The zero-cost scores, of which higher is better, are of 64 samples of
+    the training part: ``naswot``, ``jacob_cov``, ``synflow``, ``snip``, ``grad_norm``, ``grasp``, ``zico``,
+    ``expressivity``, ``progressivity`` and ``trainability``.
 
     Attributes:
         device: The device to measure on, such as ``"cpu"``; by default the training's.
@@ -119,7 +126,7 @@ def measure_round(
         if "peak_memory" in names:
             found["peak_memory"] = Round(_peak_memory(make, task, training, device))
         if {"latency_ms", "latency_p95_ms", "energy"} & set(names):
-            forward = _forward(make().to(device), _inputs(task, measuring.batch, device))
+            forward = _forward(make().to(device), _batch(task, measuring.batch, device).inputs)
             if {"latency_ms", "latency_p95_ms"} & set(names):
                 took = latency(forward, device)
                 found |= {
@@ -129,7 +136,18 @@ def measure_round(
             if "energy" in names:
                 spent = energy(_awaited(forward, device), energy_meter(device))
                 found["energy"] = Round(_rounded(spent / measuring.batch))
+    wanted = [name for name in METRICS if name in names]
+    if wanted:
+        found |= {name: Round(score) for name, score in scores(wanted, make, task, device).items()}
     return found
+
+
+def scores(
+    names: Collection[str], make: Callable[[], nn.Module], task: Task, device: torch.device
+) -> dict[str, float]:
+    """Build a network and return its zero-cost scores by name, of samples of the task's training part."""
+    batch = _batch(task, _SCORED, device)
+    return zero_cost(names, make().to(device), batch, task.loss)
 
 
 def _in_ms(seconds: float, spread: float, quiet: bool) -> Round:
@@ -151,10 +169,10 @@ def _samples(data: Data, count: int) -> tuple[Tree, Tree]:
     return mapped(lambda each: each[again], x), mapped(lambda each: each[again], y)
 
 
-def _inputs(task: Task, count: int, device: torch.device) -> Tree:
-    x, _ = _samples(task.data, count)
+def _batch(task: Task, count: int, device: torch.device) -> Batch:
+    x, y = _samples(task.data, count)
     prepared = task.data.splits.prepare(mapped(lambda each: each.to(device), x))
-    return mapped(Tensor.contiguous, prepared)
+    return Batch(mapped(Tensor.contiguous, prepared), mapped(lambda each: each.to(device), y))
 
 
 def _forward(module: nn.Module, x: Tree) -> Callable[[], object]:
