@@ -1,26 +1,17 @@
-"""How zero-cost scores rank the cells of NAS-Bench-201, and what they save a search of it.
+"""Ranks of the cells of NAS-Bench-201 by zero-cost scores.
 
-**Ranks.** Cells of a table are built as networks of ``spaces.nasbench201()`` and scored before training by
+Cells of a table are built as networks of ``spaces.nasbench201()`` and scored before training by
 ``optnas.measure.zero_cost``, on 64 patches of scikit-learn's two photographs, or on noise. Printed are
 Spearman's rank correlations with the accuracy in the table, of all cells and of those that are in the best
 fifth, the same of FLOPs for scale, and the seconds that a score takes. The aggregate is the sum of the
 logarithms of the ranks by the scores that need no loss. Scores of finished cells stay in
 ``--scores FILE.csv``: a run that was stopped goes on there.
 
-    python examples/benchmarks/zero_cost.py ranks --table nasbench201_zero_cost.csv.gz --cells 1000 \\
+    python examples/benchmarks/zero_cost.py --table nasbench201_zero_cost.csv.gz --cells 1000 \\
         --scores scores.csv
 
 takes about 1.5 seconds a cell on one core with images of 16 x 16 pixels (which rank the cells as those of
 32 x 32 do, and take an eighth of the time).
-
-**Search.** The sampler ``ehvi`` searches the table as in samplers.py, with columns of published scores in the
-place of computed ones: without them, with the first trials screened by them (``warm_start``), with them as
-features of its model, and with both.
-
-    python examples/benchmarks/zero_cost.py search --table nasbench201_zero_cost.csv.gz \\
-        --features nwot,jacov,synflow --seeds 10
-
-takes about five minutes.
 """
 
 from __future__ import annotations
@@ -164,7 +155,6 @@ def arguments_of() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("ranks", "search"))
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="a .csv, or .csv.gz")
     parser.add_argument("--maximize", default="accuracy", metavar="COLUMN")
     parser.add_argument("--minimize", default="mflops", metavar="COLUMN", help="known beforehand")
@@ -184,7 +174,7 @@ def main() -> None:
     arguments = arguments_of()
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    figures: Mapping[str, Any] = (ranks if arguments.what == "ranks" else search)(arguments)
+    figures: Mapping[str, Any] = ranks(arguments)
     write_figures(arguments, **figures)
 
 

@@ -21,8 +21,8 @@ def trainability(module: nn.Module, batch: Batch, loss: Loss | None = None) -> f
 
     σ is the spectral norm of an estimate of the block's Jacobian, made of a random gradient of signs at its
     output and of what of it arrives at its input. The higher the better. A block without weights that is the
-    identity counts as one that lets nothing pass. Blocks that do not lie one behind the other are left out, and
-    those that only add, such as learned positions.
+    identity counts as one that lets nothing pass. Blocks that do not lie one behind the other are left out,
+    and those that only add, such as learned positions.
 
     Lee & Ham 2024, "AZ-NAS: assembling zero-cost proxies for network architecture search", arXiv 2403.19232.
     """
