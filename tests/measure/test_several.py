@@ -89,5 +89,5 @@ def test_latency_and_diversity_are_objectives() -> None:
 def test_the_batch_of_a_measurement_is_of_every_input() -> None:
     x = measuring._batch(Both(), 3, torch.device("cpu")).inputs
     assert {name: tuple(each.shape) for name, each in x.items()} == {"user": (3,), "picture": (3, 1, 6, 6)}
-    many = measuring._inputs(Both(), 500, torch.device("cpu"))
+    many = measuring._batch(Both(), 500, torch.device("cpu")).inputs
     assert {len(each) for each in many.values()} == {500}, "repeated where there are fewer samples"
