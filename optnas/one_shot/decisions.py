@@ -90,15 +90,6 @@ class Decisions(nn.Module):
         ]
         return torch.stack(logs).sum() if logs else torch.zeros(())
 
-    def certainty(self, weighting: int = 0) -> float:
-        """Return how decided it is: 0 for equal probabilities, 1 for one value of each parameter."""
-        shares = []
-        for name, values in self.values.items():
-            if len(values) > 1:
-                logs = self.log_probabilities(name, weighting).detach()
-                shares.append(1 + float((logs.exp() * logs).sum()) / math.log(len(values)))
-        return sum(shares) / len(shares) if shares else 1.0
-
 
 def _noise_with_winner(logs: Sequence[float], winner: int, rng: random.Random) -> list[float]:
     """Return Gumbel noise, given which sum with a log-probability is largest (Maddison et al. 2014)."""

@@ -150,7 +150,7 @@ class GradientStrategy(Strategy):
         """Draw parameters to train the weights of, every other time evenly: no option falls behind."""
         if self._turn // len(self.weightings) % 2:
             return self.drawn(weighting)
-        return {name: self._rng.choice(values) for name, values in self.net.values.items()}
+        return self.net.drawn(self._rng)
 
     def _judged(self) -> Iterator[Batch]:
         while True:

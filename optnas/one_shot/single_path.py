@@ -55,14 +55,11 @@ class SinglePath(Strategy):
     def _drawn_step(self, batch: Batch) -> torch.Tensor:
         for _ in range(_TRIES):
             try:
-                network = self.net.path(self._drawn())
+                network = self.net.path(self.net.drawn(self._rng))
             except SpaceError:
                 continue  # cannot be built
             return self._learn(network.to(self.problem.device), batch, self._steps)
         raise SpaceError(f"none of {_TRIES} random architectures of the space can be built")
-
-    def _drawn(self) -> dict[str, Any]:
-        return {name: self._rng.choice(values) for name, values in self.net.values.items()}
 
     def inherited(self, params: Mapping[str, Any]) -> dict[str, float]:
         """Return the validation metrics of an architecture with the weights that it inherits."""
@@ -73,7 +70,7 @@ class SinglePath(Strategy):
         for key in self._best_first():
             yield dict(key)
         while True:
-            yield {name: rng.choice(values) for name, values in self.net.values.items()}
+            yield self.net.drawn(rng)
 
     def _evolve(self, rng: random.Random) -> None:
         """Evaluate architectures until there are :attr:`evaluations`."""
@@ -81,7 +78,7 @@ class SinglePath(Strategy):
         while len(self._seen) < self._evaluations and tries < 20 * self._evaluations:
             tries += 1
             if len(self._seen) < self._population:
-                child = {name: rng.choice(values) for name, values in self.net.values.items()}
+                child = self.net.drawn(rng)
             else:
                 alive = self._best_first()[: self._population]
                 child = self._child(rng.choice(alive), rng.choice(alive), rng)

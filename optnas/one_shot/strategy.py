@@ -49,7 +49,6 @@ class Strategy(ABC):
         self.learning = Learning(problem.task, problem.training, problem.device, seed)
         self.net = Supernet(problem.space, problem.shape, problem.context, seed).to(problem.device)
         self._rng = random.Random(seed)
-        self._random = torch.Generator().manual_seed(seed)
         self._step = 0
         self._optimizer = self._make_optimizer()
 
@@ -146,7 +145,6 @@ class Strategy(ABC):
             "told": list(self.told),
             "weights": self.net.weights.values(),
             "optimizer": self._optimizer.state_dict(),
-            "random": self._random.get_state(),
             "order": self.learning.generator.get_state(),
         }
 
@@ -156,5 +154,4 @@ class Strategy(ABC):
         self.net.weights.restore(state["weights"])
         self._optimizer = self._make_optimizer()
         self._optimizer.load_state_dict(state["optimizer"])
-        self._random.set_state(state["random"])
         self.learning.generator.set_state(state["order"])

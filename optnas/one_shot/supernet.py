@@ -124,6 +124,10 @@ class Supernet(nn.Module):
         network, _ = self._traced(architecture)
         return OnSharedWeights(self.weights, network.module, self.weights.slices(network))
 
+    def drawn(self, rng: random.Random) -> dict[str, Any]:
+        """Draw a value of each parameter evenly."""
+        return {name: rng.choice(values) for name, values in self.values.items()}
+
     @cached_property
     def gateable(self) -> tuple[str, ...]:
         """The names of choices between layers whose outputs are summed with those of others."""

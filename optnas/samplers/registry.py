@@ -9,6 +9,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from optnas.errors import UserError, nearest
+from optnas.one_shot.strategies import STRATEGIES
 from optnas.samplers.cmaes import CmaEsSampler
 from optnas.samplers.domain import Domain
 from optnas.samplers.evolution import EvolutionSampler
@@ -58,8 +59,6 @@ def _one_shot(name: str) -> _Make:
     return make
 
 
-ONE_SHOT_STRATEGIES = ("beta-darts", "darts", "darts-second-order", "gdas", "single-path")
-
 SAMPLERS: dict[str, _Make] = {
     "cmaes": lambda seed, domain: CmaEsSampler(domain, seed=seed),
     "ehvi": _ehvi,
@@ -70,7 +69,7 @@ SAMPLERS: dict[str, _Make] = {
     "random": _optuna(lambda seed: RandomSampler(seed=seed)),
     "reinforce": lambda seed, domain: ReinforceSampler(domain, seed=seed),
     "tpe": _optuna(_tpe),
-    **{name: _one_shot(name) for name in ONE_SHOT_STRATEGIES},
+    **{name: _one_shot(name) for name in STRATEGIES},
 }
 
 

@@ -210,7 +210,7 @@ ABOUT = StudyAttribute[dict[str, Any]]("about", _about)
 MEASURED_ON = StudyAttribute[str]("measured_on", lambda _: text)
 """Hardware on which the study measures latency, energy or memory; no other is accepted."""
 SUPERNET = StudyAttribute[dict[str, float]]("supernet", lambda _: _supernet)
-"""How far the training of a supernet is: ``epoch`` of ``epochs``, and its ``seconds`` so far."""
+"""Progress of a supernet's training: ``epoch`` of ``epochs``, and its ``seconds`` so far."""
 ONE_SHOT = StudyAttribute[dict[str, Any]]("one_shot", lambda _: _one_shot)
 """Findings of a search on shared weights: ``strategy``, ``proposals`` (the best first), what was ``told``."""
 PUBLISHED = StudySystemAttribute[int]("optnas:published", lambda _: whole)
