@@ -194,7 +194,7 @@ def test_init_writes_a_study_of_every_kind_that_runs_and_lists_all_strategies(ki
     text = Path("mine.py").read_text()
     for name in (*SAMPLERS, *PRUNERS):
         assert name in text
-    assert all(len(line) <= 140 for line in text.splitlines())
+    assert all(len(line) <= 110 for line in text.splitlines())
     Path("mine.py").write_text(re.sub(r"epochs=\d+", "epochs=1", text))
     result = call("run", "mine.py", "--trials", 2, "--workers", 1, "--threads", 1)
     assert result.exit_code == 0, result.output

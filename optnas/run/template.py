@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 
@@ -25,9 +27,9 @@ _TAIL = """\
         optimizer=choose("adam", "rmsprop", "sgd"),
         lr=real(1e-3, 1e-1, log=True),
     ),
-    # One of $samplers, or any Optuna sampler.
+$samplers
     sampler="ehvi",
-    # One of $pruners, or any Optuna pruner.
+$pruners
     pruner="none",
 )
 """
@@ -213,6 +215,17 @@ def study_file(kind: str, path: Path) -> str:
         name=name,
         epochs=epochs,
         batch=batch,
-        samplers=", ".join(SAMPLERS),
-        pruners=", ".join(PRUNERS),
+        samplers=_one_of(SAMPLERS, "any Optuna sampler"),
+        pruners=_one_of(PRUNERS, "any Optuna pruner"),
+    )
+
+
+def _one_of(names: Iterable[str], other: str) -> str:
+    """Return a comment of the study's call that lists names, wrapped as the rest of the file is."""
+    return textwrap.fill(
+        f"One of {', '.join(names)}, or {other}.",
+        width=110,
+        initial_indent="    # ",
+        subsequent_indent="    # ",
+        break_on_hyphens=False,
     )
