@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from optnas.cost import Cost
     from optnas.errors import UserError
     from optnas.measure.measuring import Measuring
+    from optnas.measure.zero_cost.settings import ZeroCost
     from optnas.objectives import maximize, minimize
     from optnas.ops import op
     from optnas.pruners import (
@@ -75,6 +76,7 @@ __all__ = [
     "Study",
     "Training",
     "UserError",
+    "ZeroCost",
     "choose",
     "data",
     "integer",
@@ -105,6 +107,7 @@ _PLACES = {
     "cost": ("Cost",),
     "errors": ("UserError",),
     "measure.measuring": ("Measuring",),
+    "measure.zero_cost.settings": ("ZeroCost",),
     "objectives": ("maximize", "minimize"),
     "ops": ("op",),
     "pruners": (

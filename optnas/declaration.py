@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.pruners import BasePruner, NopPruner
+from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from optnas.candidate import Candidate
 from optnas.card import Card
 from optnas.cost import COSTS
+from optnas.declaration_checks import (
+    check_functions,
+    check_objectives,
+    check_screened,
+    check_shape,
+    check_strategies,
+)
 from optnas.errors import UserError, nearest
 from optnas.measure.derivatives.measured import DERIVATIVES, check_derivatives
 from optnas.measure.measuring import MEASURED, Measuring
 from optnas.measure.zero_cost.checks import check_scored
+from optnas.measure.zero_cost.settings import ZeroCost
 from optnas.objectives import Constraint, Objective
-from optnas.pruners import make_pruner
-from optnas.samplers import CmaEsSampler, make_sampler
-from optnas.space import Node, Site, SpaceError
+from optnas.space import Node, SpaceError
 from optnas.space.closing import Closing, Decide, accepted, decide_by, decide_from, holes
 from optnas.space.own_ops import own_ops
 from optnas.tasks import Task
@@ -77,6 +83,9 @@ class Declaration:
         sampler: str | BaseSampler = "auto",
         pruner: str | BasePruner | None = "auto",
         measuring: Measuring | None = None,
+        warm_start: str | None = None,
+        features: str | None = None,
+        zero_cost: ZeroCost | None = None,
         costs: Callable[[Candidate], Mapping[str, float]] | None = None,
         shape: tuple[int, ...] | None = None,
         context: Mapping[str, Any] | None = None,
@@ -96,11 +105,11 @@ class Declaration:
             raise UserError(f"study {name!r}: measuring= is for a task; evaluate= measures by itself")
         if task is not None:
             check_declared(task)
-        _check_objectives(name, objectives)
+        check_objectives(name, objectives)
         if isinstance(constraints, str) or callable(constraints):
             raise UserError(f"study {name!r}: constraints are a list such as ['params <= 200_000']")
-        _check_functions(name, evaluate=evaluate, costs=costs)
-        _check_shape(name, shape)
+        check_functions(name, evaluate=evaluate, costs=costs)
+        check_shape(name, shape)
         if not isinstance(seed, int) or seed < 0:
             raise UserError(f"study {name!r}: the seed {seed!r} must be a whole number of at least 0")
         self.name = name
@@ -124,7 +133,18 @@ class Declaration:
         self._costs = costs
         self._shape = shape
         self._context = context
-        self._check_strategies()
+        self.warm_start = warm_start
+        self.features = features
+        self.zero_cost = zero_cost or ZeroCost()
+        check_strategies(
+            name,
+            self.sampler,
+            self.pruner,
+            len(self.objectives),
+            self.derivatives,
+            at_rungs=self.compared_at_rungs,
+        )
+        check_screened(self, zero_cost)
         self._check_metrics()
         if self.task is not None:
             check_scored(name, self.task, self.measured)
@@ -298,24 +318,6 @@ class Declaration:
         wanted = [objective.metric.names for objective in self.objectives]
         return set().union(*wanted, *(limit.needs or () for limit in self.constraints))
 
-    def _check_strategies(self) -> None:
-        """Raise ``UserError`` if the sampler or the pruner is neither a known name nor Optuna's."""
-        name, sampler, pruner = self.name, self.sampler, self.pruner
-        made = make_sampler(sampler, self.seed) if isinstance(sampler, str) else sampler
-        if not isinstance(made, BaseSampler):
-            raise UserError(f"study {name!r}: the sampler must be a name or an Optuna sampler")
-        if isinstance(made, CmaEsSampler):
-            made.check_objectives(len(self.objectives))
-        if isinstance(pruner, str):
-            make_pruner(pruner)
-        elif not (pruner is None or isinstance(pruner, BasePruner)):
-            raise UserError(f"study {name!r}: the pruner must be a name, an Optuna pruner or None")
-        if pruner not in ("none", None) and not isinstance(pruner, NopPruner) and not self.compared_at_rungs:
-            raise UserError(
-                f"study {name!r}: {', '.join(self.derivatives)}: measured after training alone, no"
-                " trial can be pruned by the objectives: leave pruner= out"
-            )
-
     def _check_metrics(self) -> None:
         """Raise ``UserError`` if an objective or constraint uses an unknown metric, before any training."""
         if self.known is None:
@@ -370,33 +372,3 @@ class Declaration:
                 " devices do not compare; run it there, or give the study another name"
             )
         MEASURED_ON.put(study, place)
-
-
-def _check_objectives(name: str, objectives: Any) -> None:
-    """Raise ``UserError`` unless ``objectives`` is a list of objectives with different names."""
-    if isinstance(objectives, Objective) or not (
-        objectives and all(isinstance(objective, Objective) for objective in objectives)
-    ):
-        raise UserError(
-            f"study {name!r}: objectives are a list such as [maximize('accuracy'), minimize('flops')]"
-        )
-    called = [objective.name for objective in objectives]
-    if len(set(called)) < len(called):
-        twice = next(each for each in called if called.count(each) > 1)
-        raise UserError(f"study {name!r}: two objectives are called {twice!r}")
-
-
-def _check_functions(name: str, **functions: Any) -> None:
-    """Raise ``UserError`` if an argument that takes a function is something else."""
-    for argument, function in functions.items():
-        if function is not None and not callable(function):
-            raise UserError(f"study {name!r}: {argument}= takes a function, not {function!r:.60}")
-
-
-def _check_shape(name: str, shape: Any) -> None:
-    """Raise ``UserError`` if ``shape`` is no shape of an input."""
-    if shape is not None:
-        try:
-            Site.of(shape, {})
-        except SpaceError as error:
-            raise UserError(f"study {name!r}: {error}") from None

@@ -16,6 +16,7 @@ from optnas.errors import UserError
 from optnas.pruners import make_pruner
 from optnas.samplers import make_sampler
 from optnas.samplers.base import CandidateSampler
+from optnas.samplers.warm_start import WarmStartSampler
 from optnas.shown import note
 from optnas.space import Node, OpError, SpaceError, UncountableError
 from optnas.space.own_ops import called, changed_ops, own_ops
@@ -57,6 +58,10 @@ class Study(Declaration):
             and ``pareto-halving`` for the other samplers.
         measuring: How latency, energy and peak memory are measured if an objective or a constraint
             uses them; by default with one sample and one thread, on the device of the training.
+        warm_start: ``"zero-cost"`` lets any sampler begin with ten architectures that are the best of a
+            hundred random ones by zero-cost scores, spread along the costs.
+        features: ``"zero-cost"`` gives the zero-cost scores of a candidate to the model of ``ehvi``.
+        zero_cost: Which scores these are, of how many candidates, and how long that may take.
         costs: Takes a candidate and returns exactly known values by name. By default these are the
             architecture's FLOPs, parameters, …, if ``task`` or ``shape`` gives the input's shape.
         shape: Shape of one input, without the batch, for a study without a task.
@@ -92,11 +97,12 @@ class Study(Declaration):
 
     def make_sampler(self) -> BaseSampler:
         """Return the study's sampler."""
-        if isinstance(self.sampler, str):
-            return make_sampler(self.sampler, self.seed, self.domain)
-        if isinstance(self.sampler, CandidateSampler):
-            self.sampler.use(self.domain)  # one that the user made knows of the costs, too
-        return self.sampler
+        sampler = self.sampler
+        if isinstance(sampler, str):
+            sampler = make_sampler(sampler, self.seed, self.domain)
+        elif isinstance(sampler, CandidateSampler):
+            sampler.use(self.domain)  # one that the user made knows of the costs, too
+        return sampler if self.warm_start is None else WarmStartSampler(sampler, self.domain)
 
     def make_pruner(self) -> BasePruner:
         """Return the study's pruner."""

@@ -20,10 +20,12 @@ from optnas.declaration import Declaration
 from optnas.objectives import Objective
 from optnas.one_shot.problem import Problem
 from optnas.samplers.domain import Decide, Domain
+from optnas.samplers.scoring import Screening
 from optnas.space import SpaceError
 from optnas.space.closing import Closing, draw, holes
 from optnas.space.decisions import decided, decisions
 from optnas.space.holes import is_open
+from optnas.study_scores import screening_of
 from optnas.train import default_device
 from optnas.train.allowed import possible_values
 from optnas.train.task_checks import figures
@@ -51,6 +53,9 @@ class StudyDomain(Domain):
         self._distributions = study.distributions()
         self._decisions = decisions(study.space, study.training.tree)
         self._training = frozenset(holes(study.training.tree))
+        # Those that a table has beside its costs; features of their own.
+        looked_up = study.task is None and (study.warm_start or study.features)
+        self._scores = frozenset(study.zero_cost.scores if looked_up else ())
         self._keys = lru_cache(maxsize=_REMEMBERED)(self._key)
         self._looked = lru_cache(maxsize=_REMEMBERED)(self._look)
 
@@ -120,6 +125,10 @@ class StudyDomain(Domain):
             name=study.name,
             store=study.store,
         )
+
+    @cached_property
+    def screening(self) -> Screening | None:
+        return screening_of(self._study)
 
     def _known_cost(self, params: Mapping[str, Any]) -> float | None:
         """Return the geometric mean of the objectives that are costs known before training."""
@@ -196,7 +205,8 @@ class StudyDomain(Domain):
         # Parameters of another space, an architecture that cannot be built, an expression without value.
         except (KeyError, SpaceError, ArithmeticError):
             return _Look()
-        return _Look(known, tuple(math.log10(max(float(cost), 1.0)) for cost in costs.values()))
+        used = [cost for name, cost in costs.items() if name not in self._scores]
+        return _Look(known, tuple(math.log10(max(float(cost), 1.0)) for cost in used))
 
 
 class _Look(NamedTuple):

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from optnas.pareto.ranking import Ranking
 from optnas.pruners.pareto_halving import ParetoHalvingPruner
 from optnas.pruners.standings import ONE_AT_A_TIME
+from optnas.samplers.generations import count_as_proposed
 from optnas.storages.deferred import write_collected
 from optnas.trials.lineage import lineage, paused_at, promotes
 from optnas.trials.optuna_internals import fix_params, fixed_params, frozen
@@ -176,10 +177,4 @@ def _fix(trial: Trial, paused: FrozenTrial) -> None:
     """Fix all parameters of ``trial`` to those of ``paused``, as ``study.enqueue_trial`` does."""
     FROM.put(trial, paused_at(paused))
     fix_params(trial, paused.params)
-    # NSGA-II takes parents from a generation's trials, and gives a generation only to trials that it
-    # proposes.
-    sampler = trial.study.sampler
-    while hasattr(sampler, "wrapped"):
-        sampler = sampler.wrapped
-    if hasattr(sampler, "get_trial_generation"):
-        sampler.get_trial_generation(trial.study, frozen(trial))
+    count_as_proposed(trial.study.sampler, trial.study, frozen(trial))

@@ -36,6 +36,7 @@ from optnas.trials.record import (
     REASON,
     RESUMED,
     RUN,
+    SCREENING,
     SUPERNET,
     TRACEBACK,
     TWIN,
@@ -54,15 +55,15 @@ _INDENTED = (0, 0, 0, 2)
 _WIDE = 78
 
 
-def supernet_told(study: optuna.Study) -> str | None:
-    """Return how far the training of a study's supernet is; ``None`` if it has none."""
-    found = SUPERNET.of(study)
-    if found is None:
-        return None
-    left = (
-        f"epoch {found['epoch']:g} of {found['epochs']:g}" if found["epoch"] < found["epochs"] else "trained"
-    )
-    return f"supernet: {left}, {duration(found['seconds'])}"
+def done_first(study: optuna.Study) -> Iterator[str]:
+    """Yield how far what comes before the trials is: a screening of candidates, a supernet's training."""
+    if (found := SCREENING.of(study)) is not None:
+        of = f" of up to {found['of']:g}" if found["scored"] < found["of"] else ""
+        yield f"screening: {found['scored']:g}{of} candidates, {duration(found['seconds'])}"
+    if (found := SUPERNET.of(study)) is not None:
+        left = f"epoch {found['epoch']:g} of {found['epochs']:g}"
+        left = left if found["epoch"] < found["epochs"] else "trained"
+        yield f"supernet: {left}, {duration(found['seconds'])}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +128,7 @@ class LiveView:
         if width < _WIDE:
             yield Text("   ").join(counts)
         yield facts
-        if told := supernet_told(self.study):
-            yield Text(told)
+        yield from map(Text, done_first(self.study))
         if progress.hypervolume_lacks is not None:
             yield Text(f"hypervolume: {progress.hypervolume_lacks}", style="dim")
         if progress.last_failure is not None:
@@ -218,8 +218,7 @@ def _study_view(
     if (stopped := last_infeasible(trials)) is not None:
         yield Padding(_infeasible_view(study, *stopped), _INDENTED)
     yield from (Padding(Text(sign, style="yellow"), _INDENTED) for sign in signs)
-    if told := supernet_told(study):
-        yield Padding(Text(told), _INDENTED)
+    yield from (Padding(Text(told), _INDENTED) for told in done_first(study))
     volume = hypervolume(study, trials)
     yield Text("  " + "   ".join([f"{len(best)} on the front", f"hypervolume {share(volume)}", *took]))
     if volume is None:

@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.one_shot.problem import Problem
+from optnas.samplers.scoring import Screening
 from optnas.space.closing import draw
 from optnas.trials.region import Region
 
@@ -19,6 +20,7 @@ __all__ = [
     "Domain",
     "FlatDomain",
     "Known",
+    "Params",
     "crossed",
     "enumerated",
     "fits",
@@ -34,6 +36,7 @@ Decide = Callable[[str, BaseDistribution], Any]
 """Function that returns the value of the parameter with that name and distribution."""
 
 Params = dict[str, Any]
+"""The active parameters of a candidate by name."""
 
 Unasked = Mapping[str, Mapping[str, frozenset[Any]]]
 """For each conditional parameter, by name: the values of other parameters with which it is inactive."""
@@ -90,6 +93,11 @@ class Domain(ABC):
     @property
     def problem(self) -> Problem | None:
         """The problem that samplers learn which train networks themselves; ``None`` if there is no task."""
+        return None
+
+    @property
+    def screening(self) -> Screening | None:
+        """How candidates are scored before a trial; ``None`` if they are not."""
         return None
 
     @property

@@ -15,9 +15,9 @@ from optnas.one_shot.keeping import Keeping
 from optnas.one_shot.strategies import check_name, make_strategy
 from optnas.one_shot.strategy import Strategy
 from optnas.samplers.base import CandidateSampler
+from optnas.samplers.claimed import claimed
 from optnas.samplers.domain import Domain, mutated, sampled
 from optnas.samplers.history import History
-from optnas.samplers.supernet_claim import claimed
 from optnas.shown import notice
 from optnas.space.closing import draw
 from optnas.trials.record import ONE_SHOT, SUPERNET
@@ -98,7 +98,7 @@ class OneShotSampler(CandidateSampler):
     def _found(self, study: Study, domain: Domain) -> list[dict[str, Any]]:
         """Return the parameters that the strategy proposes; train the supernet if nobody has."""
         if ONE_SHOT.of(study) is None:
-            with claimed(study, lambda: ONE_SHOT.of(study) is not None) as mine:
+            with claimed(study, "one_shot", lambda: ONE_SHOT.of(study) is not None) as mine:
                 if mine:
                     self._search(study, domain)
         found = ONE_SHOT.of(study)

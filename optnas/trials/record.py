@@ -67,6 +67,9 @@ __all__ = [
     "REGION",
     "RESUMED",
     "RUN",
+    "SCORES",
+    "SCREENED",
+    "SCREENING",
     "SPACE",
     "STUDY_OPS",
     "SUPERNET",
@@ -74,6 +77,7 @@ __all__ = [
     "TRAINING",
     "TWIN",
     "UNBOUNDED",
+    "WARM_START",
     "WORKER",
     "Attribute",
     "HiddenAttribute",
@@ -188,6 +192,10 @@ FROM = SystemAttribute[int]("optnas:from", whole)
 """The step at which the trial that this one resumes was paused."""
 ENQUEUED = SystemAttribute[dict[str, Any]]("fixed_params", mapped(scalar))
 """Parameters that the trial was enqueued with, as ``study.enqueue_trial`` writes them."""
+WARM_START = SystemAttribute[dict[str, Any]]("optnas:warm_start", mapped(scalar))
+"""Parameters of a screened candidate that the trial tries; no other trial takes them."""
+SCORES = SystemAttribute[dict[str, float]]("optnas:scores", mapped(finite))
+"""Zero-cost scores of the trial's network by name, which a model of objectives has as inputs."""
 CHECKPOINT_NAME = SystemAttribute[str]("optnas:checkpoint", text)
 """Name of the trial's checkpoints in the artifact store."""
 
@@ -213,6 +221,10 @@ SUPERNET = StudyAttribute[dict[str, float]]("supernet", lambda _: _supernet)
 """Progress of a supernet's training: ``epoch`` of ``epochs``, and its ``seconds`` so far."""
 ONE_SHOT = StudyAttribute[dict[str, Any]]("one_shot", lambda _: _one_shot)
 """Findings of a search on shared weights: ``strategy``, ``proposals`` (the best first), what was ``told``."""
+SCREENING = StudyAttribute[dict[str, float]]("screening", lambda _: _screening)
+"""Progress of the screening of random candidates: ``scored`` of so many, and its ``seconds`` so far."""
+SCREENED = StudySystemAttribute[dict[str, Any]]("optnas:screened", lambda _: _screened)
+"""Random candidates, by their ``numbers``, with their ``scores`` (:mod:`optnas.samplers.screening`)."""
 PUBLISHED = StudySystemAttribute[int]("optnas:published", lambda _: whole)
 """Number of finished trials when the study's figures for optuna-dashboard were written last."""
 
@@ -232,6 +244,22 @@ def _supernet(value: Any) -> bool:
 def _one_shot(value: Any) -> bool:
     """Accept what a search on shared weights found."""
     return isinstance(value, dict) and listed(mapped(scalar))(value.get("proposals"))
+
+
+def _screening(value: Any) -> bool:
+    """Accept how far the screening of candidates is."""
+    return mapped(finite)(value) and value.keys() >= {"scored", "of", "seconds"}
+
+
+def _screened(value: Any) -> bool:
+    """Accept candidates with as many scores each as there are names."""
+    known = {"names": listed(text), "numbers": listed(whole), "next": whole, "seconds": finite, "done": flag}
+    if not (
+        mapped(lambda _: True, seed=whole, **known)(value) and value.keys() >= {*known, "seed", "scores"}
+    ):
+        return False
+    rows = listed(listed(finite, len(value["names"])), len(value["numbers"]))
+    return rows(value["scores"])
 
 
 # By study as it was loaded.

@@ -11,7 +11,7 @@ import torch
 from optnas import Study, Training, UserError, choose, data, maximize, minimize, ops, tasks
 from optnas.one_shot import keeping
 from optnas.one_shot.gdas import GDAS
-from optnas.samplers import supernet_claim
+from optnas.samplers import claimed
 from optnas.samplers.one_shot import OneShotSampler
 from optnas.trials.record import ONE_SHOT, SUPERNET
 from tests.one_shot.problems import problem, signs
@@ -24,9 +24,9 @@ def _one_thread():
 
 @pytest.fixture(autouse=True)
 def _quick_claims(monkeypatch):
-    monkeypatch.setattr(supernet_claim, "_POLL_SECONDS", 0.05)
-    monkeypatch.setattr(supernet_claim, "_GONE_SECONDS", 2.0)
-    monkeypatch.setattr(supernet_claim, "_BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(claimed, "_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(claimed, "_GONE_SECONDS", 2.0)
+    monkeypatch.setattr(claimed, "_BEAT_SECONDS", 0.2)
 
 
 def study(sampler, **kwargs):
