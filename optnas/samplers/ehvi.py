@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from optnas import pareto
 from optnas.samplers.base import CandidateSampler
@@ -20,7 +22,11 @@ from optnas.samplers.fidelity import Evidence, evidence
 from optnas.samplers.forecast import Forecast
 from optnas.samplers.gaussian_process import count_at_last_refit
 from optnas.samplers.history import History
+from optnas.samplers.scored import ScoredDomain
+from optnas.samplers.screening import Screened, screened
 from optnas.samplers.surrogate import Candidates, Surrogate
+from optnas.trials.optuna_internals import cached_trials
+from optnas.trials.record import SCORES
 
 __all__ = ["EHVISampler"]
 
@@ -33,6 +39,9 @@ _FAR_OF = 100
 _NEAR_COST = 0.1
 # If candidates are drawn with every trial, so many trials' worth of them is drawn at first.
 _FIRST_DRAWN = 8
+# Where the features are scores of built networks, a proposal scores the best few by a model without them: as
+# many as take this share of a trial's time.
+_SCORING_SHARE, _FEWEST_SCORED, _MOST_SCORED = 0.1, 2, 32
 # Search spaces of at most so many candidates are enumerated.
 _ENUMERATED = 2_000
 
@@ -91,6 +100,10 @@ class EHVISampler(CandidateSampler):
     assumed to reach their predicted values, pruned ones the values that trials trained further suggest
     (:mod:`.fidelity`).
 
+    If the domain has scores of candidates as features, as a study of ``features="zero-cost"`` has, the model
+    learns from their ranks. Where a network has to be built for these, a first model without them chooses the
+    few candidates that are scored, and a second one decides between these and the screened candidates.
+
     Emmerich et al. (2011), "Hypervolume-based expected improvement: monotonicity properties and exact
     computation", and Ginsbourger et al. (2010), "Kriging is well-suited to parallelize optimization".
 
@@ -103,12 +116,25 @@ class EHVISampler(CandidateSampler):
 
     def __init__(self, domain: Domain | None = None, *, seed: int | None = None) -> None:
         super().__init__(domain, seed=seed)
-        self._encoded: tuple[Domain, Encoding] | None = None
+        self._encoded: dict[Domain, Encoding] = {}
         self._forecast: Forecast | None = None
         self._pool: _Pool | None = None
-        self._fitted: tuple[Domain, int, list[Array]] | None = None
+        self._fitted: dict[Domain, tuple[int, list[Array]]] = {}
+        self._scored: _Scored | None = None
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        candidate = super().sample_relative(study, trial, search_space)
+        scores = None if self._scored is None else self._scored.domain.record_of(candidate)
+        if scores is not None:
+            SCORES.put_in(study, trial, scores)  # other workers need not build it, too
+        return candidate
 
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
+        scored = self._with_scores(study, domain)
+        if scored is not None and not scored.costly:
+            domain, scored = scored.domain, None
         signs = history.signs
         pool = self._drawn(domain, history, signs)
         if self._forecast is None or self._forecast.domain is not domain:
@@ -122,16 +148,40 @@ class EHVISampler(CandidateSampler):
         standing = self._pool.standing or pool
         thetas = self._thetas(domain, signs, history, standing)
         surrogate = Surrogate(self._encoding(domain), domain, signs, history, told, standing, thetas)
-        best = _best(surrogate, pool, domain, history)
+        most = 1 if scored is None else scored.most(history)
+        best = _best(surrogate, pool, domain, history, most)
         effort = _search_budget(domain)
         near = list(_changed(domain, told, surrogate, rng, effort.changed))
         for _ in range(effort.climbed):
-            better = _best(surrogate, Candidates.of(domain, near, signs), domain, history)
-            if better.gain <= best.gain:
+            better = _best(surrogate, Candidates.of(domain, near, signs), domain, history, most)
+            climbs = better and (not best or better[0].gain > best[0].gain)
+            both = {domain.key(each.params): each for each in (*better, *best)}
+            best = sorted(both.values(), key=lambda each: -each.gain)[:most]
+            if not climbs:
                 break
-            best = better
-            near = list(neighbours(domain, best.params, rng, effort.beside))
-        return best.params or sampled(domain, rng)
+            near = list(neighbours(domain, best[0].params, rng, effort.beside))
+        if scored is not None:
+            standing = scored.candidates(signs)
+            thetas = self._thetas(scored.domain, signs, history, standing)
+            encoding = self._encoding(scored.domain)
+            surrogate = Surrogate(encoding, scored.domain, signs, history, told, standing, thetas)
+            cut = Candidates.of(scored.domain, [each.params for each in best], signs)
+            best = _best(surrogate, standing.with_more(cut, len(standing.params) + most), domain, history)
+        return best[0].params if best else sampled(domain, rng)
+
+    def _with_scores(self, study: Study, domain: Domain) -> _Scored | None:
+        """Return the domain with its candidates' scores, if these are features of the study."""
+        screening = domain.screening
+        if screening is None or not screening.features:
+            return None
+        if self._scored is None or self._scored.domain.of is not domain:
+            found = screened(study, domain, screening)
+            if not found.candidates:
+                return None
+            self._scored = _Scored(ScoredDomain(domain, screening, found), found, screening.computed)
+        if screening.computed:
+            self._scored.domain.read(cached_trials(study))
+        return self._scored
 
     def _thetas(self, domain: Domain, signs: Array, history: History, pool: Candidates) -> list[Array]:
         """Return the surrogate's hyperparameters as of the last refit; an empty list to fit them now.
@@ -144,7 +194,7 @@ class EHVISampler(CandidateSampler):
             return []
         ended = history.ended
         count = count_at_last_refit(len(ended), _START, factor)
-        if self._fitted is None or self._fitted[0] is not domain or self._fitted[1] != count:
+        if domain not in self._fitted or self._fitted[domain][0] != count:
             some = tuple(sorted(ended[:count], key=lambda observation: observation.number))
             assert self._forecast is not None
             told = evidence(some, self._forecast)
@@ -152,13 +202,13 @@ class EHVISampler(CandidateSampler):
             if len(told.values) >= 2:
                 then = dataclasses.replace(history, finished=some, running=())
                 thetas = Surrogate(self._encoding(domain), domain, signs, then, told, pool).thetas
-            self._fitted = domain, count, thetas
-        return self._fitted[2]
+            self._fitted[domain] = count, thetas
+        return self._fitted[domain][1]
 
     def _encoding(self, domain: Domain) -> Encoding:
-        if self._encoded is None or self._encoded[0] is not domain:
-            self._encoded = domain, Encoding(domain)
-        return self._encoded[1]
+        if domain not in self._encoded:
+            self._encoded[domain] = Encoding(domain)
+        return self._encoded[domain]
 
     def _drawn(self, domain: Domain, history: History, signs: Array) -> Candidates:
         """Return all candidates of a small search space, or the last drawn ones of a larger one."""
@@ -260,20 +310,57 @@ def _halves(number: int) -> float:
     return share
 
 
+@dataclass
+class _Scored:
+    """The domain with scores as features, and the screened candidates.
+
+    Attributes:
+        domain: The domain with scores.
+        screened: The screened candidates.
+        costly: Whether a candidate's scores take a built network, so that few candidates are scored.
+    """
+
+    domain: ScoredDomain
+    screened: Screened
+    costly: bool
+    _candidates: Candidates | None = None
+
+    def candidates(self, signs: Array) -> Candidates:
+        """Return the screened candidates with their scores as features."""
+        if self._candidates is None:
+            self._candidates = Candidates.of(self.domain, self.screened.candidates, signs)
+        return self._candidates
+
+    def most(self, history: History) -> int:
+        """Return how many candidates are scored for a proposal."""
+        each = self.screened.seconds / len(self.screened.candidates)
+        took = [observation.seconds for observation in history.complete if observation.seconds is not None]
+        if not took or each <= 0:
+            return _MOST_SCORED
+        affordable = int(_SCORING_SHARE * float(np.median(took)) / each)
+        return min(max(affordable, _FEWEST_SCORED), _MOST_SCORED)
+
+
 @dataclass(frozen=True)
 class _Best:
     gain: float
     params: dict[str, Any]
 
 
-def _best(surrogate: Surrogate, candidates: Candidates, domain: Domain, history: History) -> _Best:
-    """Return the untried candidate with the greatest expected improvement; its gain is -1 without any."""
+def _best(
+    surrogate: Surrogate, candidates: Candidates, domain: Domain, history: History, most: int = 1
+) -> list[_Best]:
+    """Return the ``most`` untried candidates with the greatest expected improvement, the best first."""
+    found: dict[Hashable, _Best] = {}
     if candidates.params:
         gain = surrogate.gain(candidates)
         for place in np.argsort(-gain, kind="stable"):
-            if domain.key(candidates.params[place]) not in history.seen:
-                return _Best(float(gain[place]), candidates.params[place])
-    return _Best(-1.0, {})
+            key = domain.key(candidates.params[place])
+            if key not in history.seen:
+                found.setdefault(key, _Best(float(gain[place]), candidates.params[place]))
+            if len(found) == most:
+                break
+    return list(found.values())
 
 
 def _changed(

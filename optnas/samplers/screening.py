@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.study import Study
 
+from optnas import pareto
 from optnas.measure.zero_cost.aggregate import log_ranks
 from optnas.samplers.claimed import claimed
 from optnas.samplers.domain import Domain, Params, sampled
@@ -50,28 +51,37 @@ class Screened:
         """The sum of the logarithms of each candidate's ranks, shape (candidates,)."""
         return log_ranks({str(i): column for i, column in enumerate(self.scores.T)})
 
-    def best_by_cost(self, domain: Domain, signs: NDArray[np.float64], most: int) -> list[Params]:
-        """Return at most ``most`` candidates spread along the costs: of each stretch the one of best score.
+    def best(self, domain: Domain, signs: NDArray[np.float64], most: int) -> list[Params]:
+        """Return at most ``most`` candidates that are good by their scores, spread along the costs.
 
-        A stretch is as many candidates as another in the order of the objectives known beforehand. Without
-        such objectives they are the best of all. They come in an order in which any first ones are spread.
+        They are those that no other beats in all objectives known beforehand and in the aggregate, then those
+        that only these beat, and so on. Of the last such layer they are evenly spread along the costs.
+        They come in an order in which any first ones are spread. Without known objectives they are the best
+        by the aggregate, the best first.
 
         Args:
             domain: The search space.
             signs: 1 for each objective to be minimised, -1 for each to be maximised.
             most: How many, and not more than one in eight of the candidates.
         """
-        count = min(most, max(1, len(self.candidates) // _ONE_IN))
         if not self.candidates:
             return []
+        count = min(most, max(1, len(self.candidates) // _ONE_IN))
         known = np.array([domain.known(params) or [None] * len(signs) for params in self.candidates], float)
         exact = np.isfinite(known).all(axis=0)
+        costs = known[:, exact] * signs[exact]
+        places = np.argsort(costs, axis=0, kind="stable").argsort(axis=0).sum(axis=1)
+        ranks = pareto.ranks(np.column_stack([costs, -self.aggregate]))
+        chosen: list[int] = []
+        for rank in np.unique(ranks):
+            layer = np.flatnonzero(ranks == rank)
+            chosen += _evenly(layer[np.argsort(places[layer], kind="stable")], count - len(chosen))
+            if len(chosen) == count:
+                break
         if not exact.any():
-            return [self.candidates[i] for i in np.argsort(-self.aggregate, kind="stable")[:count]]
-        places = np.argsort(known[:, exact] * signs[exact], axis=0, kind="stable").argsort(axis=0).sum(axis=1)
-        stretches = np.array_split(np.argsort(places, kind="stable"), count)
-        best = [self.candidates[each[np.argmax(self.aggregate[each])]] for each in stretches]
-        return [best[i] for i in _spread(count)]
+            return [self.candidates[i] for i in chosen]
+        chosen.sort(key=lambda i: places[i])
+        return [self.candidates[chosen[i]] for i in _spread(len(chosen))]
 
 
 def screened(study: Study, domain: Domain, screening: Screening) -> Screened:
@@ -150,6 +160,14 @@ def _screen(study: Study, domain: Domain, screening: Screening) -> None:
         notice(f"{len(record['numbers'])} candidates were scored in {record['seconds']:.1f} seconds")
     if not record["numbers"]:
         notice("no candidate could be scored: the search goes on as without scores")
+
+
+def _evenly(layer: NDArray[np.intp], count: int) -> list[int]:
+    """Return ``count`` entries, evenly spread from end to end, or all; one alone is the middle one."""
+    if count >= len(layer):
+        return list(layer)
+    places = np.linspace(0, len(layer) - 1, count) if count > 1 else np.array([len(layer) // 2])
+    return list(layer[places.round().astype(int)])
 
 
 def _spread(count: int) -> list[int]:

@@ -105,7 +105,7 @@ class WarmStartSampler(BaseSampler):
         if screening is None:
             return []
         found = screened(study, self._domain, screening)
-        return found.best_by_cost(self._domain, signs_of(study), screening.proposals)
+        return found.best(self._domain, signs_of(study), screening.proposals)
 
     def _left(self, trials: list[FrozenTrial]) -> list[Params]:
         """Return the candidates that no trial has."""
