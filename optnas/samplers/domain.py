@@ -97,7 +97,7 @@ class Domain(ABC):
 
     @property
     def screening(self) -> Screening | None:
-        """How candidates are scored before a trial; ``None`` if they are not."""
+        """The scoring of candidates before a trial; ``None`` if they are not scored."""
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""How candidates are scored before a trial."""
+"""The scoring of candidates before a trial."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Scores = tuple[float, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Screening:
-    """How candidates of a domain are scored before a trial.
+    """The scoring of a domain's candidates before a trial.
 
     Attributes:
         names: The names of the scores.
