@@ -21,7 +21,7 @@ __all__ = ["check_functions", "check_objectives", "check_screened", "check_shape
 
 
 class Screened(Protocol):
-    """What :func:`check_screened` reads of a study."""
+    """The attributes of a study that :func:`check_screened` reads."""
 
     name: str
     task: Task | None
