@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -28,6 +30,9 @@ __all__ = [
     "neighbours",
     "sampled",
 ]
+
+# How often a part of a part is inherited from the other parent than what is around it.
+_EXCHANGED = 0.25
 
 # Least distance to a neighbour of a real number, as a share of its range.
 _NEAREST = 0.05
@@ -181,22 +186,49 @@ def mutated(domain: Domain, params: Mapping[str, Any], rng: random.Random, *, st
 
 
 def crossed(domain: Domain, one: Mapping[str, Any], other: Mapping[str, Any], rng: random.Random) -> Params:
-    """Return a child of two candidates, with subtrees exchanged at matching places.
+    """Return a child of two candidates, with subtrees exchanged at equal places.
 
     Parameters whose names begin alike (``layer0.…``) belong to one part of the architecture and are
-    inherited together from one of the parents.
+    inherited together from one of the parents. A part within it, such as an operand of an activation
+    (``layer0.left.…``), now and then comes from the other parent.
     """
+    subtrees = _subtrees(tuple(domain.distributions))
     heirs: dict[str, Mapping[str, Any]] = {}
 
+    def heir(place: str) -> Mapping[str, Any]:
+        if place not in heirs:
+            above = place.rpartition(".")[0]
+            if not above:
+                heirs[place] = rng.choice((one, other))
+            else:
+                kept = heir(above)
+                exchanged = place in subtrees and rng.random() < _EXCHANGED
+                heirs[place] = (other if kept is one else one) if exchanged else kept
+        return heirs[place]
+
     def decide(name: str, distribution: BaseDistribution) -> Any:
-        part = name.split(".")[0]
-        heir = heirs.setdefault(part, rng.choice((one, other)))
-        for parent in (heir, one, other):
+        for parent in (heir(name), one, other):
             if fits(distribution, parent.get(name, _NOTHING)):
                 return parent[name]
         return draw(distribution, rng)
 
     return domain.decided(decide)
+
+
+@lru_cache(maxsize=8)
+def _subtrees(names: tuple[str, ...]) -> frozenset[str]:
+    """Return the places within parts of an architecture that have several parameters, but not all of theirs."""
+    sizes = Counter(place for name in names for place in _places(name))
+    return frozenset(
+        place for place, size in sizes.items() if 1 < size < sizes.get(place.rpartition(".")[0], 0)
+    )
+
+
+def _places(name: str) -> Iterator[str]:
+    """Yield the places that a parameter is in: ``a.b.c``, ``a.b`` and ``a``."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
 
 
 def neighbours(

@@ -141,3 +141,37 @@ def test_a_child_has_each_part_from_one_parent() -> None:
         for i in (0, 1):
             assert (child[f"layer{i}.width"], child[f"layer{i}.kernel"]) in ((8, 3), (16, 5))
     assert any(child["layer0.width"] != child["layer1.width"] for child in children)
+
+
+def test_operands_of_a_formula_are_exchanged_as_a_whole() -> None:
+    def operand(unary: Node) -> Any:
+        inner = ops.add(choose(ops.x(), ops.sin()), choose(ops.x(), ops.tanh()))
+        return choose(inner, unary)
+
+    formula = ops.mul(operand(ops.square()), operand(ops.cube()))
+    domain = domain_of(ops.seq(repeat(ops.seq(ops.conv(4), ops.act(formula)), 1, name="layer"), ops.head()))
+    places = [f"layer0.act.of.choice{i}" for i in (0, 1)]
+    one = {place + end: value for place in places for end, value in (("", "add"), *_leaves("x", "x"))}
+    other = {place + end: value for place in places for end, value in (("", "add"), *_leaves("sin", "tanh"))}
+    assert contained(domain, one)
+    children = [crossed(domain, one, other, random.Random(seed)) for seed in range(60)]
+    seen = set()
+    for child in children:
+        operands = [tuple(child[place + end] for end, _ in _leaves("", "")) for place in places]
+        assert set(operands) <= {("x", "x"), ("sin", "tanh")}
+        seen.add(tuple(operands))
+    assert len(seen) == 4
+
+
+def _leaves(left: str, right: str) -> tuple[tuple[str, str], ...]:
+    return (".add.choice0", left), (".add.choice1", right)
+
+
+def test_parts_without_parts_of_their_own_are_inherited_as_a_whole() -> None:
+    names = {
+        f"layer{i}.{word}": CategoricalDistribution(range(9)) for i in range(3) for word in ("op", "width")
+    }
+    one, other = dict.fromkeys(names, 1), dict.fromkeys(names, 2)
+    for seed in range(40):
+        child = crossed(FlatDomain(names), one, other, random.Random(seed))
+        assert all(child[f"layer{i}.op"] == child[f"layer{i}.width"] for i in range(3))

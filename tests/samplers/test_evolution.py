@@ -61,7 +61,7 @@ def test_children_of_two_have_each_part_from_one_of_them() -> None:
     for value in (1, 2):
         study.add_trial(create_trial(params=dict.fromkeys(parts, value), distributions=parts, value=value))
     study.sampler._tournament = 1  # type: ignore[attr-defined]
-    children = [study.ask(parts).params for _ in range(5)]
+    children = [study.ask(parts).params for _ in range(20)]
     # What comes out as a parent again is mutated, to another of a hundred values.
     kept = [[{child[f"{part}.{name}"] for name in "xyz"} & {1, 2} for part in "ab"] for child in children]
     assert all(len(values) == 1 for parts in kept for values in parts)
