@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from optnas.cost import Cost
 from optnas.ops.canonical_cell import canonical_cell
-from optnas.ops.cell_graph import graph_of
+from optnas.ops.cell_graph import Graph, graph_of
 from optnas.ops.containers import CHILDREN
 from optnas.ops.merges import is_zero
 from optnas.ops.merging import layers_from, merging_of
 from optnas.ops.shapes import channel_axis, numel
 from optnas.space import Node, Op, Shape, Site, register
 
-__all__ = ["Cell", "CellModule", "cell", "node"]
+__all__ = ["Cell", "CellModule", "cell", "live_edges", "node", "state_shapes"]
 
 _NAMED = inspect.Parameter.KEYWORD_ONLY
 
@@ -96,21 +96,38 @@ class Cell(Op):
     def build(self, node: Node, site: Site) -> nn.Module:
         site.cost(node)  # raises if shapes do not fit
         graph = graph_of(node)
-        shapes = [site.shape] * graph.inputs
+        shapes = state_shapes(graph, site)
         nodes: list[list[tuple[nn.Module, int]]] = []
         merges: dict[str, nn.Module] = {}
         for position, edges in enumerate(graph.nodes):
             merge = graph.merge(position)
-            live = list(edges)
-            ends = [site.at(shapes[source]).cost(op).shape for op, source in edges]
-            if merge is None:
-                # Ops that output zeros need not be computed, unless there are no others.
-                live = [edge for edge in edges if not is_zero(edge[0])] or live[:1]
-            else:
+            if merge is not None:
+                ends = [site.at(shapes[source]).cost(op).shape for op, source in edges]
                 merges[str(position)] = merging_of(merge).merging_module(merge, ends, site)
+            live = [edges[place] for place in live_edges(graph, position)]
             nodes.append([(site.at(shapes[source]).build(op), source) for op, source in live])
-            shapes.append(_merging_cost(merge, ends, site).shape)
         return CellModule(nodes, graph.inputs, graph.outputs, merges)
+
+
+def live_edges(graph: Graph, position: int) -> list[int]:
+    """Return the places of the ops of a node that are built.
+
+    Where outputs are summed, ops that output zeros need not be computed, unless there are no others.
+    """
+    edges = graph.nodes[position]
+    every = list(range(len(edges)))
+    if graph.merge(position) is not None:
+        return every
+    return [place for place in every if not is_zero(edges[place][0])] or every[:1]
+
+
+def state_shapes(graph: Graph, site: Site) -> list[Shape]:
+    """Return the shape of each state of a cell."""
+    shapes = [site.shape] * graph.inputs
+    for position, edges in enumerate(graph.nodes):
+        ends = [site.at(shapes[source]).cost(op).shape for op, source in edges]
+        shapes.append(_merging_cost(graph.merge(position), ends, site).shape)
+    return shapes
 
 
 def _merging_cost(merge: Node | None, shapes: list[Shape], site: Site) -> Cost:

@@ -217,7 +217,7 @@ def crossed(domain: Domain, one: Mapping[str, Any], other: Mapping[str, Any], rn
 
 @lru_cache(maxsize=8)
 def _subtrees(names: tuple[str, ...]) -> frozenset[str]:
-    """Return the places within parts of an architecture that have several parameters, but not all of theirs."""
+    """Return the places within parts that have several of their parameters, but not all of them."""
     sizes = Counter(place for name in names for place in _places(name))
     return frozenset(
         place for place, size in sizes.items() if 1 < size < sizes.get(place.rpartition(".")[0], 0)

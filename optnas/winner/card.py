@@ -181,8 +181,10 @@ def _learned(record: Mapping[str, Any]) -> str:
     """Return the architecture with the constants that its activations learned; nothing without any."""
     if "learned" not in record:
         return ""
-    block = as_block(plain(record["learned"]))
-    return f"\n\nIn training its activations learned constants of their own:\n\n{block}"
+    text = plain(record["learned"])
+    several = "stack(" in text or "per_channel=True" in text
+    means = "; what stands for several cells or channels has the mean of theirs" if several else ""
+    return f"\n\nIn training its activations learned constants of their own{means}:\n\n{as_block(text)}"
 
 
 def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:
