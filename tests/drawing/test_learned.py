@@ -66,12 +66,14 @@ def trained(text: str, shape: tuple[int, ...]):
             "blend(conv(3), identity, beta=2.5, learnable=True)",
         ),
         (
-            "cell(node(none), node(none, swish(learnable=True)), node(prelu, relu, merge=blend(learnable=True)))",
+            "cell(node(none), node(none, swish(learnable=True)),"
+            " node(prelu, relu, merge=blend(learnable=True)))",
             "cell(node(none), node(none, swish(beta=2.5, learnable=True)),"
             " node(prelu(slope=2.5), relu, merge=blend(beta=2.5, learnable=True)))",
         ),
         (
-            "cell(node(conv_norm('same', activation=prelu), relu, inputs=(0, 0)), merge=blend(learnable=True))",
+            "cell(node(conv_norm('same', activation=prelu), relu, inputs=(0, 0)),"
+            " merge=blend(learnable=True))",
             "cell(node(seq(conv('same'), norm, prelu(slope=2.5)), relu, inputs=(0, 0)),"
             " merge=blend(beta=2.5, learnable=True))",
         ),
