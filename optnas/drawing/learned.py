@@ -194,7 +194,7 @@ class _Reading:
     def _expression(self, tree: Node, steps: Iterator[Any]) -> Node:
         """Return a function with learned constants; the steps are those of its operands, then its own."""
         if not isinstance(tree.op, Function):
-            return self._constants(tree, next(steps))
+            return self._activation(tree, next(steps))
         operands = iter([self._expression(operand, steps) for operand in operands_of(tree)])
         args = tuple((name, next(operands) if name == "of" else value) for name, value in tree.args)
         return self._constants(Node(tree.op, args, tuple(operands)), next(steps))

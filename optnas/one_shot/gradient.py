@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optnas.one_shot.blended import blended, blends
 from optnas.one_shot.decisions import Decisions
 from optnas.one_shot.expected_cost import ExpectedCost
 from optnas.one_shot.guard import Guard
@@ -19,6 +20,7 @@ from optnas.one_shot.learning import Batch
 from optnas.one_shot.path import OnSharedWeights
 from optnas.one_shot.problem import Problem
 from optnas.one_shot.strategy import Strategy
+from optnas.space import Node
 
 __all__ = ["GradientStrategy"]
 
@@ -219,6 +221,18 @@ class GradientStrategy(Strategy):
                 yield self.decisions.drawn(
                     rng, weighting, _TEMPERATURES[min(round_ // 8, len(_TEMPERATURES) - 1)]
                 )
+
+    def mixtures(self) -> list[Node]:
+        if not self.mixed.issuperset(blends(self.net)) or not blends(self.net):
+            return []
+        return [
+            blended(
+                self.net,
+                self.decisions.derived(weighting),
+                lambda name: self.decisions.probabilities(name, weighting),  # noqa: B023 - called at once
+            )
+            for weighting in range(len(self.weightings))
+        ]
 
     def state(self) -> dict[str, Any]:
         return {

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from optnas.one_shot.learning import Batch, Learning
 from optnas.one_shot.problem import Problem
 from optnas.one_shot.supernet import Supernet
+from optnas.space import Node
 from optnas.train.loop import Diverged
 from optnas.train.optimizers import make_optimizer
 from optnas.train.schedule import learning_rate
@@ -76,6 +77,13 @@ class Strategy(ABC):
     @abstractmethod
     def proposals(self, rng: random.Random) -> Iterator[dict[str, Any]]:
         """Yield parameters of architectures to train, the most promising first; some may be repeated."""
+
+    def mixtures(self) -> list[Node]:
+        """Return architectures in which activations are mixed as the supernet has learned to mix them.
+
+        They are none of the space: they can be trained on their own. Nothing by default.
+        """
+        return []
 
     @abstractmethod
     def _train_epoch(self) -> float:

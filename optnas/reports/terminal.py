@@ -31,6 +31,7 @@ from optnas.trials.record import (
     LEARNED,
     MEASUREMENTS,
     METRICS,
+    ONE_SHOT,
     PAUSED,
     PIECES,
     REASON,
@@ -64,6 +65,12 @@ def done_first(study: optuna.Study) -> Iterator[str]:
         left = f"epoch {found['epoch']:g} of {found['epochs']:g}"
         left = left if found["epoch"] < found["epochs"] else "trained"
         yield f"supernet: {left}, {duration(found['seconds'])}"
+
+
+def mixtures_told(study: optuna.Study) -> Iterator[str]:
+    """Yield the architectures in which activations are mixed as in the study's supernet."""
+    for text in (ONE_SHOT.of(study) or {}).get("mixtures", ()):
+        yield f"mixed activations: {plain(text)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +225,7 @@ def _study_view(
     if (stopped := last_infeasible(trials)) is not None:
         yield Padding(_infeasible_view(study, *stopped), _INDENTED)
     yield from (Padding(Text(sign, style="yellow"), _INDENTED) for sign in signs)
-    yield from (Padding(Text(told), _INDENTED) for told in done_first(study))
+    yield from (Padding(Text(told), _INDENTED) for told in (*done_first(study), *mixtures_told(study)))
     volume = hypervolume(study, trials)
     yield Text("  " + "   ".join([f"{len(best)} on the front", f"hypervolume {share(volume)}", *took]))
     if volume is None:

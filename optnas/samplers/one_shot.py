@@ -130,6 +130,9 @@ class OneShotSampler(CandidateSampler):
         strategy.train(report)
         for told in strategy.told:
             notice(told)
+        mixtures = list(dict.fromkeys(map(str, strategy.mixtures())))
+        if mixtures:
+            notice(f"activations as the supernet mixes them, for optnas train --architecture: {mixtures[0]}")
         some = itertools.islice(strategy.proposals(random.Random(self._seed)), 10 * _KEPT)
         different = {tuple(sorted(params.items())): params for params in some}
         ONE_SHOT.put(
@@ -138,5 +141,6 @@ class OneShotSampler(CandidateSampler):
                 "strategy": self._strategy,
                 "told": strategy.told,
                 "proposals": list(different.values())[:_KEPT],
+                **({"mixtures": mixtures} if mixtures else {}),
             },
         )

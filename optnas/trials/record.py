@@ -220,7 +220,10 @@ MEASURED_ON = StudyAttribute[str]("measured_on", lambda _: text)
 SUPERNET = StudyAttribute[dict[str, float]]("supernet", lambda _: _supernet)
 """Progress of a supernet's training: ``epoch`` of ``epochs``, and its ``seconds`` so far."""
 ONE_SHOT = StudyAttribute[dict[str, Any]]("one_shot", lambda _: _one_shot)
-"""Findings of a search on shared weights: ``strategy``, ``proposals`` (the best first), what was ``told``."""
+"""Findings of a search on shared weights: ``strategy``, ``proposals`` (the best first), what was ``told``.
+
+Where activations were mixed, ``mixtures`` are the texts of architectures that mix them so.
+"""
 SCREENING = StudyAttribute[dict[str, float]]("screening", lambda _: _screening)
 """Progress of the screening of random candidates: ``scored`` of so many, and its ``seconds`` so far."""
 SCREENED = StudySystemAttribute[dict[str, Any]]("optnas:screened", lambda _: _screened)
@@ -243,7 +246,11 @@ def _supernet(value: Any) -> bool:
 
 def _one_shot(value: Any) -> bool:
     """Accept what a search on shared weights found."""
-    return isinstance(value, dict) and listed(mapped(scalar))(value.get("proposals"))
+    return (
+        isinstance(value, dict)
+        and listed(mapped(scalar))(value.get("proposals"))
+        and listed(text)(value.get("mixtures", ()))
+    )
 
 
 def _screening(value: Any) -> bool:

@@ -8,9 +8,10 @@ import optuna
 import pytest
 import torch
 
-from optnas import Study, Training, UserError, choose, data, maximize, minimize, ops, tasks
+from optnas import Study, Training, UserError, choose, data, maximize, minimize, ops, parse, tasks
 from optnas.one_shot import keeping
 from optnas.one_shot.gdas import GDAS
+from optnas.reports import terminal
 from optnas.samplers import claimed
 from optnas.samplers.one_shot import OneShotSampler
 from optnas.trials.record import ONE_SHOT, SUPERNET
@@ -148,3 +149,13 @@ def test_digits_run_from_a_study_file():
     )
     found = run(declared, 2)
     assert {trial.params["width"] for trial in found.trials} == {2, 4}
+
+
+def test_activations_as_they_were_mixed_are_recorded_and_can_be_trained(capsys):
+    activation = choose(ops.absolute(), ops.swish(learnable=True), name="activation")
+    space = ops.seq(ops.linear(4), activation, ops.head())
+    found = run(study(OneShotSampler("darts", epochs=3, seed=0), space=space), 1)
+    text = ONE_SHOT.of(found)["mixtures"][0]
+    assert text in " ".join(capsys.readouterr().err.split())
+    assert f"mixed activations: {text}" in terminal.mixtures_told(found)
+    assert parse(text).build((8,), outputs=4)(torch.zeros(2, 8)).shape == (2, 4)
