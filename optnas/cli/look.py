@@ -86,6 +86,12 @@ def show(
     study: StudyOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     svg: Annotated[Path | None, typer.Option(help="Draw the architecture into this .svg file.")] = None,
+    activations: Annotated[
+        Path | None,
+        typer.Option(
+            help="Plot its activations, as learned, beside relu, swish and mish into this .svg file."
+        ),
+    ] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Show a table of the layers with their shapes and costs.")
     ] = False,
@@ -104,6 +110,8 @@ def show(
 
       optnas show 17 --svg architecture.svg
 
+      optnas show 17 --activations activations.svg
+
       optnas show 17 --study digits --json
     """
     from optnas.reports import records, terminal
@@ -116,8 +124,13 @@ def show(
 
         architecture_drawing(found, frozen, expand).save(svg)
         err.print(f"Wrote {svg}")
-        if not (layers or as_json):
-            return
+    if activations is not None:
+        from optnas.reports.about import activations_drawing
+
+        activations_drawing(frozen).save(activations)
+        err.print(f"Wrote {activations}")
+    if (svg is not None or activations is not None) and not (layers or as_json):
+        return
     if layers:
         from optnas.reports.layers_view import layers_view
 

@@ -7,7 +7,10 @@ from typing import Any
 from optnas.space import Node
 from optnas.space.holes import Choose, Hole
 
-__all__ = ["formula"]
+__all__ = ["GATED", "formula"]
+
+GATED = ("swish", "shifted_swish")
+"""Activations x · σ(β₁x + β₂), whose constants say more in the formula than by their names."""
 
 _NAMES = {"sigmoid": "σ", "absolute": "abs", "sqrt": "√"}
 _INFIX = {"add": " + ", "mul": " · ", "sub": " − ", "div": " / "}
@@ -22,7 +25,7 @@ def formula(node: Node) -> str:
 def _of(value: Any, *, top: bool = False) -> str:
     match value:
         case float():
-            return f"{value:.3g}"
+            return f"{value:.3g}".replace("-", "−")
         case Choose(options=options):
             return "{" + ", ".join(_of(option) for option in options) + "}"
         case Hole():
@@ -30,6 +33,18 @@ def _of(value: Any, *, top: bool = False) -> str:
         case Node():
             return _node(value, top)
     return str(value)
+
+
+def _times(factor: Any, of: str) -> str:
+    if factor == 1:
+        return of
+    return f"{_of(factor)}{of if of[0] in 'x(' else '·' + of}"
+
+
+def _added(value: Any) -> str:
+    if isinstance(value, float | int) and value <= 0:
+        return f" − {_of(float(-value))}" if value else ""
+    return f" + {_of(value)}"
 
 
 def _range(hole: Hole) -> str:
@@ -50,10 +65,12 @@ def _node(node: Node, top: bool) -> str:
         text = _INFIX[name].join(_of(operand) for operand in operands)
         return text if top else f"({text})"
     if name == "scale":
-        inner = _of(of)
-        return f"{_of(arguments['factor'])}{inner if inner[0] in 'x(' else '·' + inner}"
+        return _times(arguments["factor"], _of(of))
     if name == "shift":
-        text = f"{_of(of, top=True)} + {_of(arguments['by'])}"
+        text = f"{_of(of, top=True)}{_added(arguments['by'])}"
+        return text if top else f"({text})"
+    if name in GATED and not operands:
+        text = f"x · σ({_times(arguments['beta'], 'x')}{_added(arguments.get('shift', 0.0))})"
         return text if top else f"({text})"
     if name == "negative" and operands:
         return f"−{_of(operands[0])}"

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError
-from optnas.space import SpaceError
+from optnas.space import Node, SpaceError
 from optnas.space.shapes import AnyShape, Shapes
 from optnas.trials.record import ABOUT, ARCHITECTURE, LEARNED, TRAINING
 
 if TYPE_CHECKING:
     from optnas.drawing import Drawing
 
-__all__ = ["About", "about", "architecture_drawing"]
+__all__ = ["About", "about", "activations_drawing", "architecture_drawing"]
 
 # Arguments of what takes a context, which no value of it can be named.
 _TAKEN = frozenset({"self", "tree", "shape", "expand", "module"})
@@ -88,19 +89,47 @@ def architecture_drawing(study: optuna.Study, trial: FrozenTrial, expand: bool =
     Raises:
         UserError: If the trial has no architecture that can be read.
     """
-    # Reading knows all ops, and with them PyTorch, which most commands do without.
-    from optnas.drawing.reading import read
-
-    text, known = LEARNED.of(trial) or ARCHITECTURE.of(trial), about(study)
-    if text is None:
-        raise UserError(f"trial {trial.number} has no architecture in its record")
+    known = about(study)
     context = dict(known.context or {})
-    try:
-        node = read(text)
+    node = _as_learned(trial)
+    with _readable(trial):
         try:
             drawn: Drawing = node.draw(known.shape, expand=expand, **context)
         except (SpaceError, TypeError):  # a record whose shape or context is none
             drawn = node.draw(expand=expand)
+    return drawn
+
+
+def activations_drawing(trial: FrozenTrial) -> Drawing:
+    """Draw the activations of a trial's architecture, as they were learned, beside relu, swish and mish.
+
+    Raises:
+        UserError: If the trial has no architecture that can be read, or it names no activation.
+    """
+    from optnas.drawing.comparison import activations_of, compared
+
+    found = activations_of(_as_learned(trial))
+    if not found:
+        raise UserError(f"the architecture of trial {trial.number} names no activation")
+    with _readable(trial):
+        return compared(found)
+
+
+def _as_learned(trial: FrozenTrial) -> Node:
+    """Return a trial's architecture with the constants that its activations learned."""
+    # Reading knows all ops, and with them PyTorch, which most commands do without.
+    from optnas.drawing.reading import read
+
+    text = LEARNED.of(trial) or ARCHITECTURE.of(trial)
+    if text is None:
+        raise UserError(f"trial {trial.number} has no architecture in its record")
+    with _readable(trial):
+        return read(text)
+
+
+@contextlib.contextmanager
+def _readable(trial: FrozenTrial) -> Iterator[None]:
+    try:
+        yield
     except SpaceError as error:
         raise UserError(f"the architecture of trial {trial.number} cannot be read: {error}") from None
-    return drawn

@@ -15,6 +15,7 @@ from optnas.winner.card_parts import all_data, card_parts, curves
 from optnas.winner.data_card import data_told
 from optnas.winner.front_matter import front_matter
 from optnas.winner.limits import limits
+from optnas.winner.names import ACTIVATIONS
 from optnas.winner.sections import section
 from optnas.winner.terms import NAME, terms
 
@@ -178,13 +179,21 @@ def _code(schema: Schema) -> str:
 
 
 def _learned(record: Mapping[str, Any]) -> str:
-    """Return the architecture with the constants that its activations learned; nothing without any."""
+    """Return what its activations are, with the constants that they learned; nothing of well-known ones."""
+    told = _drawn(record)
     if "learned" not in record:
-        return ""
+        return told
     text = plain(record["learned"])
     several = "stack(" in text or "per_channel=True" in text
     means = "; what stands for several cells or channels has the mean of theirs" if several else ""
-    return f"\n\nIn training its activations learned constants of their own{means}:\n\n{as_block(text)}"
+    return f"\n\nIn training its activations learned constants of their own{means}:\n\n{as_block(text)}{told}"
+
+
+def _drawn(record: Mapping[str, Any]) -> str:
+    """Return the picture of the activations; nothing where there is none."""
+    if not record.get("activations"):
+        return ""
+    return f"\n\n![Its activations beside relu, swish and mish]({ACTIVATIONS})"
 
 
 def over_seeds(record: Mapping[str, Any]) -> list[tuple[str, str, str]]:

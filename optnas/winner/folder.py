@@ -10,6 +10,7 @@ from typing import Any
 
 from safetensors.torch import save
 
+from optnas.drawing.comparison import activations_of, compared
 from optnas.errors import UserError
 from optnas.files import replace_file
 from optnas.winner.card import model_card, over_seeds
@@ -17,6 +18,7 @@ from optnas.winner.curves import curves_svg
 from optnas.winner.full_training import TrainingHistory
 from optnas.winner.json_file import read_json
 from optnas.winner.names import (
+    ACTIVATIONS,
     ARCHITECTURE,
     CARD,
     CHECKPOINTS,
@@ -44,7 +46,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: If it does, or it cannot be created.
     """
-    ours = {WEIGHTS, ARCHITECTURE, PICTURE, CURVES, SCHEMA, RECORD, CARD, CHECKPOINTS, EXPORTS, MEMBERS}
+    ours = {WEIGHTS, ARCHITECTURE, PICTURE, ACTIVATIONS, CURVES, SCHEMA, RECORD, CARD, *_FOLDERS}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         found = sorted(path.name for path in folder.iterdir())
@@ -117,6 +119,8 @@ def write(folder: Path, trained: Trained) -> dict[str, Any]:
             replace_file(inside(folder, member(seed)), _weights(training))
     replace_file(folder / ARCHITECTURE, f"{record['architecture']}\n".encode())
     replace_file(folder / PICTURE, _picture(trained).encode())
+    if trained.activations:
+        replace_file(folder / ACTIVATIONS, compared(activations_of(trained.learned)).svg.encode())
     plan = trained.plan
     curves = curves_svg(trained.histories, plan.score, plan.costs, trained.chosen.seed)
     replace_file(folder / CURVES, curves.encode())

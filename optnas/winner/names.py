@@ -7,6 +7,7 @@ from pathlib import Path
 from optnas.errors import UserError
 
 __all__ = [
+    "ACTIVATIONS",
     "ARCHITECTURE",
     "CARD",
     "CHECKPOINTS",
@@ -22,6 +23,7 @@ __all__ = [
 WEIGHTS = "model.safetensors"
 ARCHITECTURE = "architecture.txt"
 PICTURE = "architecture.svg"
+ACTIVATIONS = "activations.svg"
 CURVES = "curves.svg"
 SCHEMA = "schema.json"
 RECORD = "metrics.json"

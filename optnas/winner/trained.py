@@ -15,8 +15,9 @@ from torch import nn
 from optnas.answers import Answer, answer_record
 from optnas.card import Card
 from optnas.data.schemas import schema_record
-from optnas.drawing.learned import learned_text
-from optnas.space import Site, ops_by_name
+from optnas.drawing.comparison import activations_of, is_searched
+from optnas.drawing.learned import with_learned
+from optnas.space import Node, Site, ops_by_name
 from optnas.space.own_ops import own_ops
 from optnas.tasks import Task
 from optnas.train.task import task_name
@@ -111,7 +112,8 @@ class Trained:
             "trial": self.trial,
             "task": task_name(plan.task),
             "architecture": str(plan.architecture),
-            **({} if (learned := self._learned) is None else {"learned": learned}),
+            **({} if self.learned == plan.architecture else {"learned": str(self.learned)}),
+            **({"activations": self.activations} if self.activations else {}),
             "own_ops": {op.name: {"module": op.module, "source": op.digest} for op in own},
             "costs": dict(plan.costs),
             "context": dict(plan.task.context),
@@ -147,11 +149,18 @@ class Trained:
             "threads": torch.get_num_threads(),
         }
 
-    @property
-    def _learned(self) -> str | None:
+    @cached_property
+    def learned(self) -> Node:
+        """The architecture with the constants that its activations learned, in four digits."""
         plan = self.kept_plan
         site = Site.of(plan.task.data.shape, plan.task.context)
-        return learned_text(plan.architecture, self.module, site)
+        return with_learned(plan.architecture, self.module, site, digits=4)
+
+    @property
+    def activations(self) -> dict[str, int]:
+        """How often each activation stands in it, if some are expressions or learned; else nothing."""
+        found = activations_of(self.learned)
+        return {str(node): count for node, count in found.items()} if any(map(is_searched, found)) else {}
 
     def _all_data(self) -> dict[str, Any]:
         if not self.refits:

@@ -52,8 +52,28 @@ def test_every_text_of_a_trained_network_has_what_was_learned(place):
     weights = optnas.load("run").state_dict()
     (exact,) = (float(value) for name, value in weights.items() if name.endswith("learned.beta"))
     assert beta(metrics["learned"]) == float(f"{exact:.4g}") != 1.0
-    assert f"beta={exact:.4g}" in (place / "run" / "README.md").read_text()
+    card = (place / "run" / "README.md").read_text()
+    assert f"beta={exact:.4g}" in card
+    assert metrics["activations"] == {f"swish(beta={exact:.4g}, learnable=True)": 1}
+    assert "](activations.svg)" in card
+    assert f"σ({exact:.3g}x)" in (place / "run" / "activations.svg").read_text()
     called("export", "run", "--format", "safetensors")
     (file,) = set((place / "run").rglob("*.safetensors")) - set((place / "run").glob("*.safetensors"))
     with safe_open(file, framework="pt") as opened:
         assert opened.metadata()["optnas.learned"] == metrics["learned"]
+
+
+def test_the_activations_of_a_trial_are_plotted_as_learned(place):
+    record = json.loads(called("show", "0", "--study", "learned", "--json"))
+    assert "Wrote a.svg" in called("show", "0", "--study", "learned", "--activations", "a.svg")
+    drawing = (place / "a.svg").read_text()
+    assert f"σ({beta(record['learned']):.3g}x)" in drawing
+    assert ">mish<" in drawing
+
+
+def test_well_known_activations_are_not_plotted_in_the_card(place):
+    (place / "s.py").write_text(_STUDY.replace("ops.swish(learnable=True)", "ops.relu()"))
+    called("train", "s.py", "-a", "seq(conv(4), relu, head)", "--epochs", "1", "--out", "other")
+    assert "activations" not in json.loads((place / "other" / "metrics.json").read_text())
+    assert not (place / "other" / "activations.svg").exists()
+    assert "activations.svg" not in (place / "other" / "README.md").read_text()
