@@ -30,11 +30,12 @@ def python(*arguments: object, folder: Path) -> str:
     return process.stdout
 
 
-def prepare_data(file: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def prepare_data(study: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a study find data that is not in this repository; skips where that or a package is absent."""
+    file = study.partition(":")[0]
     if file == "detection.py":
         pytest.importorskip("pycocotools", reason="it measures mean average precision")
-    if file == "fashion_mnist.py":
+    if file == "fashion_mnist.py" or "clothes" in study:
         monkeypatch.setenv("OPTNAS_DATA", str(fashion_mnist(folder)))
     if file == "cartpole.py":
         pytest.importorskip("gymnasium", reason="gymnasium is not installed")
@@ -45,7 +46,7 @@ def prepare_data(file: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_ready_study_runs_as_it_is(study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare_data(study.partition(":")[0], tmp_path, monkeypatch)
+    prepare_data(study, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     result = call("run", REPOSITORY / "studies" / study, "--trials", 1)
     assert "1/1 trials" in result.output
@@ -57,6 +58,7 @@ def test_a_ready_study_runs_as_it_is(study: str, tmp_path: Path, monkeypatch: py
     ("study", "where", "said"),
     [
         ("fashion_mnist.py:chain", "OPTNAS_DATA", "train-images-idx3-ubyte.gz"),
+        ("activations.py:clothes", "OPTNAS_DATA", "train-images-idx3-ubyte.gz"),
         ("nasbench201.py", "OPTNAS_NASBENCH201", "set OPTNAS_NASBENCH201 to it"),
     ],
 )

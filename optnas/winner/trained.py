@@ -158,7 +158,7 @@ class Trained:
 
     @property
     def activations(self) -> dict[str, int]:
-        """How often each activation stands in it, if some are expressions or learned; else nothing."""
+        """Counts of its activations by text, if some are expressions or learned; else nothing."""
         found = activations_of(self.learned)
         return {str(node): count for node, count in found.items()} if any(map(is_searched, found)) else {}
 
