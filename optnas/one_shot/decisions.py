@@ -55,6 +55,26 @@ class Decisions(nn.Module):
         """Return the most probable value of each parameter."""
         return {name: self.values[name][int(self.of(name, weighting).argmax())] for name in self._names}
 
+    def best(self, name: str, weighting: int, *, but: Any) -> Any:
+        """Return the most probable value of a parameter beside ``but``."""
+        logits = self.of(name, weighting).tolist()
+        rated = zip(logits, self.values[name], strict=True)
+        return max((each for each in rated if each[1] != but), key=lambda each: each[0])[1]
+
+    def leaning(self, weighting: int, values: Mapping[str, Any]) -> list[Tensor]:
+        """Return a weighting's logits, by parameter, with those of ``values`` the most probable ones."""
+        found = [each[weighting].detach().clone() for each in self.logits]
+        for name, value in values.items():
+            logits, place = found[self._names.index(name)], self.values[name].index(value)
+            swapped = [int(logits.argmax()), place]
+            logits[swapped] = logits[swapped[::-1]]
+        return found
+
+    def put(self, weighting: int, logits: Sequence[Tensor]) -> None:
+        """Take over logits of a weighting that :meth:`leaning` returned."""
+        for each, values in zip(self.logits, logits, strict=True):
+            each.data[weighting] = values
+
     def drawn(self, rng: random.Random, weighting: int = 0, temperature: float = 1.0) -> dict[str, Any]:
         """Return a value of each parameter, drawn by the probabilities."""
         found = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import statistics
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +38,9 @@ _WARM_UP = 0.3
 _BETAS = (0.5, 0.999)  # of Liu et al. 2019
 
 _MOST_NETWORKS = 128
+
+# Batches on which the guard compares architectures after an epoch.
+_GUARD_BATCHES = 4
 
 # Draws of a parameter that are compared at a step; only the forward pass of each is computed.
 _DRAWS = 4
@@ -198,19 +203,20 @@ class GradientStrategy(Strategy):
         return weight * cost if target is None else weight * (cost - target).relu().square()
 
     def _end_epoch(self) -> None:
-        if self._guard is not None and self._progress > _WARM_UP:
-            batch = next(self._judged())
-            for weighting in (place for place, cost in enumerate(self.weightings) if not cost):
-                told = self._guard.look(
-                    self.decisions, weighting, self.epoch, lambda params: self._loss_of(params, batch)
-                )
-                if told:
-                    self.told.append(told)
+        if self._guard is None or self._progress <= _WARM_UP:
+            return
+        batches = list(itertools.islice(self._judged(), _GUARD_BATCHES))
+        for weighting in (place for place, cost in enumerate(self.weightings) if not cost):
+            told = self._guard.look(
+                self.decisions, weighting, self.epoch, lambda params: self._loss_of(params, batches)
+            )
+            if told:
+                self.told.append(told)
 
-    def _loss_of(self, params: dict[str, Any], batch: Batch) -> float:
+    def _loss_of(self, params: Mapping[str, Any], batches: Sequence[Batch]) -> float:
         network = self.net.path(params).to(self.problem.device).train()  # statistics of the batch
         with torch.no_grad():
-            return float(self.learning.loss(network, batch))
+            return statistics.fmean(float(self.learning.loss(network, batch)) for batch in batches)
 
     def proposals(self, rng: random.Random) -> Iterator[dict[str, Any]]:
         everyone = range(len(self.weightings))

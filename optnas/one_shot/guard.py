@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -22,13 +22,16 @@ _WORSE = 1.1
 
 
 class Guard:
-    """Stops a search for accuracy alone whose most probable architecture has become all skips, and is worse.
+    """Stops a search for accuracy alone whose most probable architecture has become skips, and is worse.
 
-    Gradients come to prefer skips as the supernet is trained, because they carry the gradient to all other
-    layers, not because architectures of skips are good (Zela et al. 2020; DARTS+ counts them, Liang et al.
-    2019). Where more than half of the choices that offer one are skips, and the loss of that architecture is
-    clearly above that of the best one before, that one's probabilities come back and are not changed any
-    more. With a weight of the cost skips are what is asked for, and nothing is stopped.
+    Gradients come to prefer skips as the supernet is trained, because its weights fit the samples that they
+    learn from and no others, not because architectures of skips are good (Zela et al. 2020,
+    https://arxiv.org/abs/1909.09656). So after each epoch it looks for the best architecture in which at most
+    half of the choices that offer a skip are one: the most probable one, where too many are skips with the
+    least probable of them, or all, replaced by the next best option (P-DARTS restricts them likewise, Chen et
+    al. 2019, https://arxiv.org/abs/1904.12760). Once more than half are skips, and the loss on the shared
+    weights is clearly above that of the best one so far, that one's probabilities come back and are not
+    changed any more. With a weight of the cost skips are what is asked for, and nothing is stopped.
 
     Args:
         net: The supernet.
@@ -42,24 +45,28 @@ class Guard:
         self._skips = {
             name: label
             for name, hole in net.holes.items()
-            if isinstance(hole, Choose)
+            if isinstance(hole, Choose) and len(hole.by_label) > 1
             for label, option in hole.by_label.items()
             if _is_skip(option)
         }
         self._best: dict[int, tuple[float, list[Tensor]]] = {}
 
-    def share(self, params: dict[str, Any]) -> float:
+    def share(self, params: Mapping[str, Any]) -> float:
         """Return the share of skips among the choices that offer one."""
         skips = [params[name] == label for name, label in self._skips.items()]
         return sum(skips) / len(skips) if skips else 0.0
 
     def look(
-        self, decisions: Decisions, weighting: int, epoch: int, loss_of: Callable[[dict[str, Any]], float]
+        self,
+        decisions: Decisions,
+        weighting: int,
+        epoch: int,
+        loss_of: Callable[[Mapping[str, Any]], float],
     ) -> str | None:
         """Look at a weighting after an epoch; return what happened in words if it is stopped.
 
         Args:
-            decisions: The probabilities; those before come back if it is stopped.
+            decisions: The probabilities; the best ones with fewer skips come back if it is stopped.
             weighting: The weighting.
             epoch: The number of epochs done.
             loss_of: Returns the loss of an architecture on the shared weights.
@@ -68,20 +75,33 @@ class Guard:
             return None
         derived = decisions.derived(weighting)
         loss, share = loss_of(derived), self.share(derived)
-        logits = decisions.logits
-        best = self._best.get(weighting)
-        if best is None or (share <= _LIMIT and loss <= best[0]):
-            self._best[weighting] = loss, [each[weighting].detach().clone() for each in logits]
+        for instead in self._with_fewer_skips(decisions, weighting, derived):
+            found = loss if not instead else loss_of({**derived, **instead})
+            if weighting not in self._best or found < self._best[weighting][0]:
+                self._best[weighting] = found, decisions.leaning(weighting, instead)
+        best, logits = self._best[weighting]
+        if share <= _LIMIT or loss <= _WORSE * best:
             return None
-        if share <= _LIMIT or loss <= _WORSE * best[0]:
-            return None
-        for each, before in zip(logits, best[1], strict=True):
-            each.data[weighting] = before
+        decisions.put(weighting, logits)
         self.stopped.add(weighting)
         return (
-            f"the search collapsed to skips in epoch {epoch} ({share:.0%} of the choices that offer one;"
-            f" loss {loss:.3g}, {best[0]:.3g} before) and was stopped: the architecture before it counts"
+            f"the search collapsed to skips in epoch {epoch} ({share:.0%} of the choices that offer one; loss"
+            f" {loss:.3g}, {best:.3g} with fewer) and was stopped: the best architecture with fewer counts"
         )
+
+    def _with_fewer_skips(
+        self, decisions: Decisions, weighting: int, derived: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Return what to change in the most probable architecture so that at most half are skips."""
+        skipped = [name for name, label in self._skips.items() if derived[name] == label]
+        too_many = len(skipped) - int(_LIMIT * len(self._skips))
+        if too_many <= 0:
+            return [{}]
+        skipped.sort(key=lambda name: decisions.probabilities(name, weighting).max().item())
+        return [
+            {name: decisions.best(name, weighting, but=self._skips[name]) for name in names}
+            for names in (skipped[:too_many], skipped)
+        ]
 
     def state(self) -> dict[str, Any]:
         """Return what :meth:`restore` takes."""

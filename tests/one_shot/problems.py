@@ -44,3 +44,27 @@ def signs() -> Node:
     """Return the space of one choice between the three options of :data:`SIGNS`."""
     op = choose(ops.absolute(), ops.linear("same"), ops.square(), name="op")
     return ops.seq(op, ops.relu(), ops.head())
+
+
+def collapsing() -> Problem:
+    """Return a problem on which DARTS comes to prefer skips, though only layers can solve it.
+
+    The class is whether two numbers have one sign, which no linear function tells; every tenth label is wrong,
+    and the layers are wide enough to fit those that they learn from, which makes them look worse than skips.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(600, 8, generator=generator)
+    wrong = torch.rand(600, generator=generator) < 0.1
+    task = tasks.classification(data.tensors(x, ((x[:, 0] * x[:, 1] > 0) ^ wrong).long()))
+    layers = ops.seq(ops.linear(64), ops.relu(), ops.linear(8))
+    edges = [choose(ops.skip(), layers, name=f"edge{index}") for index in range(3)]
+    return Problem(
+        ops.seq(*edges, ops.head()),
+        (8,),
+        dict(task.context),
+        task,
+        Training(epochs=20, batch_size=32, lr=1e-2),
+        torch.device("cpu"),
+        None,
+        lambda params, metrics: [-metrics["accuracy"]],
+    )

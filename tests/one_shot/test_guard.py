@@ -47,6 +47,13 @@ def test_skips_that_are_as_good_are_left_alone(net):
     assert not guard.stopped
 
 
+def test_a_collapse_before_the_first_look_is_seen_by_what_fewer_skips_reach(net):
+    guard, collapsed = Guard(net), leaning(net, 3)
+    told = guard.look(collapsed, 0, 1, lambda params: 1.0 + list(params.values()).count("skip"))
+    assert "100% of the choices that offer one; loss 4, 1 with fewer" in told
+    assert guard.share(collapsed.derived()) == 0
+
+
 def test_half_of_the_choices_may_be_skips(net):
     guard, decisions = Guard(net), leaning(net, 0)
     guard.look(decisions, 0, 1, lambda params: 1.0)
