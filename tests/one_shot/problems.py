@@ -49,8 +49,8 @@ def signs() -> Node:
 def collapsing() -> Problem:
     """Return a problem on which DARTS comes to prefer skips, though only layers can solve it.
 
-    The class is whether two numbers have one sign, which no linear function tells; of ten labels one is wrong,
-    and the layers are wide enough to fit those that they learn from, which makes them look worse than skips.
+    The class is whether two numbers have one sign, which no linear function tells. Every tenth label is
+    wrong, and the layers are wide enough to fit those that they learn from: so they look worse than skips.
     """
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(600, 8, generator=generator)
