@@ -25,6 +25,7 @@ from optnas.study_domain import StudyDomain
 from optnas.study_record import check_unchanged
 from optnas.train.allowed import possible_values
 from optnas.trial import run
+from optnas.trial_inheriting import check_can_inherit, check_kept
 from optnas.trials.record import AXES, OPS, STUDY_OPS
 from optnas.trials.volume import keep_axes
 
@@ -87,7 +88,11 @@ class Study(Declaration):
         take turns, and have the values of ``n_jobs=1``; ``optnas run --workers 2`` runs them side by side.
         A study's own ``evaluate`` runs in all threads at once, and must not draw from generators that they
         share, such as PyTorch's.
+
+        Raises:
+            UserError: If trials inherit weights, and there is no store to keep those in.
         """
+        check_kept(self)
         return lambda trial: run(self, trial)
 
     @cached_property
@@ -113,13 +118,20 @@ class Study(Declaration):
         full = max(possible_values(self.training.epochs)) if self._has_full else None
         return make_pruner(self.pruner, self.training.rungs, full, self.domain)
 
+    def _check_strategies(self) -> None:
+        super()._check_strategies()
+        sampler = self.sampler
+        check_can_inherit(self, make_sampler(sampler, self.seed) if isinstance(sampler, str) else sampler)
+
     def open(self, storage: BaseStorage) -> optuna.Study:
         """Load this study from ``storage``, or create it there if it is new.
 
         Raises:
             UserError: If a study of that name has another space, other objectives or another training, or
-                was measured on another device, or if this device cannot measure a metric that is needed.
+                was measured on another device, if this device cannot measure a metric that is needed, or if
+                trials inherit weights and there is no store to keep those in.
         """
+        check_kept(self)
         self._check_countable()
         place = self.measuring.fingerprint(self.measured, self.training)
         study = optuna.create_study(

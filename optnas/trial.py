@@ -37,6 +37,7 @@ from optnas.train.loop import WrongState
 from optnas.train.micro_batches import OutOfMemory, in_pieces
 from optnas.train.nothing_learned import Hopeless
 from optnas.trial_failure import in_words, mistake_of, users_traceback
+from optnas.trial_inheriting import handed_down
 from optnas.trial_measuring import infinite, measured_costs, measured_derivatives, record_learned
 from optnas.trial_reports import Paused, Reports
 from optnas.trial_twin import finished_twin
@@ -334,24 +335,26 @@ class TrialRun:
         self._reports.resume(self._before.late)
         if state is not None and not state.batches and state.epoch in self.candidate.training.reported:
             self._report(state.epoch, state.metrics)  # its worker may have died before it could
+        about = (self._study, self._trial, self.candidate, module, self._device)
         try:
-            found = fit(
-                module,
-                self._study.task,
-                self.candidate.training,
-                device=self._device,
-                seed=self.candidate.seed,
-                report=self._report,
-                state=state,
-                keep=self._keep,
-                pieces=pieces,
-                eager=self._note_eager,
-            )
+            with handed_down(*about, resumed=state is not None):
+                found = fit(
+                    module,
+                    self._study.task,
+                    self.candidate.training,
+                    device=self._device,
+                    seed=self.candidate.seed,
+                    report=self._report,
+                    state=state,
+                    keep=self._keep,
+                    pieces=pieces,
+                    eager=self._note_eager,
+                )
         except WrongState:
             self._before.discard_checkpoint()
             return self._fit(pieces)
         record_learned(self._study, self._trial, self.candidate, module)
-        return found | measured_derivatives(self._study, self._trial, self.candidate, module, self._device)
+        return found | measured_derivatives(*about)
 
     def _build(self) -> nn.Module:
         assert self._study.shape is not None

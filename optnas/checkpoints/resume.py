@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optnas.checkpoints.store import Checkpoints
     from optnas.trials.optuna_internals import ArtifactStore
 
-__all__ = ["Resumption", "remove_checkpoint"]
+__all__ = ["Resumption", "remove_checkpoint", "tell_once"]
 
 # The stores of which it was said that they cannot be written, by their ids.
 _told: WeakValueDictionary[int, ArtifactStore] = WeakValueDictionary()
@@ -129,7 +129,10 @@ class Resumption:
             self._checkpoints.keep(state, seconds, late)
         except StoreError as error:
             CHECKPOINT.put(self._trial, f"could not be kept: {error}")
-            _tell(self._store, error)
+            tell_once(
+                self._store,
+                f"checkpoints cannot be kept: {error}; a trial that is stopped until then begins anew",
+            )
             self._store = None
 
     def remove(self) -> None:
@@ -139,11 +142,11 @@ class Resumption:
             self._checkpoints.remove()
 
 
-def _tell(store: ArtifactStore, error: Exception) -> None:
+def tell_once(store: ArtifactStore, what: str) -> None:
     """Say once of a store on standard error that it cannot be written."""
     if _told.get(id(store)) is not store:
         _told[id(store)] = store
-        notice(f"checkpoints cannot be kept: {error}; a trial that is stopped until then begins anew")
+        notice(what)
 
 
 def remove_checkpoint(study: optuna.Study, trial: FrozenTrial, store: ArtifactStore | None) -> None:

@@ -212,6 +212,13 @@ def _by_channel(child: Any, parent: Any, before: Signal, exact: bool) -> Morphed
     return Morphed(before.channels, exact, count)
 
 
+def _prelu(child: nn.PReLU, parent: nn.PReLU, before: Signal) -> Morphed | None:
+    if (child.num_parameters == 1) != (parent.num_parameters == 1):
+        return None
+    child.weight.copy_(parent.weight if child.num_parameters == 1 else parent.weight[before.channels])
+    return Morphed(before.channels, True, child.weight.numel())
+
+
 def _embedding(child: nn.Embedding, parent: nn.Embedding, before: Signal) -> Morphed | None:
     if child.num_embeddings != parent.num_embeddings:
         return None
@@ -229,6 +236,7 @@ _MORPHISMS: tuple[tuple[type[nn.Module], Callable[..., Morphed | None]], ...] = 
     (nn.LayerNorm, _layer_norm),
     (nn.GroupNorm, _group_norm),
     (nn.Embedding, _embedding),
+    (nn.PReLU, _prelu),
 )
 
 

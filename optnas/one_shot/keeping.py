@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from optnas.checkpoints.plain import from_plain, to_plain
 from optnas.checkpoints.store import Kept, StoreError
@@ -13,7 +15,10 @@ from optnas.one_shot.problem import Problem
 from optnas.one_shot.strategy import Strategy
 from optnas.shown import notice
 
-__all__ = ["Keeping"]
+if TYPE_CHECKING:
+    from optnas.trials.optuna_internals import ArtifactStore
+
+__all__ = ["Keeping", "kept_weights"]
 
 _EVERY_SECONDS = 20.0
 
@@ -29,10 +34,14 @@ class Keeping:
     def __init__(self, problem: Problem, settings: str) -> None:
         digest = hashlib.blake2b(f"{problem.name} {settings} {problem.space}".encode(), digest_size=8)
         name = f"supernet-{digest.hexdigest()}"
-        self._kept = (
-            None if problem.store is None else Kept(problem.store, name, lambda found: found["epoch"])
-        )
+        self._kept = None if problem.store is None else _kept(problem.store, name)
+        self._name = name
         self._last = time.monotonic()
+
+    @property
+    def name(self) -> str | None:
+        """The name of the state in the store; ``None`` if it is not kept."""
+        return None if self._kept is None else self._name
 
     def resume(self, strategy: Strategy) -> float:
         """Let a strategy go on from the last state; return the seconds that were spent until then."""
@@ -60,6 +69,20 @@ class Keeping:
         except StoreError as error:
             notice(f"the supernet's state cannot be kept: {error}; if it is stopped, it begins anew")
             self._kept = None
+
+
+def kept_weights(store: ArtifactStore, name: str) -> dict[str, Tensor] | None:
+    """Return the weights by place of the supernet whose state has that name; ``None`` if there is none.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
+    found = _kept(store, name).last(_read)
+    return None if found is None else dict(found["state"]["weights"])
+
+
+def _kept(store: ArtifactStore, name: str) -> Kept:
+    return Kept(store, name, lambda found: found["epoch"])
 
 
 def _read(content: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from optnas.trials.record import (
     COSTS,
     EAGER,
     IGNORED,
+    INHERITED,
     LEARNED,
     MEASUREMENTS,
     METRICS,
@@ -50,6 +51,7 @@ _SOMETIMES: tuple[Attribute[Any], ...] = (
     EAGER,
     PAUSED,
     PROMOTES,
+    INHERITED,
     RESUMED,
     CHECKPOINT,
 )

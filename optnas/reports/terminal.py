@@ -28,6 +28,7 @@ from optnas.trials.record import (
     COSTS,
     EAGER,
     IGNORED,
+    INHERITED,
     LEARNED,
     MEASUREMENTS,
     METRICS,
@@ -262,6 +263,18 @@ def _figure(name: str, value: float, measured: Mapping[str, Any] | None) -> str:
     return text + (f", the least of {', '.join(map(str, rounds))}" if len(rounds) > 1 else "")
 
 
+def _inherited(weights: Mapping[str, Any]) -> str:
+    """Return in words which weights a training began with."""
+    origin = weights["from"]
+    whose = f"trial {origin}" if isinstance(origin, int) else f"the {origin}"
+    if "missing" in weights:
+        return f"fresh weights, as those of {whose} {weights['missing']}"
+    taken = f"{weights.get('share', 0):.0%} of the weights from {whose}"
+    if "preserved" not in weights:
+        return taken
+    return f"{taken}, function {'preserved' if weights['preserved'] else 'not preserved'}"
+
+
 def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
     """Return a table of everything in a trial's record."""
     table = Table.grid(padding=(0, 2))
@@ -303,6 +316,8 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
         row(f"rung {rung}", told)
     for name, value in RUN.get(trial, {}).items():
         row(name, value)
+    if (weights := INHERITED.of(trial)) is not None:
+        row("inherited", _inherited(weights))
     if (epoch := RESUMED.of(trial)) is not None:
         row("resumed", f"after epoch {epoch}")
     if (fault := CHECKPOINT.of(trial)) is not None:

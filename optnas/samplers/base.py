@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
@@ -13,9 +14,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.samplers.domain import Domain, FlatDomain, enumerated, mutated, sampled
-from optnas.samplers.history import History, HistoryReader
+from optnas.samplers.history import History, HistoryReader, Observation
 from optnas.space.closing import draw
 from optnas.trials.optuna_internals import cached_trials
+from optnas.trials.record import PARENT
 
 __all__ = ["CandidateSampler"]
 
@@ -39,7 +41,13 @@ class CandidateSampler(BaseSampler):
         domain: The search space. By default it is the parameters that the study's trials had so far;
             parameters that no trial had yet are drawn at random, as in any Optuna study.
         seed: Seed of all randomness; by default a new one for each sampler.
+
+    Attributes:
+        hands_down: What weights its candidates can begin with: ``"parent"`` if :meth:`propose` notes the
+            trials that it changed, ``"one-shot"`` if it trains a supernet.
     """
+
+    hands_down: ClassVar[str | None] = None
 
     def __init__(self, domain: Domain | None = None, *, seed: int | None = None) -> None:
         self._given = domain
@@ -47,6 +55,7 @@ class CandidateSampler(BaseSampler):
         self._everything: tuple[Domain, list[dict[str, Any]] | None] | None = None
         self._seed = random.SystemRandom().randrange(2**32) if seed is None else seed
         self._reader = HistoryReader()
+        self._changed: Sequence[Observation] = ()
 
     def use(self, domain: Domain) -> None:
         """Search ``domain``, unless a domain was given when the sampler was made."""
@@ -64,6 +73,16 @@ class CandidateSampler(BaseSampler):
             rng: Random generator, seeded for this trial.
         """
 
+    def parents(self, history: History) -> list[Observation]:
+        """Return the trials that may yet be changed into candidates, with some to spare; none by default."""
+        return []
+
+    def parents_in(self, study: Study) -> list[int]:
+        """Return the numbers of the trials that may yet be changed into candidates."""
+        domain = self._domain(study)
+        with _ONE_AT_A_TIME:
+            return [each.number for each in self.parents(self._reader.read(study, domain, -1))]
+
     def reseed_rng(self) -> None:
         """Do nothing: each trial already has a seed of its own."""
 
@@ -79,7 +98,11 @@ class CandidateSampler(BaseSampler):
         rng = random.Random(f"{self._seed} {trial.number}")
         with _ONE_AT_A_TIME:
             history = self._reader.read(study, domain, trial.number)
+            self._changed = ()
             candidate = self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
+            parent = min(self._changed, key=lambda each: _differences(each.params, candidate), default=None)
+        if parent is not None:
+            PARENT.put_in(study, trial, parent.number)
         # Optuna asks for fewer parameters if another sampler fixes the rest, as PartialFixedSampler does.
         return {name: value for name, value in candidate.items() if name in search_space}
 
@@ -114,3 +137,9 @@ class CandidateSampler(BaseSampler):
             self._everything = domain, enumerated(domain, _MOST_ENUMERATED)
         left = [c for c in self._everything[1] or () if domain.key(c) not in history.seen]
         return rng.choice(left) if left else proposal
+
+
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+    """Return the number of parameters that two candidates do not have in common."""
+    nothing = object()
+    return sum(one.get(name, nothing) != other.get(name, nothing) for name in one.keys() | other.keys())

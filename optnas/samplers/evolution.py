@@ -47,6 +47,8 @@ class EvolutionSampler(CandidateSampler):
         UserError: If a number is out of its range.
     """
 
+    hands_down = "parent"
+
     def __init__(
         self,
         domain: Domain | None = None,
@@ -70,16 +72,26 @@ class EvolutionSampler(CandidateSampler):
         if not alive or len(history.finished) + len(history.running) < self._population:
             return sampled(domain, rng)
         parent = self._parent(alive, rng)
+        self._changed = [parent]
         if rng.random() < self._crossover:
-            return crossed(domain, parent.params, self._parent(alive, rng).params, rng)
+            other = self._parent(alive, rng)
+            self._changed.append(other)
+            return crossed(domain, parent.params, other.params, rng)
         return mutated(domain, parent.params, rng)
 
     def population(self, history: History) -> list[Observation]:
         """Return the candidates that may be parents, the fittest first."""
+        return self._fittest(history, self._population)
+
+    def parents(self, history: History) -> list[Observation]:
+        # Twice as many: by other trials one that was left behind may come to the front again.
+        return self._fittest(history, 2 * self._population)
+
+    def _fittest(self, history: History, count: int) -> list[Observation]:
         told = [observation for observation in history.finished if observation.reached is not None]
         if history.objectives == 1:
-            told = told[-self._population :]
-        return in_order(told, history)[: self._population]
+            told = told[-count:]
+        return in_order(told, history)[:count]
 
     def _parent(self, alive: Sequence[Observation], rng: random.Random) -> Observation:
         """Return the fittest of a few candidates drawn at random."""

@@ -25,6 +25,9 @@ _LEAP = 0.5
 # always the ends of the front, and beyond these there may be nothing.
 _ANYWHERE = 0.5
 
+# Peaks whose weights are kept, for each of the random starts; later ones are hardly ever climbed from.
+_KEPT = 2
+
 _Neighbours = dict[Hashable, dict[str, Any]]
 
 
@@ -56,6 +59,8 @@ class LocalSampler(CandidateSampler):
         UserError: If ``starts`` is less than 1.
     """
 
+    hands_down = "parent"
+
     def __init__(self, domain: Domain | None = None, *, starts: int = 20, seed: int | None = None) -> None:
         super().__init__(domain, seed=seed)
         if starts < 1:
@@ -67,13 +72,20 @@ class LocalSampler(CandidateSampler):
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
         if len(history.finished) + len(history.running) >= self._starts:
             for peak in self._peaks(domain, history, rng):
+                self._changed = [peak]
                 around = self._neighbours(domain, peak)
                 untried = [params for key, params in around.items() if key not in history.seen]
                 if untried:
                     return rng.choice(untried)
                 if rng.random() < _LEAP:
                     return mutated(domain, peak.params, rng, steps=2)
+        self._changed = ()
         return sampled(domain, rng)
+
+    def parents(self, history: History) -> list[Observation]:
+        complete = history.complete
+        best = dict.fromkeys([*history.front(), *history.best_first(history.values)])
+        return [complete[place] for place in best][: _KEPT * self._starts]
 
     def _peaks(self, domain: Domain, history: History, rng: random.Random) -> Iterator[Observation]:
         """Yield the candidates that none of their tried neighbours dominates, the best first."""

@@ -33,7 +33,8 @@ _TRAININGS = 20
 class OneShotSampler(CandidateSampler):
     """Sampler that trains one supernet for a study, and proposes the best architectures of it in turn.
 
-    They are trained as those of any sampler: what is recorded of them does not rest on shared weights. The
+    They are trained as those of any sampler: what is recorded of them does not rest on shared weights, unless
+    ``Training(inherit="one-shot")`` says that they begin with these. The
     supernet is trained by whichever worker asks first, with its state kept where trials keep their
     checkpoints; the others wait. What it found is in the study's record, and its seconds count as those of
     the first trial. When all of it has been tried, the best trials are changed in one parameter.
@@ -51,6 +52,8 @@ class OneShotSampler(CandidateSampler):
     Raises:
         UserError: If no strategy has that name, or the study has no task.
     """
+
+    hands_down = "one-shot"
 
     def __init__(
         self,
@@ -140,6 +143,7 @@ class OneShotSampler(CandidateSampler):
             {
                 "strategy": self._strategy,
                 "told": strategy.told,
+                "weights": keeping.name,
                 "proposals": list(different.values())[:_KEPT],
                 **({"mixtures": mixtures} if mixtures else {}),
             },

@@ -39,6 +39,7 @@ _NAMED: tuple[tuple[str, Collection[Any]], ...] = (
     ("padding", ("reflect", "zero")),
     ("flip", (False, True)),
     ("balanced", (False, True)),
+    ("inherit", (None, "parent", "one-shot")),
 )
 
 # Of tuples: a word that stands for one, the numbers that it may have, and the range of each.

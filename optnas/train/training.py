@@ -75,6 +75,11 @@ class Training:
             is taken to be black.
         contrast: Differences from the image's mean grey are multiplied by such a factor.
         saturation: Differences of the 3 channels from their grey are multiplied by such a factor.
+        inherit: What a trial's weights begin as: ``None`` for fresh ones; ``"parent"`` for those of the trial
+            that the sampler changed (``evolution``, ``local``), which compute the same function where a
+            morphism of them can; ``"one-shot"`` for the supernet's, with a sampler that trains one. A study
+            keeps such weights beside its checkpoints. What is recorded then rests on the earlier trainings,
+            too; ``optnas train`` begins with fresh weights.
         rungs: The epochs after which a candidate is compared with others, and perhaps pruned; by
             default 1, 3, 9, … below ``epochs``.
         hopeless_after: The number of the rung from which on a candidate is stopped if it has learned
@@ -124,6 +129,7 @@ class Training:
     brightness: Any = 0.0
     contrast: Any = 0.0
     saturation: Any = 0.0
+    inherit: Any = None
     rungs: tuple[int, ...] | None = None
     hopeless_after: int = 2
     device: str = "auto"

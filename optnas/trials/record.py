@@ -51,6 +51,7 @@ __all__ = [
     "FROM",
     "HOPELESS",
     "IGNORED",
+    "INHERITED",
     "KEY",
     "LEARNED",
     "MEASURED_ON",
@@ -59,6 +60,7 @@ __all__ = [
     "METRICS",
     "ONE_SHOT",
     "OPS",
+    "PARENT",
     "PAUSED",
     "PIECES",
     "PROMOTES",
@@ -78,6 +80,7 @@ __all__ = [
     "TWIN",
     "UNBOUNDED",
     "WARM_START",
+    "WEIGHTS",
     "WORKER",
     "Attribute",
     "HiddenAttribute",
@@ -185,6 +188,9 @@ LEARNED = Attribute[str]("learned", text)
 """The architecture's text with the constants that its activations learned; missing if none was learned."""
 UNBOUNDED = Attribute[str]("unbounded", text)
 """Why the network's Lipschitz constant has no upper bound, in words."""
+INHERITED = Attribute[dict[str, Any]]("inherited", lambda value: _inherited(value))
+"""Weights that the training began with: ``from`` a trial's number or ``"supernet"``, the ``share`` of the
+network's weights that are from there, and whether the function was ``preserved``; or what was ``missing``."""
 WORKER = HiddenAttribute[dict[str, Any]]("worker", claim)
 """The worker that holds the trial, and since when (:mod:`optnas.run.liveness`)."""
 
@@ -196,6 +202,10 @@ WARM_START = SystemAttribute[dict[str, Any]]("optnas:warm_start", mapped(scalar)
 """Parameters of a screened candidate that the trial tries; no other trial takes them."""
 SCORES = SystemAttribute[dict[str, float]]("optnas:scores", mapped(finite))
 """Zero-cost scores of the trial's network by name, which a model of objectives has as inputs."""
+PARENT = SystemAttribute[int]("optnas:parent", whole)
+"""The number of the trial that the sampler changed into this one; of two the more similar one."""
+WEIGHTS = SystemAttribute[str]("optnas:weights", text)
+"""Name of the trial's trained weights in the artifact store, which may have been removed since."""
 CHECKPOINT_NAME = SystemAttribute[str]("optnas:checkpoint", text)
 """Name of the trial's checkpoints in the artifact store."""
 
@@ -222,7 +232,8 @@ SUPERNET = StudyAttribute[dict[str, float]]("supernet", lambda _: _supernet)
 ONE_SHOT = StudyAttribute[dict[str, Any]]("one_shot", lambda _: _one_shot)
 """Findings of a search on shared weights: ``strategy``, ``proposals`` (the best first), what was ``told``.
 
-Where activations were mixed, ``mixtures`` are the texts of architectures that mix them so.
+Where activations were mixed, ``mixtures`` are the texts of architectures that mix them so. ``weights`` is the
+name of the supernet's state in the artifact store, if it is kept there.
 """
 SCREENING = StudyAttribute[dict[str, float]]("screening", lambda _: _screening)
 """Progress of the screening of random candidates: ``scored`` of so many, and its ``seconds`` so far."""
@@ -250,7 +261,14 @@ def _one_shot(value: Any) -> bool:
         isinstance(value, dict)
         and listed(mapped(scalar))(value.get("proposals"))
         and listed(text)(value.get("mixtures", ()))
+        and any_of(text)(value.get("weights"))
     )
+
+
+def _inherited(value: Any) -> bool:
+    """Accept which weights a training began with."""
+    known = mapped(scalar, share=finite, preserved=flag, missing=text)(value)
+    return known and (whole(value.get("from")) or text(value.get("from")))
 
 
 def _screening(value: Any) -> bool:

@@ -121,7 +121,8 @@ def jobs_of(study: Study, url: str, wanted: TrainOptions) -> Iterator[Job]:
 
 def _job(study: Study, candidate: Candidate, trial: int | None, folder: Path, wanted: TrainOptions) -> Job:
     assert study.task is not None
-    training = _overridden(candidate.training, wanted.settings)
+    # Weights are handed down among the trials of a search alone.
+    training = dataclasses.replace(_overridden(candidate.training, wanted.settings), inherit=None)
     if training.tree.open:
         left = [name for name, value in training.tree.args if is_open(value)]
         raise UserError(
