@@ -102,6 +102,17 @@ def test_a_wider_child_begins_with_the_accuracy_of_its_parent(monkeypatch):
     assert INHERITED.of(found.trials[2])["preserved"] is False
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("how", ["parent", "one-shot"])
+def test_weights_are_handed_down_on_a_gpu(how):
+    device = Training(epochs=1, batch_size=64, device="cuda", inherit=how, hopeless_after=0)
+    declared = study(training=device) if how == "parent" else one_shot(training=device)
+    found = searched(declared, 6).trials
+    assert all(trial.state == TrialState.COMPLETE for trial in found)
+    assert all(INHERITED.of(trial)["share"] > 0 for trial in found[3:])
+
+
 def test_without_inheriting_nothing_is_kept():
     store = Bucket()
     found = searched(study(training=Training(epochs=1, batch_size=256), artifacts=store), 5)
@@ -189,8 +200,8 @@ def one_shot(**changes: Any) -> Study:
     return study(
         space=SPACE,
         task=given.task,
-        training=Training(epochs=1, batch_size=32, inherit="one-shot"),
         **{
+            "training": Training(epochs=1, batch_size=32, inherit="one-shot"),
             "sampler": OneShotSampler("single-path", epochs=3, seed=0, evaluations=20, population=5),
             **changes,
         },
