@@ -17,6 +17,7 @@ from optnas.card import Card
 from optnas.cost import COSTS
 from optnas.declaration_checks import (
     check_functions,
+    check_inherits,
     check_objectives,
     check_screened,
     check_shape,
@@ -145,6 +146,7 @@ class Declaration:
             at_rungs=self.compared_at_rungs,
         )
         check_screened(self, zero_cost)
+        check_inherits(name, task, self.training, self.sampler)
         self._check_metrics()
         if self.task is not None:
             check_scored(name, self.task, self.measured)

@@ -14,10 +14,20 @@ from optnas.measure.zero_cost.settings import ZeroCost
 from optnas.objectives import Objective
 from optnas.pruners import make_pruner
 from optnas.samplers import CmaEsSampler, make_sampler
+from optnas.samplers.base import unwrapped
 from optnas.space import Site, SpaceError
 from optnas.tasks import Task
+from optnas.train import Training
+from optnas.train.allowed import possible_values
 
-__all__ = ["check_functions", "check_objectives", "check_screened", "check_shape", "check_strategies"]
+__all__ = [
+    "check_functions",
+    "check_inherits",
+    "check_objectives",
+    "check_screened",
+    "check_shape",
+    "check_strategies",
+]
 
 
 class Screened(Protocol):
@@ -91,6 +101,20 @@ def check_strategies(
             f"study {name!r}: {', '.join(derivatives)}: measured after training alone, no"
             " trial can be pruned by the objectives: leave pruner= out"
         )
+
+
+def check_inherits(name: str, task: Task | None, training: Training, sampler: Any) -> None:
+    """Raise ``UserError`` if trials are to begin with weights that the study does not have."""
+    made = unwrapped(make_sampler(sampler, 0) if isinstance(sampler, str) else sampler)
+    for how in filter(None, possible_values(training.inherit)):
+        if task is None:
+            raise UserError(f"study {name!r}: Training(inherit={how!r}) needs a task")
+        if getattr(made, "hands_down", None) != how:
+            which = {
+                "parent": "a sampler that changes earlier trials: sampler='evolution' or 'local'",
+                "one-shot": "a sampler that trains a supernet, such as sampler='single-path' or 'darts'",
+            }[how]
+            raise UserError(f"study {name!r}: Training(inherit={how!r}) needs {which}")
 
 
 def check_screened(study: Screened, given: ZeroCost | None) -> None:

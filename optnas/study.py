@@ -25,7 +25,7 @@ from optnas.study_domain import StudyDomain
 from optnas.study_record import check_unchanged
 from optnas.train.allowed import possible_values
 from optnas.trial import run
-from optnas.trial_inheriting import check_can_inherit, check_kept
+from optnas.trial_inheriting import check_kept
 from optnas.trials.record import AXES, OPS, STUDY_OPS
 from optnas.trials.volume import keep_axes
 
@@ -117,11 +117,6 @@ class Study(Declaration):
             return self.pruner
         full = max(possible_values(self.training.epochs)) if self._has_full else None
         return make_pruner(self.pruner, self.training.rungs, full, self.domain)
-
-    def _check_strategies(self) -> None:
-        super()._check_strategies()
-        sampler = self.sampler
-        check_can_inherit(self, make_sampler(sampler, self.seed) if isinstance(sampler, str) else sampler)
 
     def open(self, storage: BaseStorage) -> optuna.Study:
         """Load this study from ``storage``, or create it there if it is new.

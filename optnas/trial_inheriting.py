@@ -22,37 +22,19 @@ from optnas.inherit.shared import supernet_weights, take_shared
 from optnas.one_shot.learning import Learning
 from optnas.one_shot.placed import Placing
 from optnas.one_shot.traced import Traced, traced
-from optnas.samplers.base import CandidateSampler
+from optnas.samplers.base import CandidateSampler, unwrapped
 from optnas.space.closing import decide_from
 from optnas.train.allowed import possible_values
 from optnas.trial_reports import Paused
 from optnas.trials.optuna_internals import cached_trials, latest
 from optnas.trials.record import INHERITED, ONE_SHOT, PARENT, TWIN
 
-__all__ = ["check_can_inherit", "check_kept", "handed_down", "inherit", "leave_weights"]
+__all__ = ["check_kept", "handed_down", "inherit", "leave_weights"]
 
 # Samples on which new batch norms learn what comes in, and the two networks are compared.
 _SAMPLES = 256
 # Without a sampler that says which trials are parents, so many of the latest leave their weights.
 _LATEST = 40
-
-
-def check_can_inherit(study: Declaration, sampler: Any) -> None:
-    """Raise if trials are to begin with weights that a study does not have.
-
-    Raises:
-        UserError: If so; it says what to do.
-    """
-    for how in filter(None, possible_values(study.training.inherit)):
-        if study.task is None:
-            raise UserError(f"study {study.name!r}: Training(inherit={how!r}) needs a task")
-        if getattr(sampler, "hands_down", None) != how:
-            which = (
-                "a sampler that changes earlier trials: sampler='evolution' or 'local'"
-                if how == "parent"
-                else "a sampler that trains a supernet, such as sampler='single-path' or 'darts'"
-            )
-            raise UserError(f"study {study.name!r}: Training(inherit={how!r}) needs {which}")
 
 
 def check_kept(study: Declaration) -> None:
@@ -178,7 +160,7 @@ def leave_weights(study: Declaration, trial: Trial, candidate: Candidate, module
         keep_weights(store, trial, module)
     except StoreError as error:
         tell_once(store, f"trained weights cannot be kept: {error}; trials begin with fresh ones")
-    sampler = trial.study.sampler
+    sampler = unwrapped(trial.study.sampler)
     if isinstance(sampler, CandidateSampler) and sampler.hands_down == "parent":
         wanted = sampler.parents_in(trial.study)
     else:

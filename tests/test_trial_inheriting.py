@@ -149,6 +149,13 @@ def test_space_is_bounded_by_those_that_may_be_parents():
     assert set(found.sampler.parents_in(found)) & set(kept)
 
 
+def test_a_search_that_begins_with_screened_candidates_hands_weights_down():
+    store = Bucket()
+    found = searched(study(artifacts=store, warm_start="zero-cost"), 9)
+    assert any(INHERITED.of(trial) is not None for trial in found.trials)
+    assert len(store.held) <= 2 * 3 + 1
+
+
 def test_a_trial_that_was_killed_goes_on_from_its_checkpoint_and_not_from_its_parent(monkeypatch):
     training = Training(epochs=3, rungs=(1, 2), batch_size=256, lr=1e-2, inherit="parent", hopeless_after=0)
     wide = {**SMALL, "width": 8}

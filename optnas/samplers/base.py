@@ -19,7 +19,7 @@ from optnas.space.closing import draw
 from optnas.trials.optuna_internals import cached_trials
 from optnas.trials.record import PARENT
 
-__all__ = ["CandidateSampler"]
+__all__ = ["CandidateSampler", "unwrapped"]
 
 # Number of random changes to a proposal that was tried before. If all fail, the search space is enumerated,
 # if it has no more than so many candidates.
@@ -137,6 +137,13 @@ class CandidateSampler(BaseSampler):
             self._everything = domain, enumerated(domain, _MOST_ENUMERATED)
         left = [c for c in self._everything[1] or () if domain.key(c) not in history.seen]
         return rng.choice(left) if left else proposal
+
+
+def unwrapped(sampler: Any) -> Any:
+    """Return the sampler within those that only change its first proposals, or how trials look to it."""
+    while (within := getattr(sampler, "wrapped", None)) is not None:
+        sampler = within
+    return sampler
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
