@@ -15,7 +15,11 @@ All of that goes by the validation part. Then each is trained anew with seeds th
 measured on the test part. Printed are the mean accuracies and by how many standard errors of the difference
 each is above relu.
 
-The search takes some 2 minutes on one core, a seed of the comparison 3 seconds.
+The search takes some 2 minutes on one core, a seed of the comparison 3 seconds. It found 1.83x - cos(x),
+whose factor each layer learns from there on: 0.941 ± 0.004 on the test part over 10 seeds, 6.7 standard
+errors above relu (0.618 ± 0.048). ``learned`` had 0.757 ± 0.026 (2.5 above), mish 0.752 (2.6), swish 0.742
+(2.3) and ``mixed`` 0.706 ± 0.025 (1.6). So evolution gains most here: formulas that keep a slope everywhere
+train a deep network without norms. That says nothing of wide networks with norms.
 """
 
 from __future__ import annotations
