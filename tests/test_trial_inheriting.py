@@ -19,6 +19,7 @@ from optnas.samplers.one_shot import OneShotSampler
 from optnas.storages.opening import open_storage
 from optnas.train import fit, loop
 from optnas.trials.record import INHERITED, ONE_SHOT, PARENT, RESUMED, WEIGHTS, WORKER
+from optnas.winner.jobs import TrainOptions, jobs_of
 from tests.faults import Bucket, Killed
 from tests.files import assert_refused, call, finish, start
 from tests.one_shot.problems import problem
@@ -161,7 +162,8 @@ def test_a_trial_that_was_killed_goes_on_from_its_checkpoint_and_not_from_its_pa
     wide = {**SMALL, "width": 8}
     undisturbed = enqueued(study(training=training), SMALL, wide).trials[1]
 
-    declared = study(training=training)
+    store = Bucket()
+    declared = study(training=training, artifacts=store)
     opened = enqueued(declared, SMALL)
     opened.enqueue_trial(wide)
     trial = opened.ask()
@@ -177,6 +179,8 @@ def test_a_trial_that_was_killed_goes_on_from_its_checkpoint_and_not_from_its_pa
         patch.setattr("optnas.trial_reports.report", deadly)
         with pytest.raises(Killed):
             declared.objective(trial)
+    for name in [name for name in store.held if "weights" in name]:
+        del store.held[name]  # of the parent, which is not asked any more
     resumed = opened.tell(1, declared.objective(optuna.Trial(opened, opened.trials[1]._trial_id)))
     assert RESUMED.of(resumed) == 2
     assert INHERITED.of(resumed) == INHERITED.of(undisturbed)
@@ -359,3 +363,12 @@ def test_two_threads_hand_weights_down_through_one_database(tmp_path):
     heirs = [trial for trial in found if PARENT.of(trial) is not None]
     assert len(heirs) >= 5
     assert all(INHERITED.of(trial)["share"] > 0 for trial in heirs)
+
+
+def test_a_winner_is_trained_in_full_from_fresh_weights(tmp_path):
+    url = f"sqlite:///{tmp_path}/optnas.db"
+    declared = study()
+    enqueued(declared, SMALL, storage=open_storage(url))
+    (job,) = jobs_of(declared, url, TrainOptions(trial=0, out=tmp_path / "run"))
+    assert job.plan.training.inherit is None
+    assert "inherit" not in str(job.plan.training.tree)
