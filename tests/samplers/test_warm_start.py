@@ -157,6 +157,25 @@ def test_three_workers_on_one_database_try_each_candidate_once(tmp_path, capsys)
     assert len(keys(declared, warm(found))) == 4
 
 
+def test_two_workers_that_decide_at_the_same_time_take_different_ones(monkeypatch):
+    storage = optuna.storages.InMemoryStorage()
+    one, other = study(), study()
+    trials = [one.open(storage).ask(), other.open(storage).ask()]
+    put, decided = type(WARM_START).put_in, []
+
+    def meanwhile(self, *args):
+        if not decided:  # the other one reads the trials before this one is written
+            decided.append(None)
+            decided[0] = other.suggest(trials[1]).params
+        put(self, *args)
+
+    monkeypatch.setattr(type(WARM_START), "put_in", meanwhile)
+    decided.append(one.suggest(trials[0]).params)
+    assert len(keys(one, decided)) == 2
+    monkeypatch.undo()
+    assert len(warm(run(study(), 2, storage))) == 4
+
+
 _SLOW = """
 import sys, time, torch
 from optnas.samplers import screening
