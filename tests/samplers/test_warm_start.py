@@ -203,7 +203,7 @@ def test_a_screening_that_was_killed_is_gone_on_with(tmp_path, monkeypatch, caps
     killed = subprocess.Popen(
         [sys.executable, "-c", _SLOW, storage], cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300  # for a machine that is busy
     while (SCREENING.of(opened) or {"scored": 0})["scored"] < 5:
         assert time.monotonic() < until
         assert killed.poll() is None
