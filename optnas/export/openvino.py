@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from optnas.export.format import Call, Default, Format, Run, array_call, as_arra
 from optnas.export.onnx import Onnx
 from optnas.export.traced import CannotExport, Traced, one_reason, quietly
 
-__all__ = ["PRECISION", "OpenVino"]
+__all__ = ["PRECISION", "OpenVino", "core"]
 
 PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
 """Settings without which it computes in bfloat16 or float16 where the device can; no file can hold them."""
@@ -73,9 +74,7 @@ class OpenVino(Format):
         )
 
     def taken(self, path: Path, names: Sequence[str]) -> list[str]:
-        import openvino
-
-        kept = {name for port in openvino.Core().read_model(str(path)).inputs for name in port.names}
+        kept = {name for port in core().read_model(str(path)).inputs for name in port.names}
         return [name for name in names if name in kept]
 
     def code(self, call: Call) -> tuple[list[str], list[str]]:
@@ -84,6 +83,19 @@ class OpenVino(Format):
             "found = compiled(inputs)",
             *array_call(call, "[found[port] for port in compiled.outputs]"),
         ]
+
+
+@functools.cache
+def core() -> Any:
+    """Return OpenVINO's core, one for the process and never deleted.
+
+    The plugin for CPUs puts a stack for signals of its own in place of the one before, and puts that back
+    when its core is deleted. Two cores that are not deleted in the opposite order leave a stack that is no
+    longer there, and the next signal, such as Ctrl-C, ends the process by a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _name_ends_alone(model: Any, graph: bytes) -> None:
@@ -105,11 +117,9 @@ def _compiled(path: Path, settings: Mapping[str, str]) -> Any:
     Raises:
         CannotExport: If it does not take the file.
     """
-    import openvino
-
     config = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), **settings}
     try:
-        return openvino.Core().compile_model(str(path), "CPU", config)
+        return core().compile_model(str(path), "CPU", config)
     except Exception as error:
         raise CannotExport(f"OpenVINO cannot compile the network: {one_reason(error)}") from error
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from optnas.data.schemas import Arrays
 from optnas.data.trees import leaves
 from optnas.export import command, export, format_named
 from optnas.export.export import TOLERANCE, ByDefault, Exported, Int8
+from optnas.export.openvino import core
 from optnas.export.samples import Samples, as_exported, largest_difference, made_up
 from optnas.export.traced import CannotExport, Traced
 from optnas.winner.ensemble import Ensemble
@@ -36,12 +39,10 @@ def _quick():
 
 
 def test_openvino_is_run_with_its_own_settings_too_and_what_that_differs_by_is_said(tmp_path):
-    import openvino
-
     model = model_of(NETWORK, bytes_of_pictures((3, 8, 8)))
     path = tmp_path / "model.xml"
     done = export(model, format_named("openvino"), path, made_up(model.schema, 40), timing=None)
-    compiled = openvino.Core().compile_model(path, "CPU")
+    compiled = core().compile_model(path, "CPU")
     found = torch.from_numpy(compiled(made_up(model.schema, 40).inputs.numpy())[0])
     with torch.inference_mode():
         expected = model(made_up(model.schema, 40).inputs)
@@ -54,9 +55,27 @@ def test_openvino_is_run_with_its_own_settings_too_and_what_that_differs_by_is_s
     assert f"differs by {usual.difference:.2g}" in line
 
 
+def test_a_signal_after_several_openvino_exports_reaches_its_handler(tmp_path):
+    code = """
+import gc, os, signal
+import torch
+from optnas import parse
+from optnas.export import format_named
+from tests.export.helpers import bytes_of_pictures, difference, model_of, traced_of
+
+torch.set_num_threads(1)
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+traced = traced_of(model_of(parse("seq(conv(2), head(outputs=2))"), bytes_of_pictures((3, 6, 6))))
+kept = [difference(format_named("openvino"), traced) for _ in range(3)]
+gc.collect()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+
+
 def test_an_openvino_input_has_the_name_that_is_said_alone(tmp_path):
     import numpy as np
-    import openvino
     import pandas
 
     rng = np.random.default_rng(0)
@@ -64,8 +83,7 @@ def test_an_openvino_input_has_the_name_that_is_said_alone(tmp_path):
     # Its numbers are multiplied by 1 first, which OpenVINO takes away: the product has a name, too.
     model = model_of(NETWORK_OF_NUMBERS, data.frame(frame, "price").schema)
     path = written(format_named("openvino"), Traced(model, made_up(model.schema, 5).inputs), tmp_path)
-    core = openvino.Core()
-    for found in (core.read_model(path), core.compile_model(path, "CPU")):
+    for found in (core().read_model(path), core().compile_model(path, "CPU")):
         assert [port.names for port in found.inputs] == [{"numbers"}]
         assert [port.names for port in found.outputs] == [{"output"}]
 

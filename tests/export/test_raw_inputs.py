@@ -19,6 +19,7 @@ import pytest
 import optnas
 import optnas.export
 from optnas.export import FORMATS, export
+from optnas.export.openvino import core
 from optnas.export.samples import made_up
 from optnas.export.traced import CannotExport
 from tests.export.helpers import one_library
@@ -182,7 +183,6 @@ def test_files_alone_predict_for_raw_samples_what_the_trained_network_did(
 
 
 def test_every_file_says_what_goes_in_and_what_comes_out(tmp_path: Path) -> None:
-    import openvino
     import torch
     from safetensors import safe_open
 
@@ -195,7 +195,7 @@ def test_every_file_says_what_goes_in_and_what_comes_out(tmp_path: Path) -> None
     assert told["kind"] == "array"
     with one_library():
         path = written(FORMATS["openvino"], traced, tmp_path)
-    kept = openvino.Core().read_model(path).get_rt_info(["framework", "optnas.input"])
+    kept = core().read_model(path).get_rt_info(["framework", "optnas.input"])
     assert json.loads(kept.astype(str)) == told
     extra = {"optnas.json": ""}
     torch.export.load(written(FORMATS["torch-export"], traced, tmp_path), extra_files=extra)
