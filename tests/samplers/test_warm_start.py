@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from optnas import Study, Training, UserError, ZeroCost, choose, data, maximize, minimize, ops, tasks
 from optnas.reports.terminal import done_first
-from optnas.samplers import SAMPLERS, claimed
+from optnas.samplers import SAMPLERS, claimed, screening
 from optnas.samplers.screening import screened
 from optnas.tables import Table
 from optnas.trials.record import SCREENED, SCREENING, WARM_START
@@ -195,6 +195,28 @@ opened.optimize(declared.objective, n_trials=1)
 """
 
 
+def test_a_screening_that_was_stopped_is_gone_on_with(monkeypatch):
+    monkeypatch.setattr(screening, "_WRITTEN_SECONDS", 0.0)
+    declared, storage, built = study(), optuna.storages.InMemoryStorage(), []
+    scored = type(declared.domain.screening.scores_of)
+    score = scored._score
+
+    def stopped(self, node):
+        built.append(node.key)
+        if len(built) == 6:
+            raise KeyboardInterrupt
+        return score(self, node)
+
+    monkeypatch.setattr(scored, "_score", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(declared, 1, storage)
+    found = run(study(), 2, storage)
+    assert len(SCREENED.of(found)["numbers"]) == 42
+    assert len(built) == 43  # the one that was under way again
+    assert len(warm(found)) == 2
+
+
+@pytest.mark.slow
 def test_a_screening_that_was_killed_is_gone_on_with(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(claimed, "_GONE_SECONDS", 0.5)
     storage = f"sqlite:///{tmp_path / 'warm.db'}"
