@@ -97,7 +97,7 @@ def searched(name: str, epochs: int, seed: int, truth: Truth) -> dict[str, Any]:
         )
         derived = max(inherited, key=lambda cell: inherited[cell])
     else:
-        derived = cell_of(strategy.decisions.derived(0))
+        derived = cell_of(strategy.chosen.derived(0))
     better = sum(accuracy > accuracies[derived] for accuracy in accuracies.values())
     found |= {
         "rank": better / len(accuracies),

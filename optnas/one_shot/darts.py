@@ -21,8 +21,9 @@ class DARTS(GradientStrategy):
 
     Every choice between layers is the sum of its options, weighted by softmax; every repetition the sum of
     what comes out after each number of copies. Weights descend on one half of the training part and choices
-    on the other, step by step. The architecture is the most probable option of each choice. Widths, kernels
-    and what else cannot be summed are drawn at each step (Gumbel-softmax, straight through).
+    on the other, step by step. In the end the option of each choice is kept without which the supernet is
+    worst (:func:`~optnas.one_shot.perturbation.by_perturbation`), where the paper keeps the most probable
+    one. Widths, kernels and what else cannot be summed are drawn, and draws are compared.
 
     Args:
         problem: What is searched for.
@@ -79,12 +80,6 @@ class DARTS(GradientStrategy):
         )
         for logit, slope in zip(logits, found, strict=True):
             logit.grad = slope
-
-    def _refresh(self, weighting: int) -> None:
-        """Compute the probabilities anew, as the graph of those before is spent."""
-        self._probabilities = {
-            name: self.decisions.probabilities(name, weighting).to(self.problem.device) for name in self.mixed
-        }
 
 
 class BetaDARTS(DARTS):

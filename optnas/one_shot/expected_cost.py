@@ -62,6 +62,10 @@ class ExpectedCost:
         """Return the expected cost, from 0 to about 1."""
         return self._estimated(weighting) if self._all is None else self._summed(weighting, self._all)
 
+    def of(self, params: Mapping[str, Any]) -> float:
+        """Return the cost of an architecture, on the same scale."""
+        return self._scaled(self._log(params))
+
     def _summed(self, weighting: int, costs: Tensor) -> Tensor:
         decisions = self._decisions
         total = torch.zeros(())

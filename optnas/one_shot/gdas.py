@@ -7,6 +7,7 @@ from typing import Any
 
 from optnas.one_shot.gradient import GradientStrategy
 from optnas.one_shot.learning import Batch
+from optnas.space import SpaceError
 
 __all__ = ["GDAS"]
 
@@ -17,14 +18,46 @@ class GDAS(GradientStrategy):
     At each step a value of every parameter is drawn and only that architecture is computed, so that a step
     takes the time of one architecture and not that of all options. On the edges of a cell, as in the paper,
     the output of the layer that was drawn is multiplied by a number 1 whose gradient is that of its weight in
-    Gumbel-softmax (straight through). Elsewhere a norm that follows would hide that number: there, and for
-    widths, kernels and repetitions, a few draws are compared on the same samples.
+    Gumbel-softmax (straight through). A norm hides that number: in spaces that have any, and for widths,
+    kernels and repetitions, a few draws are compared on the same samples.
+
+    Unlike in the paper, the weights learn from architectures that are drawn evenly: by the probabilities, the
+    few that lead early are trained most, and therefore win. In the end architectures, half of them drawn by
+    the probabilities and half evenly, are compared on the validation part with the weights that they inherit,
+    and each weighting proposes the best of them first.
 
     The arguments are those of :class:`GradientStrategy`.
     """
 
     def _relaxed(self) -> tuple[frozenset[str], frozenset[str]]:
         return frozenset(), frozenset(self.net.gateable)
+
+    def _explored(self, weighting: int) -> dict[str, Any]:
+        return self.net.drawn(self._rng)
+
+    def _select(self) -> None:
+        super()._select()
+        found: dict[tuple[Any, ...], tuple[dict[str, Any], float]] = {}
+        weightings = len(self.weightings)
+        for turn in range(self._evaluations()):
+            weighting, round_ = turn % weightings, turn // weightings
+            if round_ == 0:
+                params = self.decisions.derived(weighting)
+            else:
+                params = self.drawn(weighting) if round_ % 2 else self.net.drawn(self._rng)
+            key = tuple(params.values())
+            if key in found:
+                continue
+            try:
+                network = self.net.path(params).to(self.problem.device)
+            except SpaceError:  # cannot be built
+                continue
+            found[key] = params, self.learning.validation_loss(network)
+        for weighting in range(weightings):
+            rated = [(self._objective_of(params, loss, weighting), params) for params, loss in found.values()]
+            if rated:
+                best = min(rated, key=lambda each: each[0])[1]
+                self.chosen.put(weighting, self.decisions.leaning(weighting, best))
 
     def _slope(self, weighting: int, params: Mapping[str, Any], learned: Batch, judged: Batch) -> None:
         network = self.network(params, weighting).train()

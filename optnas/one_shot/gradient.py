@@ -20,6 +20,7 @@ from optnas.one_shot.expected_cost import ExpectedCost
 from optnas.one_shot.guard import Guard
 from optnas.one_shot.learning import Batch
 from optnas.one_shot.path import OnSharedWeights
+from optnas.one_shot.perturbation import by_perturbation
 from optnas.one_shot.problem import Problem
 from optnas.one_shot.strategy import Strategy
 from optnas.space import Node
@@ -41,6 +42,8 @@ _MOST_NETWORKS = 128
 
 # Batches on which the guard compares architectures after an epoch.
 _GUARD_BATCHES = 4
+# Those by which options are selected in the end: at most so many, and so many passes per training step.
+_SELECTION_BATCHES, _SELECTION_SHARE = 8, 0.2
 
 # Draws of a parameter that are compared at a step; only the forward pass of each is computed.
 _DRAWS = 4
@@ -63,6 +66,11 @@ class GradientStrategy(Strategy):
             architecture. By default 0, and four for which only an expected cost above 0.8, 0.6, 0.4 and 0.2
             counts, by its square, so that they spread evenly; 0 alone without a cost.
         guarded: Whether a weighting that collapses to skips is stopped.
+
+    Attributes:
+        decisions: The probabilities as they were learned.
+        chosen: The probabilities that architectures are proposed by: the same, but of each mixture the
+            option that the supernet needs most is the most probable one.
     """
 
     def __init__(
@@ -83,6 +91,7 @@ class GradientStrategy(Strategy):
         elif problem.cost_of is not None and weightings is not None:
             self._targets, self.weightings = (None,) * len(weightings), [float(each) for each in weightings]
         self.decisions = Decisions(self.net.values, len(self.weightings), seed)
+        self.chosen = Decisions(self.net.values, len(self.weightings), seed)
         self.mixed, self.gated = self._relaxed()
         several = [name for name, values in self.net.values.items() if len(values) > 1]
         self.scored = frozenset(several) - self.mixed - self.gated
@@ -119,9 +128,7 @@ class GradientStrategy(Strategy):
             name: self.decisions.gate(name, params[name], weighting, temperature, self._rng)
             for name in self.gated
         }
-        self._probabilities = {
-            name: self.decisions.probabilities(name, weighting).to(self.problem.device) for name in self.mixed
-        }
+        self._refresh(weighting)
         key = tuple(value for name, value in params.items() if name not in self.mixed)
         if key not in self._networks:
             made = self.net.relaxed(
@@ -135,6 +142,12 @@ class GradientStrategy(Strategy):
                 self._networks.popitem(last=False)
         self._networks.move_to_end(key)
         return self._networks[key]
+
+    def _refresh(self, weighting: int) -> None:
+        """Compute the probabilities of mixtures anew: they changed, or the graph of those before is spent."""
+        self._probabilities = {
+            name: self.decisions.probabilities(name, weighting).to(self.problem.device) for name in self.mixed
+        }
 
     def _gate(self, name: str) -> Tensor:
         return self._gates[name].to(self.problem.device)
@@ -198,11 +211,54 @@ class GradientStrategy(Strategy):
         """Return what is added to the loss on the samples that judge: the weighted cost."""
         if self._cost is None or not self.weightings[weighting]:
             return torch.zeros((), device=self.problem.device)
-        cost, target = self._cost(weighting).to(self.problem.device), self._targets[weighting]
-        weight = self.weightings[weighting]
+        return self._weighted(self._cost(weighting).to(self.problem.device), weighting)
+
+    def _weighted(self, cost: Tensor, weighting: int) -> Tensor:
+        weight, target = self.weightings[weighting], self._targets[weighting]
         return weight * cost if target is None else weight * (cost - target).relu().square()
 
+    def _objective_of(self, params: Mapping[str, Any], loss: float, weighting: int) -> float:
+        """Return the loss of one architecture with its weighted cost."""
+        if self._cost is None or not self.weightings[weighting]:
+            return loss
+        return loss + float(self._weighted(torch.tensor(self._cost.of(params)), weighting))
+
     def _end_epoch(self) -> None:
+        self._watch()
+        if self.epoch == self.epochs:
+            self._select()
+
+    def _select(self) -> None:
+        """Decide which value of each parameter is proposed first."""
+        self.chosen.load_state_dict(self.decisions.state_dict())
+        names = [name for name in self.decisions.values if name in self.mixed]
+        options = sum(len(self.decisions.values[name]) for name in names) * len(self.weightings)
+        if not names:
+            return
+        count = min(max(self._evaluations() // options, 1), _SELECTION_BATCHES)
+        batches = list(itertools.islice(self._judged(), count))
+        for weighting in range(len(self.weightings)):
+            network = self.network(self.decisions.derived(weighting), weighting).train()
+            selected = by_perturbation(
+                self.decisions, names, weighting, partial(self._relaxed_loss, network, weighting, batches)
+            )
+            if self._guard is not None and self._guard.forbids(weighting, selected):
+                continue
+            self.chosen.put(weighting, self.decisions.leaning(weighting, selected))
+
+    def _evaluations(self) -> int:
+        """Return how many evaluations the selection may take: a share of the steps of the training."""
+        return max(int(_SELECTION_SHARE * self._steps * self.epochs), len(self.weightings))
+
+    def _relaxed_loss(self, network: OnSharedWeights, weighting: int, batches: Sequence[Batch]) -> float:
+        """Return the loss of a network with mixtures, with the weighted cost."""
+        self._refresh(weighting)
+        with torch.no_grad():
+            losses = [float(self.learning.loss(network, batch)) for batch in batches]
+            return statistics.fmean(losses) + float(GradientStrategy._extra(self, weighting))
+
+    def _watch(self) -> None:
+        """Let the guard look at the weightings that search for accuracy alone."""
         if self._guard is None or self._progress <= _WARM_UP:
             return
         batches = list(itertools.islice(self._judged(), _GUARD_BATCHES))
@@ -221,10 +277,10 @@ class GradientStrategy(Strategy):
     def proposals(self, rng: random.Random) -> Iterator[dict[str, Any]]:
         everyone = range(len(self.weightings))
         for weighting in everyone:
-            yield self.decisions.derived(weighting)
+            yield self.chosen.derived(weighting)
         for round_ in range(10**6):
             for weighting in everyone:
-                yield self.decisions.drawn(
+                yield self.chosen.drawn(
                     rng, weighting, _TEMPERATURES[min(round_ // 8, len(_TEMPERATURES) - 1)]
                 )
 
@@ -244,6 +300,7 @@ class GradientStrategy(Strategy):
         return {
             **super().state(),
             "decisions": self.decisions.state_dict(),
+            "chosen": self.chosen.state_dict(),
             "choosing": self._choosing.state_dict(),
             "turn": self._turn,
             "guard": {} if self._guard is None else self._guard.state(),
@@ -253,6 +310,7 @@ class GradientStrategy(Strategy):
         super().restore(state)
         self._networks.clear()
         self.decisions.load_state_dict(state["decisions"])
+        self.chosen.load_state_dict(state["chosen"])
         self._choosing.load_state_dict(state["choosing"])
         self._turn = state["turn"]
         if self._guard is not None:

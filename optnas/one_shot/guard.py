@@ -53,8 +53,12 @@ class Guard:
 
     def share(self, params: Mapping[str, Any]) -> float:
         """Return the share of skips among the choices that offer one."""
-        skips = [params[name] == label for name, label in self._skips.items()]
+        skips = [params.get(name) == label for name, label in self._skips.items()]
         return sum(skips) / len(skips) if skips else 0.0
+
+    def forbids(self, weighting: int, params: Mapping[str, Any]) -> bool:
+        """Return whether a weighting was stopped and ``params`` would be a collapse again."""
+        return weighting in self.stopped and self.share(params) > _LIMIT
 
     def look(
         self,

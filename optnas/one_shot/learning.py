@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from optnas.data import Part
-from optnas.data.trees import Tree, mapped
+from optnas.data.trees import Tree, mapped, samples_in
 from optnas.errors import UserError
 from optnas.train import Training
-from optnas.train.batches import Shuffled, batch_sizes
-from optnas.train.loop import evaluate
+from optnas.train.batches import InOrder, Shuffled, batch_sizes
+from optnas.train.loop import evaluate, evaluated_at_once
 from optnas.train.losses import make_loss
 from optnas.train.task import Task, task_name
 
@@ -93,6 +93,17 @@ class Learning:
         self._generator.set_state(state)
         for norm, momentum in zip(norms, before, strict=True):
             norm.momentum = momentum
+
+    def validation_loss(self, network: nn.Module) -> float:
+        """Return the mean loss on the validation part of a network on shared weights."""
+        self.calibrate(network)
+        network.eval()
+        part, total = self._parts.validation, 0.0
+        size = evaluated_at_once(self._device.type, part.shape)
+        with torch.inference_mode():
+            for inputs, targets in InOrder(part, size, self._parts.prepare):
+                total += float(self.loss(network, (inputs, targets))) * samples_in(inputs)
+        return total / len(part)
 
     def metrics(self, network: nn.Module) -> dict[str, float]:
         """Return the metrics on the validation part of a network on shared weights."""

@@ -24,6 +24,15 @@ from optnas.space.shapes import AnyShape
 
 __all__ = ["Supernet", "supernet"]
 
+_NORMS = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+    nn.LocalResponseNorm,
+)
+_TRIED_FOR_NORMS = 10
+
 # Random architectures in a row that ask for no weight that is not there yet, until a space counts as seen.
 _NOTHING_NEW = 12
 _MOST_SEEN = 400
@@ -130,9 +139,26 @@ class Supernet(nn.Module):
 
     @cached_property
     def gateable(self) -> tuple[str, ...]:
-        """The names of choices between layers whose outputs are summed with those of others."""
+        """The names of choices between layers whose outputs are summed with those of others, without norms.
+
+        A norm after a sum hides a factor of all of it: what is left of its gradient says only which part of
+        the sum is small, and all parts but one come to be chosen away.
+        """
+        if self._has_norms():
+            return ()
         found = summed(self.space)
         return tuple(name for name in mixtures(self.space) if name in found)
+
+    def _has_norms(self) -> bool:
+        rng = random.Random(0)
+        for _ in range(_TRIED_FOR_NORMS):
+            try:
+                network = self.path(self.drawn(rng))
+            except SpaceError:  # cannot be built
+                continue
+            if any(isinstance(part, _NORMS) for part in network.modules()):
+                return True
+        return False
 
     def relaxed(
         self,
