@@ -14,6 +14,8 @@ import optnas
 from optnas.export.python import run_written
 from tests.files import call
 
+pytestmark = pytest.mark.slow
+
 STUDY = """
 from optnas import *
 

@@ -48,6 +48,7 @@ def assert_the_same() -> None:
     assert records[0]["test"] == records[1]["test"]
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_told_and_what_it_trained_goes_on_to_what_one_process_has() -> None:
     trained_by_one(*LONG)
     process = start(*LONG, "--out", "net", "--workers", 2, folder=Path.cwd())
