@@ -184,6 +184,20 @@ def test_a_mixture_of_depths_with_all_weight_on_one_is_that_depth():
         torch.testing.assert_close(mixed(x), net.path({"layers": depth})(x))
 
 
+def edges(op):
+    """Return a space of two choices, whose outputs are summed, between ``op`` and a skip."""
+    each = [choose(op, ops.skip(), name=f"edge{index}") for index in range(2)]
+    return ops.seq(ops.cell(ops.node(each[0]), ops.node(*each)), ops.head())
+
+
+def test_factors_of_layers_on_edges_have_gradients_unless_a_norm_hides_them():
+    plain = supernet(edges(ops.conv(3)), PICTURE, outputs=3)
+    assert plain.gateable == ("edge0", "edge1")
+    normed = supernet(edges(ops.relu_conv_bn(3)), PICTURE, outputs=3)
+    assert normed.gateable == ()
+    assert normed.mixable == ("edge0", "edge1")
+
+
 def test_a_space_of_which_nothing_can_be_built_is_refused():
     with pytest.raises(SpaceError, match="can be built on"):
         supernet(ops.seq(ops.lstm(choose(2, 4)), ops.head()), (1, 8, 8), outputs=3)
