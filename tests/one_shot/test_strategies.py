@@ -45,6 +45,16 @@ def test_the_one_option_that_keeps_the_signs_is_found_with_every_seed(name):
         assert first(strategy) == {"op": "linear('same')"}, f"seed {seed}"
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_on_cuda_it_is_found_as_well(name):
+    on_cuda = dataclasses.replace(problem(signs()), device=torch.device("cuda"))
+    strategy = make_strategy(name, on_cuda, epochs=20)
+    strategy.train()
+    assert first(strategy) == {"op": "linear('same')"}
+
+
 @pytest.mark.parametrize("name", ["darts", "gdas", "single-path"])
 def test_widths_are_searched_as_ops_are(name):
     space = ops.seq(ops.linear(choose(1, 16, name="width")), ops.relu(), ops.head())

@@ -4,6 +4,7 @@ import math
 
 import optuna
 import pytest
+import torch
 
 import optnas
 from optnas import Study, Training, data, maximize, minimize, ops, tasks
@@ -17,15 +18,14 @@ _SPACE = ops.seq(
 _ATTENTION = ops.seq(ops.patches(4, size=4), ops.self_attention(heads=1), ops.head())
 
 
-def run(space, objectives, constraints=(), **settings):
+def run(space, objectives, constraints=(), device="cpu"):
     study = Study(
         name="derived",
         space=space,
         task=tasks.classification(data.digits()),
         objectives=objectives,
         constraints=constraints,
-        training=Training(epochs=1, device="cpu", lr=0.01),
-        **settings,
+        training=Training(epochs=1, device=device, lr=0.01),
     )
     optuna_study = optuna.create_study(directions=study.directions)
     optuna_study.optimize(study.objective, n_trials=1)
@@ -46,6 +46,15 @@ def test_all_are_measured_of_the_trained_network():
     assert broken["sharpness <= 1e-6"] > 0 > broken["lipschitz_lower <= 1e6"]
     assert found["sharpness"] > 0
     assert found["margin_bound"] > 0
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_all_are_measured_on_cuda():
+    asked = ["lipschitz <= 1e9", "lipschitz_lower <= 1e6", "sharpness <= 1e9", "margin_bound <= 1e30"]
+    found = METRICS.get(run(_SPACE, [maximize("accuracy")], asked, device="cuda"), {})
+    assert set(DERIVATIVES) <= set(found)
+    assert 0 < found["lipschitz_lower"] <= found["lipschitz"] < math.inf
 
 
 def test_none_is_measured_unless_it_is_asked_for():
