@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optnas.data.trees import leaves
+from optnas.data.trees import leaves, mapped
 from optnas.inherit.child import Child
 from optnas.inherit.inserted import calibrate
 from optnas.inherit.parent import Parent
@@ -19,6 +19,8 @@ from optnas.one_shot.traced import Traced
 
 __all__ = ["Morph", "morph"]
 
+# Samples that tell the shapes within a network.
+_FEW = 2
 # Of what is equal but for the rounding of float32 in another order.
 _RELATIVE, _ABSOLUTE = 1e-4, 1e-5
 
@@ -53,8 +55,9 @@ def morph(child: Traced, parent: Traced, batch: Any) -> Morph:
     child.module.eval()
     parent.module.eval()
     with torch.no_grad():
-        of_parent = Parent(parent, shapes_within(parent.module, batch), numbers, inputs)
-        made = Child(child, shapes_within(child.module, batch), of_parent, inputs)
+        few = mapped(lambda each: each[:_FEW], batch)
+        of_parent = Parent(parent, shapes_within(parent.module, few), numbers, inputs)
+        made = Child(child, shapes_within(child.module, few), of_parent, inputs)
         calibrate(child.module, made.norms, batch)
         preserved = made.preserved and _agree(child.module(batch), parent.module(batch))
     total = sum(weight.numel() for weight in child.module.parameters())
