@@ -20,7 +20,7 @@ def searched(seed, *, guarded):
     problem = collapsing()
     strategy = make_strategy("darts", problem, epochs=60, seed=seed, guarded=guarded)
     strategy.train()
-    derived = strategy.chosen.derived()
+    derived = strategy.decisions.derived()
     torch.manual_seed(seed)
     network = problem.space.close(derived).build(problem.shape, **problem.context)
     found = fit(network, problem.task, problem.training, device=problem.device, seed=seed)
