@@ -331,9 +331,10 @@ def test_what_was_inherited_is_shown(tmp_path, monkeypatch):
     assert "inherited 100% of the weights from trial 0, function preserved" in shown
 
 
-@pytest.mark.slow  # two processes import PyTorch
-def test_two_workers_hand_weights_down_to_each_other(tmp_path):
+@pytest.mark.slow  # processes import PyTorch
+def test_workers_hand_weights_down_to_those_that_come_later(tmp_path):
     (tmp_path / "two.py").write_text(FILE)
+    finish(start("run", "two.py", "--trials", 8, "--workers", 1, folder=tmp_path))
     finish(start("run", "two.py", "--trials", 16, "--workers", 2, folder=tmp_path))
     found = stored(tmp_path)
     assert [trial.state.name for trial in found] == ["COMPLETE"] * 16
