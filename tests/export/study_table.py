@@ -20,6 +20,7 @@ from tests.export.readme_tables import TRIED, outcome, write
 from tests.files import REPOSITORY
 
 STUDIES = (
+    "activations.py",
     "anomalies.py",
     "cartpole.py",
     "detection.py",

@@ -174,13 +174,13 @@ def test_a_deeper_network_in_training_is_close_to_its_parent():
 
 
 @op
-def shifted(x: torch.Tensor, channels: int = 1) -> torch.Tensor:
+def moved(x: torch.Tensor, channels: int = 1) -> torch.Tensor:
     """Take each channel from the one before it, so that the order of channels is of importance."""
     return x.roll(channels, 1)
 
 
 def test_an_op_of_which_nothing_is_known_preserves_nothing_when_channels_are_copied():
-    space = ops.seq(ops.conv(WIDTH), shifted(), ops.conv(3), ops.head())
+    space = ops.seq(ops.conv(WIDTH), moved(), ops.conv(3), ops.head())
     same, _ = handed_down(space, {"width": 4}, {"width": 4}, IMAGE)
     wider, _ = handed_down(space, {"width": 4}, {"width": 6}, IMAGE)
     assert same.preserved
