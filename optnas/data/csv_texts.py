@@ -48,7 +48,7 @@ MARKED: tuple[tuple[bytes, str], ...] = (
 """The first bytes of files that tell their encoding."""
 
 STANDARD_INPUT = "standard input"
-"""What messages call a stream that is no file."""
+"""Name of a stream that is no file, in messages."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas.samplers.extrapolation import extrapolated
+from optnas.samplers.wrapper import WrapperSampler
 from optnas.trials.lineage import promotes
 from optnas.trials.optuna_internals import StudyView, completed_with, id_of, identity
 from optnas.trials.reader import Reader
@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 _ONE_AT_A_TIME = threading.Lock()
 
 
-class ImputingSampler(BaseSampler):
+class ImputingSampler(WrapperSampler):
     """Wrapper that shows a sampler pruned trials as complete ones, with imputed final values.
 
     Optuna's samplers do not tell pruned trials of several objectives apart: TPE takes each for worse than
@@ -45,34 +45,30 @@ class ImputingSampler(BaseSampler):
     """
 
     def __init__(self, sampler: BaseSampler) -> None:
-        self.wrapped = sampler
+        self._wrapped = sampler
         self._reader = Reader(_Ended, _Ended.take)
         self._views: dict[int, _View] = {}
 
+    @property
+    def wrapped(self) -> BaseSampler:
+        return self._wrapped
+
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self.wrapped.before_trial(self._shown(study, trial), trial)
+        super().before_trial(self._shown(study, trial), trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self.wrapped.infer_relative_search_space(self._shown(study, trial), trial)
+        return super().infer_relative_search_space(self._shown(study, trial), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self.wrapped.sample_relative(self._shown(study, trial), trial, search_space)
+        return super().sample_relative(self._shown(study, trial), trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         shown = self._shown(study, trial)
-        return self.wrapped.sample_independent(shown, trial, param_name, param_distribution)
-
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        self.wrapped.after_trial(study, trial, state, values)
-
-    def reseed_rng(self) -> None:
-        self.wrapped.reseed_rng()
+        return super().sample_independent(shown, trial, param_name, param_distribution)
 
     def _shown(self, study: Study, trial: FrozenTrial) -> Study:
         if len(study.directions) == 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -14,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optnas.samplers.domain import Domain, Params
 from optnas.samplers.generations import count_as_proposed
 from optnas.samplers.screening import screened
+from optnas.samplers.wrapper import WrapperSampler
 from optnas.trials.directions import signs_of
 from optnas.trials.optuna_internals import id_of, identity
 from optnas.trials.record import ENQUEUED, WARM_START
@@ -21,7 +21,7 @@ from optnas.trials.record import ENQUEUED, WARM_START
 __all__ = ["WarmStartSampler"]
 
 
-class WarmStartSampler(BaseSampler):
+class WarmStartSampler(WrapperSampler):
     """Wrapper whose first proposals are the best of many random candidates by their scores.
 
     The candidates are screened once for a study (:mod:`optnas.samplers.screening`), when the first trial
@@ -34,41 +34,29 @@ class WarmStartSampler(BaseSampler):
     """
 
     def __init__(self, sampler: BaseSampler, domain: Domain) -> None:
-        self.wrapped = sampler
+        self._wrapped = sampler
         self._domain = domain
         # By thread, as each thread of ``study.optimize(n_jobs=…)`` has a trial of its own.
         self._warm: dict[int, tuple[int, Params | None]] = {}
         self._proposals: tuple[Any, list[Params]] | None = None
 
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self.wrapped.before_trial(study, trial)
+    @property
+    def wrapped(self) -> BaseSampler:
+        return self._wrapped
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         if self._candidate(study, trial) is not None:
             return self._domain.distributions
-        return self.wrapped.infer_relative_search_space(study, trial)
+        return super().infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         candidate = self._candidate(study, trial)
         if candidate is None:
-            return self.wrapped.sample_relative(study, trial, search_space)
+            return super().sample_relative(study, trial, search_space)
         count_as_proposed(self.wrapped, study, trial)
         return {name: value for name, value in candidate.items() if name in search_space}
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return self.wrapped.sample_independent(study, trial, param_name, param_distribution)
-
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        self.wrapped.after_trial(study, trial, state, values)
-
-    def reseed_rng(self) -> None:
-        self.wrapped.reseed_rng()
 
     def _candidate(self, study: Study, trial: FrozenTrial) -> Params | None:
         """Return the screened candidate that the trial tries; ``None`` if the wrapped sampler proposes."""

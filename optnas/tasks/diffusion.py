@@ -66,7 +66,7 @@ class Diffusion(Task):
 
     @property
     def batches_per_epoch(self) -> int:  # type: ignore[override]
-        """As many as the training part has of 32 samples."""
+        """The number of batches of 32 samples in the training part."""
         return max(1, len(self.data.splits.train) // _BATCH)
 
     def experience(

@@ -28,7 +28,7 @@ from optnas.winner.model import Model, load
 __all__ = ["STREAM", "predict_command", "predictions_of"]
 
 STREAM = Path("-")
-"""What stands for standard input, or standard output, in place of a file."""
+"""Name that stands for standard input, or standard output, in place of a file."""
 
 # Samples that are read at once; they go through the network in smaller batches.
 _PIECE = 4096
