@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import subprocess
 import sys
@@ -10,16 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.images import fashion_mnist
 from tests.files import REPOSITORY, call
-from tests.tables import data_folder
-
-STUDIES = [
-    f"{path.name}:{assigned.targets[0].id}"
-    for path in sorted((REPOSITORY / "studies").glob("*.py"))
-    for assigned in ast.parse(path.read_text()).body
-    if isinstance(assigned, ast.Assign) and ast.unparse(assigned.value).startswith("Study(")
-]
+from tests.ready_studies import STUDIES, prepare_data
 
 
 def python(*arguments: object, folder: Path) -> str:
@@ -28,20 +19,6 @@ def python(*arguments: object, folder: Path) -> str:
     )
     assert process.returncode == 0, process.stderr
     return process.stdout
-
-
-def prepare_data(study: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a study find data that is not in this repository; skips where that or a package is absent."""
-    file = study.partition(":")[0]
-    if file == "detection.py":
-        pytest.importorskip("pycocotools", reason="it measures mean average precision")
-    if file == "fashion_mnist.py" or "clothes" in study:
-        monkeypatch.setenv("OPTNAS_DATA", str(fashion_mnist(folder)))
-    if file == "cartpole.py":
-        pytest.importorskip("gymnasium", reason="gymnasium is not installed")
-    if file == "nasbench201.py":
-        table = data_folder("nasbench201_cifar10") / "nasbench201_cifar10.csv.gz"
-        monkeypatch.setenv("OPTNAS_NASBENCH201", str(table))
 
 
 @pytest.mark.parametrize("study", STUDIES)

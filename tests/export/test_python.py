@@ -23,16 +23,16 @@ from optnas.export.traced import CannotExport
 from optnas.run.files import load_study
 from optnas.winner.model import Model
 from optnas.winner.outputs import scaling, scaling_record
-from tests.data.images import fashion_mnist
 from tests.export.helpers import bytes_of_pictures, difference, model_of, ruff, schema_for, traced_of, written
 from tests.export.ready_spaces import SMALL, SPACES, networks
+from tests.files import REPOSITORY
+from tests.ready_studies import STUDIES, prepare_data
 
 PYTHON = FORMATS["python"]
 # float32 sums in another order.
 ROUNDING = 1e-5
 # Of each space and study; tox -e exports takes 100.
 ARCHITECTURES = int(os.environ.get("OPTNAS_ARCHITECTURES", "5"))
-STUDIES = Path(__file__).parents[2] / "studies"
 
 
 @pytest.fixture(autouse=True)
@@ -270,24 +270,11 @@ def test_random_architectures_of_every_ready_space_compute_the_same(name, tmp_pa
     assert name != "mobile" or longest < 200
 
 
-def named_studies() -> list[str]:
-    found = []
-    for path in sorted(STUDIES.glob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        found += [
-            f"{path}:{each.targets[0].id}"
-            for each in tree.body
-            if isinstance(each, ast.Assign) and ast.unparse(each.value).startswith("Study(")
-        ]
-    return [each for each in found if "nasbench201" not in each]  # needs a table
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("file", named_studies(), ids=lambda file: Path(file).name)
-def test_architectures_of_the_studies_compute_the_same(file, tmp_path, monkeypatch):
-    if Path(file).name.startswith("fashion_mnist"):
-        monkeypatch.setenv("OPTNAS_DATA", str(fashion_mnist(tmp_path / "data")))
-    study = load_study(file)
+@pytest.mark.parametrize("name", [each for each in STUDIES if "nasbench201" not in each])  # has no data
+def test_architectures_of_the_studies_compute_the_same(name, tmp_path, monkeypatch):
+    prepare_data(name, tmp_path / "data", monkeypatch)
+    study = load_study(str(REPOSITORY / "studies" / name))
     torch.set_num_threads(1)
     data, rng = study.task.data, random.Random(0)
     scale = scaling(scaling_record(study.task))
