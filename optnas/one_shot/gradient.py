@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -71,7 +71,11 @@ class GradientStrategy(Strategy):
         decisions: The probabilities as they were learned.
         chosen: The probabilities that architectures are proposed by: the same, but of each mixture the
             option that the supernet needs most is the most probable one.
+        settled: The share of the epochs after which the choices no longer learn. From then on the weights
+            learn from both halves in turn.
     """
+
+    settled: ClassVar[float] = 1.0
 
     def __init__(
         self,
@@ -100,7 +104,7 @@ class GradientStrategy(Strategy):
         )
         self._guard = Guard(self.net) if guarded else None
         self._steps = self.learning.steps(0)
-        steps = (1 - _WARM_UP) * self._steps * epochs / len(self.weightings)
+        steps = (self.settled - _WARM_UP) * self._steps * epochs / len(self.weightings)
         rate = min(_REACH / steps, _MOST_RATE)
         self._choosing = torch.optim.Adam(self.decisions.parameters(), rate, _BETAS)
         self._networks: OrderedDict[tuple[Any, ...], OnSharedWeights] = OrderedDict()
@@ -154,11 +158,12 @@ class GradientStrategy(Strategy):
 
     def _train_epoch(self) -> float:
         total, count = torch.zeros((), device=self.problem.device), 0
-        for learned, judged in zip(self.learning.epoch(0), self._judged(), strict=False):
+        choosing = _WARM_UP <= self._progress < self.settled
+        half = self.epoch % 2 if self._progress >= self.settled else 0
+        for learned, judged in zip(self.learning.epoch(half), self._judged(), strict=False):
             weighting = self._turn % len(self.weightings)
             self._turn += 1
-            stopped = self._guard is not None and weighting in self._guard.stopped
-            if self._progress >= _WARM_UP and not stopped:
+            if choosing and (self._guard is None or weighting not in self._guard.stopped):
                 self._choose(weighting, learned, judged)
             with torch.no_grad():
                 network = self.network(self._explored(weighting), weighting)

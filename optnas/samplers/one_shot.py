@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -16,7 +17,8 @@ from optnas.one_shot.strategies import check_name, make_strategy
 from optnas.one_shot.strategy import Strategy
 from optnas.samplers.base import CandidateSampler
 from optnas.samplers.claimed import claimed
-from optnas.samplers.domain import Domain, mutated, sampled
+from optnas.samplers.domain import Domain
+from optnas.samplers.ehvi import EHVISampler
 from optnas.samplers.history import History
 from optnas.shown import notice
 from optnas.space.closing import draw
@@ -24,20 +26,21 @@ from optnas.trials.record import ONE_SHOT, SUPERNET
 
 __all__ = ["OneShotSampler"]
 
-_KEPT = 200
-# When all of it has been tried: so many of the best trials have children, and so often a child is drawn.
-_PARENTS, _TRIES = 10, 100
 _TRAININGS = 20
+# So many draws a proposal: probabilities that are near 0 and 1 draw the same again and again.
+_DRAWS = 10
 
 
 class OneShotSampler(CandidateSampler):
-    """Sampler that trains one supernet for a study, and proposes the best architectures of it in turn.
+    """Sampler that trains one supernet for a study, proposes what it found, and goes on as ``ehvi``.
 
     They are trained as those of any sampler: what is recorded of them does not rest on shared weights, unless
-    ``Training(inherit="one-shot")`` says that they begin with these. The
-    supernet is trained by whichever worker asks first, with its state kept where trials keep their
-    checkpoints; the others wait. What it found is in the study's record, and its seconds count as those of
-    the first trial. When all of it has been tried, the best trials are changed in one parameter.
+    ``Training(inherit="one-shot")`` says that they begin with these. The supernet is trained by whichever
+    worker asks first, with its state kept where trials keep their checkpoints; the others wait. What it found
+    is in the study's record, and its seconds count as those of the first trial.
+
+    Shared weights tell good architectures from bad ones, and little among the good ones. So after the first
+    proposals a model of the trials, :class:`.EHVISampler`, makes the next.
 
     Training settings that are open are drawn, later taken from the best trials.
 
@@ -46,6 +49,7 @@ class OneShotSampler(CandidateSampler):
         domain: The study's search space, with the problem that the strategy learns; :class:`~optnas.Study`
             gives it.
         epochs: Passes over the training part; by default twenty times the longest training of the study.
+        proposals: The number of architectures that the supernet proposes.
         seed: Seed of all randomness; by default a new one for each sampler.
         settings: Further arguments of the strategy, such as ``weightings=(0, 0.1)``.
 
@@ -61,27 +65,31 @@ class OneShotSampler(CandidateSampler):
         domain: Domain | None = None,
         *,
         epochs: int | None = None,
+        proposals: int = 10,
         seed: int | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(domain, seed=seed)
         check_name(strategy)
-        if epochs is not None and (not isinstance(epochs, int) or epochs < 1):
-            raise UserError(f"one-shot: epochs={epochs!r} must be a whole number of at least 1")
+        for name, value in {"epochs": 1 if epochs is None else epochs, "proposals": proposals}.items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UserError(f"one-shot: {name}={value!r} must be a whole number of at least 1")
         self._strategy, self._epochs, self._settings = strategy, epochs, settings
+        self._proposals = proposals
+        self._afterwards = EHVISampler(seed=self._seed)
 
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
-        for architecture in self._found(study, domain):
-            candidate = self._with_training(architecture, domain, history, rng)
-            if domain.key(candidate) not in history.seen and domain.known(candidate) is not None:
+        tried = [
+            _architecture(each, domain) for each in (*(o.params for o in history.finished), *history.running)
+        ]
+        for proposal in self._found(study, domain):
+            candidate = self._with_training(proposal, domain, history, rng)
+            # One is tried once, with whatever training settings.
+            if _architecture(candidate, domain) in tried or domain.key(candidate) in history.seen:
+                continue
+            if domain.known(candidate) is not None:
                 return candidate
-        best = [history.complete[place] for place in history.best_first(history.values)[:_PARENTS]]
-        candidate = sampled(domain, rng)
-        for _ in range(_TRIES):
-            if domain.key(candidate) not in history.seen and domain.known(candidate) is not None:
-                break
-            candidate = mutated(domain, rng.choice(best).params, rng) if best else sampled(domain, rng)
-        return candidate
+        return self._afterwards.propose(study, domain, history, rng)
 
     def _with_training(
         self, architecture: dict[str, Any], domain: Domain, history: History, rng: random.Random
@@ -106,7 +114,7 @@ class OneShotSampler(CandidateSampler):
                     self._search(study, domain)
         found = ONE_SHOT.of(study)
         proposals: list[dict[str, Any]] = [] if found is None else found["proposals"]
-        return proposals
+        return proposals[: self._proposals]
 
     def _search(self, study: Study, domain: Domain) -> None:
         problem = domain.problem
@@ -131,20 +139,35 @@ class OneShotSampler(CandidateSampler):
             SUPERNET.put(study, done)
 
         strategy.train(report)
+        self.hand_over(study, strategy, keeping.name)
+
+    def hand_over(self, study: Study, strategy: Strategy, weights: str | None = None) -> None:
+        """Record what a trained strategy has found: all workers propose it, and none trains a supernet.
+
+        Args:
+            study: The study.
+            strategy: The strategy.
+            weights: The name under which its weights are kept; ``None`` if they are not.
+        """
         for told in strategy.told:
             notice(told)
         mixtures = list(dict.fromkeys(map(str, strategy.mixtures())))
         if mixtures:
             notice(f"activations as the supernet mixes them, for optnas train --architecture: {mixtures[0]}")
-        some = itertools.islice(strategy.proposals(random.Random(self._seed)), 10 * _KEPT)
+        found = {
+            "strategy": self._strategy,
+            "told": strategy.told,
+            "weights": weights,
+            "proposals": self._different(strategy),
+        }
+        ONE_SHOT.put(study, found | ({"mixtures": mixtures} if mixtures else {}))
+
+    def _different(self, strategy: Strategy) -> list[dict[str, Any]]:
+        """Return the first different architectures that the strategy proposes."""
+        some = itertools.islice(strategy.proposals(random.Random(self._seed)), _DRAWS * self._proposals)
         different = {tuple(sorted(params.items())): params for params in some}
-        ONE_SHOT.put(
-            study,
-            {
-                "strategy": self._strategy,
-                "told": strategy.told,
-                "weights": keeping.name,
-                "proposals": list(different.values())[:_KEPT],
-                **({"mixtures": mixtures} if mixtures else {}),
-            },
-        )
+        return list(different.values())[: self._proposals]
+
+
+def _architecture(params: Mapping[str, Any], domain: Domain) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if name not in domain.training}

@@ -8,11 +8,12 @@ import optuna
 import pytest
 import torch
 
-from optnas import Study, Training, UserError, choose, data, maximize, minimize, ops, parse, tasks
+from optnas import Study, Training, UserError, choose, data, maximize, minimize, ops, parse, real, tasks
 from optnas.one_shot import keeping
 from optnas.one_shot.gdas import GDAS
 from optnas.reports import terminal
 from optnas.samplers import claimed
+from optnas.samplers.ehvi import EHVISampler
 from optnas.samplers.one_shot import OneShotSampler
 from optnas.trials.record import ONE_SHOT, SUPERNET
 from tests.one_shot.problems import problem, signs
@@ -61,6 +62,20 @@ def test_by_its_name_in_a_study_the_best_op_comes_first(name):
 def test_what_was_proposed_is_not_proposed_again_while_others_are_left():
     found = run(study("gdas"), 6)
     assert len({(trial.params["op"], trial.params["lr"]) for trial in found.trials}) == 6
+
+
+def test_each_architecture_is_proposed_once_and_then_a_model_of_the_trials_proposes():
+    training = Training(epochs=1, batch_size=32, lr=real(1e-2, 1e-1, log=True))
+    sampler = OneShotSampler("gdas", epochs=10, proposals=2, seed=0)
+    found = run(study(sampler, training=training), 5)
+    ops_tried = [trial.params["op"] for trial in found.trials]
+    assert len(ONE_SHOT.of(found)["proposals"]) == 2
+    assert len(set(ops_tried[:2])) == 2
+    assert [trial.state.name for trial in found.trials] == ["COMPLETE"] * 5
+    proposed = EHVISampler(study(sampler, training=training).domain, seed=0)
+    again = optuna.create_study(directions=["maximize", "minimize"], sampler=proposed)
+    again.add_trials(found.trials[:4])
+    assert again.ask(study(sampler, training=training).distributions()).params == found.trials[4].params
 
 
 def test_the_supernet_is_trained_once_for_all_workers(monkeypatch):
@@ -130,6 +145,8 @@ def test_unknown_strategies_and_epochs_are_refused():
         OneShotSampler("dart")
     with pytest.raises(UserError, match="epochs"):
         OneShotSampler("darts", epochs=0)
+    with pytest.raises(UserError, match="proposals"):
+        OneShotSampler("darts", proposals=0)
 
 
 def test_settings_of_the_strategy_are_passed_on():
