@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from optnas.one_shot.gradient import GradientStrategy
+from optnas.one_shot.inherited import Inherited
 from optnas.one_shot.learning import Batch
-from optnas.space import SpaceError
 
 __all__ = ["GDAS"]
 
@@ -40,27 +40,20 @@ class GDAS(GradientStrategy):
 
     def _select(self) -> None:
         super()._select()
-        found: dict[tuple[Any, ...], tuple[dict[str, Any], float]] = {}
+        inherited = Inherited(
+            self.problem, self.net, lambda params, network: self.learning.validation_loss(network)
+        )
         weightings = len(self.weightings)
         for turn in range(self._evaluations()):
             weighting, round_ = turn % weightings, turn // weightings
             if round_ == 0:
-                params = self.decisions.derived(weighting)
+                inherited.evaluate(self.decisions.derived(weighting))
             else:
-                params = self.drawn(weighting) if round_ % 2 else self.net.drawn(self._rng)
-            key = tuple(params.values())
-            if key in found:
-                continue
-            try:
-                network = self.net.path(params).to(self.problem.device)
-            except SpaceError:  # cannot be built
-                continue
-            found[key] = params, self.learning.validation_loss(network)
-        for weighting in range(weightings):
-            rated = [(self._objective_of(params, loss, weighting), params) for params, loss in found.values()]
-            if rated:
-                best = min(rated, key=lambda each: each[0])[1]
-                self.chosen.put(weighting, self.decisions.leaning(weighting, best))
+                inherited.evaluate(self.drawn(weighting) if round_ % 2 else self.net.drawn(self._rng))
+        found = {key: (dict(key), loss) for key, loss in inherited.feasible.items()}
+        for weighting in range(weightings) if found else ():
+            best = min(found, key=lambda key: self._objective_of(*found[key], weighting))
+            self.chosen.put(weighting, self.decisions.leaning(weighting, dict(best)))
 
     def _slope(self, weighting: int, params: Mapping[str, Any], learned: Batch, judged: Batch) -> None:
         network = self.network(params, weighting).train()

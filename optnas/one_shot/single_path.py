@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from optnas import pareto
+from optnas.one_shot.inherited import Inherited, Key
 from optnas.one_shot.learning import Batch
 from optnas.one_shot.problem import Problem
 from optnas.one_shot.strategy import Strategy
 from optnas.space import SpaceError
-from optnas.space.closing import Closing, decide_from
 
 __all__ = ["SinglePath"]
 
 _TRIES = 50
-_DRAWS = 64
 
 
 class SinglePath(Strategy):
@@ -43,7 +43,7 @@ class SinglePath(Strategy):
         super().__init__(problem, epochs, seed)
         self._evaluations, self._population = evaluations, population
         self._steps = self.learning.steps()
-        self._seen: dict[tuple[tuple[str, Any], ...], tuple[float, ...] | None] = {}
+        self._inherited = Inherited(problem, self.net, self._losses)
 
     def _train_epoch(self) -> float:
         total, count = torch.zeros((), device=self.problem.device), 0
@@ -75,16 +75,14 @@ class SinglePath(Strategy):
     def _evolve(self, rng: random.Random) -> None:
         """Evaluate architectures until there are :attr:`evaluations`."""
         tries = 0
-        while len(self._seen) < self._evaluations and tries < 20 * self._evaluations:
+        while len(self._inherited.found) < self._evaluations and tries < 20 * self._evaluations:
             tries += 1
-            if len(self._seen) < self._population:
-                child = self.net.drawn(rng)
-            else:
-                alive = self._best_first()[: self._population]
-                child = self._child(rng.choice(alive), rng.choice(alive), rng)
-            self._evaluate(child)
+            begun = len(self._inherited.found) >= self._population
+            alive = self._best_first()[: self._population] if begun else []
+            child = self._child(rng.choice(alive), rng.choice(alive), rng) if alive else self.net.drawn(rng)
+            self._inherited.evaluate(child)
 
-    def _child(self, one: tuple[Any, ...], other: tuple[Any, ...], rng: random.Random) -> dict[str, Any]:
+    def _child(self, one: Key, other: Key, rng: random.Random) -> dict[str, Any]:
         """Return a child: half of the time of two parents, else of one with a few values drawn anew."""
         values, first, second = self.net.values, dict(one), dict(other)
         crossed = rng.random() < 0.5
@@ -98,21 +96,12 @@ class SinglePath(Strategy):
             child[name] = own
         return child
 
-    def _evaluate(self, params: Mapping[str, Any]) -> None:
-        closing = Closing(decide_from(params))
-        closing.close(self.problem.space)
-        key = tuple(closing.decided.items())
-        if key in self._seen:
-            return
-        try:
-            found = self.problem.losses_of(dict(key), self.inherited(dict(key)))
-        except SpaceError:
-            found = None
-        self._seen[key] = None if found is None else tuple(found)
+    def _losses(self, params: dict[str, Any], network: nn.Module) -> Sequence[float] | None:
+        return self.problem.losses_of(params, self.learning.metrics(network))
 
-    def _best_first(self) -> list[tuple[tuple[str, Any], ...]]:
-        rated = [(key, losses) for key, losses in self._seen.items() if losses is not None]
+    def _best_first(self) -> list[Key]:
+        rated = self._inherited.feasible
         if not rated:
             return []
-        values = np.array([losses for _, losses in rated], dtype=float)
-        return [rated[place][0] for place in pareto.best_first(values, np.full(values.shape[1], np.nan))]
+        keys, values = list(rated), np.array(list(rated.values()), dtype=float)
+        return [keys[place] for place in pareto.best_first(values, np.full(values.shape[1], np.nan))]
