@@ -51,7 +51,8 @@ class Strategy(ABC):
         self.net = Supernet(problem.space, problem.shape, problem.context, seed).to(problem.device)
         self._rng = random.Random(seed)
         self._step = 0
-        self._optimizer = self._make_optimizer()
+        self._made = self._make_optimizer()
+        self._changes = self.net.weights.changes
 
     def train(self, report: Callable[[Strategy], None] = lambda strategy: None) -> None:
         """Train until :attr:`epochs` epochs are done.
@@ -96,6 +97,22 @@ class Strategy(ABC):
     def _progress(self) -> float:
         """The share of the search that is done."""
         return self.epoch / self.epochs
+
+    @property
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser of all shared weights, also of those that came or grew since it was made.
+
+        Which weights a space needs is found by drawing architectures, so some are only asked for later.
+        Momentum of one that grew begins anew.
+        """
+        if self._changes != self.net.weights.changes:
+            (group,) = self._made.param_groups
+            group["params"] = list(self.net.parameters())
+            there = set(group["params"])
+            for gone in [weight for weight in self._made.state if weight not in there]:
+                del self._made.state[gone]
+            self._changes = self.net.weights.changes
+        return self._made
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         training, weights = self.problem.training, list(self.net.parameters())
@@ -160,6 +177,6 @@ class Strategy(ABC):
         """Resume from what :meth:`state` returned in a search with the same arguments."""
         self.epoch, self._step, self.told = state["epoch"], state["step"], list(state["told"])
         self.net.weights.restore(state["weights"])
-        self._optimizer = self._make_optimizer()
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._made, self._changes = self._make_optimizer(), self.net.weights.changes
+        self._made.load_state_dict(state["optimizer"])
         self.learning.generator.set_state(state["order"])

@@ -38,13 +38,18 @@ class SharedWeights(nn.Module):
     """The weights of a search space by place.
 
     A weight is as large as the largest one that was asked for. One that grows keeps what it has learned, and
-    the new part begins as that of a fresh layer.
+    the new part begins as that of a fresh layer. It is another parameter then, as graphs and optimisers may
+    still hold the smaller one.
+
+    Attributes:
+        changes: The number of times that a weight came or grew.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._list = nn.ParameterList()
         self._places: dict[str, int] = {}
+        self.changes = 0
 
     def __getitem__(self, key: str) -> nn.Parameter:
         weight: nn.Parameter = self._list[self._places[key]]
@@ -78,8 +83,7 @@ class SharedWeights(nn.Module):
 
     def _require(self, key: str, fresh: Tensor, how: Layout) -> None:
         if key not in self:
-            self._places[key] = len(self._list)
-            self._list.append(nn.Parameter(fresh.detach().clone()))
+            self._put(key, fresh.detach().clone())
             return
         kept = self[key]
         if all(have >= need for have, need in zip(kept.shape, fresh.shape, strict=True)):
@@ -93,7 +97,18 @@ class SharedWeights(nn.Module):
         for values in (fresh, kept):
             part = how.view(larger, tuple(values.shape))
             part.copy_(values.reshape(part.shape))
-        kept.data = larger
+        self._put(key, larger)
+
+    def _put(self, key: str, value: Tensor) -> None:
+        """Set a weight to a new parameter, which is where the other weights are."""
+        first = next(iter(self._list), None)
+        weight = nn.Parameter(value if first is None else value.to(first.device))
+        if key in self:
+            self._list[self._places[key]] = weight
+        else:
+            self._places[key] = len(self._list)
+            self._list.append(weight)
+        self.changes += 1
 
     def values(self) -> dict[str, Tensor]:
         """Return all weights by place, detached."""
@@ -101,10 +116,5 @@ class SharedWeights(nn.Module):
 
     def restore(self, values: Mapping[str, Tensor]) -> None:
         """Take over weights that :meth:`values` returned, also of places that were not yet asked for."""
-        with torch.no_grad():
-            for key, value in values.items():
-                if key in self:
-                    self[key].data = value.detach().clone().to(self[key].device)
-                else:
-                    self._places[key] = len(self._list)
-                    self._list.append(nn.Parameter(value.detach().clone()))
+        for key, value in values.items():
+            self._put(key, value.detach().clone())

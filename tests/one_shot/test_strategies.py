@@ -10,7 +10,8 @@ import random
 import pytest
 import torch
 
-from optnas import UserError, choose, ops
+from optnas import UserError, choose, ops, repeat
+from optnas.one_shot import Supernet
 from optnas.one_shot.strategies import STRATEGIES, make_strategy
 from optnas.train.task import Task
 from tests.one_shot.problems import problem, signs
@@ -87,6 +88,29 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(name):
         assert torch.equal(weight, again.net.weights[key]), key
     some = [list(itertools.islice(each.proposals(random.Random(0)), 6)) for each in (whole, again)]
     assert some[0] == some[1]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_weights_that_come_or_grow_in_training_learn_as_the_others(name, optimizer, monkeypatch):
+    monkeypatch.setitem(Supernet._see.__globals__, "_NOTHING_NEW", 1)  # one architecture tells them
+    width = choose(4, 8, 16, name="width")
+    block = ops.seq(choose(ops.linear(width), ops.identity(), ops.square(), name="op"), ops.tanh())
+    given = problem(ops.seq(repeat(block, 1, 4, name="layer"), ops.head()), cost="flops", optimizer=optimizer)
+    make = lambda: make_strategy(name, given, epochs=3)  # noqa: E731
+    whole, states = make(), []
+    sizes = [weight.numel() for weight in whole.net.parameters()]
+    whole.train(lambda strategy: states.append(copy.deepcopy(strategy.state())))
+    after = [weight.numel() for weight in whole.net.parameters()]
+    assert len(after) > len(sizes)
+    assert any(now > before for now, before in zip(after, sizes, strict=False))
+    (group,) = states[-1]["optimizer"]["param_groups"]
+    assert len(group["params"]) == len(after)
+    again = make()
+    again.restore(states[1])
+    again.train()
+    for key, weight in whole.net.weights.values().items():
+        assert torch.equal(weight, again.net.weights[key]), key
 
 
 def test_all_architectures_are_proposed_in_the_end():
