@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -27,7 +28,7 @@ def largest_jacobian(network: nn.Module, batches: Iterable[Tensor]) -> float:
             it has more than 32 outputs.
         batches: The samples in batches.
     """
-    largest = 0.0
+    largest = torch.zeros(())
     for x in batches:
         at = x.detach().requires_grad_()
         with torch.enable_grad():
@@ -35,18 +36,23 @@ def largest_jacobian(network: nn.Module, batches: Iterable[Tensor]) -> float:
             if not y.requires_grad:
                 continue
             norms = _exact(y, at) if y.shape[1] <= _MOST_OUTPUTS else _approached(y, at)
-        largest = max(largest, float(norms.max()))
-    return largest
+        largest = torch.maximum(largest, norms.max().cpu())  # not a number, if one is not
+    return float(largest)
 
 
 def _exact(y: Tensor, x: Tensor) -> Tensor:
-    rows = [
-        torch.autograd.grad(y[:, place].sum(), x, retain_graph=True)[0].flatten(1)
-        for place in range(y.shape[1])
-    ]
+    rows = [_pulled_back(y[:, place].sum(), x).flatten(1) for place in range(y.shape[1])]
     jacobian = torch.stack(rows, 1)
+    if not jacobian.isfinite().all():
+        return jacobian.sum((1, 2)) * math.nan
     norms: Tensor = torch.linalg.eigvalsh(jacobian @ jacobian.mT)[:, -1].clamp(min=0).sqrt()
     return norms
+
+
+def _pulled_back(y: Tensor, x: Tensor) -> Tensor:
+    """Return the gradient of a sum by the input, of which it may not depend."""
+    (found,) = torch.autograd.grad(y, x, retain_graph=True, allow_unused=True)
+    return torch.zeros_like(x) if found is None else found
 
 
 def _approached(y: Tensor, x: Tensor) -> Tensor:
@@ -54,7 +60,9 @@ def _approached(y: Tensor, x: Tensor) -> Tensor:
     u = torch.randn(y.shape, dtype=y.dtype, generator=generator).to(y.device)
     # Jᵀw as a function of w, whose transpose is J.
     w = torch.zeros_like(y, requires_grad=True)
-    (pulled,) = torch.autograd.grad(y, x, w, create_graph=True)
+    (pulled,) = torch.autograd.grad(y, x, w, create_graph=True, allow_unused=True)
+    if pulled is None:
+        return torch.zeros(len(y), dtype=y.dtype, device=y.device)
     norms = torch.zeros(len(y), dtype=y.dtype, device=y.device)
     for _ in range(_STEPS):
         u = u / u.norm(dim=1, keepdim=True).clamp(min=torch.finfo(y.dtype).tiny)

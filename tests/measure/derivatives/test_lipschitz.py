@@ -134,6 +134,20 @@ def test_what_has_no_bound_is_said(architecture, shape, word):
     assert word in " ".join(bounds.reasons)
 
 
+@pytest.mark.parametrize("outputs", [3, 40])
+def test_a_network_that_ignores_its_input_has_no_slope(outputs):
+    module = ops.seq(ops.none(), ops.linear(4), ops.tanh(), ops.head()).build((5,), outputs=outputs).double()
+    assert largest_jacobian(module.eval(), [torch.randn(4, 5).double()]) == 0
+    assert upper(module, (5,)) == 0
+
+
+@pytest.mark.parametrize("outputs", [3, 40])
+def test_a_slope_that_is_no_number_is_not_passed_over(outputs):
+    module = nn.Sequential(nn.Linear(5, outputs)).double()
+    module[0].weight.data[0, 0] = math.nan
+    assert math.isnan(largest_jacobian(module, [torch.randn(4, 5).double()]))
+
+
 def test_the_jacobian_of_many_outputs_is_approached_from_below():
     torch.manual_seed(0)
     layer = nn.Linear(40, 50).double()
