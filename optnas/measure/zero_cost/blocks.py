@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -113,6 +114,8 @@ def _blocks(chain: list[nn.Module]) -> list[list[nn.Module]]:
 def entropy(features: Features) -> float:
     """Return the entropy of the spectrum of the channels' covariance: how evenly features use their space."""
     rows = flat(features.values.detach(), features.channels).double()
+    if not rows.isfinite().all():
+        return math.nan
     rows = rows - rows.mean(dim=0)
     spectrum = torch.linalg.eigvalsh((rows.T @ rows / len(rows)).cpu()).clamp(min=0)
     whole = spectrum.sum()

@@ -19,4 +19,4 @@ def expressivity(module: nn.Module, batch: Batch, loss: Loss | None = None) -> f
     Lee & Ham 2024, "AZ-NAS: assembling zero-cost proxies for network architecture search", arXiv 2403.19232.
     """
     with torch.no_grad():
-        return sum(map(entropy, features(scored(module), batch)))
+        return float(sum(map(entropy, features(scored(module), batch))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,15 +15,26 @@ from optnas.errors import UserError
 from optnas.measure.zero_cost.batch import Batch, Loss, total, weights
 from optnas.measure.zero_cost.seen import EMBEDDINGS, Replaced
 
-__all__ = ["filled", "input_derivatives", "twice_differentiable", "weight_gradients"]
+__all__ = ["filled", "gradients_by", "input_derivatives", "twice_differentiable", "weight_gradients"]
 
 
 def weight_gradients(module: nn.Module, batch: Batch, loss: Loss) -> list[tuple[Tensor, Tensor]]:
     """Return each weight of ``module`` with the gradient of the loss, those left out that have none."""
     found = weights(module)
-    lost = loss(module(batch.inputs), batch.targets)
-    gradients = torch.autograd.grad(lost, found, allow_unused=True)
+    gradients = gradients_by(loss(module(batch.inputs), batch.targets), found)
     return [(w.detach(), g) for w, g in zip(found, gradients, strict=True) if g is not None]
+
+
+def gradients_by(
+    value: Tensor, sources: Sequence[Tensor], *, create_graph: bool = False
+) -> Sequence[Tensor | None]:
+    """Return the gradients of ``value`` by each of ``sources``; ``None`` where it does not depend on one.
+
+    Of a network without weights, or one that uses none of them, there are none.
+    """
+    if not sources or not value.requires_grad:
+        return [None] * len(sources)
+    return torch.autograd.grad(value, sources, create_graph=create_graph, allow_unused=True)
 
 
 def input_derivatives(module: nn.Module, batch: Batch) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from optnas.measure.zero_cost.batch import Batch, Loss, needed, scored, weights
-from optnas.measure.zero_cost.gradients import twice_differentiable
+from optnas.measure.zero_cost.gradients import gradients_by, twice_differentiable
 
 __all__ = ["grasp"]
 
@@ -21,7 +21,7 @@ def grasp(module: nn.Module, batch: Batch, loss: Loss | None = None) -> float:
     found = weights(module)
     with twice_differentiable():
         lost = loss(module(batch.inputs), batch.targets)
-        gradients = torch.autograd.grad(lost, found, create_graph=True, allow_unused=True)
+        gradients = gradients_by(lost, found, create_graph=True)
         curved = [gradient for gradient in gradients if gradient is not None and gradient.requires_grad]
         if not curved:
             return 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -25,6 +27,8 @@ def jacob_cov(module: nn.Module, batch: Batch, loss: Loss | None = None) -> floa
     """
     derivatives = input_derivatives(scored(module), batch).double()
     rows = derivatives - derivatives.mean(dim=1, keepdim=True)
+    if not rows.isfinite().all():
+        return math.nan
     lengths = rows.norm(dim=1, keepdim=True)
     rows = rows / lengths.clamp(min=torch.finfo(rows.dtype).tiny)
     # Samples without any derivatives cannot be told apart: they count as alike.

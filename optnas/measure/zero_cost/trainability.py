@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -44,6 +45,8 @@ def _score(before: Features, after: Features, random: torch.Generator) -> float 
     rows = flat(signs, after.channels)
     columns = _aligned(arrived.movedim(before.channels, 1), signs.movedim(after.channels, 1))
     estimate = (columns.T @ rows / len(rows)).double().cpu()
+    if not estimate.isfinite().all():
+        return math.nan
     norm = float(torch.linalg.matrix_norm(estimate, 2))
     return 2 - norm - 1 / (norm + _NOTHING)
 

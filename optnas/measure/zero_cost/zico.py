@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import nn
 
 from optnas.data.trees import mapped
 from optnas.errors import UserError
 from optnas.measure.zero_cost.batch import Batch, Loss, needed, scored, weights
+from optnas.measure.zero_cost.gradients import gradients_by
 
 __all__ = ["zico"]
 
@@ -32,7 +32,7 @@ def zico(module: nn.Module, batch: Batch, loss: Loss | None = None) -> float:
     gradients = []
     for piece in (slice(0, half), slice(half, 2 * half)):
         inputs, targets = (mapped(lambda each: each[piece], tree) for tree in batch)  # noqa: B023
-        gradients.append(torch.autograd.grad(loss(module(inputs), targets), found, allow_unused=True))
+        gradients.append(gradients_by(loss(module(inputs), targets), found))
     score = 0.0
     for one, other in zip(*gradients, strict=True):
         if one is None or other is None:

@@ -196,6 +196,35 @@ def test_complexity_counts_the_flops_of_a_sample() -> None:
     assert complexity(nn.Sequential(nn.Linear(3, 5)), Batch(torch.ones(4, 3))) == 2 * 3 * 5
 
 
+class Constant(nn.Module):
+    """A network that puts out zeros, whatever it has been given."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_zeros(len(x), 2)
+
+
+@pytest.mark.parametrize("network", [Constant(), Constant(nn.Linear(2, 2)), nn.Sequential(nn.ReLU())])
+def test_a_network_without_weights_that_matter_has_every_score(network: nn.Module) -> None:
+    batch = Batch(torch.randn(8, 2), torch.zeros(8, dtype=torch.long))
+    found = zero_cost(SCORES, network, batch, cross_entropy)
+    assert all(type(value) is float and math.isfinite(value) for value in found.values())
+    assert [found[name] for name in ("snip", "grad_norm", "grasp", "zico")] == [0.0] * 4
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_not_finite_is_no_error(value: float) -> None:
+    network = nn.Sequential(nn.Linear(2, 4), nn.GELU(), nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2))
+    network[0].weight.data[0, 0] = value
+    batch = Batch(torch.randn(8, 2), torch.zeros(8, dtype=torch.long))
+    found = zero_cost(SCORES, network, batch, cross_entropy)
+    assert math.isnan(found["expressivity"])
+    assert math.isnan(found["jacob_cov"])
+
+
 def test_the_aggregate_sums_logarithms_of_ranks() -> None:
     found = log_ranks({"a": [1.0, 2.0, 3.0], "b": [9.0, 8.0, 8.0]})
     expected = [math.log(1 / 3 * 1), math.log(2 / 3 * 1.5 / 3), math.log(1 * 1.5 / 3)]
