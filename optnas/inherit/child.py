@@ -109,7 +109,7 @@ class Child(Walk[Signal]):
         if is_channelwise(module):
             return Signal(after, exact and whole, x.channels)
         # As a whole: nothing is known of what it does to channels.
-        plainly = x.is_plain(self._numbers.sizes.get(x.stands_for)) and str(module) == str(known.module)
+        plainly = x.is_plain(self._numbers.sizes.get(x.stands_for)) and _alike(module, known.module)
         same = self._same_size(module, known.module) and not any(True for _ in module.buffers())
         out = self._among(after, self.shapes.get(module, (None, None))[1])
         return Signal(after, exact and whole and plainly and same, out)
@@ -224,6 +224,19 @@ class Child(Walk[Signal]):
         elementwise = isinstance(how, str) or getattr(how, "op", None) is not None
         plain = all(end.is_plain(self._numbers.sizes.get(end.stands_for)) for end in ends)
         return first, same and (elementwise or plain)
+
+
+def _alike(one: nn.Module, other: nn.Module) -> bool:
+    """Return whether layers are set up equally, also in what they do not print, such as a number of heads."""
+    return str(one) == str(other) and all(
+        _settings(ours) == _settings(theirs)
+        for ours, theirs in zip(one.modules(), other.modules(), strict=True)
+    )
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    kinds = (bool, int, float, str, tuple, type(None))
+    return {name: value for name, value in vars(module).items() if type(value) in kinds}
 
 
 def _positions(*shapes: tuple[int, ...] | None) -> list[Any]:

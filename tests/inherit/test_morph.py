@@ -187,6 +187,18 @@ def test_an_op_of_which_nothing_is_known_preserves_nothing_when_channels_are_cop
     assert not wider.preserved
 
 
+def test_layers_that_print_alike_are_not_the_same_with_other_settings():
+    attention = ops.self_attention(heads=choose(1, 2, 4, name="heads"))
+    space = ops.seq(ops.linear(8), attention, ops.last(), ops.head())
+    before, after = (network(space, {"heads": heads}, (6, 5)) for heads in (2, 4))
+    with torch.no_grad():
+        for made in (before, after):  # scores so small that heads hardly make a difference
+            for weight in made.module.parameters():
+                weight.mul_(0.1)
+    assert not morph(after, before, torch.randn(32, 6, 5)).preserved
+    assert morph(network(space, {"heads": 2}, (6, 5), seed=1), before, torch.randn(32, 6, 5)).preserved
+
+
 @given(st.sampled_from(sorted(SPACES)), st.integers(0, 10_000))
 @settings(max_examples=60, deadline=None)
 def test_whatever_is_changed_what_is_said_to_be_preserved_is(name, seed):
