@@ -46,8 +46,6 @@ class DARTS(GradientStrategy):
         guarded: bool = True,
     ) -> None:
         super().__init__(problem, epochs, seed, weightings=weightings, guarded=guarded)
-        if order not in (1, 2):
-            raise ValueError(f"order={order}: it is 1 or 2")
         self._order = order
 
     def _relaxed(self) -> tuple[frozenset[str], frozenset[str]]:

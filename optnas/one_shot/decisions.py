@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optnas.errors import UserError
+
 __all__ = ["Decisions"]
 
 _SPREAD = 1e-3
@@ -25,10 +27,18 @@ class Decisions(nn.Module):
         values: The values of each parameter by name.
         weightings: The number of weightings.
         seed: Seed of the first logits, which are almost equal.
+
+    Raises:
+        UserError: If there is no parameter.
     """
 
     def __init__(self, values: Mapping[str, Sequence[Any]], weightings: int = 1, seed: int = 0) -> None:
         super().__init__()
+        if not values:
+            raise UserError(
+                "the space leaves nothing open that one-shot search could decide: use another sampler,"
+                " such as ehvi"
+            )
         self.values = {name: tuple(each) for name, each in values.items()}
         self._names = list(self.values)
         generator = torch.Generator().manual_seed(seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -32,7 +33,9 @@ class Keeping:
     """
 
     def __init__(self, problem: Problem, settings: str) -> None:
-        digest = hashlib.blake2b(f"{problem.name} {settings} {problem.space}".encode(), digest_size=8)
+        training = problem.training
+        same = f"{problem.name} {settings} {problem.space} {training.tree} {training.own_functions}"
+        digest = hashlib.blake2b(same.encode(), digest_size=8)
         name = f"supernet-{digest.hexdigest()}"
         self._kept = None if problem.store is None else _kept(problem.store, name)
         self._name = name
@@ -43,19 +46,25 @@ class Keeping:
         """The name of the state in the store; ``None`` if it is not kept."""
         return None if self._kept is None else self._name
 
-    def resume(self, strategy: Strategy) -> float:
-        """Let a strategy go on from the last state; return the seconds that were spent until then."""
+    def resume(self, make: Callable[[], Strategy]) -> tuple[Strategy, float]:
+        """Return a strategy that goes on from the last state, and the seconds that were spent until then.
+
+        Args:
+            make: Makes the strategy as it begins.
+        """
+        strategy = make()
         if self._kept is None:
-            return 0.0
+            return strategy, 0.0
         try:
             found: dict[str, Any] | None = self._kept.last(_read)
             if found is None:
-                return 0.0
+                return strategy, 0.0
             strategy.restore(found["state"])
         except (StoreError, UserError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            notice(f"the supernet's training begins anew, as its state cannot be used: {error}")
-            return 0.0
-        return float(found["seconds"])
+            why = " ".join(str(error).split())
+            notice(f"the supernet's training begins anew, as its state cannot be used: {why}")
+            return make(), 0.0  # a part of the state may have been taken over
+        return strategy, float(found["seconds"])
 
     def keep(self, strategy: Strategy, seconds: float, *, at_once: bool = False) -> None:
         """Write the state, if the last one is some time ago or it is to be written ``at_once``."""

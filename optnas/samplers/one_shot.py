@@ -13,7 +13,7 @@ from optuna.study import Study
 
 from optnas.errors import UserError
 from optnas.one_shot.keeping import Keeping
-from optnas.one_shot.strategies import check_name, make_strategy
+from optnas.one_shot.strategies import check_settings, make_strategy
 from optnas.one_shot.strategy import Strategy
 from optnas.samplers.base import CandidateSampler
 from optnas.samplers.claimed import claimed
@@ -70,12 +70,13 @@ class OneShotSampler(CandidateSampler):
         **settings: Any,
     ) -> None:
         super().__init__(domain, seed=seed)
-        check_name(strategy)
+        check_settings(strategy, settings)
         for name, value in {"epochs": 1 if epochs is None else epochs, "proposals": proposals}.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UserError(f"one-shot: {name}={value!r} must be a whole number of at least 1")
         self._strategy, self._epochs, self._settings = strategy, epochs, settings
         self._proposals = proposals
+        self._told = False
         self._afterwards = EHVISampler(seed=self._seed)
 
     def propose(self, study: Study, domain: Domain, history: History, rng: random.Random) -> dict[str, Any]:
@@ -113,6 +114,12 @@ class OneShotSampler(CandidateSampler):
                 if mine:
                     self._search(study, domain)
         found = ONE_SHOT.of(study)
+        if found is not None and found["strategy"] != self._strategy and not self._told:
+            self._told = True
+            notice(
+                f"study {study.study_name!r} has the proposals of {found['strategy']!r}, which trained its"
+                f" supernet: for those of {self._strategy!r} give the study another name"
+            )
         proposals: list[dict[str, Any]] = [] if found is None else found["proposals"]
         return proposals[: self._proposals]
 
@@ -123,9 +130,10 @@ class OneShotSampler(CandidateSampler):
                 f"the sampler {self._strategy!r} trains networks itself: it needs a Study with a task"
             )
         epochs = self._epochs or _TRAININGS * problem.longest
-        strategy = make_strategy(self._strategy, problem, epochs=epochs, seed=self._seed, **self._settings)
-        keeping = Keeping(problem, f"{self._strategy}-{epochs}-{self._seed}")
-        before = keeping.resume(strategy)
+        keeping = Keeping(problem, f"{self._strategy}-{epochs}-{self._seed} {sorted(self._settings.items())}")
+        strategy, before = keeping.resume(
+            lambda: make_strategy(self._strategy, problem, epochs=epochs, seed=self._seed, **self._settings)
+        )
         notice(
             f"the supernet of study {study.study_name!r} ({self._strategy}) is trained first, {epochs} epochs"
             + (f", from epoch {strategy.epoch + 1} on" if strategy.epoch else "")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import itertools
+import math
 import random
 
 import pytest
@@ -13,6 +15,7 @@ import torch
 from optnas import UserError, choose, ops, repeat
 from optnas.one_shot import Supernet
 from optnas.one_shot.strategies import STRATEGIES, make_strategy
+from optnas.samplers.one_shot import OneShotSampler
 from optnas.train.task import Task
 from tests.one_shot.problems import problem, signs
 
@@ -123,6 +126,48 @@ def test_all_architectures_are_proposed_in_the_end():
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(UserError, match="gdas"):
         make_strategy("gda", problem(signs()), epochs=1)
+
+
+@pytest.mark.parametrize("name", ["darts", "gdas"])
+def test_a_space_without_choices_is_refused(name):
+    with pytest.raises(UserError, match="nothing open"):
+        make_strategy(name, problem(ops.seq(ops.linear(4), ops.head())), epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "word"),
+    [
+        *(
+            ("darts", {"weightings": each}, "weightings")
+            for each in ((), (-1,), (math.nan,), ("a",), "0.1", 1)
+        ),
+        ("darts", {"order": 3}, "1 or 2"),
+        ("gdas", {"order": 2}, "no setting 'order'"),
+        ("gdas", {"weighting": (0,)}, "did you mean 'weightings'"),
+        ("gdas", {"guarded": "no"}, "True or False"),
+        ("beta-darts", {"decay": math.nan}, "decay=nan"),
+        ("single-path", {"evaluations": 0}, "evaluations=0"),
+        ("single-path", {"population": 2.5}, "population=2.5"),
+        (None, {}, "no one-shot strategy"),
+    ],
+)
+def test_settings_of_no_use_are_refused_at_once(name, settings, word):
+    with pytest.raises(UserError, match=word):
+        make_strategy(name, problem(signs()), epochs=1, **settings)
+    with pytest.raises(UserError, match=word):
+        OneShotSampler(name, **settings)
+
+
+def test_every_setting_is_checked():
+    for name in STRATEGIES:
+        given = problem(signs(), cost="flops")
+        settings = {
+            each.name: each.default
+            for each in inspect.signature(STRATEGIES[name]).parameters.values()
+            if each.kind is each.KEYWORD_ONLY
+        }
+        assert settings
+        make_strategy(name, given, epochs=1, **settings)
 
 
 def test_tasks_with_a_step_of_their_own_are_refused():

@@ -31,12 +31,15 @@ def _quick_claims(monkeypatch):
     monkeypatch.setattr(claimed, "_BEAT_SECONDS", 0.2)
 
 
+TRAINING = Training(epochs=2, batch_size=32, lr=choose(1e-2, 1e-1))
+
+
 def study(sampler, **kwargs):
     given = problem(signs())
     settings = {
         "space": signs(),
         "objectives": [maximize("accuracy"), minimize("flops")],
-        "training": Training(epochs=2, batch_size=32, lr=choose(1e-2, 1e-1)),
+        "training": TRAINING,
         **kwargs,
     }
     return Study(name="signs", task=given.task, sampler=sampler, pruner="none", **settings)
@@ -126,6 +129,77 @@ def test_a_supernet_that_was_stopped_is_trained_on_by_the_next_worker(tmp_path, 
     assert ONE_SHOT.of(found)["proposals"] == whole["proposals"]
 
 
+@pytest.fixture
+def stopped_after_three(tmp_path, monkeypatch):
+    """Return a folder with the state of a supernet after three of six epochs."""
+    monkeypatch.setattr(keeping, "_EVERY_SECONDS", 0.0)
+    train = GDAS.train
+
+    def stopped(self, report):
+        def stopping(strategy):
+            report(strategy)
+            if strategy.epoch == 3:
+                raise Stopped
+
+        train(self, stopping)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GDAS, "train", stopped)
+        with pytest.raises(Stopped):
+            run(study(OneShotSampler("gdas", epochs=6, seed=0), artifacts=str(tmp_path)), 1)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "training", "first"),
+    [
+        ({}, {}, 3),
+        ({"weightings": (0.0, 0.1)}, {}, 0),  # as many choices' probabilities, but of something else
+        ({}, {"optimizer": "adamw"}, 0),
+        ({}, {"weight_decay": 0.5}, 0),
+    ],
+)
+def test_a_supernet_goes_on_only_as_it_began(stopped_after_three, monkeypatch, settings, training, first):
+    train, began = GDAS.train, []
+    monkeypatch.setattr(GDAS, "train", lambda self, report: began.append(self.epoch) or train(self, report))
+    declared = study(
+        OneShotSampler("gdas", epochs=6, seed=0, **settings),
+        training=Training(epochs=2, batch_size=32, **training) if training else TRAINING,
+        artifacts=stopped_after_three,
+    )
+    found = run(declared, 1)
+    assert began == [first]
+    assert SUPERNET.of(found)["epoch"] == 6
+
+
+def test_of_a_state_that_cannot_be_used_nothing_is_taken_over(stopped_after_three, monkeypatch, capsys):
+    train, began = GDAS.train, []
+    monkeypatch.setattr(GDAS, "train", lambda self, report: began.append(self.epoch) or train(self, report))
+    restore = GDAS.restore
+
+    def in_part(self, state):
+        restore(self, state)
+        raise RuntimeError("what comes last\n\tdoes not fit")
+
+    monkeypatch.setattr(GDAS, "restore", in_part)
+    fresh = run(study(OneShotSampler("gdas", epochs=6, seed=0)), 1)
+    found = run(study(OneShotSampler("gdas", epochs=6, seed=0), artifacts=stopped_after_three), 1)
+    assert began == [0, 0]
+    assert ONE_SHOT.of(found)["proposals"] == ONE_SHOT.of(fresh)["proposals"]
+    assert "begins anew, as its state cannot be used: what comes last does not fit" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+def test_another_strategy_in_the_same_study_is_told_whose_proposals_it_has(capsys):
+    storage = optuna.storages.InMemoryStorage()
+    run(study(OneShotSampler("gdas", epochs=2, seed=0)), 1, storage)
+    found = run(study(OneShotSampler("darts", epochs=2, seed=0)), 2, storage)
+    assert ONE_SHOT.of(found)["strategy"] == "gdas"
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.count("has the proposals of 'gdas'") == 1
+
+
 def test_a_constraint_on_known_costs_is_kept():
     space = ops.seq(ops.linear(choose(4, 16, 64, name="width")), ops.relu(), ops.head())
     found = run(study("gdas", space=space, constraints=["params <= 300"]), 3)
@@ -150,9 +224,12 @@ def test_unknown_strategies_and_epochs_are_refused():
 
 
 def test_settings_of_the_strategy_are_passed_on():
-    sampler = OneShotSampler("darts", epochs=3, seed=0, order=3)
-    with pytest.raises(ValueError, match="order"):
+    sampler = OneShotSampler("gdas", epochs=3, seed=0, weightings=(0.0, 0.5))
+    strategies = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GDAS, "_end_epoch", lambda self: strategies.append(self))
         run(study(sampler), 1)
+    assert strategies[0].weightings == [0.0, 0.5]
 
 
 def test_digits_run_from_a_study_file():
