@@ -71,11 +71,10 @@ class GradientStrategy(Strategy):
         decisions: The probabilities as they were learned.
         chosen: The probabilities that architectures are proposed by: the same, but of each mixture the
             option that the supernet needs most is the most probable one.
-        settled: The share of the epochs after which the choices no longer learn. From then on the weights
-            learn from both halves in turn.
+        swaps: Whether the halves change places after each epoch, so that weights learn from all samples.
     """
 
-    settled: ClassVar[float] = 1.0
+    swaps: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -104,7 +103,7 @@ class GradientStrategy(Strategy):
         )
         self._guard = Guard(self.net) if guarded else None
         self._steps = self.learning.steps(0)
-        steps = (self.settled - _WARM_UP) * self._steps * epochs / len(self.weightings)
+        steps = (1 - _WARM_UP) * self._steps * epochs / len(self.weightings)
         rate = min(_REACH / steps, _MOST_RATE)
         self._choosing = torch.optim.Adam(self.decisions.parameters(), rate, _BETAS)
         self._networks: OrderedDict[tuple[Any, ...], OnSharedWeights] = OrderedDict()
@@ -158,12 +157,12 @@ class GradientStrategy(Strategy):
 
     def _train_epoch(self) -> float:
         total, count = torch.zeros((), device=self.problem.device), 0
-        choosing = _WARM_UP <= self._progress < self.settled
-        half = self.epoch % 2 if self._progress >= self.settled else 0
-        for learned, judged in zip(self.learning.epoch(half), self._judged(), strict=False):
+        half = self.epoch % 2 if self.swaps else 0
+        for learned, judged in zip(self.learning.epoch(half), self._judged(1 - half), strict=False):
             weighting = self._turn % len(self.weightings)
             self._turn += 1
-            if choosing and (self._guard is None or weighting not in self._guard.stopped):
+            stopped = self._guard is not None and weighting in self._guard.stopped
+            if self._progress >= _WARM_UP and not stopped:
                 self._choose(weighting, learned, judged)
             with torch.no_grad():
                 network = self.network(self._explored(weighting), weighting)
@@ -177,9 +176,9 @@ class GradientStrategy(Strategy):
             return self.drawn(weighting)
         return self.net.drawn(self._rng)
 
-    def _judged(self) -> Iterator[Batch]:
+    def _judged(self, half: int = 1) -> Iterator[Batch]:
         while True:
-            yield from self.learning.epoch(1)
+            yield from self.learning.epoch(half)
 
     def _choose(self, weighting: int, learned: Batch, judged: Batch) -> None:
         """Do a step of the probabilities of one weighting."""
