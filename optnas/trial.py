@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import cached_property, partial
 
 import torch
@@ -22,7 +22,6 @@ from optnas.candidate import Candidate
 from optnas.checkpoints.resume import Resumption
 from optnas.checkpoints.state import State
 from optnas.declaration import Declaration
-from optnas.errors import StorageError
 from optnas.interrupts import stopping
 from optnas.objectives import as_numbers, require
 from optnas.pruners import promote
@@ -30,13 +29,13 @@ from optnas.space import OpError, SpaceError
 from optnas.space.own_ops import own_ops
 from optnas.storages.deferred import at_once, deciding, write_collected
 from optnas.study_record import check_takes, refused_by_optuna_explained
-from optnas.train import Diverged, default_device, fit
+from optnas.train import Diverged, default_device, fit, lanes
 from optnas.train.device import forked_random
 from optnas.train.device_share import Place, place_on
 from optnas.train.loop import WrongState
 from optnas.train.micro_batches import OutOfMemory, in_pieces
-from optnas.train.nothing_learned import Hopeless
-from optnas.trial_failure import in_words, mistake_of, users_traceback
+from optnas.trial_ending import reason_recorded
+from optnas.trial_failure import mistake_of
 from optnas.trial_inheriting import handed_down
 from optnas.trial_measuring import infinite, measured_costs, measured_derivatives, record_learned
 from optnas.trial_reports import Paused, Reports
@@ -45,11 +44,10 @@ from optnas.trials.enqueued import record_ignored
 from optnas.trials.optuna_internals import constrain, fix_params, fixed_params, frozen
 from optnas.trials.record import (
     ARCHITECTURE,
+    BROKE,
     BUILDABLE,
     COSTS,
     EAGER,
-    FINITE,
-    HOPELESS,
     KEY,
     MEMORY,
     METRICS,
@@ -57,7 +55,6 @@ from optnas.trials.record import (
     PIECES,
     REASON,
     RUN,
-    TRACEBACK,
     TWIN,
     constraints_of,
 )
@@ -72,7 +69,7 @@ def run(study: Declaration, trial: Trial) -> list[float]:
 
     A trial whose worker died, or that was put back, resumes at its last rung where the study keeps
     checkpoints, and so does one that promotes a paused trial. Nothing is reported twice. In several threads
-    of one process trainings take turns.
+    of one process trainings take turns, but in lanes (:mod:`optnas.train.lanes`) they run at once.
 
     Raises:
         TrialPruned: If the pruner stops or pauses it, a constraint is broken, the architecture cannot be
@@ -82,14 +79,15 @@ def run(study: Declaration, trial: Trial) -> list[float]:
     """
     check_takes(study, trial.study)
     # A user-defined evaluation may wait for other machines, and its randomness is its own.
-    with turn(trial) if study.task is not None else nullcontext(), deciding(trial):
+    whole = study.task is not None and not lanes.is_lane()
+    with turn(trial) if whole else nullcontext(), deciding(trial):
         return _run(study, trial)
 
 
 def _run(study: Declaration, trial: Trial) -> list[float]:
     promote(trial)
     this = TrialRun(study, trial)
-    with this.reason_recorded():
+    with reason_recorded(trial, this.remove_checkpoints):
         this.suggest()
         settle_axes(trial.study)
         this.stay_paused()
@@ -100,7 +98,8 @@ def _run(study: Declaration, trial: Trial) -> list[float]:
         this.check_constraints()
         if study.measured:
             write_collected(trial)  # others know of it meanwhile
-            this.measure_costs()
+            with lanes.turn():
+                this.measure_costs()
             this.check_constraints()
         this.evaluate()
         this.record_late_constraints()
@@ -129,36 +128,9 @@ class TrialRun:
         """Whether the candidate was trained before, in this trial or in the paused one that it resumes."""
         return self._before.begun
 
-    @contextmanager
-    def reason_recorded(self) -> Iterator[None]:
-        """Write why the trial ends early to its record; remove checkpoints that none will resume from.
-
-        Raises:
-            TrialPruned: In place of what says that the training diverged or learned nothing.
-        """
-        try:
-            yield
-        except Paused as paused:
-            REASON.put(self._trial, str(paused))
-            raise  # whoever promotes it resumes from its checkpoint
-        except (TrialPruned, Diverged, Hopeless) as ended:
-            REASON.put(self._trial, str(ended))
-            if isinstance(ended, Diverged):
-                # Infeasible, or samplers would believe what it promised at its rungs.
-                constrain(self._trial, FINITE, 1.0)
-            if isinstance(ended, Hopeless):
-                HOPELESS.put(self._trial, True)
-            self._before.remove()
-            raise TrialPruned(str(ended)) from ended
-        except StorageError:
-            raise  # nothing can be written, and whoever goes on resumes from its checkpoint
-        except (Exception, SystemExit) as error:  # an evaluation may call sys.exit, as argparse does
-            REASON.put(self._trial, in_words(error))
-            TRACEBACK.put(self._trial, users_traceback(error))
-            self._before.remove()
-            raise
-        else:
-            self._before.remove()
+    def remove_checkpoints(self) -> None:
+        """Remove what the trial would resume from."""
+        self._before.remove()
 
     # The steps, in their order.
 
@@ -312,8 +284,10 @@ class TrialRun:
         training, device = self.candidate.training, self._device
         conditions = {"device": str(device), "threads": torch.get_num_threads(), "seed": self.candidate.seed}
         RUN.put(self._trial, {**conditions, "suggest_seconds": self._suggest_seconds})
-        with at_once(self._trial), place_on(device) as place:
+        with at_once(self._trial), place_on(device) as place, lanes.turn():
             self._begin(place)
+            if BROKE.of(frozen(self._trial)) is not None:
+                place.alone()  # if it breaks the GPU again, it was no other one
             try:
                 with forked_random():
                     found, pieces = in_pieces(self._fit, training.batch_size, device, place, self._study.task)
@@ -384,7 +358,7 @@ class TrialRun:
         # A training step of someone's own that does not tell its state begins anew.
         ends = state.epoch == self.candidate.training.epochs and not stopping.asked()
         if state.resumable and not ends:
-            with self._reports.unless_away():
+            with self._reports.unless_away(), lanes.lent():
                 self._before.keep(state, self._spent(), self._reports.late)
 
     def _note_eager(self, reason: str) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "StudyArgument",
     "StudyOption",
     "ThreadsOption",
+    "TrialsPerGpuOption",
     "WorkersOption",
     "WorkersPerGpuOption",
 ]
@@ -46,6 +47,13 @@ WorkersPerGpuOption = Annotated[
     str | None,
     typer.Option(
         metavar="N|auto", help="Local processes for each GPU; auto goes by its memory and the cores."
+    ),
+]
+TrialsPerGpuOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto",
+        help="Trials at once in each process on a GPU; auto finds the number that finishes most an hour.",
     ),
 ]
 ThreadsOption = Annotated[

@@ -14,6 +14,7 @@ from optnas.cli.options import (
     StorageOption,
     StoragePatienceOption,
     ThreadsOption,
+    TrialsPerGpuOption,
     WorkersOption,
     WorkersPerGpuOption,
 )
@@ -62,6 +63,7 @@ def run(
     ] = 100,
     workers: WorkersOption = None,
     workers_per_gpu: WorkersPerGpuOption = None,
+    trials_per_gpu: TrialsPerGpuOption = None,
     threads: ThreadsOption = None,
     timeout: Annotated[
         str | None,
@@ -129,6 +131,7 @@ def run(
         trials=trials,
         workers=workers,
         workers_per_gpu=workers_per_gpu,
+        trials_per_gpu=trials_per_gpu,
         threads=threads,
         artifacts=artifacts,
         timeout=timeout,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["asked", "at_once", "at_steps", "check", "stop_soon", "training"]
+__all__ = ["asked", "at_once", "at_steps", "check", "everywhere", "stop_soon", "training"]
 
 # A step or a checkpoint that takes longer is interrupted: whoever sent the signal will not wait for ever
 # (Slurm's and Kubernetes' default is 30 seconds, Docker's 10).
@@ -32,6 +32,8 @@ class _Thread(threading.local):
 
 
 _here = _Thread()
+# Set while the trainings of all other threads are to stop.
+_everywhere = threading.Event()
 
 
 def training() -> bool:
@@ -41,7 +43,7 @@ def training() -> bool:
 
 def asked() -> bool:
     """Return whether this thread's training is being stopped, until its end."""
-    return _here.asked
+    return _here.asked or _everywhere.is_set()
 
 
 def stop_soon() -> None:
@@ -53,6 +55,19 @@ def stop_soon() -> None:
     if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGALRM, _interrupt)
         signal.setitimer(signal.ITIMER_REAL, _LONGEST_SECONDS)
+
+
+@contextmanager
+def everywhere() -> Iterator[None]:
+    """Stop the trainings of all threads after their current steps and checkpoints, inside this context.
+
+    Each raises ``KeyboardInterrupt`` in its thread.
+    """
+    _everywhere.set()
+    try:
+        yield
+    finally:
+        _everywhere.clear()
 
 
 @contextmanager
@@ -76,7 +91,7 @@ def at_steps(keep: Callable[[], None]) -> Iterator[None]:
         keep()
         raise
     except Exception as error:
-        if _here.asked:
+        if asked():
             raise KeyboardInterrupt from error
         raise
     finally:
@@ -91,7 +106,7 @@ def check() -> None:
     Raises:
         KeyboardInterrupt: If it was.
     """
-    if _here.waits and _here.asked:
+    if _here.waits and asked():
         raise _Stopped
 
 
@@ -103,7 +118,7 @@ def at_once() -> Iterator[None]:
         KeyboardInterrupt: If :func:`stop_soon` was called before.
     """
     waited, _here.waits = _here.waits, False
-    if waited and _here.asked:
+    if waited and asked():
         raise KeyboardInterrupt
     try:
         yield

@@ -80,7 +80,8 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
         _check(study)
         baselines = baselines_told(study)  # before the search, as whoever wrote them may have to mend them
     workers, threads, gpus = _resources(study, options)
-    if workers > 1 and file is None:
+    at_once = _at_once(study, gpus, options.trials_per_gpu)
+    if (workers > 1 or at_once != 1) and file is None:
         raise UserError(
             "workers import the study from its file, and this one is in none: write it into a .py file, or"
             " give workers=1"
@@ -102,7 +103,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
         publishing(study, opened, options.trials, wanted=options.publish),
         _display_of(opened, options.trials, title, console) as display,
     ):
-        if workers == 1:
+        if workers == 1 and at_once == 1:
             run_here(
                 study,
                 opened,
@@ -128,6 +129,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
                 tick=tick,
                 progress=lambda: len(finished_trials(opened)),
                 gpus=gpus,
+                at_once=at_once,
                 artifacts=artifacts,
                 limits=limits,
                 log=options.log,
@@ -230,6 +232,19 @@ def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: st
     if not gpus:
         raise UserError("--workers-per-gpu: this study computes on the CPU here; give --workers")
     return fitting_workers(study, gpus) if per_gpu == "auto" else int(per_gpu)
+
+
+def _at_once(study: Study, gpus: list[int], wanted: str | None) -> int | None:
+    """Return the number of trials at once in a process, given the value of ``--trials-per-gpu``."""
+    if wanted is None:
+        return 1
+    if wanted != "auto" and not (wanted.isdecimal() and int(wanted)):
+        raise UserError(f"--trials-per-gpu {wanted}: give a number of at least 1, or auto")
+    if study.task is None:
+        raise UserError("--trials-per-gpu: this study has evaluate= in place of a task; give --workers")
+    if not gpus:
+        raise UserError("--trials-per-gpu: this study computes on the CPU here; give --workers")
+    return None if wanted == "auto" else int(wanted)
 
 
 def _check(study: Study) -> None:

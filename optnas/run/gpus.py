@@ -22,7 +22,7 @@ from optnas.train.allowed import possible_values
 from optnas.train.batches import block_bytes
 from optnas.train.loop import evaluated_at_once
 
-__all__ = ["fitting_workers", "gpu_of", "gpus_of", "held_bytes", "mps_is_up", "workers_on_gpu"]
+__all__ = ["fitting_workers", "gpu_of", "gpus_of", "has_room", "held_bytes", "mps_is_up", "workers_on_gpu"]
 
 # Memory of CUDA's context with its kernels, and of the workspaces of cuBLAS and cuDNN; an estimate.
 _CONTEXT_BYTES = 800 * 2**20
@@ -79,6 +79,15 @@ def fitting_workers(study: Study, gpus: Sequence[int]) -> int:
     memory = [torch.cuda.mem_get_info(gpu) for gpu in gpus]
     free, total = min(memory)
     return workers_on_gpu(free, total, cores() // len(gpus), held_bytes(study), _activations(study))
+
+
+def has_room(study: Study) -> bool:
+    """Return whether the memory of this process's GPU has room for twice what is in use; as on the CPU."""
+    device = default_device(study.training.device)
+    if device.type != "cuda":
+        return True
+    free, total = torch.cuda.mem_get_info(device)
+    return 2 * (total - free) <= (1 - _SHARE_LEFT) * total
 
 
 def held_bytes(study: Study) -> int:

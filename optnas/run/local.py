@@ -28,6 +28,7 @@ from optnas.shown import NOTICE, note
 from optnas.storages.waiting import PATIENCE_SECONDS
 from optnas.study import Study
 from optnas.train import use_threads
+from optnas.train.broken import DeviceBroken
 
 __all__ = ["run_here", "run_processes"]
 
@@ -54,6 +55,7 @@ def run_here(
 
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
+        UserError: If the GPU breaks.
         KeyboardInterrupt: If it is interrupted, once the running trial is put back.
     """
     before = torch.get_num_threads()
@@ -71,6 +73,8 @@ def run_here(
     try:
         with logging_to(opened, log) as finished:
             work(study, opened, total, should_continue=should_continue, finished=finished)
+    except DeviceBroken as error:
+        raise UserError(f"{error}: this process can use its GPU no more; run it again to go on") from error
     finally:
         done.set()
         clock.join(_TICK_SECONDS * 4)  # it may wait for the storage
@@ -87,6 +91,7 @@ def run_processes(
     tick: Callable[[], bool | None],
     progress: Callable[[], int],
     gpus: Sequence[int] = (),
+    at_once: int | None = 1,
     artifacts: str | None = None,
     limits: Limits = Limits(),  # noqa: B008 - it is immutable
     log: Sequence[str] = (),
@@ -105,6 +110,7 @@ def run_processes(
         tick: Called several times a second; if it returns ``False``, workers put their trials back and end.
         progress: Returns how many trials are finished.
         gpus: Indices of the GPUs to spread them over; none on the CPU.
+        at_once: Number of trials at once in each; ``None`` for as many as measurements find best.
         artifacts: Where they keep checkpoints; by default as the study says.
         limits: When they start no further trial.
         log: Where each logs the trials that it finishes.
@@ -119,6 +125,7 @@ def run_processes(
     task = {"file": file, "storage": url, "total": total, "threads": threads, "artifacts": artifacts}
     # It was reached just now: a worker waits for it from the beginning.
     patience = PATIENCE_SECONDS if storage_patience is None else storage_patience
+    task["at_once"] = at_once
     task |= {"limits": dataclasses.asdict(limits), "storage_patience": patience}
     task["log"] = list(log)
     task["parent"] = os.getpid()

@@ -29,6 +29,7 @@ class RunOptions:
         trials: Number of trials that the study is to have in the end, over all workers.
         workers: Number of processes; by default one a core or one a GPU.
         workers_per_gpu: Number of processes for each GPU, or ``"auto"``.
+        trials_per_gpu: Number of trials at once in each process on a GPU, or ``"auto"``.
         threads: Number of threads of each worker.
         artifacts: Where checkpoints are kept; by default where the study says, or beside the storage.
         timeout: Seconds after which no further trial is started, or a text such as ``"1h30m"``.
@@ -47,6 +48,7 @@ class RunOptions:
     trials: int = 100
     workers: int | None = None
     workers_per_gpu: str | None = None
+    trials_per_gpu: str | None = None
     threads: int | None = None
     artifacts: str | None = None
     timeout: float | str | None = None

@@ -15,7 +15,7 @@ from optnas.interrupts.signals import stop_on_signals
 __all__ = ["main"]
 
 # None of them is the status of a crash, which says nothing about the study.
-FAILED, LOST, INTERRUPTED = 10, 11, 130
+FAILED, LOST, BROKEN, INTERRUPTED = 10, 11, 12, 130
 
 
 def main() -> int:
@@ -30,11 +30,15 @@ def main() -> int:
     from optnas.loggers.callback import logging_to
     from optnas.loggers.registry import make_logger
     from optnas.run.files import load_study
+    from optnas.run.gpus import has_room
+    from optnas.run.lanes import work_in_lanes
     from optnas.run.limits import Limits
+    from optnas.run.packing import Packing
     from optnas.run.worker import EveryTrialFailed, work
     from optnas.shown import note
     from optnas.storages.opening import NoStorage, open_storage
     from optnas.train import use_threads
+    from optnas.train.broken import DeviceBroken
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", DataWarning)  # the process that started this one has told it
@@ -58,17 +62,18 @@ def main() -> int:
 
             loggers = [make_logger(place) for place in task["log"]]
             with logging_to(opened, loggers) as finished:
-                work(
-                    study,
-                    opened,
-                    task["total"],
-                    should_continue=goes_on,
-                    finished=finished,
-                    parent=parent,
-                )
+                given = {"should_continue": goes_on, "finished": finished, "parent": parent}
+                if task["at_once"] == 1:
+                    work(study, opened, task["total"], **given)
+                else:
+                    packing = Packing(task["at_once"], has_room=lambda: has_room(study))
+                    work_in_lanes(study, opened, task["total"], packing, **given)
     except (StorageError, NoStorage) as error:
         note(str(error))
         return LOST
+    except DeviceBroken as error:
+        note(f"{error}; its worker is started anew")
+        return BROKEN
     except (EveryTrialFailed, UserError) as error:
         note(str(error))
         return FAILED

@@ -20,6 +20,7 @@ from optnas.storages.fence import LeaseLost, fenced
 from optnas.storages.presence import study_is_there
 from optnas.storages.waiting import impatient
 from optnas.study import Study
+from optnas.train.broken import DeviceBroken, is_broken
 from optnas.trial_failure import in_words
 from optnas.trials.enqueued import was_refused
 from optnas.trials.failure import kind_of
@@ -50,7 +51,8 @@ def work(
 ) -> None:
     """Run trials until the study has ``total`` of them, over all workers.
 
-    On ``KeyboardInterrupt`` the running trial is put back and the interrupt raised again.
+    On ``KeyboardInterrupt`` the running trial is put back and the interrupt raised again, as on
+    ``DeviceBroken``.
 
     Args:
         study: The study as declared.
@@ -63,6 +65,7 @@ def work(
     Raises:
         EveryTrialFailed: If every trial fails for the same reason.
         StorageError: If the storage or the study in it is gone, or cannot be used.
+        DeviceBroken: If this process can use its GPU no more.
     """
     with study_is_there(opened):
         _work(study, opened, total, should_continue, finished, parent)
@@ -94,7 +97,7 @@ def _work(
                 if own:
                     finished(claimed)
                 hopeful = hopeful or _any_complete(opened)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, DeviceBroken):
         # If they cannot be put back now, another worker takes them over.
         with suppress(StorageError), impatient(storage_of(opened)):
             claims.release()
@@ -104,8 +107,12 @@ def _work(
 
 
 def _run(study: Study, opened: optuna.Study, record: FrozenTrial) -> bool:
-    """Run a trial to its end; return whether it was this worker that finished it."""
-    state, values = TrialState.FAIL, None
+    """Run a trial to its end; return whether it was this worker that finished it.
+
+    Raises:
+        DeviceBroken: If this process can use its GPU no more; a trial that is not finished is to be put back.
+    """
+    state, values, broken = TrialState.FAIL, None, False
     trial = running_trial(opened, record)
     defer(trial)
     try:
@@ -114,11 +121,12 @@ def _run(study: Study, opened: optuna.Study, record: FrozenTrial) -> bool:
         state = TrialState.COMPLETE
     except TrialPruned:
         state = TrialState.PRUNED
-    except StorageError:
+    except (StorageError, DeviceBroken):
         raise
     except UpdateFinishedTrialError:
         pass  # see below
     except (Exception, SystemExit) as error:
+        broken = is_broken(error)
         if REASON.of(frozen(trial)) is None:  # before the objective began
             REASON.put(trial, f"{type(error).__name__}: {error}")
     try:
@@ -131,6 +139,8 @@ def _run(study: Study, opened: optuna.Study, record: FrozenTrial) -> bool:
     except StorageInternalError as error:  # the database does not take what was collected
         REASON.put(trial, in_words(error))
         finish(trial, TrialState.FAIL, None)
+    if broken:
+        raise DeviceBroken(f"trial {record.number} broke the GPU twice, and failed")
     return True
 
 

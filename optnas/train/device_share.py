@@ -8,6 +8,7 @@ training that waits for the gate holds no lock, so there is no deadlock.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -18,6 +19,8 @@ from types import TracebackType
 
 import torch
 from filelock import FileLock, Timeout
+
+from optnas.train.lanes import is_lane, lent
 
 __all__ = ["Place", "place_on"]
 
@@ -55,7 +58,7 @@ class Place:
         if self._gate is not None:
             # Memory left by an earlier training may be what another process's exclusive training lacks.
             self._clear()
-            with self._gate:
+            with lent(), self._gate:
                 self._take_any()
         return self
 
@@ -65,9 +68,10 @@ class Place:
             return
         started = time.perf_counter()
         self._release()
-        for lock in (self._gate, *self._slots):
-            lock.acquire()
-            self._held.append(lock)
+        with lent():  # the others may be lanes of this process
+            for lock in (self._gate, *self._slots):
+                lock.acquire()
+                self._held.append(lock)
         self.waited += time.perf_counter() - started
 
     def __exit__(
@@ -76,7 +80,8 @@ class Place:
         try:
             if self._gate is not None:
                 traceback.clear_frames(trace)  # their variables hold the memory of a failed training
-                self._clear()
+                with contextlib.suppress(RuntimeError):  # of a GPU that is broken
+                    self._clear()
         finally:
             self._release()
 
@@ -97,9 +102,12 @@ class Place:
 
 
 def place_on(device: torch.device) -> Place:
-    """Return a training's :class:`Place` on ``device``; this user's other processes share a GPU."""
-    if device.type != "cuda":
-        return Place()
+    """Return a training's :class:`Place` on ``device``.
+
+    This user's other processes share a GPU, and lanes of this process the CPU.
+    """
     user = getattr(os, "getuid", lambda: "user")()
+    if device.type != "cuda":
+        return Place(f"optnas-training-{user}-process-{os.getpid()}") if is_lane() else Place()
     card = torch.cuda.get_device_properties(device).uuid  # processes may number GPUs differently
     return Place(f"optnas-training-{user}-{card}", clear=torch.cuda.empty_cache)

@@ -10,6 +10,7 @@ https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from optnas.data import Part, Split
 from optnas.data.trees import Tree, device_of, leaves, mapped, samples_in
+from optnas.train.lanes import lane_stream
 
 __all__ = ["CudaRecorder", "GraphedStep", "Recorder", "reason_not_to_record"]
 
@@ -133,7 +135,7 @@ class CudaRecorder:
 
     def __init__(self) -> None:
         self._device = torch.cuda.current_device()
-        self._stream = _side_stream(self._device)
+        self._stream = lane_stream() or _side_stream(self._device)
         self._waits = False
 
     def warm_up(self, step: Call) -> Tensor:
@@ -184,27 +186,34 @@ def _like(tensor: Tensor) -> Tensor:
 
 @cache
 def _side_stream(device: int) -> torch.cuda.Stream:
-    # One stream for all trainings: PyTorch's allocator keeps the memory of each stream apart.
+    # One stream for all trainings outside of lanes: PyTorch's allocator keeps the memory of each apart.
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
 def _noticed_waits() -> Iterator[list[str]]:
-    """Collect PyTorch's warnings about waits for the GPU in the yielded list, when this context ends."""
+    """Collect PyTorch's warnings about this thread's waits for the GPU in the yielded list.
+
+    Other lanes may wait meanwhile.
+    """
     waits: list[str] = []
-    before = torch.cuda.get_sync_debug_mode()
-    with warnings.catch_warnings(record=True) as caught:
+    here, before = threading.get_ident(), torch.cuda.get_sync_debug_mode()
+
+    def notice(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if "synchronizing CUDA operation" in str(message):
+            if threading.get_ident() == here:
+                waits.append(str(message))
+        elif "Synchronization debug mode" not in str(message):
+            show(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        show, warnings.showwarning = warnings.showwarning, notice
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
         try:
             yield waits
         finally:
             torch.cuda.set_sync_debug_mode(before)
-    for warning in caught:
-        if "synchronizing CUDA operation" in str(warning.message):
-            waits.append(str(warning.message))
-        elif "Synchronization debug mode" not in str(warning.message):
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def _end_recording(device: int, pool: Any) -> None:

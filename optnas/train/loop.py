@@ -26,6 +26,7 @@ from optnas.train.dropout import faster_dropout
 from optnas.train.experience import experience
 from optnas.train.graph import CudaRecorder, GraphedStep, reason_not_to_record
 from optnas.train.id_checks import check_ids
+from optnas.train.lanes import lent, pass_on
 from optnas.train.losses import make_loss
 from optnas.train.measured import measured
 from optnas.train.memory_format import in_channels_last
@@ -152,7 +153,7 @@ def _fit(
             if evaluated:
                 run.keep(keep)
             if report is not None and run.epoch in rungs:
-                with stopping.at_once():
+                with stopping.at_once(), lent():
                     report(run.epoch, run.metrics)
                 check()
     run.average.apply()
@@ -256,6 +257,7 @@ class _Run:
             self.average.update()
             self._batches += 1
             stopping.check()
+            pass_on()
 
     def end_epoch(self, evaluated: bool) -> None:
         """Count the epoch as done, after an evaluation if it is to be ``evaluated``.
@@ -264,7 +266,8 @@ class _Run:
             Diverged: If its loss is not finite.
         """
         # Once per epoch, as the GPU has to wait whenever Python reads a number back.
-        mean_loss = self._lost.item() / len(self._sizes)
+        with lent():
+            mean_loss = self._lost.item() / len(self._sizes)
         if not math.isfinite(mean_loss):
             raise Diverged(f"the loss became {mean_loss} in epoch {self.epoch + 1}")
         metrics = self._evaluate() if evaluated else self.metrics

@@ -14,7 +14,7 @@ from torch.nn import functional
 from optnas.errors import UserError
 from optnas.train.replaced_forwards import Forward, replaced_forwards
 
-__all__ = ["PRECISIONS", "choose_precision", "in_precision", "in_tf32", "of_capability"]
+__all__ = ["PRECISIONS", "choose_precision", "in_precision", "in_tf32", "of_capability", "tf32_flags"]
 
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 
@@ -89,22 +89,24 @@ def in_tf32(allowed: bool) -> Iterator[None]:
 
     By default PyTorch does convolutions in TF32 and matrix products in float32.
     """
-    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    owners: tuple[Any, ...] = (cuda, cudnn)
-    name: str = "allow_tf32"
-    value: str | bool = allowed
-    # PyTorch 2.9 has new names, warns about the old ones, and raises if both are mixed.
-    if hasattr(cudnn, "conv"):
-        owners = cuda, cudnn.conv, cudnn.rnn
-        name, value = "fp32_precision", "tf32" if allowed else "ieee"
-    before = [getattr(owner, name) for owner in owners]
-    for owner in owners:
-        setattr(owner, name, value)
+    flags = tf32_flags()
+    before = [getattr(owner, name) for owner, name in flags]
+    for owner, name in flags:
+        setattr(owner, name, allowed if name == "allow_tf32" else ("tf32" if allowed else "ieee"))
     try:
         yield
     finally:
-        for owner, was in zip(owners, before, strict=True):
+        for (owner, name), was in zip(flags, before, strict=True):
             setattr(owner, name, was)
+
+
+def tf32_flags() -> list[tuple[Any, str]]:
+    """Return the flags of a process that allow TF32, each as its owner and its name."""
+    cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    # PyTorch 2.9 has new names, warns about the old ones, and raises if both are mixed.
+    if hasattr(cudnn, "conv"):
+        return [(owner, "fp32_precision") for owner in (cuda, cudnn.conv, cudnn.rnn)]
+    return [(owner, "allow_tf32") for owner in (cuda, cudnn)]
 
 
 def _in_autocast(module: nn.Module, device: torch.device) -> contextlib.AbstractContextManager[None]:

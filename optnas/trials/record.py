@@ -40,6 +40,7 @@ __all__ = [
     "ABOUT",
     "ARCHITECTURE",
     "AXES",
+    "BROKE",
     "BUILDABLE",
     "CHECKPOINT",
     "CHECKPOINT_NAME",
@@ -182,6 +183,8 @@ CHECKPOINT = Attribute[str]("checkpoint", text)
 """Why checkpoints could not be written or read, in words."""
 PIECES = Attribute[int]("pieces", whole)
 """Number of parts into which each batch was split because a whole one did not fit in memory."""
+BROKE = Attribute[str]("broke", text)
+"""How the GPU broke while the trial was trained first, in words; it is trained once more, alone."""
 EAGER = Attribute[str]("eager", text)
 """Why training steps on CUDA were not recorded as a graph, in words."""
 LEARNED = Attribute[str]("learned", text)

@@ -1,0 +1,142 @@
+"""A worker with several trials at once in one process, each in a lane of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import optuna
+
+from optnas.errors import UserError
+from optnas.interrupts import stopping
+from optnas.interrupts.signals import STOP_SECONDS
+from optnas.run.packing import Packing
+from optnas.run.worker import work
+from optnas.study import Study
+from optnas.train import default_device, lanes
+
+__all__ = ["work_in_lanes"]
+
+_TICK_SECONDS = 0.1
+
+
+def work_in_lanes(
+    study: Study,
+    opened: optuna.Study,
+    total: int,
+    packing: Packing,
+    *,
+    should_continue: Callable[[], bool] = lambda: True,
+    finished: Callable[[int], None] = lambda _: None,
+    parent: int = 0,
+) -> None:
+    """Run trials until the study has ``total`` of them, several at once on this process's device.
+
+    On ``KeyboardInterrupt`` the running trials are put back and the interrupt raised again.
+
+    Args:
+        study: The study as declared; it has a task.
+        opened: The same study in its storage.
+        total: Number of trials that the study is to have in the end.
+        packing: How many trials run at once; it may change while they run.
+        should_continue: Called before every trial; if it returns ``False``, the lane ends quietly.
+        finished: Called with the id of every trial that this worker has finished, by one thread at a time.
+        parent: The process id of the run that started this process as a worker; 0 if none did.
+
+    Raises:
+        EveryTrialFailed: If every trial fails for the same reason.
+        StorageError: If the storage or the study in it is gone, or cannot be used.
+        DeviceBroken: If this process can use its GPU no more; all running trials are put back.
+        UserError: If the study has no task.
+    """
+    if study.task is None:
+        raise UserError("trials at once in one process are for studies with a task; evaluate= gets processes")
+    device = default_device(study.training.device)
+    study.task.data.on(device)  # once, for all lanes
+    _Lanes(study, opened, total, packing, should_continue, finished, parent).run()
+
+
+class _Lanes:
+    def __init__(
+        self,
+        study: Study,
+        opened: optuna.Study,
+        total: int,
+        packing: Packing,
+        should_continue: Callable[[], bool],
+        finished: Callable[[int], None],
+        parent: int,
+    ) -> None:
+        self._study, self._opened, self._total, self._packing = study, opened, total, packing
+        self._should_continue, self._finished, self._parent = should_continue, finished, parent
+        self._device = default_device(study.training.device)
+        self._threads: list[threading.Thread] = []
+        self._ended = False  # a lane has found nothing left to do
+        self._error: BaseException | None = None
+        self._one_at_a_time = threading.Lock()
+
+    def run(self) -> None:
+        try:
+            while not self._ended or any(thread.is_alive() for thread in self._threads):
+                self._threads = [thread for thread in self._threads if thread.is_alive()]
+                while not self._ended and len(self._threads) < self._packing.count:
+                    self._start()
+                time.sleep(_TICK_SECONDS)
+                if self._error is not None:
+                    self._stop()
+                    raise self._error
+        except KeyboardInterrupt:
+            self._stop()
+            raise
+
+    def _start(self) -> None:
+        number = len(self._threads)
+        # A daemon: a process that is to end does not wait for a step that hangs.
+        thread = threading.Thread(target=self._lane, args=(number,), name=f"lane {number}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _lane(self, number: int) -> None:
+        def goes_on() -> bool:
+            if self._ended or self._error is not None:
+                return False
+            return number < self._packing.count and self._goes_on()
+
+        def ended(trial_id: int) -> None:
+            with self._one_at_a_time:
+                self._packing.ended(time.monotonic())
+                self._finished(trial_id)
+
+        try:
+            with lanes.in_lane(self._device):
+                work(
+                    self._study,
+                    self._opened,
+                    self._total,
+                    should_continue=goes_on,
+                    finished=ended,
+                    parent=self._parent,
+                )
+            # One that is too many ends as well, and others go on.
+            self._ended = self._ended or number < self._packing.count
+        except KeyboardInterrupt:  # it was stopped, and its trial is put back
+            self._ended = True
+        except BaseException as error:
+            self._error = self._error or error
+            self._ended = True
+
+    def _goes_on(self) -> bool:
+        with self._one_at_a_time:
+            return self._should_continue()
+
+    def _stop(self) -> None:
+        """Stop the lanes within the time that a process takes to stop.
+
+        A trial of one that does not stop in time is taken over by whoever runs the study next.
+        """
+        self._ended = True
+        with stopping.everywhere():
+            until = time.monotonic() + STOP_SECONDS - 2
+            for thread in self._threads:
+                thread.join(max(0.0, until - time.monotonic()))

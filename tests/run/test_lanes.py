@@ -1,0 +1,326 @@
+"""Several trials at once in one process: their values, their totals, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+import pytest
+import torch
+from optuna.trial import FrozenTrial, TrialState
+from torch import Tensor, nn
+
+from optnas import Study, Training, UserError, choose, data, maximize, minimize, op, ops, tasks
+from optnas.interrupts import stopping
+from optnas.run.files import load_study
+from optnas.run.lanes import work_in_lanes
+from optnas.run.local import run_here, run_processes
+from optnas.run.packing import Packing
+from optnas.run.worker import work
+from optnas.storages.opening import open_storage
+from optnas.trials.record import BROKE, METRICS, PIECES, REASON
+from tests.files import REPOSITORY, call
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def study(*within: Any, artifacts: str | None = None, **training: Any) -> Study:
+    width = choose(*range(2, 40), name="width")
+    declared = Study(
+        "lanes",
+        ops.seq(ops.flatten(), ops.linear(width), *within, ops.relu(), ops.dropout(0.3), ops.head()),
+        task=tasks.classification(data.digits()),
+        objectives=[maximize("accuracy"), minimize("flops")],
+        training=Training(**{"epochs": 2, "batch_size": 64, "lr": 1e-2, "flip": True, **training}),
+        sampler="random",
+        pruner="none",
+    )
+    declared.artifacts = artifacts
+    return declared
+
+
+def packed(declared: Study, folder: Path, trials: int, at_once: int, widths: Any = ()) -> list[FrozenTrial]:
+    opened = declared.open(open_storage(f"sqlite:///{folder}/study.db"))
+    for width in widths:
+        opened.enqueue_trial({"width": width})
+    work_in_lanes(declared, opened, trials, Packing(at_once))
+    return opened.trials
+
+
+def test_trials_have_the_values_that_they_have_one_after_the_other(tmp_path: Path) -> None:
+    widths = [3, 8, 13, 21, 30, 34]
+    found = {}
+    for at_once in (1, 3):
+        folder = tmp_path / str(at_once)
+        folder.mkdir()
+        trials = packed(study(), folder, len(widths), at_once, widths)
+        assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+        found[at_once] = [METRICS.get(trial, {})["loss"] for trial in trials]
+    assert found[1] == found[3]
+    # And those that a worker without lanes finds.
+    opened = study().open(optuna.storages.InMemoryStorage())
+    for width in widths:
+        opened.enqueue_trial({"width": width})
+    work(study(), opened, len(widths))
+    assert [METRICS.get(trial, {})["loss"] for trial in opened.trials] == found[1]
+
+
+def test_they_run_at_once_and_their_total_is_exact(tmp_path: Path) -> None:
+    most = 0
+
+    class Counting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            nonlocal most
+            opened = optuna.load_study(study_name="lanes", storage=f"sqlite:///{tmp_path}/study.db")
+            most = max(most, sum(t.state == TrialState.RUNNING for t in opened.trials))
+            return x
+
+    counting = op(name="counts_lanes")(Counting)
+    trials = packed(study(counting(), epochs=1, batch_size=2_000), tmp_path, 9, 3)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 9
+    assert most == 3
+
+
+def test_of_eight_at_once_one_for_which_memory_has_no_room_does_not_take_the_others_along(
+    tmp_path: Path,
+) -> None:
+    alive: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+    refused = []
+
+    class Large(nn.Module):
+        """Stands for a network that fits into a memory which three others fit into as well."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            if x.device.type != "meta" and self.training:
+                alive.add(self)
+                if len(alive) > 4:
+                    alive.discard(self)
+                    refused.append(threading.get_ident())
+                    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+            return x * self.weight
+
+    large = op(name="large_in_lanes")(Large)
+    trials = packed(study(large(), epochs=3), tmp_path, 8, 8)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
+    assert refused
+    # Whoever had no room tried once more alone, with whole batches.
+    assert all(PIECES.of(trial) is None for trial in trials)
+
+
+BREAKS = """
+from pathlib import Path
+import torch
+from optnas import Study, Training, choose, data, maximize, minimize, op, ops, tasks
+
+HERE = Path(__file__).parent
+
+@op(name="breaks")
+class Breaks(torch.nn.Module):
+    def __init__(self, often):
+        super().__init__()
+        self.often = often
+
+    def forward(self, x):
+        if x.device.type != "meta" and self.often and self.training:
+            count = len(list(HERE.glob("broke-*")))
+            if count < self.often:
+                (HERE / f"broke-{{count}}").touch()
+                raise RuntimeError("CUDA error: device-side assert triggered")
+        return x
+
+study = Study(
+    "breaks",
+    ops.seq(ops.flatten(), ops.linear(choose(*range(2, 40), name="width")),
+        Breaks(choose(0, {often}, name="often")), ops.relu(), ops.head()),
+    task=tasks.classification(data.digits()),
+    objectives=[maximize("accuracy"), minimize("flops")],
+    training=Training(epochs=2, batch_size=64, lr=1e-2),
+    sampler="random",
+    pruner="none",
+)
+"""
+
+
+def broken(folder: Path, often: int, at_once: int) -> list[FrozenTrial]:
+    """Run eight trials of which the third breaks the GPU, so many times."""
+    file = folder / "breaks.py"
+    file.write_text(BREAKS.format(often=often))
+    declared, url = load_study(str(file)), f"sqlite:///{folder}/study.db"
+    opened = declared.open(open_storage(url))
+    for number in range(8):
+        opened.enqueue_trial({"width": 3 + number, "often": often if number == 2 else 0})
+    threads = torch.get_num_threads()
+    run_processes(
+        str(file),
+        url,
+        8,
+        workers=1,
+        threads=threads,
+        at_once=at_once,
+        tick=lambda: None,
+        progress=lambda: sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False)),
+    )
+    return opened.trials
+
+
+@pytest.mark.parametrize("at_once", [pytest.param(1, marks=pytest.mark.slow), 3])
+def test_a_trial_that_broke_the_gpu_is_trained_once_more_by_a_new_process(
+    at_once: int, tmp_path: Path
+) -> None:
+    trials = broken(tmp_path, 1, at_once)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
+    assert "device-side assert" in BROKE.get(trials[2], "")
+    assert REASON.of(trials[2]) is None
+
+
+def test_one_that_breaks_it_twice_fails_and_the_others_complete(tmp_path: Path) -> None:
+    trials = broken(tmp_path, 2, 3)
+    states = [trial.state for trial in trials]
+    assert states == [TrialState.FAIL if number == 2 else TrialState.COMPLETE for number in range(8)]
+    assert "device-side assert" in REASON.get(trials[2], "")
+    assert len(list(tmp_path.glob("broke-*"))) == 2
+
+
+def test_without_worker_processes_it_ends_the_run_in_one_line_and_is_put_back(tmp_path: Path) -> None:
+    file = tmp_path / "breaks.py"
+    file.write_text(BREAKS.format(often=1))
+    declared = load_study(str(file))
+    opened = declared.open(open_storage(f"sqlite:///{tmp_path}/study.db"))
+    opened.enqueue_trial({"width": 3, "often": 1})
+    with pytest.raises(UserError, match=r"trial 0: .*device-side assert.*run it again") as told:
+        run_here(declared, opened, 2, threads=1, tick=lambda: None)
+    assert "\n" not in str(told.value)
+    assert opened.trials[0].state == TrialState.WAITING
+    run_here(declared, opened, 2, threads=1, tick=lambda: None)
+    assert [trial.state for trial in opened.trials] == [TrialState.COMPLETE] * 2
+
+
+def test_when_they_are_stopped_all_are_put_back_with_their_checkpoints(tmp_path: Path) -> None:
+    declared = study(epochs=2_000, artifacts=str(tmp_path / "store"))
+    opened = declared.open(open_storage(f"sqlite:///{tmp_path}/study.db"))
+    stopped = threading.Event()
+
+    def interrupt() -> None:
+        while sum(trial.state == TrialState.RUNNING for trial in opened.get_trials()) < 3:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        stopped.set()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        work_in_lanes(declared, opened, 6, Packing(3))
+    assert stopped.is_set()
+    assert not stopping.asked()
+    assert [trial.state for trial in opened.trials] == [TrialState.WAITING] * 3
+    assert len(list((tmp_path / "store").rglob("*"))) >= 3
+
+
+def test_an_error_of_one_lane_stops_the_others_and_is_raised(tmp_path: Path) -> None:
+    declared = study(epochs=2_000)
+    opened = declared.open(open_storage(f"sqlite:///{tmp_path}/study.db"))
+
+    calls = []
+
+    def third_fails() -> bool:
+        calls.append(1)
+        if len(calls) == 3:
+            while sum(trial.state == TrialState.RUNNING for trial in opened.get_trials()) < 2:
+                time.sleep(0.05)
+            raise UserError("of one lane")
+        return True
+
+    with pytest.raises(UserError, match="of one lane"):
+        work_in_lanes(declared, opened, 6, Packing(3), should_continue=third_fails)
+    assert [trial.state for trial in opened.trials] == [TrialState.WAITING] * 2
+
+
+def test_over_two_hundred_trials_nothing_piles_up(tmp_path: Path) -> None:
+    declared = study(epochs=1, batch_size=512)
+    opened = declared.open(open_storage(f"sqlite:///{tmp_path}/study.db"))
+
+    def held() -> dict[str, int]:
+        gc.collect()
+        tensors = sum(isinstance(each, Tensor) for each in gc.get_objects())
+        return {
+            "tensors": tensors,
+            "threads": threading.active_count(),
+            "files": psutil.Process().num_fds(),
+            "memory": psutil.Process().memory_info().rss // 2**20,
+        }
+
+    work_in_lanes(declared, opened, 40, Packing(4))
+    before = held()
+    work_in_lanes(declared, opened, 240, Packing(4))
+    after = held()
+    assert len(opened.trials) == 240
+    assert after["tensors"] <= before["tensors"] + 10
+    assert after["threads"] <= before["threads"] + 4  # hearts that end at their next beat
+    assert after["files"] <= before["files"] + 8
+    assert after["memory"] <= before["memory"] + 60
+
+
+def test_the_number_is_found_while_they_run(tmp_path: Path) -> None:
+    declared = study(epochs=1, batch_size=512)
+    opened = declared.open(open_storage(f"sqlite:///{tmp_path}/study.db"))
+    packing = Packing(None, most=4)
+    work_in_lanes(declared, opened, 120, packing)
+    assert len(opened.trials) == 120
+    assert packing.settled
+    assert packing.rates.keys() >= {1, 2}
+
+
+@pytest.mark.parametrize("value", ["0", "many", "-1"])
+def test_the_option_is_checked(value: str, tmp_path: Path) -> None:
+    result = call("run", REPOSITORY / "studies" / "digits.py", "--trials", 2, "--trials-per-gpu", value)
+    assert result.exit_code == 2
+    assert "give a number of at least 1, or auto" in " ".join(result.output.split())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_on_the_cpu_workers_are_advised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call("run", REPOSITORY / "studies" / "digits.py", "--trials", 2, "--trials-per-gpu", "auto")
+    assert result.exit_code == 2
+    assert "computes on the CPU here; give --workers" in " ".join(result.output.split())
+
+
+def test_a_process_that_is_stopped_puts_all_of_its_trials_back(tmp_path: Path) -> None:
+    file = tmp_path / "breaks.py"
+    file.write_text(BREAKS.format(often=1).replace("epochs=2", "epochs=2_000"))
+    declared, url = load_study(str(file)), f"sqlite:///{tmp_path}/study.db"
+    opened = declared.open(open_storage(url))
+    for number in range(6):
+        opened.enqueue_trial({"width": 3 + number, "often": 0})
+    code = (
+        "import sys; from optnas.run.local import run_processes; from optnas.interrupts.signals import *\n"
+        "with stop_on_signals():\n"
+        f"    run_processes({str(file)!r}, {url!r}, 6, workers=1, threads=1, at_once=3,"
+        " tick=lambda: None, progress=lambda: 0)"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while sum(t.state == TrialState.RUNNING for t in opened.get_trials()) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    time.sleep(1.0)
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=30)
+    assert {trial.state for trial in opened.get_trials()} == {TrialState.WAITING}

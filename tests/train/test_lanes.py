@@ -1,0 +1,113 @@
+"""Trainings at once in threads of one process draw the numbers that each would draw alone."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+import pytest
+import torch
+
+from optnas import Training, data, ops, tasks
+from optnas.train import fit, lanes
+from optnas.train.precision import in_tf32, tf32_flags
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def in_threads(*calls):
+    """Call each in a lane of its own, all at once, and return what they returned."""
+    found = [None] * len(calls)
+
+    def run(place, call):
+        with lanes.in_lane(CPU), lanes.turn():
+            found[place] = call()
+
+    threads = [threading.Thread(target=run, args=each) for each in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return found
+
+
+def trained(seed, epochs=6):
+    task = tasks.classification(data.digits())
+    network = ops.seq(ops.flatten(), ops.linear(16), ops.relu(), ops.dropout(0.3), ops.head())
+    torch.manual_seed(seed)
+    module = network.build(task.data.shape, **task.context)
+    training = Training(epochs=epochs, batch_size=32, lr=1e-2, flip=True)
+    return fit(module, task, training, device=CPU, seed=seed)
+
+
+def test_trainings_at_once_have_the_very_values_that_each_has_alone(monkeypatch):
+    alone = [in_threads(lambda seed=seed: trained(seed))[0] for seed in range(3)]
+    monkeypatch.setattr(lanes, "_SLICE_SECONDS", 0.0)  # after every step
+    passed = []
+    give = lanes._give
+    monkeypatch.setattr(lanes, "_give", lambda: (passed.append(threading.get_ident()), give())[1])
+    together = in_threads(*(lambda seed=seed: trained(seed) for seed in range(3)))
+    assert together == alone
+    # They did run at once: each had others between its steps.
+    assert sum(one != other for one, other in itertools.pairwise(passed)) > 100
+
+
+def test_random_numbers_and_precision_flags_are_those_of_whoever_has_the_turn():
+    def drawn(seed, allowed):
+        found = []
+        torch.manual_seed(seed)
+        with in_tf32(allowed):
+            for _ in range(20):
+                found.append(torch.rand(()).item())
+                found += [getattr(owner, name) for owner, name in tf32_flags()]
+                with lanes.lent():
+                    time.sleep(0.001)
+        return found
+
+    alone = [drawn(1, True), drawn(2, False)]
+    assert in_threads(lambda: drawn(1, True), lambda: drawn(2, False)) == alone
+
+
+def test_lanes_get_the_turn_in_the_order_in_which_they_came(monkeypatch):
+    monkeypatch.setattr(lanes, "_SLICE_SECONDS", 0.0)
+    order = []
+
+    def steps():
+        for _ in range(50):
+            order.append(threading.get_ident())
+            time.sleep(0.0005)
+            lanes.pass_on()
+
+    in_threads(steps, steps, steps)
+    # While all three run none has two turns before the others have one.
+    middle = order[15:120]
+    assert all(len(set(middle[i : i + 3])) == 3 for i in range(len(middle) - 2))
+
+
+def test_an_error_gives_the_turn_back():
+    def fails():
+        raise ValueError("of a lane")
+
+    def caught():
+        with pytest.raises(ValueError, match="of a lane"), lanes.turn():
+            fails()
+        return True
+
+    def outer():
+        with lanes.lent():
+            return caught()
+
+    assert in_threads(outer, outer, outer) == [True] * 3
+
+
+def test_outside_of_lanes_it_does_nothing():
+    assert not lanes.is_lane()
+    with lanes.turn(), lanes.lent():
+        lanes.pass_on()
+    assert lanes.lane_stream() is None
