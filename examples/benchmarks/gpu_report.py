@@ -3,11 +3,11 @@
     python examples/benchmarks/gpu_report.py --root ~/.cache/optnas --json report.json --markdown report.md
 
 runs the tests marked ``cuda`` and then measures, the most important first: trials an hour of optnas (with
-one worker, and with as many as ``--workers-per-gpu auto`` starts), of the loop that people write and of a
-tuned one, on 32 architectures of two spaces and all of Fashion-MNIST (or a synthetic data set, where
-``--root`` has none); steps eager and as graphs; several trainings at once in one process; where a trial's
-time goes; how far two runs of one seed are apart; what happens when memory ends; latency and energy,
-measured twice; peak memory.
+one worker, with several trials at once in it, and with as many as ``--workers-per-gpu auto`` starts), of the
+loop that people write and of a tuned one, on 32 architectures of two spaces and all of Fashion-MNIST (or a
+synthetic data set, where ``--root`` has none); steps eager and as graphs; several trainings at once in one
+process; where a trial's time goes; how far two runs of one seed are apart; what happens when memory ends;
+latency and energy, measured twice; peak memory.
 
 Each part is a process of its own with a limit of its own, and has what it found until then if it fails or
 its time is up; then the next one begins. JSON and Markdown are written anew after each. With ``--minutes 8``
@@ -49,8 +49,11 @@ from gpu_trials import (
     compared,
     optnas_alone,
     optnas_auto,
+    optnas_eight,
+    optnas_four,
     optnas_mps,
     out_of_memory,
+    out_of_memory_packed,
     trial_time,
 )
 from gpu_workload import Row, Setting, data_in, task
@@ -90,19 +93,30 @@ PARTS: dict[str, tuple[Part, float]] = {
     "machine": (machine, 20),
     "tests": (cuda_tests, 120),
     "optnas-1": (optnas_alone, 90),
+    "optnas-4-at-once": (optnas_four, 50),
+    "optnas-8-at-once": (optnas_eight, 50),
     "optnas-auto": (optnas_auto, 75),
     "loop": (by_todays_loop, 55),
     "tuned-loop": (by_tuned_loop, 45),
     "steps": (steps, 60),
     "trial-time": (trial_time, 45),
-    "packing": (packing, 40),
-    "out-of-memory": (out_of_memory, 75),
+    "packing": (packing, 30),
+    "out-of-memory": (out_of_memory, 60),
+    "out-of-memory-packed": (out_of_memory_packed, 45),
     "repeated": (repeated, 45),
     "measured": (measured, 60),
     "memory": (memory, 30),
     "optnas-mps": (optnas_mps, 60),
 }
-CONTESTANTS = ("optnas-1", "optnas-auto", "optnas-mps", "loop", "tuned-loop")
+CONTESTANTS = (
+    "optnas-1",
+    "optnas-4-at-once",
+    "optnas-8-at-once",
+    "optnas-auto",
+    "optnas-mps",
+    "loop",
+    "tuned-loop",
+)
 
 
 @dataclasses.dataclass

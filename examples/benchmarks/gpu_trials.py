@@ -30,6 +30,8 @@ from optnas import trial as trial_module
 from optnas.checkpoints.resume import Resumption
 from optnas.run.claims import Claims
 from optnas.run.gpus import fitting_workers
+from optnas.run.lanes import work_in_lanes
+from optnas.run.packing import Packing
 from optnas.run.worker import work
 from optnas.space import Node
 from optnas.storages.opening import open_storage
@@ -55,6 +57,16 @@ def optnas_alone(setting: Setting) -> Iterator[Row]:
 def optnas_auto(setting: Setting) -> Iterator[Row]:
     """Trials of optnas with as many workers as ``--workers-per-gpu auto`` starts."""
     yield from _by_optnas(setting, _auto(setting))
+
+
+def optnas_four(setting: Setting) -> Iterator[Row]:
+    """Trials of optnas with one worker and ``--trials-per-gpu 4``."""
+    yield from _by_optnas(setting, 1, 4)
+
+
+def optnas_eight(setting: Setting) -> Iterator[Row]:
+    """Trials of optnas with one worker and ``--trials-per-gpu 8``."""
+    yield from _by_optnas(setting, 1, 8)
 
 
 def optnas_mps(setting: Setting) -> Iterator[Row]:
@@ -86,18 +98,18 @@ def _fitting(setting: Setting) -> int:
     return fitting_workers(study_of(setting, FAMILIES.values()), [0])
 
 
-def _by_optnas(setting: Setting, workers: int) -> Iterator[Row]:
+def _by_optnas(setting: Setting, workers: int, at_once: int = 1) -> Iterator[Row]:
     candidates = architectures(setting)
     study = study_of(setting, FAMILIES.values())
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/study.db"
         enqueued(study, url, (architecture for _, architecture in candidates))
         with _watched(setting) as busy:
-            began = _work_together(setting, study, url, len(candidates), workers)
+            began = _work_together(setting, study, url, len(candidates), workers, at_once)
         trials = optuna.load_study(study_name=study.name, storage=url).trials
     ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     last = max((trial.datetime_complete for trial in ended), default=began)
-    yield from _rows(setting, ended, (last - began).total_seconds(), busy, workers)
+    yield from _rows(setting, ended, (last - began).total_seconds(), busy, workers * at_once)
     for trial in trials:
         if "eager" in trial.user_attrs or trial.state == TrialState.FAIL:
             yield {
@@ -106,11 +118,13 @@ def _by_optnas(setting: Setting, workers: int) -> Iterator[Row]:
             }
 
 
-def _work_together(setting: Setting, study: Study, url: str, total: int, workers: int) -> datetime.datetime:
-    """Let ``workers`` run trials, and return when all of them had started up."""
+def _work_together(
+    setting: Setting, study: Study, url: str, total: int, workers: int, at_once: int = 1
+) -> datetime.datetime:
+    """Let ``workers`` run trials, each so many at once, and return when all of them had started up."""
     ready = _FORK.Barrier(workers + 1)
     end = setting.until - _LAST_TRIAL_SECONDS
-    arguments = study, url, total, ready, end, setting.device
+    arguments = study, url, total, ready, end, setting.device, at_once
     processes = [_FORK.Process(target=_worker, args=arguments) for _ in range(workers)]
     for process in processes:
         process.start()
@@ -121,7 +135,7 @@ def _work_together(setting: Setting, study: Study, url: str, total: int, workers
     return began
 
 
-def _worker(study: Study, url: str, total: int, ready: Any, end: float, device: str) -> None:
+def _worker(study: Study, url: str, total: int, ready: Any, end: float, device: str, at_once: int) -> None:
     """Run trials as a worker of ``optnas run`` does, once all workers are ready."""
     use_threads()
     opened = study.open(open_storage(url))
@@ -131,7 +145,14 @@ def _worker(study: Study, url: str, total: int, ready: Any, end: float, device: 
     once = Training(epochs=1, batch_size=study.training.batch_size, device=device)
     fit(warm_up, study.task, once, device=torch.device(device, 0), seed=0)
     ready.wait()
-    work(study, opened, total, should_continue=lambda: time.monotonic() < end)
+
+    def in_time() -> bool:
+        return time.monotonic() < end
+
+    if at_once == 1:
+        work(study, opened, total, should_continue=in_time)
+    else:
+        work_in_lanes(study, opened, total, Packing(at_once), should_continue=in_time)
 
 
 def by_todays_loop(setting: Setting) -> Iterator[Row]:
@@ -174,7 +195,7 @@ def _rows(
         candidates[trial.number][1].cost(parts.train.shape, outputs=parts.outputs).flops for trial in done
     )
     yield {
-        "workers": workers,
+        "at once": workers,
         "trials": len(done),
         "seconds": seconds,
         "trials/h": 3600 * len(done) / seconds if seconds else None,
@@ -207,17 +228,17 @@ def compared(contestants: dict[str, list[Row]]) -> list[Row]:
         both = sorted(ours.keys() & theirs.keys())
         if sums is None or not both:
             continue
-        if sums["workers"] > 1:  # their trials overlap
+        if sums["at once"] > 1:  # their trials overlap
             times = reference[0]["trials/h"] / sums["trials/h"]
         else:
             times = sum(theirs[n]["seconds"] for n in both) / sum(ours[n]["seconds"] for n in both)
         table.append(
             {
                 "": name,
-                "workers": sums["workers"],
+                "at once": sums["at once"],
                 "architectures": len(both),
                 "trials/h": reference[0]["trials/h"] / times,
-                "time of optnas, 1 worker": times,
+                "time of optnas, one at once": times,
                 "mean accuracy": sum(theirs[n]["accuracy"] for n in both) / len(both),
                 "of optnas on the same": sum(ours[n]["accuracy"] for n in both) / len(both),
                 "GPU busy": sums["GPU busy"],
@@ -316,7 +337,7 @@ _FREE_BYTES = 12 * 2**30
 _LIMIT_BYTES = 512 * 2**20  # of each process, on the CPU
 
 
-def out_of_memory(setting: Setting) -> Iterator[Row]:
+def out_of_memory(setting: Setting, workers: int = 4, at_once: int = 1) -> Iterator[Row]:
     """Four workers, of which one gets a network that fits in pieces only, and one that never will."""
     on_cuda = setting.device == "cuda"
     room, size = (_FREE_BYTES, 2) if on_cuda else (_LIMIT_BYTES, 4)
@@ -330,7 +351,7 @@ def out_of_memory(setting: Setting) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, _little_memory(setting):
         url = f"sqlite:///{folder}/study.db"
         enqueued(study, url, candidates)
-        _work_together(setting, study, url, len(candidates), workers=4)
+        _work_together(setting, study, url, len(candidates), workers, at_once)
         trials = optuna.load_study(study_name=study.name, storage=url).trials
     for trial in trials:
         yield {
@@ -345,6 +366,11 @@ def out_of_memory(setting: Setting) -> Iterator[Row]:
     wrong = [trial.number for trial in trials if (trial.state == TrialState.COMPLETE) == (trial.number == 1)]
     if wrong or trials[0].user_attrs.get("pieces", 1) == 1:
         raise AssertionError(f"all but trial 1 should be complete, and trial 0 in pieces; wrong: {wrong}")
+
+
+def out_of_memory_packed(setting: Setting) -> Iterator[Row]:
+    """The same of eight trials at once in one process."""
+    yield from out_of_memory(setting, 1, 2 if setting.device == "cpu" else 8)
 
 
 def _deep(width: int, layers: float) -> Node:

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 from optnas.reports.front_table import objective_names
 from optnas.trials.record import (
     ARCHITECTURE,
+    BROKE,
     CHECKPOINT,
     COSTS,
     EAGER,
@@ -48,6 +49,7 @@ _SOMETIMES: tuple[Attribute[Any], ...] = (
     LEARNED,
     UNBOUNDED,
     PIECES,
+    BROKE,
     EAGER,
     PAUSED,
     PROMOTES,

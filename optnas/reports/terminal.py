@@ -24,6 +24,7 @@ from optnas.trials.failure import last_infeasible
 from optnas.trials.lineage import promoted_by, promotes
 from optnas.trials.progress import Progress, front, sampler_share, worst_useful
 from optnas.trials.record import (
+    BROKE,
     CHECKPOINT,
     COSTS,
     EAGER,
@@ -326,6 +327,8 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
         row("pieces", f"{pieces} a batch, as whole ones did not fit in memory")
     if (eager := EAGER.of(trial)) is not None:
         row("CUDA graph", f"none: {eager}")
+    if (broke := BROKE.of(trial)) is not None:
+        row("GPU", f"broke, and the trial was trained once more: {broke}")
     if trial.duration is not None:
         row("took", f"{trial.duration.total_seconds():.2f} s, begun {trial.datetime_start:%Y-%m-%d %H:%M:%S}")
     return table

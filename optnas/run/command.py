@@ -84,7 +84,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
     if (workers > 1 or at_once != 1) and file is None:
         raise UserError(
             "workers import the study from its file, and this one is in none: write it into a .py file, or"
-            " give workers=1"
+            " give workers=1 and no trials_per_gpu"
         )
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = open_storage(url, patience=patience)

@@ -145,7 +145,7 @@ def test_contestants_are_compared_on_what_each_has_trained(trials: ModuleType) -
         each = [
             {"trial": n, "family": "chain", "seconds": s, "accuracy": 0.1 * n} for n, s in enumerate(seconds)
         ]
-        return [{"workers": workers, "trials/h": rate, "GPU busy": None, "GFLOP/s": 1.0}, *each]
+        return [{"at once": workers, "trials/h": rate, "GPU busy": None, "GFLOP/s": 1.0}, *each]
 
     ours, auto, loop = trials.compared(
         {
@@ -156,7 +156,7 @@ def test_contestants_are_compared_on_what_each_has_trained(trials: ModuleType) -
             "late": [],
         }
     )
-    assert (ours["trials/h"], ours["time of optnas, 1 worker"]) == (600, 1)
-    assert (auto["trials/h"], auto["time of optnas, 1 worker"]) == (1200, 0.5)
-    assert (loop["trials/h"], loop["time of optnas, 1 worker"], loop["architectures"]) == (150, 4, 2)
+    assert (ours["trials/h"], ours["time of optnas, one at once"]) == (600, 1)
+    assert (auto["trials/h"], auto["time of optnas, one at once"]) == (1200, 0.5)
+    assert (loop["trials/h"], loop["time of optnas, one at once"], loop["architectures"]) == (150, 4, 2)
     assert loop["mean accuracy"] == loop["of optnas on the same"] == 0.05

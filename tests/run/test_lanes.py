@@ -188,6 +188,8 @@ def test_a_trial_that_broke_the_gpu_is_trained_once_more_by_a_new_process(
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
     assert "device-side assert" in BROKE.get(trials[2], "")
     assert REASON.of(trials[2]) is None
+    shown = call("show", 2, "--storage", f"sqlite:///{tmp_path}/study.db").output
+    assert "broke, and the trial was trained once more: RuntimeError" in " ".join(shown.split())
 
 
 def test_one_that_breaks_it_twice_fails_and_the_others_complete(tmp_path: Path) -> None:

@@ -21,12 +21,12 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-def in_threads(*calls):
+def in_threads(*calls, device=CPU):
     """Call each in a lane of its own, all at once, and return what they returned."""
     found = [None] * len(calls)
 
     def run(place, call):
-        with lanes.in_lane(CPU), lanes.turn():
+        with lanes.in_lane(device), lanes.turn():
             found[place] = call()
 
     threads = [threading.Thread(target=run, args=each) for each in enumerate(calls)]
@@ -37,13 +37,13 @@ def in_threads(*calls):
     return found
 
 
-def trained(seed, epochs=6):
-    task = tasks.classification(data.digits())
+def trained(seed, epochs=6, device=CPU, task=None):
+    task = task or tasks.classification(data.digits())
     network = ops.seq(ops.flatten(), ops.linear(16), ops.relu(), ops.dropout(0.3), ops.head())
     torch.manual_seed(seed)
     module = network.build(task.data.shape, **task.context)
-    training = Training(epochs=epochs, batch_size=32, lr=1e-2, flip=True)
-    return fit(module, task, training, device=CPU, seed=seed)
+    training = Training(epochs=epochs, batch_size=32, lr=1e-2, flip=True, device=str(device))
+    return fit(module, task, training, device=device, seed=seed)
 
 
 def test_trainings_at_once_have_the_very_values_that_each_has_alone(monkeypatch):
@@ -111,3 +111,38 @@ def test_outside_of_lanes_it_does_nothing():
     with lanes.turn(), lanes.lent():
         lanes.pass_on()
     assert lanes.lane_stream() is None
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+class TestOnCuda:
+    def test_graphs_with_dropout_draw_what_each_draws_alone(self):
+        device = torch.device("cuda", 0)
+        task = tasks.classification(data.digits())
+        task.data.on(device)
+        torch.cuda.synchronize()
+
+        def calls():
+            return [lambda seed=seed: trained(seed, 20, device, task) for seed in range(8)]
+
+        alone = [in_threads(call, device=device)[0] for call in calls()]
+        for _ in range(3):
+            assert in_threads(*calls(), device=device) == alone
+
+    def test_each_lane_has_a_stream_and_a_generator_of_its_own(self):
+        device = torch.device("cuda", 0)
+
+        def drawn(seed):
+            torch.manual_seed(seed)
+            found = []
+            for _ in range(10):
+                found.append(torch.rand((), device=device).item())
+                with lanes.lent():
+                    time.sleep(0.001)
+            return found, lanes.lane_stream().cuda_stream, torch.cuda.current_stream().cuda_stream
+
+        alone = [in_threads(lambda seed=seed: drawn(seed), device=device)[0][0] for seed in (1, 2)]
+        together = in_threads(lambda: drawn(1), lambda: drawn(2), device=device)
+        assert [numbers for numbers, _, _ in together] == alone
+        assert all(stream == current != 0 for _, stream, current in together)
+        assert together[0][1] != together[1][1]
