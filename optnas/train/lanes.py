@@ -30,7 +30,7 @@ _SLICE_SECONDS = 0.005
 
 
 class _Own:
-    """What a process has once and each lane has for its own: random generators and precision flags."""
+    """State of a process that each lane has for its own: random generators and precision flags."""
 
     def __init__(self, device: torch.device) -> None:
         self._cuda: Any = None
