@@ -17,6 +17,7 @@ from optnas.measure.derivatives.lipschitz import INPUT, Bounds
 from optnas.measure.derivatives.margin import margin, margin_bound, margins
 from optnas.measure.derivatives.plain import twice_differentiable
 from optnas.measure.derivatives.sharpness import sharpness
+from optnas.measure.float64 import InFloat64
 from optnas.space.shapes import numbers_in
 from optnas.train import Training
 from optnas.train.losses import make_loss
@@ -97,7 +98,14 @@ def measure_derivatives(
         found["sharpness"] = _sharpness(_copy(module), task, training, parts)
     if not {"lipschitz", "lipschitz_lower", "margin_bound"} & set(names):
         return found
-    network = _copy(module).double()
+    with InFloat64():
+        return found | _in_float64(names, _copy(module).double(), parts, unbounded)
+
+
+def _in_float64(
+    names: Collection[str], network: nn.Module, parts: Splits, unbounded: Callable[[str], None]
+) -> dict[str, float]:
+    found: dict[str, float] = {}
     x = next(_inputs(parts, parts.validation, 1))[0][:1].double()
     if "lipschitz" in names:
         bounds = Bounds()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from optnas.data.trees import mapped
+from optnas.measure.float64 import InFloat64
 from optnas.measure.zero_cost.batch import Batch, Loss, scored, total, weights
 from optnas.measure.zero_cost.seen import EMBEDDINGS, NORMS, Replaced, given
 
@@ -43,7 +44,7 @@ def synflow(module: nn.Module, batch: Batch, loss: Loss | None = None) -> float:
     replaced |= dict.fromkeys(
         EMBEDDINGS, lambda func, *args, **kwargs: torch.ones_like(func(*args, **kwargs))
     )
-    with Replaced(replaced):
+    with InFloat64(), Replaced(replaced):
         flow = total(module(mapped(ones, batch.inputs)))
     if not flow.requires_grad:
         return _NOTHING
