@@ -19,6 +19,7 @@ from optnas.declaration_checks import (
     check_functions,
     check_inherits,
     check_objectives,
+    check_one_shot,
     check_screened,
     check_shape,
     check_strategies,
@@ -146,6 +147,7 @@ class Declaration:
             at_rungs=self.compared_at_rungs,
         )
         check_screened(self, zero_cost)
+        check_one_shot(name, task, space, self.sampler)
         check_inherits(name, task, self.training, self.sampler)
         self._check_metrics()
         if self.task is not None:

@@ -12,10 +12,12 @@ from optnas.errors import UserError
 from optnas.measure.zero_cost.checks import check_scored
 from optnas.measure.zero_cost.settings import ZeroCost
 from optnas.objectives import Objective
+from optnas.one_shot.learning import check_learned_as_usual
 from optnas.pruners import make_pruner
 from optnas.samplers import CmaEsSampler, make_sampler
 from optnas.samplers.base import unwrapped
-from optnas.space import Site, SpaceError
+from optnas.space import Node, Site, SpaceError
+from optnas.space.closing import holes
 from optnas.tasks import Task
 from optnas.train import Training
 from optnas.train.allowed import possible_values
@@ -24,6 +26,7 @@ __all__ = [
     "check_functions",
     "check_inherits",
     "check_objectives",
+    "check_one_shot",
     "check_screened",
     "check_shape",
     "check_strategies",
@@ -115,6 +118,28 @@ def check_inherits(name: str, task: Task | None, training: Training, sampler: An
                 "one-shot": "a sampler that trains a supernet, such as sampler='single-path' or 'darts'",
             }[how]
             raise UserError(f"study {name!r}: Training(inherit={how!r}) needs {which}")
+
+
+def check_one_shot(name: str, task: Task | None, space: Node, sampler: Any) -> None:
+    """Raise ``UserError`` if a sampler is to search on shared weights where it cannot."""
+    made = unwrapped(make_sampler(sampler, 0) if isinstance(sampler, str) else sampler)
+    if getattr(made, "hands_down", None) != "one-shot":
+        return
+    which = (
+        f"study {name!r}: the sampler {sampler!r}"
+        if isinstance(sampler, str)
+        else f"study {name!r}: its sampler"
+    )
+    if task is None:
+        raise UserError(
+            f"{which} trains networks itself: give a task, or take another sampler, such as 'ehvi'"
+        )
+    if not holes(space):
+        raise UserError(
+            f"{which} chooses between architectures, and this space has one alone: leave choices of it open,"
+            " or take another sampler, such as 'ehvi'"
+        )
+    check_learned_as_usual(task)
 
 
 def check_screened(study: Screened, given: ZeroCost | None) -> None:

@@ -17,13 +17,23 @@ from optnas.train.batches import InOrder, Shuffled, batch_sizes
 from optnas.train.loop import evaluate, evaluated_at_once
 from optnas.train.losses import make_loss
 from optnas.train.task import Task, task_name
+from optnas.train.used_settings import has_own_step
 
-__all__ = ["Batch", "Learning"]
+__all__ = ["Batch", "Learning", "check_learned_as_usual"]
 
 Batch = tuple[Tree, Tree]
 """Inputs and targets, on the device."""
 
 _CALIBRATION_BATCHES = 4
+
+
+def check_learned_as_usual(task: Task) -> None:
+    """Raise ``UserError`` if a task has batches or a training step of its own."""
+    if task.batches_per_epoch is not None or has_own_step(task):
+        raise UserError(
+            f"one-shot search needs the usual training step, and {task_name(task)} has its own: use"
+            " another sampler, such as ehvi"
+        )
 
 
 class Learning:
@@ -40,11 +50,7 @@ class Learning:
     """
 
     def __init__(self, task: Task, training: Training, device: torch.device, seed: int) -> None:
-        if task.batches_per_epoch is not None or task.own_step(nn.Identity(), training) is not None:
-            raise UserError(
-                f"one-shot search needs the usual training step, and {task_name(task)} has its own: use"
-                " another sampler, such as ehvi"
-            )
+        check_learned_as_usual(task)
         self._task, self._training, self._device = task, training, device
         self._parts = task.data.on(device)
         self._loss = make_loss(task, training, device)

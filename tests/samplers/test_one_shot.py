@@ -253,3 +253,25 @@ def test_activations_as_they_were_mixed_are_recorded_and_can_be_trained(capsys):
     assert text in " ".join(capsys.readouterr().err.split())
     assert f"mixed activations: {text}" in terminal.mixtures_told(found)
     assert parse(text).build((8,), outputs=4)(torch.zeros(2, 8)).shape == (2, 4)
+
+
+def test_what_cannot_be_searched_on_shared_weights_is_refused_before_a_trial():
+    with pytest.raises(
+        UserError, match=r"'signs': the sampler 'darts' chooses between architectures.*'ehvi'"
+    ):
+        study("darts", space=ops.seq(ops.linear(8), ops.head()))
+    with pytest.raises(UserError, match="'signs': its sampler chooses between architectures"):
+        study(OneShotSampler("gdas"), space=ops.seq(ops.linear(8), ops.head()))
+    with pytest.raises(
+        UserError, match="'of values': the sampler 'gdas' trains networks itself: give a task"
+    ):
+        Study("of values", signs(), objectives=[maximize("a")], evaluate=lambda *_: {"a": 1}, sampler="gdas")
+    noise = torch.randn(64, 2)
+    with pytest.raises(UserError, match="needs the usual training step, and adversarial has its own"):
+        Study(
+            "gan",
+            ops.seq(ops.linear(choose(4, 8, name="width")), ops.head()),
+            task=tasks.adversarial(data.tensors(noise, noise)),
+            objectives=[minimize("frechet")],
+            sampler="darts",
+        )
