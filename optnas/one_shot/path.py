@@ -32,12 +32,16 @@ class OnSharedWeights(nn.Module):
         self._owners = {name: module.get_submodule(name.rpartition(".")[0]) for name in slices}
         for name, owner in self._owners.items():
             owner._parameters[name.rpartition(".")[2]] = None  # set for each forward pass
+        self._recurrent = [part for part in module.modules() if isinstance(part, nn.RNNBase)]
         self.network = module
 
     def forward(self, *inputs: Any) -> Any:
         weights = self._shared[0]
         for name, part in self._slices.items():
             self._owners[name]._parameters[name.rpartition(".")[2]] = weights.of(part)  # type: ignore[assignment]
+        # They keep a list of their weights, which moving them to a device has emptied.
+        for layer in self._recurrent:
+            layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
         return self.network(*inputs)
 
     def named_parameters(

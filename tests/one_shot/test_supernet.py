@@ -201,3 +201,11 @@ def test_factors_of_layers_on_edges_have_gradients_unless_a_norm_hides_them():
 def test_a_space_of_which_nothing_can_be_built_is_refused():
     with pytest.raises(SpaceError, match="can be built on"):
         supernet(ops.seq(ops.lstm(choose(2, 4)), ops.head()), (1, 8, 8), outputs=3)
+
+
+def test_a_recurrent_path_has_the_shared_weights_on_its_device_too():
+    space = ops.seq(ops.gru(choose(2, 5, name="width")), ops.last(), ops.head())
+    net = supernet(space, SERIES, outputs=3)
+    path, x = net.path({"width": 2}).to("cpu").eval(), inputs_of(SERIES)
+    built = space.close({"width": 2}).build(SERIES, outputs=3).eval()
+    torch.testing.assert_close(path(x), path.copy_to(built)(x))
