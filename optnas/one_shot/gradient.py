@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import statistics
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -22,8 +23,8 @@ from optnas.one_shot.learning import Batch
 from optnas.one_shot.path import OnSharedWeights
 from optnas.one_shot.perturbation import by_perturbation
 from optnas.one_shot.problem import Problem
-from optnas.one_shot.strategy import Strategy
-from optnas.space import Node
+from optnas.one_shot.strategy import TRIES, Strategy
+from optnas.space import Node, SpaceError
 
 __all__ = ["GradientStrategy"]
 
@@ -132,6 +133,9 @@ class GradientStrategy(Strategy):
             for name in self.gated
         }
         self._refresh(weighting)
+        return self._network_of(params)
+
+    def _network_of(self, params: Mapping[str, Any]) -> OnSharedWeights:
         key = tuple(value for name, value in params.items() if name not in self.mixed)
         if key not in self._networks:
             made = self.net.relaxed(
@@ -165,7 +169,7 @@ class GradientStrategy(Strategy):
             if self._progress >= _WARM_UP and not stopped:
                 self._choose(weighting, learned, judged)
             with torch.no_grad():
-                network = self.network(self._explored(weighting), weighting)
+                network = self.network(self._built(partial(self._explored, weighting)), weighting)
             total += self._learn(network, learned, self._steps)
             count += 1
         return float(total) / max(count, 1)
@@ -176,6 +180,17 @@ class GradientStrategy(Strategy):
             return self.drawn(weighting)
         return self.net.drawn(self._rng)
 
+    def _built(self, draw: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Draw parameters until a network of them can be built."""
+        for _ in range(TRIES):
+            params = draw()
+            try:
+                self._network_of(params)
+            except SpaceError:
+                continue
+            return params
+        raise SpaceError(f"none of {TRIES} architectures that were drawn can be built")
+
     def _judged(self, half: int = 1) -> Iterator[Batch]:
         while True:
             yield from self.learning.epoch(half)
@@ -183,7 +198,7 @@ class GradientStrategy(Strategy):
     def _choose(self, weighting: int, learned: Batch, judged: Batch) -> None:
         """Do a step of the probabilities of one weighting."""
         self._choosing.zero_grad(set_to_none=True)
-        params = self.drawn(weighting)
+        params = self._built(partial(self.drawn, weighting))
         self._slope(weighting, params, learned, judged)
         if self.scored:
             self._score_slope(weighting, params, judged)
@@ -197,19 +212,27 @@ class GradientStrategy(Strategy):
         """Add the gradient by the logits of all other parameters.
 
         A few values of them are drawn, on the same samples and with all else equal, and each is compared with
-        the
-        others: the gradient of the score function with a leave-one-out baseline (Kool et al. 2019).
+        the others: the gradient of the score function with a leave-one-out baseline (Kool et al. 2019). What
+        cannot be built counts as twice as bad as the worst of them.
         """
         kept = {name: value for name, value in params.items() if name not in self.scored}
         drawn = [self.drawn(weighting, kept) for _ in range(_DRAWS)]
-        with torch.no_grad():
-            losses = torch.stack(
-                [self.learning.loss(self.network(each, weighting).train(), judged) for each in drawn]
-            )
+        losses = torch.tensor([self._loss_drawn(each, weighting, judged) for each in drawn])
+        built = losses[losses.isfinite()]
+        if not len(built):
+            return
+        losses = losses.where(losses.isfinite(), built.max() + built.max().abs())
         better = (losses - (losses.sum() - losses) / (_DRAWS - 1)) / _DRAWS
         for each, weight in zip(drawn, better.tolist(), strict=True):
             values = {name: each[name] for name in self.scored}
             (weight * self.decisions.score(values, weighting)).backward()
+
+    def _loss_drawn(self, params: Mapping[str, Any], weighting: int, judged: Batch) -> float:
+        try:
+            with torch.no_grad():
+                return float(self.learning.loss(self.network(params, weighting).train(), judged))
+        except SpaceError:  # cannot be built
+            return math.inf
 
     def _extra(self, weighting: int) -> Tensor:
         """Return what is added to the loss on the samples that judge: the weighted cost."""
@@ -242,7 +265,10 @@ class GradientStrategy(Strategy):
         count = min(max(self._evaluations() // options, 1), _SELECTION_BATCHES)
         batches = list(itertools.islice(self._judged(), count))
         for weighting in range(len(self.weightings)):
-            network = self.network(self.decisions.derived(weighting), weighting).train()
+            try:
+                network = self.network(self.decisions.derived(weighting), weighting).train()
+            except SpaceError:  # cannot be built: proposals are drawn
+                continue
             selected = by_perturbation(
                 self.decisions, names, weighting, partial(self._relaxed_loss, network, weighting, batches)
             )
@@ -274,7 +300,10 @@ class GradientStrategy(Strategy):
                 self.told.append(told)
 
     def _loss_of(self, params: Mapping[str, Any], batches: Sequence[Batch]) -> float:
-        network = self.net.path(params).to(self.problem.device).train()  # statistics of the batch
+        try:
+            network = self.net.path(params).to(self.problem.device).train()  # statistics of the batch
+        except SpaceError:  # cannot be built
+            return math.inf
         with torch.no_grad():
             return statistics.fmean(float(self.learning.loss(network, batch)) for batch in batches)
 

@@ -14,12 +14,13 @@ from optnas import pareto
 from optnas.one_shot.inherited import Inherited, Key
 from optnas.one_shot.learning import Batch
 from optnas.one_shot.problem import Problem
-from optnas.one_shot.strategy import Strategy
+from optnas.one_shot.strategy import TRIES, Strategy
 from optnas.space import SpaceError
 
 __all__ = ["SinglePath"]
 
-_TRIES = 50
+# A space from which so many tries in a row bring nothing new has hardly anything else.
+_IN_VAIN = 200
 
 
 class SinglePath(Strategy):
@@ -53,13 +54,13 @@ class SinglePath(Strategy):
         return float(total) / max(count, 1)
 
     def _drawn_step(self, batch: Batch) -> torch.Tensor:
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             try:
                 network = self.net.path(self.net.drawn(self._rng))
             except SpaceError:
                 continue  # cannot be built
             return self._learn(network.to(self.problem.device), batch, self._steps)
-        raise SpaceError(f"none of {_TRIES} random architectures of the space can be built")
+        raise SpaceError(f"none of {TRIES} random architectures of the space can be built")
 
     def inherited(self, params: Mapping[str, Any]) -> dict[str, float]:
         """Return the validation metrics of an architecture with the weights that it inherits."""
@@ -73,14 +74,19 @@ class SinglePath(Strategy):
             yield self.net.drawn(rng)
 
     def _evolve(self, rng: random.Random) -> None:
-        """Evaluate architectures until there are :attr:`evaluations`."""
-        tries = 0
-        while len(self._inherited.found) < self._evaluations and tries < 20 * self._evaluations:
-            tries += 1
-            begun = len(self._inherited.found) >= self._population
-            alive = self._best_first()[: self._population] if begun else []
-            child = self._child(rng.choice(alive), rng.choice(alive), rng) if alive else self.net.drawn(rng)
+        """Evaluate architectures until there are enough, or hardly any are left that are new."""
+        found, in_vain, alive = self._inherited.found, 0, list[Key]()
+        while len(found) < self._evaluations and in_vain < _IN_VAIN:
+            if len(found) < self._population or not alive:
+                child = self.net.drawn(rng)
+            else:
+                child = self._child(rng.choice(alive), rng.choice(alive), rng)
+            before = len(found)
             self._inherited.evaluate(child)
+            in_vain = in_vain + 1 if len(found) == before else 0
+            # Ranking them all takes longer than many an evaluation: only what is new changes it.
+            if not in_vain:
+                alive = self._best_first()[: self._population]
 
     def _child(self, one: Key, other: Key, rng: random.Random) -> dict[str, Any]:
         """Return a child: half of the time of two parents, else of one with a few values drawn anew."""

@@ -19,7 +19,10 @@ from optnas.train.loop import Diverged
 from optnas.train.optimizers import make_optimizer
 from optnas.train.schedule import learning_rate
 
-__all__ = ["Strategy"]
+__all__ = ["TRIES", "Strategy"]
+
+TRIES = 50
+"""Random architectures in a row that cannot be built, until a strategy gives up."""
 
 # The largest norm of a gradient of the shared weights; of different architectures they differ widely.
 _CLIP = 5.0

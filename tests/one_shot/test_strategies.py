@@ -12,7 +12,7 @@ import random
 import pytest
 import torch
 
-from optnas import UserError, choose, ops, repeat
+from optnas import UserError, choose, data, ops, repeat, tasks
 from optnas.one_shot import Supernet
 from optnas.one_shot.strategies import STRATEGIES, make_strategy
 from optnas.samplers.one_shot import OneShotSampler
@@ -175,3 +175,61 @@ def test_tasks_with_a_step_of_their_own_are_refused():
     own = dataclasses.replace(given, task=OwnStep(given.task.data))
     with pytest.raises(UserError, match="its own"):
         make_strategy("gdas", own, epochs=1)
+
+
+def test_evolution_of_a_small_space_ends_once_nothing_is_new_in_it(monkeypatch):
+    tries = []
+    space = ops.seq(ops.linear(choose(4, 8, 16, name="width")), ops.relu(), ops.head())
+    strategy = make_strategy("single-path", problem(space), epochs=1)
+    evaluate = strategy._inherited.evaluate
+    monkeypatch.setattr(
+        strategy._inherited, "evaluate", lambda params: (tries.append(params), evaluate(params))
+    )
+    proposed = list(itertools.islice(strategy.proposals(random.Random(0)), 3))
+    assert sorted(params["width"] for params in proposed) == [4, 8, 16]
+    assert len(tries) < 300
+
+
+def test_evolution_whose_first_architectures_are_all_infeasible_draws_more():
+    options = tuple(range(2, 202))
+    space = ops.seq(ops.linear(choose(*options, name="width")), ops.relu(), ops.head())
+    given = problem(space)
+    only = dataclasses.replace(
+        given, losses_of=lambda params, metrics: [0.0] if params["width"] == options[-1] else None
+    )
+    strategy = make_strategy("single-path", only, epochs=1)
+    assert first(strategy) == {"width": options[-1]}
+
+
+def of_series(space):
+    """Return the problem of telling the sign of the last of six positions."""
+    x = torch.randn(64, 6, 3, generator=torch.Generator().manual_seed(0))
+    task = tasks.classification(data.tensors(x, (x[:, -1, 0] > 0).long(), layout="channels_last"))
+    space = ops.seq(space, ops.last(), ops.head())
+    return dataclasses.replace(problem(signs()), space=space, task=task, shape=(6, 3), context=task.context)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_recurrent_layers_are_searched(name):
+    layers = choose(ops.conv1d(8), ops.lstm(choose(4, 8, name="width")), ops.gru(8), name="layer")
+    strategy = make_strategy(name, of_series(layers), epochs=3)
+    strategy.train()
+    assert first(strategy)["layer"] in strategy.net.values["layer"]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_an_option_that_no_architecture_can_have_is_not_proposed(name):
+    space = choose(ops.conv(8), ops.conv1d(8), name="op")
+    strategy = make_strategy(name, of_series(space), epochs=20)
+    strategy.train()
+    assert first(strategy) == {"op": "conv1d(8)"}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_choices_that_do_not_fit_together_are_passed_over(name):
+    width, groups = choose(4, 6, name="width"), choose(4, 6, name="groups")
+    space = ops.seq(ops.conv1d(width), ops.conv1d(12, groups=groups))
+    strategy = make_strategy(name, of_series(space), epochs=20)
+    strategy.train()
+    proposed = first(strategy)
+    assert proposed["width"] == proposed["groups"]
