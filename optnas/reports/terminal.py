@@ -65,7 +65,8 @@ def done_first(study: optuna.Study) -> Iterator[str]:
         yield f"screening: {found['scored']:g}{of} candidates, {duration(found['seconds'])}"
     if (found := SUPERNET.of(study)) is not None:
         left = f"epoch {found['epoch']:g} of {found['epochs']:g}"
-        left = left if found["epoch"] < found["epochs"] else "trained"
+        if found["epoch"] >= found["epochs"]:
+            left = "trained" if ONE_SHOT.of(study) else "trained, its architectures are compared"
         yield f"supernet: {left}, {duration(found['seconds'])}"
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
+from pathlib import Path
 
 import pytest
 import torch
 
-from optnas import SpaceError, choose, integer, ops, real, repeat, spaces
+from optnas import SpaceError, choose, integer, one_shot, ops, real, repeat, spaces
 from optnas.one_shot import supernet
 
 PICTURE, ROW, SERIES, TOKENS = (3, 16, 16), (10,), (12, 5), (12,)
@@ -209,3 +211,16 @@ def test_a_recurrent_path_has_the_shared_weights_on_its_device_too():
     path, x = net.path({"width": 2}).to("cpu").eval(), inputs_of(SERIES)
     built = space.close({"width": 2}).build(SERIES, outputs=3).eval()
     torch.testing.assert_close(path(x), path.copy_to(built)(x))
+
+
+def test_the_code_on_the_page_of_the_room_does_what_it_says():
+    page = Path(one_shot.__file__).with_name("README.md").read_text(encoding="utf-8")
+    codes = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (alone,) = [code for code in codes if "supernet(" in code]
+    names = {"space": spaces.chain(most=2)}
+    exec(alone, names)
+    x = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(names["path"].eval()(x), names["built"].eval()(x))
+    (sampler,) = [code for code in codes if "OneShotSampler(" in code]
+    exec(sampler.replace("Study(...,", "dict("), given := {})
+    assert given["study"]["sampler"].hands_down == "one-shot"
