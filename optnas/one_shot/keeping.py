@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Keeping", "kept_weights"]
 
+# At the latest after so many seconds a state is written, and earlier where that takes a small share of the
+# time: a worker may be stopped at any moment.
 _EVERY_SECONDS = 20.0
+_SHARE = 0.02
 
 
 class Keeping:
@@ -39,7 +42,7 @@ class Keeping:
         name = f"supernet-{digest.hexdigest()}"
         self._kept = None if problem.store is None else _kept(problem.store, name)
         self._name = name
-        self._last = time.monotonic()
+        self._last, self._pause = time.monotonic(), 0.0
 
     @property
     def name(self) -> str | None:
@@ -68,9 +71,9 @@ class Keeping:
 
     def keep(self, strategy: Strategy, seconds: float, *, at_once: bool = False) -> None:
         """Write the state, if the last one is some time ago or it is to be written ``at_once``."""
-        if self._kept is None or not (at_once or time.monotonic() - self._last > _EVERY_SECONDS):
+        began = time.monotonic()
+        if self._kept is None or not (at_once or began - self._last > min(self._pause, _EVERY_SECONDS)):
             return
-        self._last = time.monotonic()
         try:
             self._kept.keep(
                 {"epoch": strategy.epoch, "seconds": seconds, "state": to_plain(strategy.state())}
@@ -78,6 +81,8 @@ class Keeping:
         except StoreError as error:
             notice(f"the supernet's state cannot be kept: {error}; if it is stopped, it begins anew")
             self._kept = None
+        self._last = time.monotonic()
+        self._pause = (self._last - began) / _SHARE
 
 
 def kept_weights(store: ArtifactStore, name: str) -> dict[str, Tensor] | None:

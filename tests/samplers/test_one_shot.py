@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+import types
 
 import optuna
 import pytest
 import torch
 
 from optnas import Study, Training, UserError, choose, data, maximize, minimize, ops, parse, real, tasks
+from optnas.checkpoints.store import artifact_store
 from optnas.one_shot import keeping
 from optnas.one_shot.gdas import GDAS
+from optnas.one_shot.strategies import make_strategy
 from optnas.reports import terminal
 from optnas.samplers import claimed
 from optnas.samplers.ehvi import EHVISampler
@@ -148,6 +152,26 @@ def stopped_after_three(tmp_path, monkeypatch):
         with pytest.raises(Stopped):
             run(study(OneShotSampler("gdas", epochs=6, seed=0), artifacts=str(tmp_path)), 1)
     return str(tmp_path)
+
+
+@pytest.mark.parametrize(("takes", "written"), [(0.0, [1, 2, 3, 4]), (0.05, [1, 3, 4]), (1e3, [1, 3, 4])])
+def test_states_are_kept_as_often_as_takes_little_of_the_time(tmp_path, monkeypatch, takes, written):
+    # An epoch takes 1.5 seconds, or 15 where writing would take longer than all else.
+    clock, epochs = [0.0], []
+
+    def keep(self, content):
+        clock[0] += takes
+        epochs.append(content["epoch"])
+
+    monkeypatch.setattr(keeping.Kept, "keep", keep)
+    monkeypatch.setattr(keeping, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+    given = dataclasses.replace(problem(signs()), store=artifact_store(str(tmp_path)))
+    kept, strategy = keeping.Keeping(given, ""), make_strategy("gdas", given, epochs=4)
+    for epoch in range(1, 5):
+        clock[0] += 1.5 if takes < 1 else 15.0
+        strategy.epoch = epoch
+        kept.keep(strategy, 0.0, at_once=epoch == 4)
+    assert epochs == written
 
 
 @pytest.mark.parametrize(
