@@ -22,15 +22,12 @@ class GDAS(GradientStrategy):
     kernels and repetitions, a few draws are compared on the same samples.
 
     Unlike in the paper, the weights learn from architectures that are drawn evenly: by the probabilities, the
-    few that lead early are trained most, and therefore win. The two halves of the samples change places after
-    each epoch. In the end architectures, half of them drawn by the probabilities and half evenly, are
-    compared on the validation part with the weights that they inherit, and each weighting proposes the best
-    of them first.
+    few that lead early are trained most, and therefore win. In the end architectures, half of them drawn by
+    the probabilities and half evenly, are compared on the validation part with the weights that they inherit,
+    and each weighting proposes the best of them first.
 
     The arguments are those of :class:`GradientStrategy`.
     """
-
-    swaps = True
 
     def _relaxed(self) -> tuple[frozenset[str], frozenset[str]]:
         return frozenset(), frozenset(self.net.gateable)

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,10 +72,7 @@ class GradientStrategy(Strategy):
         decisions: The probabilities as they were learned.
         chosen: The probabilities that architectures are proposed by: the same, but of each mixture the
             option that the supernet needs most is the most probable one.
-        swaps: Whether the halves change places after each epoch, so that weights learn from all samples.
     """
-
-    swaps: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -161,8 +158,7 @@ class GradientStrategy(Strategy):
 
     def _train_epoch(self) -> float:
         total, count = torch.zeros((), device=self.problem.device), 0
-        half = self.epoch % 2 if self.swaps else 0
-        for learned, judged in zip(self.learning.epoch(half), self._judged(1 - half), strict=False):
+        for learned, judged in zip(self.learning.epoch(0), self._judged(), strict=False):
             weighting = self._turn % len(self.weightings)
             self._turn += 1
             stopped = self._guard is not None and weighting in self._guard.stopped
@@ -191,9 +187,9 @@ class GradientStrategy(Strategy):
             return params
         raise SpaceError(f"none of {TRIES} architectures that were drawn can be built")
 
-    def _judged(self, half: int = 1) -> Iterator[Batch]:
+    def _judged(self) -> Iterator[Batch]:
         while True:
-            yield from self.learning.epoch(half)
+            yield from self.learning.epoch(1)
 
     def _choose(self, weighting: int, learned: Batch, judged: Batch) -> None:
         """Do a step of the probabilities of one weighting."""
