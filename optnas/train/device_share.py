@@ -20,7 +20,7 @@ from types import TracebackType
 import torch
 from filelock import FileLock, Timeout
 
-from optnas.train.lanes import is_lane, lent
+from optnas.train.lanes import is_lane, lent, turn
 
 __all__ = ["Place", "place_on"]
 
@@ -35,7 +35,8 @@ class Place:
     Args:
         name: The name of its locks, equal for all who share the device; ``None`` if nobody else uses it.
         folder: The folder of its lock files; by default the system's folder for temporary files.
-        clear: Frees the memory that this process holds and does not use.
+        clear: Frees the memory that this process holds and does not use; called in a lane's turn, as no
+            other lane may record a CUDA graph meanwhile.
 
     Attributes:
         waited: Seconds spent in :meth:`alone`.
@@ -57,7 +58,8 @@ class Place:
     def __enter__(self) -> Place:
         if self._gate is not None:
             # Memory left by an earlier training may be what another process's exclusive training lacks.
-            self._clear()
+            with turn():
+                self._clear()
             with lent(), self._gate:
                 self._take_any()
         return self
@@ -80,7 +82,7 @@ class Place:
         try:
             if self._gate is not None:
                 traceback.clear_frames(trace)  # their variables hold the memory of a failed training
-                with contextlib.suppress(RuntimeError):  # of a GPU that is broken
+                with turn(), contextlib.suppress(RuntimeError):  # of a GPU that is broken
                     self._clear()
         finally:
             self._release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -11,6 +12,7 @@ import torch
 
 from optnas import Training, data, ops, tasks
 from optnas.train import fit, lanes
+from optnas.train.device_share import Place
 from optnas.train.precision import in_tf32, tf32_flags
 
 CPU = torch.device("cpu")
@@ -21,12 +23,12 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-def in_threads(*calls, device=CPU):
+def in_threads(*calls, device=CPU, turn=lanes.turn):
     """Call each in a lane of its own, all at once, and return what they returned."""
     found = [None] * len(calls)
 
     def run(place, call):
-        with lanes.in_lane(device), lanes.turn():
+        with lanes.in_lane(device), turn():
             found[place] = call()
 
     threads = [threading.Thread(target=run, args=each) for each in enumerate(calls)]
@@ -104,6 +106,20 @@ def test_an_error_gives_the_turn_back():
             return caught()
 
     assert in_threads(outer, outer, outer) == [True] * 3
+
+
+def test_memory_is_freed_in_a_turn_and_a_place_is_waited_for_without(tmp_path):
+    turns = []
+
+    def alone():
+        place = Place("gpu", tmp_path, clear=lambda: turns.append(lanes.has_turn()))
+        with place, lanes.turn():
+            place.alone()
+            time.sleep(0.05)
+            return lanes.has_turn()
+
+    assert in_threads(alone, alone, alone, turn=contextlib.nullcontext) == [True] * 3
+    assert turns == [True] * 6
 
 
 def test_outside_of_lanes_it_does_nothing():
