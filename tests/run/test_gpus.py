@@ -9,7 +9,15 @@ from rich.console import Console
 
 from optnas import Study, Training, UserError, choose, data, maximize, ops, tasks
 from optnas.run import command, gpus, local
-from optnas.run.gpus import fitting_workers, gpu_of, gpus_of, held_bytes, mps_is_up, workers_on_gpu
+from optnas.run.gpus import (
+    fitting_workers,
+    gpu_of,
+    gpus_of,
+    held_bytes,
+    mps_is_up,
+    network_bytes,
+    workers_on_gpu,
+)
 from optnas.run.options import RunOptions
 
 GIB = 2**30
@@ -32,14 +40,14 @@ def test_workers_go_round_the_gpus() -> None:
 
 
 def test_memory_cores_and_turns_bound_the_workers_of_a_gpu() -> None:
-    assert workers_on_gpu(**H200, cores=4, held=0, activations=10**6) == 4
-    assert workers_on_gpu(**H200, cores=64, held=0, activations=10**6) == 8
+    assert workers_on_gpu(**H200, cores=4, held=0, network=4 * 10**6) == 4
+    assert workers_on_gpu(**H200, cores=64, held=0, network=4 * 10**6) == 8
     # 40 GB for the layers of each
-    assert workers_on_gpu(**H200, cores=64, held=0, activations=10 * 10**9) == 3
-    assert workers_on_gpu(**H200, cores=64, held=30 * GIB, activations=0) == 4
+    assert workers_on_gpu(**H200, cores=64, held=0, network=40 * 10**9) == 3
+    assert workers_on_gpu(**H200, cores=64, held=30 * GIB, network=0) == 4
     # What others hold on the card is not there.
-    assert workers_on_gpu(5 * GIB, 24 * GIB, cores=64, held=0, activations=0) == 3
-    assert workers_on_gpu(0, 24 * GIB, cores=64, held=0, activations=0) == 1
+    assert workers_on_gpu(5 * GIB, 24 * GIB, cores=64, held=0, network=0) == 3
+    assert workers_on_gpu(0, 24 * GIB, cores=64, held=0, network=0) == 1
 
 
 @pytest.fixture
@@ -68,6 +76,20 @@ def test_the_fullest_card_and_the_largest_network_decide() -> None:
     assert fitting_workers(large, [0, 1]) < 5
     with pytest.raises(UserError, match="give a number instead"):
         fitting_workers(study(task=None, evaluate=lambda candidate, report: {"accuracy": 1}), [0])
+
+
+def test_memory_is_that_of_the_largest_layers_of_a_step_and_not_of_all_layers_in_an_evaluation() -> None:
+    def deep(layers: int) -> int:
+        space = ops.seq(*[ops.conv(16), ops.relu()] * layers, ops.head())
+        return network_bytes(study(space=space, training=Training(batch_size=16)))
+
+    images, values = len(data.digits().splits.validation), 16 * 64
+    # Of an evaluation the outputs of two layers are there at once.
+    evaluation = 4 * 2 * images * values
+    assert 0.9 * evaluation < deep(2) < 1.5 * evaluation
+    # A training step keeps what each relu writes, eager and in its graph, and five copies of the weights.
+    step, weights = 4 * 16 * values, 4 * (16 * 16 * 9 + 16)
+    assert deep(80) - deep(60) == pytest.approx(20 * (2 * step + 5 * weights), rel=0.05)
 
 
 def test_what_is_held_is_all_of_the_data() -> None:
