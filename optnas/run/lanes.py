@@ -13,6 +13,7 @@ from optnas.interrupts import stopping
 from optnas.interrupts.signals import STOP_SECONDS
 from optnas.run.packing import Packing
 from optnas.run.worker import work
+from optnas.shown import notice
 from optnas.study import Study
 from optnas.train import default_device, lanes
 
@@ -105,7 +106,7 @@ class _Lanes:
 
         def ended(trial_id: int) -> None:
             with self._one_at_a_time:
-                self._packing.ended(time.monotonic())
+                self._found(time.monotonic())
                 self._finished(trial_id)
 
         try:
@@ -125,6 +126,15 @@ class _Lanes:
         except BaseException as error:
             self._error = self._error or error
             self._ended = True
+
+    def _found(self, now: float) -> None:
+        """Let the number of trials at once be judged by a trial that has ended; say it once it is found."""
+        packing = self._packing
+        was_settled = packing.settled
+        packing.ended(now)
+        if packing.settled and not was_settled:
+            rates = ", ".join(f"{rate:,.0f} with {count}" for count, rate in sorted(packing.rates.items()))
+            notice(f"trials at once on this GPU from now on: {packing.count} (trials an hour: {rates})")
 
     def _goes_on(self) -> bool:
         with self._one_at_a_time:

@@ -279,7 +279,9 @@ def test_over_two_hundred_trials_nothing_piles_up(tmp_path: Path) -> None:
     assert after["memory"] <= before["memory"] + 60
 
 
-def test_the_number_is_found_while_they_run(tmp_path: Path) -> None:
+def test_the_number_is_found_while_they_run_and_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     declared = study(epochs=1, batch_size=512)
     opened = declared.open(open_storage(f"sqlite:///{tmp_path}/study.db"))
     packing = Packing(None, most=4)
@@ -287,6 +289,9 @@ def test_the_number_is_found_while_they_run(tmp_path: Path) -> None:
     assert len(opened.trials) == 120
     assert packing.settled
     assert packing.rates.keys() >= {1, 2}
+    said = [line for line in capsys.readouterr().err.splitlines() if "trials at once" in line]
+    assert len(said) == 1
+    assert f"from now on: {packing.count} (trials an hour: " in said[0]
 
 
 @pytest.mark.parametrize("value", ["0", "many", "-1"])
