@@ -15,7 +15,7 @@ from optnas.measure.measuring import scores
 from optnas.objectives import as_numbers
 from optnas.samplers.scoring import Scores, Screening, plain
 from optnas.space import Node
-from optnas.train import default_device
+from optnas.train import default_device, lanes
 from optnas.train.device import forked_random
 
 __all__ = ["screening_of"]
@@ -64,7 +64,7 @@ class _Scored:
         assert study.shape is not None
         names = study.zero_cost.scores
         try:
-            with forked_random():
+            with lanes.turn(), forked_random():
                 torch.manual_seed(study.seed)
                 found = scores(
                     names, lambda: architecture.build(study.shape, **study.context), study.task, self._device

@@ -94,7 +94,8 @@ def _run(study: Declaration, trial: Trial) -> list[float]:
         twin = None if this.begun else finished_twin(study, trial, this.candidate.key)
         if twin is not None:
             return this.values_of(twin)
-        this.count_costs()
+        with lanes.turn():  # an op of someone's own may be built for it
+            this.count_costs()
         this.check_constraints()
         if study.measured:
             write_collected(trial)  # others know of it meanwhile

@@ -22,6 +22,7 @@ from optnas.samplers.ehvi import EHVISampler
 from optnas.samplers.history import History
 from optnas.shown import notice
 from optnas.space.closing import draw
+from optnas.train import lanes
 from optnas.trials.record import ONE_SHOT, SUPERNET
 
 __all__ = ["OneShotSampler"]
@@ -112,7 +113,8 @@ class OneShotSampler(CandidateSampler):
         if ONE_SHOT.of(study) is None:
             with claimed(study, "one_shot", lambda: ONE_SHOT.of(study) is not None) as mine:
                 if mine:
-                    self._search(study, domain)
+                    with lanes.turn():
+                        self._search(study, domain)
         found = ONE_SHOT.of(study)
         if found is not None and found["strategy"] != self._strategy and not self._told:
             self._told = True

@@ -20,13 +20,14 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor, nn
 
-from optnas import Study, Training, UserError, choose, data, maximize, minimize, op, ops, tasks
+from optnas import Study, Training, UserError, ZeroCost, choose, data, maximize, minimize, op, ops, tasks
 from optnas.interrupts import stopping
 from optnas.run.files import load_study
 from optnas.run.lanes import work_in_lanes
 from optnas.run.local import run_here, run_processes
 from optnas.run.packing import Packing
 from optnas.run.worker import work
+from optnas.samplers.one_shot import OneShotSampler
 from optnas.storages.opening import open_storage
 from optnas.trials.record import BROKE, METRICS, PIECES, REASON
 from tests.files import REPOSITORY, call
@@ -76,6 +77,22 @@ def test_trials_have_the_values_that_they_have_one_after_the_other(tmp_path: Pat
         opened.enqueue_trial({"width": width})
     work(study(), opened, len(widths))
     assert [METRICS.get(trial, {})["loss"] for trial in opened.trials] == found[1]
+
+
+@pytest.mark.parametrize("sampler", ["gdas", "ehvi"])
+def test_what_samplers_train_and_score_meanwhile_changes_no_trial(sampler: str, tmp_path: Path) -> None:
+    found = {}
+    for at_once in (1, 3):
+        folder = tmp_path / str(at_once)
+        folder.mkdir()
+        declared = study(epochs=15)
+        declared.sampler = sampler if sampler == "ehvi" else OneShotSampler(sampler, epochs=4, seed=0)
+        if sampler == "ehvi":
+            declared.warm_start, declared.zero_cost = "zero-cost", ZeroCost(scores=["naswot"], candidates=32)
+        trials = packed(declared, folder, 4, at_once, widths=[3, 8])
+        assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+        found[at_once] = [METRICS.get(trial, {})["loss"] for trial in trials[:2]]
+    assert found[1] == found[3]
 
 
 def test_they_run_at_once_and_their_total_is_exact(tmp_path: Path) -> None:
