@@ -5,9 +5,9 @@
 runs the tests marked ``cuda`` and then measures, the most important first: trials an hour of optnas (with
 one worker, with several trials at once in it, and with as many as ``--workers-per-gpu auto`` starts), of the
 loop that people write and of a tuned one, on 32 architectures of two spaces and all of Fashion-MNIST (or a
-synthetic data set, where ``--root`` has none); steps eager and as graphs; several trainings at once in one
-process; where a trial's time goes; how far two runs of one seed are apart; what happens when memory ends;
-latency and energy, measured twice; peak memory.
+synthetic data set, where ``--root`` has none); steps eager and as graphs, and what bounds them; several
+trainings at once in one process; where a trial's time goes; how far two runs of one seed are apart; what
+happens when memory ends; latency and energy, measured twice; peak memory.
 
 Each part is a process of its own with a limit of its own, and has what it found until then if it fails or
 its time is up; then the next one begins. JSON and Markdown are written anew after each. With ``--minutes 8``
@@ -42,7 +42,8 @@ from typing import Any
 
 import optuna
 import torch
-from gpu_steps import machine, measured, memory, packing, repeated, steps
+from gpu_memory import out_of_memory, out_of_memory_packed
+from gpu_steps import machine, measured, memory, packing, repeated, roofline, steps
 from gpu_trials import (
     by_todays_loop,
     by_tuned_loop,
@@ -52,8 +53,6 @@ from gpu_trials import (
     optnas_eight,
     optnas_four,
     optnas_mps,
-    out_of_memory,
-    out_of_memory_packed,
     trial_time,
 )
 from gpu_workload import Row, Setting, data_in, task
@@ -99,6 +98,7 @@ PARTS: dict[str, tuple[Part, float]] = {
     "loop": (by_todays_loop, 55),
     "tuned-loop": (by_tuned_loop, 45),
     "steps": (steps, 60),
+    "roofline": (roofline, 30),
     "trial-time": (trial_time, 45),
     "packing": (packing, 30),
     "out-of-memory": (out_of_memory, 60),

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from gpu import matrix_rate, memory_rate, wait
-from gpu_workload import Row, Setting, network, study_of, task
+from gpu_workload import Row, Setting, architectures, network, study_of, task
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -21,7 +21,7 @@ from optnas.space import Node
 from optnas.train import fit, use_threads
 from optnas.train.convolutions import faster_convolutions
 
-__all__ = ["machine", "measured", "memory", "packing", "repeated", "steps"]
+__all__ = ["machine", "measured", "memory", "packing", "repeated", "roofline", "steps"]
 
 
 def _fit(
@@ -187,6 +187,48 @@ def _recorded(setting: Setting, architecture: Node, seed: int, device: torch.dev
             graph.replay()
 
     return replay
+
+
+# What a training step moves at least, in numbers: each activation is written and read by the forward pass,
+# read again by the backward pass, and its gradient is written and read; each weight is read by both, its
+# gradient written and read, and it and its momentum are read and written by the optimiser.
+_MOVED_ACTIVATIONS, _MOVED_WEIGHTS = 5, 8
+# If a step takes longer than its arithmetic and its memory together by this factor, kernels are too small.
+_FAR = 3.0
+
+
+def roofline(setting: Setting) -> Iterator[Row]:
+    """What bounds a training step: products, memory, or kernels that are too small for either.
+
+    Williams et al. 2009, https://doi.org/10.1145/1498765.1498785, with the exact costs of each architecture.
+    """
+    use_threads()
+    device = torch.device(setting.device, 0)
+    low = torch.bfloat16 if setting.device == "cuda" else torch.float32
+    products = matrix_rate(device, 256 if setting.small else 8192, low)
+    moved = memory_rate(device, 2**20 if setting.small else 2**31)
+    parts = task(setting, setting.few).data.splits
+    named = [*setting.networks().items(), *architectures(setting, 2 if setting.small else 8)]
+    for name, architecture in named:
+        cost = architecture.cost(parts.train.shape, outputs=parts.outputs)
+        flops = 3 * cost.flops * setting.batch
+        size = torch.finfo(low).bits // 8
+        taken = (
+            _MOVED_ACTIVATIONS * cost.activations * setting.batch * size + _MOVED_WEIGHTS * cost.params * 4
+        )
+        seconds = _each(_recorded(setting, architecture, 0, device), device, 3 if setting.small else 100)
+        least = flops / products, taken / moved
+        bound = "products" if least[0] > least[1] else "memory"
+        yield {
+            "network": name,
+            "FLOPs a byte": flops / taken,
+            "ms": 1e3 * seconds,
+            "least for products": 1e3 * least[0],
+            "least for memory": 1e3 * least[1],
+            "GFLOP/s": flops / seconds / 1e9,
+            "of what is possible": max(least) / seconds,
+            "bound by": bound if seconds < _FAR * sum(least) else f"small kernels, then {bound}",
+        }
 
 
 def repeated(setting: Setting) -> Iterator[Row]:

@@ -7,7 +7,6 @@ import datetime
 import math
 import multiprocessing
 import os
-import resource
 import shutil
 import subprocess
 import tempfile
@@ -18,14 +17,13 @@ from typing import Any
 from unittest import mock
 
 import optuna
-import psutil
 import torch
 from gpu import wait, watched
 from gpu_workload import FAMILIES, Row, Setting, architectures, enqueued, study_of, task
 from optuna.trial import FrozenTrial, TrialState
 from throughput import todays_loop, tuned_loop
 
-from optnas import Study, Training, ops, parse
+from optnas import Study, Training, parse
 from optnas import trial as trial_module
 from optnas.checkpoints.resume import Resumption
 from optnas.run.claims import Claims
@@ -33,7 +31,6 @@ from optnas.run.gpus import fitting_workers
 from optnas.run.lanes import work_in_lanes
 from optnas.run.packing import Packing
 from optnas.run.worker import work
-from optnas.space import Node
 from optnas.storages.opening import open_storage
 from optnas.train import cores, fit, loop, use_threads
 from optnas.train.graph import CudaRecorder
@@ -43,7 +40,7 @@ _LAST_TRIAL_SECONDS = 10
 # And when the last trial of a loop ends.
 _SUMS_SECONDS = 2
 
-_FORK = multiprocessing.get_context("fork")
+FORK = multiprocessing.get_context("fork")
 
 
 # Trials an hour
@@ -90,7 +87,7 @@ def _auto(setting: Setting) -> int:
     """Return how many workers ``auto`` stands for, asked in a process of its own as it starts CUDA."""
     if setting.device == "cpu":
         return 2
-    with _FORK.Pool(1) as pool:
+    with FORK.Pool(1) as pool:
         return pool.apply(_fitting, (setting,))
 
 
@@ -105,7 +102,7 @@ def _by_optnas(setting: Setting, workers: int, at_once: int = 1) -> Iterator[Row
         url = f"sqlite:///{folder}/study.db"
         enqueued(study, url, (architecture for _, architecture in candidates))
         with _watched(setting) as busy:
-            began = _work_together(setting, study, url, len(candidates), workers, at_once)
+            began = work_together(setting, study, url, len(candidates), workers, at_once)
         trials = optuna.load_study(study_name=study.name, storage=url).trials
     ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     last = max((trial.datetime_complete for trial in ended), default=began)
@@ -118,14 +115,14 @@ def _by_optnas(setting: Setting, workers: int, at_once: int = 1) -> Iterator[Row
             }
 
 
-def _work_together(
+def work_together(
     setting: Setting, study: Study, url: str, total: int, workers: int, at_once: int = 1
 ) -> datetime.datetime:
     """Let ``workers`` run trials, each so many at once, and return when all of them had started up."""
-    ready = _FORK.Barrier(workers + 1)
+    ready = FORK.Barrier(workers + 1)
     end = setting.until - _LAST_TRIAL_SECONDS
     arguments = study, url, total, ready, end, setting.device, at_once
-    processes = [_FORK.Process(target=_worker, args=arguments) for _ in range(workers)]
+    processes = [FORK.Process(target=_worker, args=arguments) for _ in range(workers)]
     for process in processes:
         process.start()
     ready.wait(setting.left)
@@ -328,81 +325,3 @@ def trial_time(setting: Setting) -> Iterator[Row]:
             "share": seconds / spent,
             "calls a trial": watches.calls[name] / trials,
         }
-
-
-# Out of memory
-
-# Four contexts, what three small trainings hold, and some for a large one.
-_FREE_BYTES = 12 * 2**30
-_LIMIT_BYTES = 512 * 2**20  # of each process, on the CPU
-
-
-def out_of_memory(setting: Setting, workers: int = 4, at_once: int = 1) -> Iterator[Row]:
-    """Four workers, of which one gets a network that fits in pieces only, and one that never will."""
-    on_cuda = setting.device == "cuda"
-    room, size = (_FREE_BYTES, 2) if on_cuda else (_LIMIT_BYTES, 4)
-    # Of activations that a batch takes twice the room, and a pair of samples one and a half times.
-    numbers = math.prod(task(setting).data.splits.train.shape[1:])
-    too_large = _deep(4096 if on_cuda else 256, 2 * room / (setting.batch * numbers * size))
-    hopeless = _deep(16384 if on_cuda else 1024, 1.5 * room / (2 * numbers * size))
-    usual = [architecture for _, architecture in architectures(setting, 4 if setting.small else 10)]
-    candidates = [too_large, hopeless, *usual]
-    study = study_of(setting, candidates, samples=200 if setting.small else 6_000)
-    with tempfile.TemporaryDirectory() as folder, _little_memory(setting):
-        url = f"sqlite:///{folder}/study.db"
-        enqueued(study, url, candidates)
-        _work_together(setting, study, url, len(candidates), workers, at_once)
-        trials = optuna.load_study(study_name=study.name, storage=url).trials
-    for trial in trials:
-        yield {
-            "trial": trial.number,
-            "network": {0: "too large", 1: "hopeless"}.get(trial.number, "usual"),
-            "state": trial.state.name,
-            "pieces": trial.user_attrs.get("pieces", 1),
-            "accuracy": trial.values[0] if trial.values else None,
-            "seconds": trial.duration.total_seconds() if trial.duration else None,
-            "said": trial.user_attrs.get("reason", ""),
-        }
-    wrong = [trial.number for trial in trials if (trial.state == TrialState.COMPLETE) == (trial.number == 1)]
-    if wrong or trials[0].user_attrs.get("pieces", 1) == 1:
-        raise AssertionError(f"all but trial 1 should be complete, and trial 0 in pieces; wrong: {wrong}")
-
-
-def out_of_memory_packed(setting: Setting) -> Iterator[Row]:
-    """The same of eight trials at once in one process."""
-    yield from out_of_memory(setting, 1, 2 if setting.device == "cpu" else 8)
-
-
-def _deep(width: int, layers: float) -> Node:
-    return ops.seq(ops.conv(width), *[ops.gelu()] * math.ceil(layers / width), ops.head())
-
-
-@contextlib.contextmanager
-def _little_memory(setting: Setting) -> Iterator[None]:
-    """Let little memory be free while within: of the GPU, or on the CPU for each process."""
-    if setting.device == "cuda":
-        taken, done = _FORK.Event(), _FORK.Event()
-        process = _FORK.Process(target=_take_memory, args=(taken, done))
-        process.start()
-        taken.wait(60)
-        try:
-            yield
-        finally:
-            done.set()
-            process.join()
-        return
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    limit = psutil.Process().memory_info().vms + _LIMIT_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
-
-
-def _take_memory(taken: Any, done: Any) -> None:
-    free, _ = torch.cuda.mem_get_info(0)
-    held = torch.empty(max(0, free - _FREE_BYTES), dtype=torch.uint8, device="cuda:0")
-    taken.set()
-    done.wait()
-    del held
