@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from threading import Thread
 
 import optuna
+import torch
 
 from optnas.errors import UserError
 from optnas.interrupts import stopping
@@ -55,6 +57,8 @@ def work_in_lanes(
         raise UserError("trials at once in one process are for studies with a task; evaluate= gets processes")
     device = default_device(study.training.device)
     study.task.data.on(device)  # once, for all lanes
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)  # their streams do not wait for this one
     _Lanes(study, opened, total, packing, should_continue, finished, parent).run()
 
 
@@ -72,29 +76,29 @@ class _Lanes:
         self._study, self._opened, self._total, self._packing = study, opened, total, packing
         self._should_continue, self._finished, self._parent = should_continue, finished, parent
         self._device = default_device(study.training.device)
-        self._threads: list[threading.Thread] = []
+        self._threads: list[Thread] = []
         self._ended = False  # a lane has found nothing left to do
         self._error: BaseException | None = None
         self._one_at_a_time = threading.Lock()
 
     def run(self) -> None:
         try:
-            while not self._ended or any(thread.is_alive() for thread in self._threads):
-                self._threads = [thread for thread in self._threads if thread.is_alive()]
+            while self._error is None and (not self._ended or any(map(Thread.is_alive, self._threads))):
+                self._threads = list(filter(Thread.is_alive, self._threads))
                 while not self._ended and len(self._threads) < self._packing.count:
                     self._start()
                 time.sleep(_TICK_SECONDS)
-                if self._error is not None:
-                    self._stop()
-                    raise self._error
         except KeyboardInterrupt:
             self._stop()
             raise
+        if self._error is not None:
+            self._stop()
+            raise self._error
 
     def _start(self) -> None:
         number = len(self._threads)
         # A daemon: a process that is to end does not wait for a step that hangs.
-        thread = threading.Thread(target=self._lane, args=(number,), name=f"lane {number}", daemon=True)
+        thread = Thread(target=self._lane, args=(number,), name=f"lane {number}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
