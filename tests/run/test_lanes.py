@@ -159,6 +159,8 @@ class Breaks(torch.nn.Module):
             count = len(list(HERE.glob("broke-*")))
             if count < self.often:
                 (HERE / f"broke-{{count}}").touch()
+                if x.is_cuda:  # as an index out of range of someone's own
+                    torch.zeros(1, device=x.device)[torch.full((1,), 9, device=x.device)].item()
                 raise RuntimeError("CUDA error: device-side assert triggered")
         return x
 
@@ -207,6 +209,19 @@ def test_a_trial_that_broke_the_gpu_is_trained_once_more_by_a_new_process(
     assert REASON.of(trials[2]) is None
     shown = call("show", 2, "--storage", f"sqlite:///{tmp_path}/study.db").output
     assert "broke, and the trial was trained once more: RuntimeError" in " ".join(shown.split())
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_values_on_a_gpu_are_those_of_trials_one_after_the_other(tmp_path: Path) -> None:
+    widths = [3, 8, 13, 21, 30, 34, 5, 17]
+    found = []
+    for at_once in (1, 4):
+        folder = tmp_path / str(at_once)
+        folder.mkdir()
+        trials = packed(study(epochs=10), folder, len(widths), at_once, widths)
+        found.append([METRICS.get(trial, {})["loss"] for trial in trials])
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
 
 
 def test_one_that_breaks_it_twice_fails_and_the_others_complete(tmp_path: Path) -> None:
