@@ -363,3 +363,61 @@ def test_a_process_that_is_stopped_puts_all_of_its_trials_back(tmp_path: Path) -
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=30)
     assert {trial.state for trial in opened.get_trials()} == {TrialState.WAITING}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["tabular.py:diabetes", "gan.py", "text.py:transformer", "diffusion.py", "recommending.py"]
+)
+def test_the_values_of_other_tasks_are_those_of_one_after_the_other(name: str, tmp_path: Path) -> None:
+    found = []
+    for at_once in (1, 3):
+        folder = tmp_path / str(at_once)
+        folder.mkdir()
+        declared = load_study(str(REPOSITORY / "studies" / name))
+        declared.sampler, declared.pruner = "random", "none"
+        trials = packed(declared, folder, 5, at_once)
+        found.append(
+            [
+                (trial.params, {**METRICS.get(trial, {}), "seconds": 0.0}, trial.values)
+                for trial in trials
+                if trial.state == TrialState.COMPLETE
+            ]
+        )
+    assert found[0]
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_after_a_kill_the_total_is_exact_and_no_trial_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / "breaks.py"
+    file.write_text(
+        BREAKS.format(often=1).replace("epochs=2", "epochs=60").replace("choose(0, 1", "choose(0")
+    )
+    declared, url = load_study(str(file)), f"sqlite:///{tmp_path}/study.db"
+    opened = declared.open(open_storage(url))
+    killed: list[int] = []
+
+    def tick() -> None:
+        trials = opened.get_trials(deepcopy=False)
+        done = sum(trial.state.is_finished() for trial in trials)
+        if len(killed) < 2 and done >= 4 * (1 + len(killed)):
+            for process in psutil.Process().children(recursive=True):
+                if "optnas.run.process" in " ".join(process.cmdline()):
+                    killed.append(process.pid)
+                    process.kill()
+                    return
+
+    run_processes(
+        str(file),
+        url,
+        24,
+        workers=2,
+        threads=1,
+        at_once=3,
+        tick=tick,
+        progress=lambda: sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False)),
+    )
+    assert len(killed) == 2
+    assert len(opened.trials) == 24
+    assert {trial.state for trial in opened.trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
