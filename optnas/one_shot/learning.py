@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -45,9 +46,14 @@ class Learning:
         device: Where to compute.
         seed: Seed of the order of the samples.
 
+    Attributes:
+        most_batches: The number of batches after which an epoch ends; ``None`` for all of them.
+
     Raises:
         UserError: If the task has batches or a training step of its own.
     """
+
+    most_batches: int | None = None
 
     def __init__(self, task: Task, training: Training, device: torch.device, seed: int) -> None:
         check_learned_as_usual(task)
@@ -73,7 +79,8 @@ class Learning:
         part = self._parts.train if half is None else _Some(self._parts.train, self._halves[half])
         sizes = batch_sizes(len(part), min(self._training.batch_size, len(part)))
         parts = dataclasses.replace(self._parts, train=part)
-        yield from Shuffled(parts, sizes, self._training, self._generator)
+        shuffled = Shuffled(parts, sizes, self._training, self._generator)
+        yield from itertools.islice(shuffled, self.most_batches)
 
     def steps(self, half: int | None = None) -> int:
         """Return the number of batches of :meth:`epoch`."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +18,7 @@ from torch import Tensor, nn
 from optnas.one_shot.learning import Batch, Learning
 from optnas.one_shot.problem import Problem
 from optnas.one_shot.supernet import Supernet
-from optnas.space import Node
+from optnas.space import Node, SpaceError
 from optnas.train.loop import Diverged
 from optnas.train.optimizers import make_optimizer
 from optnas.train.schedule import learning_rate
@@ -24,6 +28,8 @@ __all__ = ["TRIES", "Strategy"]
 TRIES = 50
 """Random architectures in a row that cannot be built, until a strategy gives up."""
 
+# Batches, and random architectures, by which the time of an epoch is judged.
+_TIMED = 4
 # The largest norm of a gradient of the shared weights; of different architectures they differ widely.
 _CLIP = 5.0
 
@@ -45,6 +51,8 @@ class Strategy(ABC):
         UserError: If the task cannot be learned by the usual training step.
         SpaceError: If no architecture of the space can be built.
     """
+
+    _steps: int  # of an epoch
 
     def __init__(self, problem: Problem, epochs: int, seed: int = 0) -> None:
         self.problem, self.epochs, self.seed = problem, epochs, seed
@@ -77,6 +85,30 @@ class Strategy(ABC):
                 self.epoch += 1
                 self._end_epoch()
                 report(self)
+
+    def slowness(self) -> float:
+        """Return how many times longer an epoch takes than one of a random architecture on all samples.
+
+        It is measured by a few steps, which change the weights: for a strategy that is thrown away.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            batch = next(self.learning.epoch())
+            self.epoch = self.epochs // 2  # all of its parts learn by then
+            self.learning.most_batches = _TIMED
+            step = _seconds(self._train_epoch) / min(_TIMED, self._steps)
+            plain = [_seconds(partial(self._plain_step, each, batch)) for each in self._some_paths()]
+        if not plain:
+            return 1.0
+        return step * self._steps / (statistics.median(plain) * self.learning.steps())
+
+    def _plain_step(self, network: nn.Module, batch: Batch) -> float:
+        return float(self._learn(network, batch, self._steps))
+
+    def _some_paths(self) -> Iterator[nn.Module]:
+        for _ in range(_TIMED):
+            with suppress(SpaceError):  # it cannot be built
+                yield self.net.path(self.net.drawn(self._rng)).to(self.problem.device)
 
     @abstractmethod
     def proposals(self, rng: random.Random) -> Iterator[dict[str, Any]]:
@@ -183,3 +215,11 @@ class Strategy(ABC):
         self._made, self._changes = self._make_optimizer(), self.net.weights.changes
         self._made.load_state_dict(state["optimizer"])
         self.learning.generator.set_state(state["order"])
+
+
+def _seconds(call: Callable[[], float]) -> float:
+    """Return the seconds that a call takes when it is not the first."""
+    call()
+    started = time.perf_counter()
+    call()  # which waits for the GPU, as it returns a number
+    return time.perf_counter() - started

@@ -13,6 +13,7 @@ from optuna.study import Study
 
 from optnas.errors import UserError
 from optnas.one_shot.keeping import Keeping
+from optnas.one_shot.problem import Problem
 from optnas.one_shot.strategies import check_settings, make_strategy
 from optnas.one_shot.strategy import Strategy
 from optnas.samplers.base import CandidateSampler
@@ -49,7 +50,8 @@ class OneShotSampler(CandidateSampler):
         strategy: ``"darts"``, ``"darts-second-order"``, ``"beta-darts"``, ``"gdas"`` or ``"single-path"``.
         domain: The study's search space, with the problem that the strategy learns; :class:`~optnas.Study`
             gives it.
-        epochs: Passes over the training part; by default twenty times the longest training of the study.
+        epochs: Passes over the training part; by default as many as take the time of twenty of the study's
+            longest trainings, at least the epochs of one of these.
         proposals: The number of architectures that the supernet proposes.
         seed: Seed of all randomness; by default a new one for each sampler.
         settings: Further arguments of the strategy, such as ``weightings=(0, 0.1)``.
@@ -131,7 +133,7 @@ class OneShotSampler(CandidateSampler):
             raise UserError(
                 f"the sampler {self._strategy!r} trains networks itself: it needs a Study with a task"
             )
-        epochs = self._epochs or _TRAININGS * problem.longest
+        epochs = self._epochs or self._affordable(study, problem)
         keeping = Keeping(problem, f"{self._strategy}-{epochs}-{self._seed} {sorted(self._settings.items())}")
         strategy, before = keeping.resume(
             lambda: make_strategy(self._strategy, problem, epochs=epochs, seed=self._seed, **self._settings)
@@ -140,16 +142,29 @@ class OneShotSampler(CandidateSampler):
             f"the supernet of study {study.study_name!r} ({self._strategy}) is trained first, {epochs} epochs"
             + (f", from epoch {strategy.epoch + 1} on" if strategy.epoch else "")
         )
+        about = {"strategy": self._strategy, "epochs": epochs}
+        SUPERNET.put(study, {**about, "epoch": strategy.epoch, "seconds": round(before, 1)})
         started = time.monotonic()
 
         def report(strategy: Strategy) -> None:
             spent = before + time.monotonic() - started
             keeping.keep(strategy, spent, at_once=strategy.epoch == epochs)
-            done = {"epoch": strategy.epoch, "epochs": epochs, "seconds": round(spent, 1)}
-            SUPERNET.put(study, done)
+            SUPERNET.put(study, {**about, "epoch": strategy.epoch, "seconds": round(spent, 1)})
 
         strategy.train(report)
         self.hand_over(study, strategy, keeping.name)
+
+    def _affordable(self, study: Study, problem: Problem) -> int:
+        """Return for how many epochs to train: as long as twenty of the study's longest trainings take.
+
+        Whoever began has measured it; all go on for as many.
+        """
+        begun = SUPERNET.of(study)
+        if begun is not None and begun.get("strategy") == self._strategy:
+            return int(begun["epochs"])
+        most = _TRAININGS * problem.longest
+        tried = make_strategy(self._strategy, problem, epochs=most, seed=self._seed, **self._settings)
+        return min(max(round(most / tried.slowness()), problem.longest), most)
 
     def hand_over(self, study: Study, strategy: Strategy, weights: str | None = None) -> None:
         """Record what a trained strategy has found: all workers propose it, and none trains a supernet.

@@ -230,8 +230,8 @@ ABOUT = StudyAttribute[dict[str, Any]]("about", _about)
 """The study file's declaration, for those who have only the database (:mod:`optnas.reports.about`)."""
 MEASURED_ON = StudyAttribute[str]("measured_on", lambda _: text)
 """Hardware on which the study measures latency, energy or memory; no other is accepted."""
-SUPERNET = StudyAttribute[dict[str, float]]("supernet", lambda _: _supernet)
-"""Progress of a supernet's training: ``epoch`` of ``epochs``, and its ``seconds`` so far."""
+SUPERNET = StudyAttribute[dict[str, Any]]("supernet", lambda _: _supernet)
+"""Progress of a supernet's training: ``strategy``, ``epoch`` of ``epochs``, and its ``seconds`` so far."""
 ONE_SHOT = StudyAttribute[dict[str, Any]]("one_shot", lambda _: _one_shot)
 """Findings of a search on shared weights: ``strategy``, ``proposals`` (the best first), what was ``told``.
 
@@ -255,7 +255,7 @@ of memory.
 
 def _supernet(value: Any) -> bool:
     """Accept how far the training of a supernet is."""
-    return mapped(finite)(value) and value.keys() >= {"epoch", "epochs", "seconds"}
+    return mapped(finite, strategy=text)(value) and value.keys() >= {"epoch", "epochs", "seconds"}
 
 
 def _one_shot(value: Any) -> bool:

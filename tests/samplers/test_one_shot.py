@@ -14,13 +14,17 @@ from optnas import Study, Training, UserError, choose, data, maximize, minimize,
 from optnas.checkpoints.store import artifact_store
 from optnas.one_shot import keeping
 from optnas.one_shot.gdas import GDAS
-from optnas.one_shot.strategies import make_strategy
+from optnas.one_shot.strategies import STRATEGIES, make_strategy
 from optnas.reports import terminal
 from optnas.samplers import claimed
 from optnas.samplers.ehvi import EHVISampler
 from optnas.samplers.one_shot import OneShotSampler
 from optnas.trials.record import ONE_SHOT, SUPERNET
 from tests.one_shot.problems import problem, signs
+
+
+class Stopped(Exception):
+    """Stands for whatever ends a worker."""
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +60,8 @@ def run(declared, trials, storage=None):
 
 
 @pytest.mark.parametrize("name", ["darts", "gdas", "single-path", "beta-darts"])
-def test_by_its_name_in_a_study_the_best_op_comes_first(name):
+def test_by_its_name_in_a_study_the_best_op_comes_first(name, monkeypatch):
+    monkeypatch.setattr(STRATEGIES[name], "slowness", lambda self: 1.0)
     found = run(study(name), 3)
     assert [trial.state.name for trial in found.trials] == ["COMPLETE"] * 3
     assert found.trials[0].params["op"] == "linear('same')"
@@ -64,6 +69,44 @@ def test_by_its_name_in_a_study_the_best_op_comes_first(name):
     assert record["strategy"] == name
     assert SUPERNET.of(found)["epoch"] == SUPERNET.of(found)["epochs"] == 40
     assert SUPERNET.of(found)["seconds"] > 0
+
+
+def test_the_supernet_takes_the_time_of_twenty_trainings_and_whoever_goes_on_as_many_epochs(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(GDAS, "slowness", lambda self: 4.0)
+    storage = optuna.storages.InMemoryStorage()
+    declared = study("gdas", artifacts=str(tmp_path))
+
+    def stops(self, report):
+        train(self, lambda strategy: (report(strategy), (_ for _ in ()).throw(Stopped))[0])
+
+    train = GDAS.train
+    with monkeypatch.context() as patched:
+        patched.setattr(GDAS, "train", stops)
+        with pytest.raises(Stopped):
+            run(declared, 1, storage)
+    begun = SUPERNET.of(declared.open(storage))
+    assert (begun["strategy"], begun["epoch"], begun["epochs"]) == ("gdas", 1, 10)
+    monkeypatch.setattr(GDAS, "slowness", lambda self: 1.0)  # as on another machine
+    found = run(study("gdas", artifacts=str(tmp_path)), 1, storage)
+    assert SUPERNET.of(found)["epoch"] == SUPERNET.of(found)["epochs"] == 10
+
+
+@pytest.mark.parametrize(("slowness", "epochs"), [(100.0, 2), (0.5, 40)])
+def test_it_is_at_least_one_training_and_at_most_the_epochs_of_twenty(slowness, epochs, monkeypatch):
+    monkeypatch.setattr(GDAS, "slowness", lambda self: slowness)
+    assert SUPERNET.of(run(study("gdas"), 1))["epochs"] == epochs
+
+
+def test_a_mixture_of_many_options_is_told_to_be_slower_than_a_path():
+    space = ops.seq(
+        *[choose(*(ops.linear(width, bias=True) for width in range(60, 72)), name=f"l{i}") for i in range(3)],
+        ops.head(),
+    )
+    given = dataclasses.replace(problem(signs()), space=space)
+    slow, fast = (make_strategy(name, given, epochs=20).slowness() for name in ("darts", "single-path"))
+    assert slow > 2 * fast > 0
 
 
 def test_what_was_proposed_is_not_proposed_again_while_others_are_left():
@@ -104,12 +147,9 @@ def test_the_supernet_is_trained_once_for_all_workers(monkeypatch):
     assert len(found.trials) == 5
 
 
-class Stopped(Exception):
-    """Stands for whatever ends a worker."""
-
-
 def test_a_supernet_that_was_stopped_is_trained_on_by_the_next_worker(tmp_path, monkeypatch):
     monkeypatch.setattr(keeping, "_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(GDAS, "slowness", lambda self: 1.0)
     storage = optuna.storages.InMemoryStorage()
     whole = ONE_SHOT.of(run(study("gdas"), 1))
     train, epochs = GDAS.train, []
