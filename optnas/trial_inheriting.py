@@ -24,6 +24,7 @@ from optnas.one_shot.placed import Placing
 from optnas.one_shot.traced import Traced, traced
 from optnas.samplers.base import CandidateSampler, unwrapped
 from optnas.space.closing import decide_from
+from optnas.train import lanes
 from optnas.train.allowed import possible_values
 from optnas.trial_reports import Paused
 from optnas.trials.optuna_internals import cached_trials, latest
@@ -156,16 +157,17 @@ def leave_weights(study: Declaration, trial: Trial, candidate: Candidate, module
     store = study.store
     if candidate.training.inherit != "parent" or store is None:
         return
-    try:
-        keep_weights(store, trial, module)
-    except StoreError as error:
-        tell_once(store, f"trained weights cannot be kept: {error}; trials begin with fresh ones")
-    sampler = unwrapped(trial.study.sampler)
-    if isinstance(sampler, CandidateSampler) and sampler.hands_down == "parent":
-        wanted = sampler.parents_in(trial.study)
-    else:
-        wanted = list(range(max(0, trial.number - _LATEST), trial.number))
-    remove_weights(store, trial.study, {_source(trial, number).number for number in wanted})
+    with lanes.lent():  # to one that has the sampler's lock, and waits for the turn
+        try:
+            keep_weights(store, trial, module)
+        except StoreError as error:
+            tell_once(store, f"trained weights cannot be kept: {error}; trials begin with fresh ones")
+        sampler = unwrapped(trial.study.sampler)
+        if isinstance(sampler, CandidateSampler) and sampler.hands_down == "parent":
+            wanted = sampler.parents_in(trial.study)
+        else:
+            wanted = list(range(max(0, trial.number - _LATEST), trial.number))
+        remove_weights(store, trial.study, {_source(trial, number).number for number in wanted})
 
 
 def _source(trial: Trial, number: int) -> FrozenTrial:

@@ -29,7 +29,7 @@ from optnas.run.packing import Packing
 from optnas.run.worker import work
 from optnas.samplers.one_shot import OneShotSampler
 from optnas.storages.opening import open_storage
-from optnas.trials.record import BROKE, METRICS, PIECES, REASON
+from optnas.trials.record import BROKE, INHERITED, METRICS, PIECES, REASON
 from tests.files import REPOSITORY, call
 
 
@@ -38,7 +38,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def study(*within: Any, artifacts: str | None = None, **training: Any) -> Study:
+def study(*within: Any, artifacts: str | None = None, sampler: Any = "random", **training: Any) -> Study:
     width = choose(*range(2, 40), name="width")
     declared = Study(
         "lanes",
@@ -46,7 +46,7 @@ def study(*within: Any, artifacts: str | None = None, **training: Any) -> Study:
         task=tasks.classification(data.digits()),
         objectives=[maximize("accuracy"), minimize("flops")],
         training=Training(**{"epochs": 2, "batch_size": 64, "lr": 1e-2, "flip": True, **training}),
-        sampler="random",
+        sampler=sampler,
         pruner="none",
     )
     declared.artifacts = artifacts
@@ -93,6 +93,15 @@ def test_what_samplers_train_and_score_meanwhile_changes_no_trial(sampler: str, 
         assert {trial.state for trial in trials} == {TrialState.COMPLETE}
         found[at_once] = [METRICS.get(trial, {})["loss"] for trial in trials[:2]]
     assert found[1] == found[3]
+
+
+def test_weights_are_handed_down_among_trials_at_once(tmp_path: Path) -> None:
+    declared = study(inherit="parent", sampler="evolution", artifacts=str(tmp_path / "store"))
+    trials = packed(declared, tmp_path, 24, 3)
+    assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
+    heirs = [found for trial in trials if "from" in (found := INHERITED.get(trial, {}))]
+    assert heirs
+    assert all(found["from"] < len(trials) for found in heirs)
 
 
 def test_they_run_at_once_and_their_total_is_exact(tmp_path: Path) -> None:
