@@ -36,7 +36,7 @@ _DRAWS = 10
 class OneShotSampler(CandidateSampler):
     """Sampler that trains one supernet for a study, proposes what it found, and goes on as ``ehvi``.
 
-    They are trained as those of any sampler: what is recorded of them does not rest on shared weights, unless
+    What it proposes is trained as any candidate: what is recorded does not rest on shared weights, unless
     ``Training(inherit="one-shot")`` says that they begin with these. The supernet is trained by whichever
     worker asks first, with its state kept where trials keep their checkpoints; the others wait. What it found
     is in the study's record, and its seconds count as those of the first trial.
