@@ -15,6 +15,7 @@ __all__ = [
     "Note",
     "StorageError",
     "UserError",
+    "chain",
     "nearest",
     "searched",
     "shortened",
@@ -73,3 +74,11 @@ def shortened(message: str, most: int = 300) -> str:
     """
     end = most // 3
     return message if len(message) <= most else f"{message[: most - end - 1]}…{message[-end:]}"
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """Return an error and those that it came from, each once: a cause may have come from what it caused."""
+    found = [error]
+    while (next_ := found[-1].__cause__ or found[-1].__context__) is not None and next_ not in found:
+        found.append(next_)
+    return found

@@ -19,7 +19,7 @@ from torch import Tensor
 from optnas.answers import answer_record
 from optnas.data.schemas import schema_record
 from optnas.data.trees import Tree, leaves, mapped, samples_in
-from optnas.errors import UserError
+from optnas.errors import UserError, chain
 from optnas.winner.model import Model
 
 __all__ = ["CannotExport", "Traced", "one_reason", "quietly"]
@@ -141,10 +141,7 @@ def _described(names: list[str], tensors: Any) -> dict[str, dict[str, Any]]:
 
 def one_reason(error: BaseException) -> str:
     """Return in one line why an exporter failed."""
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
-        causes.append(cause)
-    for each in causes:
+    for each in chain(error):
         if found := _UNKNOWN.search(str(each)):
             return f"torch.onnx has no translation of {found[1]}"
         if _BY_VALUES in str(each):

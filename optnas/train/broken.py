@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optnas.errors import chain
 from optnas.train.micro_batches import is_out_of_memory
 
 __all__ = ["DeviceBroken", "is_broken"]
@@ -25,16 +26,17 @@ class DeviceBroken(RuntimeError):
     """Error: this process can use its GPU no more. The message says by what trial, and how."""
 
 
-def is_broken(error: BaseException | None) -> bool:
+def is_broken(error: BaseException) -> bool:
     """Return whether ``error``, or what it came from, says that the process's GPU context is broken.
 
     >>> is_broken(RuntimeError("CUDA error: device-side assert triggered"))
     True
     """
-    while error is not None:
-        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
-            told = str(error)
-            if "CUDA" in told and any(sign in told for sign in _SIGNS):
-                return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(map(_says_so, chain(error)))
+
+
+def _says_so(error: BaseException) -> bool:
+    if not isinstance(error, RuntimeError) or is_out_of_memory(error):
+        return False
+    told = str(error)
+    return "CUDA" in told and any(sign in told for sign in _SIGNS)

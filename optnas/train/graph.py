@@ -21,6 +21,7 @@ from torch import Tensor
 
 from optnas.data import Part, Split
 from optnas.data.trees import Tree, device_of, leaves, mapped, samples_in
+from optnas.errors import chain
 from optnas.train.lanes import lane_stream
 
 __all__ = ["CudaRecorder", "GraphedStep", "Recorder", "reason_not_to_record"]
@@ -232,7 +233,6 @@ def _end_recording(device: int, pool: Any) -> None:
 
 def _in_words(error: BaseException) -> str:
     """Return the message of the first error in a chain of exceptions, as one line."""
-    while error.__context__ is not None:
-        error = error.__context__
-    line = (str(error).strip().splitlines() or [""])[0]
-    return f"it could not be recorded: {line or type(error).__name__}"
+    first = chain(error)[-1]
+    line = (str(first).strip().splitlines() or [""])[0]
+    return f"it could not be recorded: {line or type(first).__name__}"
