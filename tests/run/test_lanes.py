@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -24,12 +22,11 @@ from optnas import Study, Training, UserError, ZeroCost, choose, data, maximize,
 from optnas.interrupts import stopping
 from optnas.run.files import load_study
 from optnas.run.lanes import work_in_lanes
-from optnas.run.local import run_here, run_processes
 from optnas.run.packing import Packing
 from optnas.run.worker import work
 from optnas.samplers.one_shot import OneShotSampler
 from optnas.storages.opening import open_storage
-from optnas.trials.record import BROKE, INHERITED, METRICS, PIECES, REASON
+from optnas.trials.record import INHERITED, METRICS, PIECES
 from tests.files import REPOSITORY, call
 
 
@@ -150,76 +147,6 @@ def test_of_eight_at_once_one_for_which_memory_has_no_room_does_not_take_the_oth
     assert all(PIECES.of(trial) is None for trial in trials)
 
 
-BREAKS = """
-from pathlib import Path
-import torch
-from optnas import Study, Training, choose, data, maximize, minimize, op, ops, tasks
-
-HERE = Path(__file__).parent
-
-@op(name="breaks")
-class Breaks(torch.nn.Module):
-    def __init__(self, often):
-        super().__init__()
-        self.often = often
-
-    def forward(self, x):
-        if x.device.type != "meta" and self.often and self.training:
-            count = len(list(HERE.glob("broke-*")))
-            if count < self.often:
-                (HERE / f"broke-{{count}}").touch()
-                if x.is_cuda:  # as an index out of range of someone's own
-                    torch.zeros(1, device=x.device)[torch.full((1,), 9, device=x.device)].item()
-                raise RuntimeError("CUDA error: device-side assert triggered")
-        return x
-
-study = Study(
-    "breaks",
-    ops.seq(ops.flatten(), ops.linear(choose(*range(2, 40), name="width")),
-        Breaks(choose(0, {often}, name="often")), ops.relu(), ops.head()),
-    task=tasks.classification(data.digits()),
-    objectives=[maximize("accuracy"), minimize("flops")],
-    training=Training(epochs=2, batch_size=64, lr=1e-2),
-    sampler="random",
-    pruner="none",
-)
-"""
-
-
-def broken(folder: Path, often: int, at_once: int) -> list[FrozenTrial]:
-    """Run eight trials of which the third breaks the GPU, so many times."""
-    file = folder / "breaks.py"
-    file.write_text(BREAKS.format(often=often))
-    declared, url = load_study(str(file)), f"sqlite:///{folder}/study.db"
-    opened = declared.open(open_storage(url))
-    for number in range(8):
-        opened.enqueue_trial({"width": 3 + number, "often": often if number == 2 else 0})
-    threads = torch.get_num_threads()
-    run_processes(
-        str(file),
-        url,
-        8,
-        workers=1,
-        threads=threads,
-        at_once=at_once,
-        tick=lambda: None,
-        progress=lambda: sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False)),
-    )
-    return opened.trials
-
-
-@pytest.mark.parametrize("at_once", [pytest.param(1, marks=pytest.mark.slow), 3])
-def test_a_trial_that_broke_the_gpu_is_trained_once_more_by_a_new_process(
-    at_once: int, tmp_path: Path
-) -> None:
-    trials = broken(tmp_path, 1, at_once)
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 8
-    assert "device-side assert" in BROKE.get(trials[2], "")
-    assert REASON.of(trials[2]) is None
-    shown = call("show", 2, "--storage", f"sqlite:///{tmp_path}/study.db").output
-    assert "broke, and the trial was trained once more: RuntimeError" in " ".join(shown.split())
-
-
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_values_on_a_gpu_are_those_of_trials_one_after_the_other(tmp_path: Path) -> None:
@@ -231,28 +158,6 @@ def test_values_on_a_gpu_are_those_of_trials_one_after_the_other(tmp_path: Path)
         trials = packed(study(epochs=10), folder, len(widths), at_once, widths)
         found.append([METRICS.get(trial, {})["loss"] for trial in trials])
     assert found[0] == pytest.approx(found[1], rel=1e-3)
-
-
-def test_one_that_breaks_it_twice_fails_and_the_others_complete(tmp_path: Path) -> None:
-    trials = broken(tmp_path, 2, 3)
-    states = [trial.state for trial in trials]
-    assert states == [TrialState.FAIL if number == 2 else TrialState.COMPLETE for number in range(8)]
-    assert "device-side assert" in REASON.get(trials[2], "")
-    assert len(list(tmp_path.glob("broke-*"))) == 2
-
-
-def test_without_worker_processes_it_ends_the_run_in_one_line_and_is_put_back(tmp_path: Path) -> None:
-    file = tmp_path / "breaks.py"
-    file.write_text(BREAKS.format(often=1))
-    declared = load_study(str(file))
-    opened = declared.open(open_storage(f"sqlite:///{tmp_path}/study.db"))
-    opened.enqueue_trial({"width": 3, "often": 1})
-    with pytest.raises(UserError, match=r"trial 0: .*device-side assert.*run it again") as told:
-        run_here(declared, opened, 2, threads=1, tick=lambda: None)
-    assert "\n" not in str(told.value)
-    assert opened.trials[0].state == TrialState.WAITING
-    run_here(declared, opened, 2, threads=1, tick=lambda: None)
-    assert [trial.state for trial in opened.trials] == [TrialState.COMPLETE] * 2
 
 
 def test_when_they_are_stopped_all_are_put_back_with_their_checkpoints(tmp_path: Path) -> None:
@@ -350,30 +255,6 @@ def test_on_the_cpu_workers_are_advised(tmp_path: Path, monkeypatch: pytest.Monk
     assert "computes on the CPU here; give --workers" in " ".join(result.output.split())
 
 
-def test_a_process_that_is_stopped_puts_all_of_its_trials_back(tmp_path: Path) -> None:
-    file = tmp_path / "breaks.py"
-    file.write_text(BREAKS.format(often=1).replace("epochs=2", "epochs=2_000"))
-    declared, url = load_study(str(file)), f"sqlite:///{tmp_path}/study.db"
-    opened = declared.open(open_storage(url))
-    for number in range(6):
-        opened.enqueue_trial({"width": 3 + number, "often": 0})
-    code = (
-        "import sys; from optnas.run.local import run_processes; from optnas.interrupts.signals import *\n"
-        "with stop_on_signals():\n"
-        f"    run_processes({str(file)!r}, {url!r}, 6, workers=1, threads=1, at_once=3,"
-        " tick=lambda: None, progress=lambda: 0)"
-    )
-    run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
-    while sum(t.state == TrialState.RUNNING for t in opened.get_trials()) < 3:
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    time.sleep(1.0)
-    run.send_signal(signal.SIGTERM)
-    run.communicate(timeout=30)
-    assert {trial.state for trial in opened.get_trials()} == {TrialState.WAITING}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["tabular.py:diabetes", "gan.py", "text.py:transformer", "diffusion.py", "recommending.py"]
@@ -395,38 +276,3 @@ def test_the_values_of_other_tasks_are_those_of_one_after_the_other(name: str, t
         )
     assert found[0]
     assert found[0] == found[1]
-
-
-@pytest.mark.slow
-def test_after_a_kill_the_total_is_exact_and_no_trial_is_lost(tmp_path: Path) -> None:
-    file = tmp_path / "breaks.py"
-    file.write_text(
-        BREAKS.format(often=1).replace("epochs=2", "epochs=60").replace("choose(0, 1", "choose(0")
-    )
-    declared, url = load_study(str(file)), f"sqlite:///{tmp_path}/study.db"
-    opened = declared.open(open_storage(url))
-    killed: list[int] = []
-
-    def tick() -> None:
-        trials = opened.get_trials(deepcopy=False)
-        done = sum(trial.state.is_finished() for trial in trials)
-        if len(killed) < 2 and done >= 4 * (1 + len(killed)):
-            for process in psutil.Process().children(recursive=True):
-                if "optnas.run.process" in " ".join(process.cmdline()):
-                    killed.append(process.pid)
-                    process.kill()
-                    return
-
-    run_processes(
-        str(file),
-        url,
-        24,
-        workers=2,
-        threads=1,
-        at_once=3,
-        tick=tick,
-        progress=lambda: sum(trial.state.is_finished() for trial in opened.get_trials(deepcopy=False)),
-    )
-    assert len(killed) == 2
-    assert len(opened.trials) == 24
-    assert {trial.state for trial in opened.trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
