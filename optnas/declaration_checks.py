@@ -108,7 +108,7 @@ def check_strategies(
 
 def check_inherits(name: str, task: Task | None, training: Training, sampler: Any) -> None:
     """Raise ``UserError`` if trials are to begin with weights that the study does not have."""
-    made = unwrapped(make_sampler(sampler, 0) if isinstance(sampler, str) else sampler)
+    made = _made(sampler)
     for how in filter(None, possible_values(training.inherit)):
         if task is None:
             raise UserError(f"study {name!r}: Training(inherit={how!r}) needs a task")
@@ -122,7 +122,7 @@ def check_inherits(name: str, task: Task | None, training: Training, sampler: An
 
 def check_one_shot(name: str, task: Task | None, space: Node, sampler: Any) -> None:
     """Raise ``UserError`` if a sampler is to search on shared weights where it cannot."""
-    made = unwrapped(make_sampler(sampler, 0) if isinstance(sampler, str) else sampler)
+    made = _made(sampler)
     if getattr(made, "hands_down", None) != "one-shot":
         return
     which = (
@@ -140,6 +140,11 @@ def check_one_shot(name: str, task: Task | None, space: Node, sampler: Any) -> N
             " or take another sampler, such as 'ehvi'"
         )
     check_learned_as_usual(task)
+
+
+def _made(sampler: Any) -> Any:
+    """Return a sampler, or that of a name, without what is around it."""
+    return unwrapped(make_sampler(sampler, 0) if isinstance(sampler, str) else sampler)
 
 
 def check_screened(study: Screened, given: ZeroCost | None) -> None:

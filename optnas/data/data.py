@@ -114,6 +114,11 @@ class Splits:
     target: Target | Mapping[str, Target] = Target()  # noqa: RUF009 - it is frozen
     origin: Origin = Origin()  # noqa: RUF009 - it is frozen
 
+    def first_sample(self) -> Tree:
+        """Return the first sample of the training part as a network gets it, as a batch of one."""
+        stored, _ = next(iter(self.train.blocks(1, torch.arange(1))))
+        return self.prepare(stored)
+
 
 class Data:
     """A data set that is loaded on first use.

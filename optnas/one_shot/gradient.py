@@ -23,7 +23,7 @@ from optnas.one_shot.learning import Batch
 from optnas.one_shot.path import OnSharedWeights
 from optnas.one_shot.perturbation import by_perturbation
 from optnas.one_shot.problem import Problem
-from optnas.one_shot.strategy import TRIES, Strategy
+from optnas.one_shot.strategy import Strategy
 from optnas.space import Node, SpaceError
 
 __all__ = ["GradientStrategy"]
@@ -178,14 +178,13 @@ class GradientStrategy(Strategy):
 
     def _built(self, draw: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Draw parameters until a network of them can be built."""
-        for _ in range(TRIES):
+
+        def make() -> dict[str, Any]:
             params = draw()
-            try:
-                self._network_of(params)
-            except SpaceError:
-                continue
+            self._network_of(params)
             return params
-        raise SpaceError(f"none of {TRIES} architectures that were drawn can be built")
+
+        return self._until_built(make)
 
     def _judged(self) -> Iterator[Batch]:
         while True:

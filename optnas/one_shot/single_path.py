@@ -14,8 +14,7 @@ from optnas import pareto
 from optnas.one_shot.inherited import Inherited, Key
 from optnas.one_shot.learning import Batch
 from optnas.one_shot.problem import Problem
-from optnas.one_shot.strategy import TRIES, Strategy
-from optnas.space import SpaceError
+from optnas.one_shot.strategy import Strategy
 
 __all__ = ["SinglePath"]
 
@@ -54,13 +53,8 @@ class SinglePath(Strategy):
         return float(total) / max(count, 1)
 
     def _drawn_step(self, batch: Batch) -> torch.Tensor:
-        for _ in range(TRIES):
-            try:
-                network = self.net.path(self.net.drawn(self._rng))
-            except SpaceError:
-                continue  # cannot be built
-            return self._learn(network.to(self.problem.device), batch, self._steps)
-        raise SpaceError(f"none of {TRIES} random architectures of the space can be built")
+        network = self._until_built(lambda: self.net.path(self.net.drawn(self._rng)))
+        return self._learn(network.to(self.problem.device), batch, self._steps)
 
     def inherited(self, params: Mapping[str, Any]) -> dict[str, float]:
         """Return the validation metrics of an architecture with the weights that it inherits."""

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +23,12 @@ from optnas.train.loop import Diverged
 from optnas.train.optimizers import make_optimizer
 from optnas.train.schedule import learning_rate
 
-__all__ = ["TRIES", "Strategy"]
+__all__ = ["Strategy"]
 
-TRIES = 50
-"""Random architectures in a row that cannot be built, until a strategy gives up."""
+Built = TypeVar("Built")
 
+# Random architectures in a row that cannot be built, until a strategy gives up.
+_TRIES = 50
 # Batches, and random architectures, by which the time of an epoch is judged.
 _TIMED = 4
 # The largest norm of a gradient of the shared weights; of different architectures they differ widely.
@@ -148,6 +149,13 @@ class Strategy(ABC):
                 del self._made.state[gone]
             self._changes = self.net.weights.changes
         return self._made
+
+    def _until_built(self, make: Callable[[], Built]) -> Built:
+        """Return what ``make`` returns of an architecture that it draws, once one can be built."""
+        for _ in range(_TRIES):
+            with suppress(SpaceError):
+                return make()
+        raise SpaceError(f"none of {_TRIES} architectures that were drawn can be built")
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         training, weights = self.problem.training, list(self.net.parameters())

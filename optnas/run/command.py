@@ -225,26 +225,36 @@ def _has_all(
 
 def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: str) -> int:
     """Return the number of workers on each GPU, given the value of ``--workers-per-gpu``."""
-    if per_gpu != "auto" and not (per_gpu.isdecimal() and int(per_gpu)):
-        raise UserError(f"--workers-per-gpu {per_gpu}: give a number of at least 1, or auto")
+    number = _number("--workers-per-gpu", per_gpu)
     if workers is not None:
         raise UserError("give --workers or --workers-per-gpu, not both")
-    if not gpus:
-        raise UserError("--workers-per-gpu: this study computes on the CPU here; give --workers")
-    return fitting_workers(study, gpus) if per_gpu == "auto" else int(per_gpu)
+    _check_gpus("--workers-per-gpu", gpus)
+    return fitting_workers(study, gpus) if number is None else number
 
 
 def _at_once(study: Study, gpus: list[int], wanted: str | None) -> int | None:
     """Return the number of trials at once in a process, given the value of ``--trials-per-gpu``."""
     if wanted is None:
         return 1
-    if wanted != "auto" and not (wanted.isdecimal() and int(wanted)):
-        raise UserError(f"--trials-per-gpu {wanted}: give a number of at least 1, or auto")
+    number = _number("--trials-per-gpu", wanted)
     if study.task is None:
         raise UserError("--trials-per-gpu: this study has evaluate= in place of a task; give --workers")
+    _check_gpus("--trials-per-gpu", gpus)
+    return number
+
+
+def _number(option: str, given: str) -> int | None:
+    """Return the number that an option gives; ``None`` for ``auto``."""
+    if given == "auto":
+        return None
+    if not (given.isdecimal() and int(given)):
+        raise UserError(f"{option} {given}: give a number of at least 1, or auto")
+    return int(given)
+
+
+def _check_gpus(option: str, gpus: list[int]) -> None:
     if not gpus:
-        raise UserError("--trials-per-gpu: this study computes on the CPU here; give --workers")
-    return None if wanted == "auto" else int(wanted)
+        raise UserError(f"{option}: this study computes on the CPU here; give --workers")
 
 
 def _check(study: Study) -> None:

@@ -123,8 +123,7 @@ def network_bytes(study: Study) -> int:
     parts, largest = study.task.data.splits, 0
     batch = min(int(max(possible_values(study.training.batch_size))), len(parts.train))
     evaluated = min(evaluated_at_once("cuda", study.shape), len(parts.validation))
-    stored, _ = next(iter(parts.train.blocks(1, torch.arange(1))))
-    sample = mapped(lambda each: each.to("meta"), parts.prepare(stored))
+    sample = mapped(lambda each: each.to("meta"), parts.first_sample())
     for architecture in _of_most_activations(study):
         # What cannot be tried so is not counted, such as an op of someone's own that looks at numbers.
         with contextlib.suppress(Exception), torch.device("meta"):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from threading import Thread
+from functools import partial
+from threading import Lock, Thread
 
 import optuna
 import torch
@@ -59,27 +59,25 @@ def work_in_lanes(
     study.task.data.on(device)  # once, for all lanes
     if device.type == "cuda":
         torch.cuda.synchronize(device)  # their streams do not wait for this one
-    _Lanes(study, opened, total, packing, should_continue, finished, parent).run()
+    run_trials = partial(work, study, opened, total, parent=parent)
+    _Lanes(run_trials, device, packing, should_continue, finished).run()
 
 
 class _Lanes:
     def __init__(
         self,
-        study: Study,
-        opened: optuna.Study,
-        total: int,
+        run_trials: Callable[..., None],
+        device: torch.device,
         packing: Packing,
         should_continue: Callable[[], bool],
         finished: Callable[[int], None],
-        parent: int,
     ) -> None:
-        self._study, self._opened, self._total, self._packing = study, opened, total, packing
-        self._should_continue, self._finished, self._parent = should_continue, finished, parent
-        self._device = default_device(study.training.device)
+        self._run_trials, self._device, self._packing = run_trials, device, packing
+        self._should_continue, self._finished = should_continue, finished
         self._threads: list[Thread] = []
         self._ended = False  # a lane has found nothing left to do
         self._error: BaseException | None = None
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = Lock()
 
     def run(self) -> None:
         try:
@@ -104,9 +102,7 @@ class _Lanes:
 
     def _lane(self, number: int) -> None:
         def goes_on() -> bool:
-            if self._ended or self._error is not None:
-                return False
-            return number < self._packing.count and self._goes_on()
+            return not self._ended and number < self._packing.count and self._goes_on()
 
         def ended(trial_id: int) -> None:
             with self._one_at_a_time:
@@ -115,14 +111,7 @@ class _Lanes:
 
         try:
             with lanes.in_lane(self._device):
-                work(
-                    self._study,
-                    self._opened,
-                    self._total,
-                    should_continue=goes_on,
-                    finished=ended,
-                    parent=self._parent,
-                )
+                self._run_trials(should_continue=goes_on, finished=ended)
             # One that is too many ends as well, and others go on.
             self._ended = self._ended or number < self._packing.count
         except KeyboardInterrupt:  # it was stopped, and its trial is put back

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -86,8 +86,9 @@ class OneShotSampler(CandidateSampler):
         tried = [
             _architecture(each, domain) for each in (*(o.params for o in history.finished), *history.running)
         ]
+        best = history.best_first(history.values)
         for proposal in self._found(study, domain):
-            candidate = self._with_training(proposal, domain, history, rng)
+            candidate = self._with_training(proposal, domain, history, best, rng)
             # One is tried once, with whatever training settings.
             if _architecture(candidate, domain) in tried or domain.key(candidate) in history.seen:
                 continue
@@ -96,10 +97,17 @@ class OneShotSampler(CandidateSampler):
         return self._afterwards.propose(study, domain, history, rng)
 
     def _with_training(
-        self, architecture: dict[str, Any], domain: Domain, history: History, rng: random.Random
+        self,
+        architecture: dict[str, Any],
+        domain: Domain,
+        history: History,
+        best: Sequence[int],
+        rng: random.Random,
     ) -> dict[str, Any]:
-        """Return a candidate of the architecture with training settings of a good trial, or drawn ones."""
-        best = history.best_first(history.values)
+        """Return a candidate of the architecture with training settings of a good trial, or drawn ones.
+
+        ``best`` are the places of the complete trials, the best first.
+        """
         settings: dict[str, Any] = {}
         if best and rng.random() < 0.5:
             settings = dict(history.complete[best[rng.randrange(min(len(best), 5))]].params)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from optnas.data import Part, Splits, positions
@@ -31,8 +30,7 @@ def check_training(task: Task, training: Training) -> None:
     splits = task.data.splits
     check_augmentation(splits, training)
     if any(possible_values(training.mixup)):
-        stored, _ = next(iter(splits.train.blocks(1, torch.arange(1))))
-        check_mixable(splits.prepare(stored))
+        check_mixable(splits.first_sample())
         y = splits.train.y
         if isinstance(y, Tensor) and not y.is_floating_point() and (y.min() < 0 or y.max() >= splits.outputs):
             raise UserError(

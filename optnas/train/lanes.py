@@ -23,7 +23,7 @@ import torch
 
 from optnas.train.precision import tf32_flags
 
-__all__ = ["has_turn", "in_lane", "is_lane", "lane_stream", "lent", "pass_on", "turn"]
+__all__ = ["in_lane", "is_lane", "lane_stream", "lent", "pass_on", "turn"]
 
 # As long as Python lets a thread run while others wait (sys.getswitchinterval).
 _SLICE_SECONDS = 0.005
@@ -129,11 +129,6 @@ def in_lane(device: torch.device) -> Iterator[None]:
         finally:
             _turn.forget(_here.own)
             _here.own = _here.stream = None
-
-
-def has_turn() -> bool:
-    """Return whether this thread is a lane that has the turn."""
-    return _here.has_turn
 
 
 def is_lane() -> bool:

@@ -64,8 +64,7 @@ def check_single_samples(space: Node, task: Task, training: Training) -> None:
     one = len(splits.train) == 1 and task.batches_per_epoch is None
     if not one and set(possible_values(training.batch_size)) != {1}:
         return
-    stored, _ = next(iter(splits.train.blocks(1, torch.arange(1))))
-    sample = mapped(lambda each: each.to("meta"), splits.prepare(stored))
+    sample = mapped(lambda each: each.to("meta"), splits.first_sample())
     refused = None
     for seed in range(_TRIED):
         try:

@@ -112,11 +112,11 @@ def test_memory_is_freed_in_a_turn_and_a_place_is_waited_for_without(tmp_path):
     turns = []
 
     def alone():
-        place = Place("gpu", tmp_path, clear=lambda: turns.append(lanes.has_turn()))
+        place = Place("gpu", tmp_path, clear=lambda: turns.append(lanes._here.has_turn))
         with place, lanes.turn():
             place.alone()
             time.sleep(0.05)
-            return lanes.has_turn()
+            return lanes._here.has_turn
 
     assert in_threads(alone, alone, alone, turn=contextlib.nullcontext) == [True] * 3
     assert turns == [True] * 6
