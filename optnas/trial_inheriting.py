@@ -27,7 +27,7 @@ from optnas.space.closing import decide_from
 from optnas.train import lanes
 from optnas.train.allowed import possible_values
 from optnas.trial_reports import Paused
-from optnas.trials.optuna_internals import cached_trials, latest
+from optnas.trials.optuna_internals import cache_trials, cached_trials, latest
 from optnas.trials.record import INHERITED, ONE_SHOT, PARENT, TWIN
 
 __all__ = ["check_kept", "handed_down", "inherit", "leave_weights"]
@@ -173,6 +173,9 @@ def leave_weights(study: Declaration, trial: Trial, candidate: Candidate, module
 def _source(trial: Trial, number: int) -> FrozenTrial:
     """Return the trial that was trained for the values of trial ``number``."""
     trials = cached_trials(trial.study)
+    if number >= len(trials):  # the sampler has read later trials, for another lane
+        trials = trial.study.get_trials(deepcopy=False)
+        cache_trials(trial.study, trials)
     if number >= len(trials):
         raise _Missing("are not in the store: there is no such trial")
     twin = TWIN.of(trials[number])

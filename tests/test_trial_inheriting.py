@@ -11,13 +11,26 @@ import pytest
 import torch
 from optuna.trial import FrozenTrial, TrialState
 
-from optnas import Study, Training, UserError, choose, data, maximize, minimize, ops, pruners, tasks
+from optnas import (
+    Study,
+    Training,
+    UserError,
+    choose,
+    data,
+    maximize,
+    minimize,
+    ops,
+    pruners,
+    tasks,
+    trial_inheriting,
+)
 from optnas.one_shot.learning import Learning
 from optnas.one_shot.strategies import make_strategy
 from optnas.samplers import EvolutionSampler, LocalSampler
 from optnas.samplers.one_shot import OneShotSampler
 from optnas.storages.opening import open_storage
 from optnas.train import fit, loop
+from optnas.trials.optuna_internals import cache_trials, cached_trials
 from optnas.trials.record import INHERITED, ONE_SHOT, PARENT, RESUMED, WEIGHTS, WORKER
 from optnas.winner.jobs import TrainOptions, jobs_of
 from tests.faults import Bucket, Killed
@@ -148,6 +161,18 @@ def test_space_is_bounded_by_those_that_may_be_parents():
     ]
     assert len(store.held) == len(kept) <= 2 * 3 + 1
     assert set(found.sampler.parents_in(found)) & set(kept)
+
+
+def test_a_lane_that_read_fewer_trials_than_the_sampler_of_all_lanes_leaves_weights_as_well(monkeypatch):
+    keep = trial_inheriting.keep_weights
+
+    def late(store: Any, trial: optuna.Trial, module: Any) -> None:
+        keep(store, trial, module)
+        cache_trials(trial.study, cached_trials(trial.study)[:2])
+
+    monkeypatch.setattr(trial_inheriting, "keep_weights", late)
+    found = searched(study(), 10)
+    assert {trial.state for trial in found.trials} == {TrialState.COMPLETE}
 
 
 def test_a_search_that_begins_with_screened_candidates_hands_weights_down():

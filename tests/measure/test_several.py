@@ -13,7 +13,7 @@ from torch import nn
 from optnas import Measuring, Study, Training, choose, maximize, minimize, ops
 from optnas.measure import measuring
 from optnas.measure.measuring import measure
-from optnas.run.gpus import _activations, held_bytes
+from optnas.run.gpus import held_bytes, network_bytes
 from optnas.run.resources import _steps, default_workers
 from tests.train.test_several import NETWORK, PICTURE, Both
 
@@ -72,7 +72,8 @@ def test_workers_threads_and_gpus_are_estimated_by_networks_of_all_inputs() -> N
         step()
     parts = made.task.data.splits  # type: ignore[union-attr]
     assert held_bytes(made) == 8 * 240 + PICTURE.numel() * 4
-    assert _activations(made) > len(parts.validation) * 36
+    weights = sum(each.numel() for each in make().parameters())
+    assert network_bytes(made) > 4 * (len(parts.validation) * 36 + 5 * weights)
 
 
 def test_latency_and_diversity_are_objectives() -> None:
