@@ -16,6 +16,7 @@ __all__ = [
     "StorageError",
     "UserError",
     "chain",
+    "check_whole",
     "nearest",
     "searched",
     "shortened",
@@ -51,6 +52,24 @@ def nearest(word: str, known: Iterable[str], called: str = "known:") -> str:
     if matches:
         return f"did you mean {matches[0]!r}?"
     return f"{called} {', '.join(known)}"
+
+
+def check_whole(called: str, least: int = 1, most: int | None = None, **numbers: object) -> None:
+    """Raise unless the arguments ``numbers`` of what is ``called`` so are whole numbers in that range.
+
+    Raises:
+        UserError: With the first that is not, and the range.
+
+    >>> check_whole("Measuring", batch=0)
+    Traceback (most recent call last):
+        ...
+    optnas.errors.UserError: Measuring(batch=0): give a whole number of at least 1
+    """
+    for name, number in numbers.items():
+        whole = isinstance(number, int) and not isinstance(number, bool)
+        if not whole or number < least or (most is not None and number > most):  # type: ignore[operator]
+            allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+            raise UserError(f"{called}({name}={number!r:.60}): give a whole number {allowed}")
 
 
 def warn_caller(warning: Warning) -> None:

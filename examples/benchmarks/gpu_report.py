@@ -5,9 +5,10 @@
 runs the tests marked ``cuda`` and then measures, the most important first: trials an hour of optnas (with
 one worker, with several trials at once in it, and with as many as ``--workers-per-gpu auto`` starts), of the
 loop that people write and of a tuned one, on 32 architectures of two spaces and all of Fashion-MNIST (or a
-synthetic data set, where ``--root`` has none); steps eager and as graphs, and what bounds them; several
-trainings at once in one process; where a trial's time goes; how far two runs of one seed are apart; what
-happens when memory ends; latency and energy, measured twice; peak memory.
+synthetic data set, where ``--root`` has none); a ResNet against a fast loop written by hand; steps eager and
+as graphs, and what bounds them; several trainings at once in one process; where a trial's time goes; how far
+two runs of one seed are apart; what happens when memory ends; latency and energy, measured twice; peak
+memory.
 
 Each part is a process of its own with a limit of its own, and has what it found until then if it fails or
 its time is up; then the next one begins. JSON and Markdown are written anew after each. With ``--minutes 8``
@@ -42,11 +43,13 @@ from typing import Any
 
 import optuna
 import torch
+from gpu_cifar import against_hand_written
 from gpu_memory import out_of_memory, out_of_memory_packed
 from gpu_steps import machine, measured, memory, packing, repeated, roofline, steps
 from gpu_trials import (
     by_todays_loop,
     by_tuned_loop,
+    by_tuned_loops,
     compared,
     optnas_alone,
     optnas_auto,
@@ -97,6 +100,8 @@ PARTS: dict[str, tuple[Part, float]] = {
     "optnas-auto": (optnas_auto, 75),
     "loop": (by_todays_loop, 55),
     "tuned-loop": (by_tuned_loop, 45),
+    "tuned-loops": (by_tuned_loops, 75),
+    "resnet": (against_hand_written, 75),
     "steps": (steps, 60),
     "roofline": (roofline, 30),
     "trial-time": (trial_time, 45),
@@ -116,6 +121,7 @@ CONTESTANTS = (
     "optnas-mps",
     "loop",
     "tuned-loop",
+    "tuned-loops",
 )
 
 

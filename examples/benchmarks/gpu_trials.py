@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import math
 import multiprocessing
 import os
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -162,6 +164,49 @@ def by_tuned_loop(setting: Setting) -> Iterator[Row]:
     yield from _by_loop(setting, tuned_loop)
 
 
+def by_tuned_loops(setting: Setting) -> Iterator[Row]:
+    """Trials of the tuned loop in as many processes at once as serve it best."""
+    counts = (2,) if setting.small else (4, 8, 16)
+    found = []
+    for tried, count in enumerate(counts):
+        until = time.monotonic() + setting.left / (len(counts) - tried)
+        found.append(list(_by_loops(dataclasses.replace(setting, until=until), count)))
+        yield {"processes": count, "trials/h there": found[-1][0]["trials/h"]}
+    yield from max(found, key=lambda rows: rows[0]["trials/h"] or 0.0)
+
+
+def _by_loops(setting: Setting, count: int) -> Iterator[Row]:
+    ready, ended = FORK.Barrier(count + 1), FORK.Queue()
+    processes = [
+        FORK.Process(target=_loop_process, args=(setting, number, count, ready, ended), daemon=True)
+        for number in range(count)
+    ]
+    for process in processes:
+        process.start()
+    ready.wait(setting.left)
+    with _watched(setting) as busy:
+        started = time.perf_counter()
+        trials = [trial for _ in processes for trial in ended.get(timeout=max(1.0, setting.left))]
+        spent = time.perf_counter() - started
+    for process in processes:
+        process.join()
+    yield from _rows(setting, trials, spent, busy, count)
+
+
+def _loop_process(setting: Setting, number: int, count: int, ready: Any, ended: Any) -> None:
+    """Train every ``count``-th architecture by the tuned loop, once all processes are ready."""
+    torch.set_num_threads(1)
+    device, parts = torch.device(setting.device, 0), task(setting).data.splits
+    texts = [str(architecture) for _, architecture in architectures(setting)][number::count]
+    tuned_loop(["seq(conv(8), norm, relu, head)"], parts, 1, device, 1, batch=setting.batch)  # starts up
+    ready.wait()
+    left = setting.left - _SUMS_SECONDS
+    trials = tuned_loop(texts, parts, setting.epochs, device, 1, batch=setting.batch, seconds=left)
+    for trial in trials:
+        trial.number = number + count * trial.number
+    ended.put(trials)
+
+
 def _by_loop(setting: Setting, train: Callable[..., list[FrozenTrial]]) -> Iterator[Row]:
     device = torch.device(setting.device, 0)
     parts, threads = task(setting).data.splits, cores()  # as many threads as PyTorch's default
@@ -229,6 +274,9 @@ def compared(contestants: dict[str, list[Row]]) -> list[Row]:
             times = reference[0]["trials/h"] / sums["trials/h"]
         else:
             times = sum(theirs[n]["seconds"] for n in both) / sum(ours[n]["seconds"] for n in both)
+        apart = [theirs[n]["accuracy"] - ours[n]["accuracy"] for n in both]
+        mean = sum(apart) / len(both)
+        error = statistics.stdev(apart) / math.sqrt(len(both)) if len(both) > 1 else math.nan
         table.append(
             {
                 "": name,
@@ -238,6 +286,8 @@ def compared(contestants: dict[str, list[Row]]) -> list[Row]:
                 "time of optnas, one at once": times,
                 "mean accuracy": sum(theirs[n]["accuracy"] for n in both) / len(both),
                 "of optnas on the same": sum(ours[n]["accuracy"] for n in both) / len(both),
+                "difference in pairs": mean,
+                "± 2 standard errors": 2 * error,
                 "GPU busy": sums["GPU busy"],
                 "GFLOP/s": sums["GFLOP/s"],
             }

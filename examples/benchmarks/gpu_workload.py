@@ -26,6 +26,7 @@ __all__ = [
     "data_in",
     "enqueued",
     "network",
+    "residual",
     "study_of",
     "task",
 ]
@@ -42,7 +43,7 @@ FAMILIES = {
 }
 
 
-def _stack(width: int, blocks: int) -> Node:
+def residual(width: int, blocks: int) -> Node:
     """Return a residual network of three stages, the widest layers of which have 4 × ``width`` channels."""
     stages = [
         [ops.basic_block(width * 2**stage, stride=2 if stage and not block else 1) for block in range(blocks)]
@@ -57,7 +58,7 @@ NETWORKS = {
         ops.head(),
     ),
     "middle (mobile)": FAMILIES["mobile"].sample(3),
-    "large (residual, 64 to 256 wide)": _stack(64, 2),
+    "large (residual, 64 to 256 wide)": residual(64, 2),
 }
 """Networks of three sizes, by what they are called."""
 

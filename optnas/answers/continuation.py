@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from optnas.answers.answer import Answer, Record
 from optnas.data.schemas.noise import generator
 from optnas.data.schemas.texts import checked_alphabet
-from optnas.errors import UserError
+from optnas.errors import UserError, check_whole
 
 __all__ = ["Continuation"]
 
@@ -83,11 +83,9 @@ class Continuation(Answer):
 
     @staticmethod
     def _check(length: Any, temperature: Any, top_k: Any, seed: Any) -> None:
-        for name, number, least in (("length", length, 0), ("top_k", top_k, 1), ("seed", seed, 0)):
-            if number is None and name == "top_k":
-                continue
-            if not isinstance(number, int) or isinstance(number, bool) or number < least:
-                raise UserError(f"predict({name}={number!r}): give a whole number of at least {least}")
+        check_whole("predict", 0, length=length, seed=seed)
+        if top_k is not None:
+            check_whole("predict", top_k=top_k)
         if length > _MOST_CHARACTERS:
             raise UserError(f"predict(length={length}): at most {_MOST_CHARACTERS:,} at once")
         if not isinstance(temperature, int | float) or not 0 <= temperature < math.inf:

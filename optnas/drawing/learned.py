@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -38,7 +39,7 @@ def with_learned(tree: Node, module: nn.Module, site: Site, *, digits: int | Non
 
     Blocks in which something was learned are opened. Where one activation of the text stands for several of
     the network, in the cells of a ``stack`` or in every channel of a ``prelu``, it has the mean of their
-    constants.
+    constants. One that is no finite number is left as it was in the beginning.
 
     Args:
         tree: The architecture.
@@ -205,6 +206,8 @@ class _Reading:
             found = {"slope": float(module.weight.detach().mean())}
         elif isinstance(module, Applied):
             found = {name: float(value.detach()) for name, value in module.learned.items()}
+        # What a training lost to NaN or infinity cannot stand in a text.
+        found = {name: value for name, value in found.items() if math.isfinite(value)}
         if self.digits is not None:
             found = {name: _short(value, self.digits) for name, value in found.items()}
         args = tuple((name, found.get(name, value)) for name, value in tree.args)

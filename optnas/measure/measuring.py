@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from optnas.data import Data, Split
 from optnas.data.trees import Tree, mapped, samples_in
-from optnas.errors import UserError
+from optnas.errors import check_whole
 from optnas.measure.energy import energy, energy_meter
 from optnas.measure.file_size import file_size
 from optnas.measure.latency import latency
@@ -61,10 +61,7 @@ class Measuring:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("batch", "threads"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise UserError(f"Measuring({name}={value!r}): give a whole number of at least 1")
+        check_whole("Measuring", batch=self.batch, threads=self.threads)
 
     def fingerprint(self, names: Collection[str], training: Training) -> str | None:
         """Return a fingerprint of hardware and settings; measurements compare only where it is equal.

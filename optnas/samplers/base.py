@@ -8,11 +8,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from optnas.errors import check_whole
 from optnas.samplers.domain import Domain, FlatDomain, enumerated, mutated, sampled
 from optnas.samplers.history import History, HistoryReader, Observation
 from optnas.space.closing import draw
@@ -45,11 +47,17 @@ class CandidateSampler(BaseSampler):
     Attributes:
         hands_down: What weights its candidates can begin with: ``"parent"`` if :meth:`propose` notes the
             trials that it changed, ``"one-shot"`` if it trains a supernet.
+
+    Raises:
+        UserError: If the seed is no whole number of at least 0.
     """
 
     hands_down: ClassVar[str | None] = None
 
     def __init__(self, domain: Domain | None = None, *, seed: int | None = None) -> None:
+        if seed is not None:
+            seed = int(seed) if isinstance(seed, np.integer) else seed
+            check_whole(type(self).__name__, 0, seed=seed)
         self._given = domain
         self._inferred = FlatDomain({})
         self._everything: tuple[Domain, list[dict[str, Any]] | None] | None = None

@@ -11,7 +11,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.study import Study
 
-from optnas.errors import UserError
+from optnas.errors import UserError, check_whole
 from optnas.one_shot.keeping import Keeping
 from optnas.one_shot.problem import Problem
 from optnas.one_shot.strategies import check_settings, make_strategy
@@ -74,9 +74,7 @@ class OneShotSampler(CandidateSampler):
     ) -> None:
         super().__init__(domain, seed=seed)
         check_settings(strategy, settings)
-        for name, value in {"epochs": 1 if epochs is None else epochs, "proposals": proposals}.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise UserError(f"one-shot: {name}={value!r} must be a whole number of at least 1")
+        check_whole("OneShotSampler", epochs=1 if epochs is None else epochs, proposals=proposals)
         self._strategy, self._epochs, self._settings = strategy, epochs, settings
         self._proposals = proposals
         self._told = False

@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from optnas.answers import Answer, Generated
 from optnas.data import Data, Split, Splits
 from optnas.data.schemas import Noise
-from optnas.errors import UserError
+from optnas.errors import UserError, check_whole
 from optnas.space.shapes import AnyShape, numbers_in
 from optnas.tasks._generated import Real
 from optnas.train.endings import misfit_of
@@ -151,9 +151,7 @@ def adversarial(data: Data, *, noise: int = 16, critic_width: int = 128) -> Adve
     Raises:
         UserError: If a number is below 1; on first use of the data if it is of another kind.
     """
-    for name, number in (("noise", noise), ("critic_width", critic_width)):
-        if not isinstance(number, int) or number < 1:
-            raise UserError(f"adversarial({name}={number!r}): give a whole number of at least 1")
+    check_whole("adversarial", noise=noise, critic_width=critic_width)
     real = Real(data)
 
     def load() -> Splits:

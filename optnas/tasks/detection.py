@@ -16,7 +16,7 @@ from optnas.answers.centers import detected, named
 from optnas.data import Data
 from optnas.data.schemas import Target
 from optnas.data.trees import Tree, mapped
-from optnas.errors import UserError
+from optnas.errors import UserError, check_whole
 from optnas.space.shapes import is_image
 from optnas.tasks._blobs import blobs
 from optnas.tasks._centers import centers_loss, centers_of
@@ -213,10 +213,9 @@ def detection(
     Raises:
         UserError: If one of them is no whole number from 1 on, or strides do not grow.
     """
-    numbers = [("stride", each) for each in named(stride).values()] + [("most", most), ("reach", reach)]
-    for argument, value in numbers:
-        if not isinstance(value, int) or value < 1:
-            raise UserError(f"detection({argument}={value!r}) must be a whole number of at least 1")
+    for each in named(stride).values():
+        check_whole("detection", stride=each)
+    check_whole("detection", most=most, reach=reach)
     strides = [*named(stride).values()]
     if not strides or strides != sorted(set(strides)):
         raise UserError(f"detection(stride={stride!r}): name at least one map, the finest first")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from optnas.answers import Answer, Forecast
 from optnas.data import Data, Windows
-from optnas.errors import UserError
+from optnas.errors import UserError, check_whole
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.tasks.regression import Regression
 
@@ -153,8 +153,7 @@ def forecasting(
         UserError: If there is no such loss or metric, the season is no whole number of at least 1, or the
             data is not from ``data.windows``.
     """
-    if not isinstance(season, int) or isinstance(season, bool) or season < 1:
-        raise UserError(f"forecasting(season={season!r}): give a whole number of at least 1")
+    check_whole("forecasting", season=season)
     if not isinstance(data, Windows):
         raise UserError(f"data {getattr(data, 'name', data)!r} is no windows of a series: use data.windows")
     return Forecasting(data, loss, frozenset(metrics), season)

@@ -13,7 +13,7 @@ from optnas.answers import Answer, Values
 from optnas.data import Data, Part
 from optnas.data.schemas import Target
 from optnas.data.trees import Tree, joined
-from optnas.errors import UserError
+from optnas.errors import UserError, check_whole
 from optnas.space import Shapes
 from optnas.tasks._torchmetrics import torchmetrics
 from optnas.tasks.regression import Regression
@@ -178,6 +178,5 @@ def recommending(
     Raises:
         UserError: If there is no such loss or metric, or ``first`` is no whole number of at least 1.
     """
-    if not isinstance(first, int) or isinstance(first, bool) or first < 1:
-        raise UserError(f"recommending(first={first!r}): give a whole number of at least 1")
+    check_whole("recommending", first=first)
     return Recommending(data.with_targets("values"), loss, frozenset(metrics), user, item, first, relevant)

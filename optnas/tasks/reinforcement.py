@@ -16,7 +16,7 @@ from optnas.answers import Actions, Answer
 from optnas.data import Data, Split, Splits
 from optnas.data.normalize import Normalized, normalized
 from optnas.data.trees import Tree, device_of
-from optnas.errors import UserError
+from optnas.errors import UserError, check_whole
 from optnas.tasks._environments import (
     Environment,
     Policy,
@@ -296,13 +296,14 @@ def reinforcement(
         UserError: If a number is out of its range; on first use if gymnasium is not installed, or there is no
             such environment.
     """
-    whole = {
-        "episodes": episodes, "environments": environments, "rollouts": rollouts, "batches": batches,
-        "passes": passes,
-    }  # fmt: skip
-    for name, number in whole.items():
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise UserError(f"reinforcement({name}={number!r}): give a whole number of at least 1")
+    check_whole(
+        "reinforcement",
+        episodes=episodes,
+        environments=environments,
+        rollouts=rollouts,
+        batches=batches,
+        passes=passes,
+    )
     shares = {
         "discount": (discount, 0.999999),
         "trace": (trace, 1),

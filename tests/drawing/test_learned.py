@@ -129,3 +129,15 @@ def test_drawing_does_not_change_random_numbers():
     torch.manual_seed(0)
     ops.seq(ops.conv(4), ops.act(ops.square(ops.x()))).draw((3, 8, 8))
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("lost", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "text", ["seq(swish(learnable=True))", "seq(prelu)", "seq(act(swish(learnable=True)))"]
+)
+def test_what_a_training_lost_is_left_as_it_was_so_that_the_text_is_one(text, lost):
+    tree, module = trained(text, (1, 8, 8))
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.fill_(lost)
+    assert parse(str(with_learned(tree, module, Site((1, 8, 8))))) == tree

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import optuna
+import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
+from optnas.errors import UserError
 from optnas.samplers.base import CandidateSampler
 from optnas.samplers.domain import Domain, FlatDomain
+from optnas.samplers.evolution import EvolutionSampler
 from optnas.samplers.history import History, HistoryReader
 
 SPACE = {"op": CategoricalDistribution(["conv", "pool"]), "depth": IntDistribution(1, 4)}
@@ -49,6 +52,20 @@ def test_candidates_are_told_apart_by_their_key_and_not_by_their_parameters() ->
 
     study = optuna.create_study(sampler=Stubborn(Depths(SPACE), seed=0))
     assert sorted(params["depth"] for params in proposals(study, 4)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("seed", ["x", -1, 1.5, True, float("nan")])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(UserError, match=r"Stubborn\(seed=.*\): give a whole number of at least 0"):
+        Stubborn(seed=seed)
+
+
+def test_a_seed_of_numpy_is_one_of_python() -> None:
+    found = [
+        optuna.create_study(sampler=EvolutionSampler(FlatDomain(SPACE), seed=seed))
+        for seed in (7, np.int64(7))
+    ]
+    assert proposals(found[0], 3) == proposals(found[1], 3)
 
 
 def test_what_runs_or_failed_is_not_proposed_again_either() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from optnas.data.schemas.arrays import checked_shape
 from optnas.data.schemas.schema import Record, Schema
 from optnas.data.trees import Tree
-from optnas.errors import UserError
+from optnas.errors import UserError, check_whole
 from optnas.space.shapes import AnyShape, Shapes
 
 __all__ = ["Noise", "generator"]
@@ -58,8 +58,7 @@ class Noise(Schema):
         """Return the numbers of the samples, from which their random numbers follow."""
         if not isinstance(given, int) or isinstance(given, bool) or given < 1:
             raise UserError(f"give how many samples to make, a whole number from 1 on, not {given!r:.60}")
-        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
-            raise UserError(f"predict(seed={seed!r}): give a whole number from 0 on")
+        check_whole("predict", 0, 2**31 - 1, seed=seed)
         return range(given)
 
     def batches(self, given: Any, size: int, **options: Any) -> Iterator[Tree]:

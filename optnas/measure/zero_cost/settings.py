@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from optnas.errors import UserError, nearest
+from optnas.errors import UserError, check_whole, nearest
 from optnas.measure.zero_cost.scores import AGGREGATED, METRICS
 
 __all__ = ["ZeroCost"]
@@ -42,10 +42,7 @@ class ZeroCost:
     proposals: int = 10
 
     def __post_init__(self) -> None:
-        for name, most in (("candidates", _MOST), ("proposals", _MOST)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-                raise UserError(f"ZeroCost({name}={value!r}): give a whole number from 1 to {most}")
+        check_whole("ZeroCost", most=_MOST, candidates=self.candidates, proposals=self.proposals)
         seconds = self.seconds
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < math.inf:
             raise UserError(f"ZeroCost(seconds={seconds!r}): give a number of seconds above 0")
