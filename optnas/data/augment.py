@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from optnas.data.sending import sent
+
 __all__ = ["angles", "colors", "crop", "cutout", "flip", "mirrored", "mixup", "rotate", "shifts"]
 
 # Of red, green and blue in what is seen as their grey (ITU-R BT.601).
@@ -29,14 +31,14 @@ def crop(images: Tensor, margin: int, generator: torch.Generator, *, padding: st
         padding: Pixels beyond the edge: ``"reflect"`` the image, or ``"zero"``.
     """
     samples, _, height, width = images.shape
-    rows = (torch.arange(height) + shifts(margin, samples, generator)).to(images.device)
-    columns = (torch.arange(width) + shifts(margin, samples, generator)).to(images.device)
+    rows = sent(torch.arange(height) + shifts(margin, samples, generator), images.device)
+    columns = sent(torch.arange(width) + shifts(margin, samples, generator), images.device)
     return _taken(images, rows[:, :, None], columns[:, None, :], padding)
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each of the images (samples, channels, height, width) with probability 1/2."""
-    chosen = mirrored(len(images), generator).to(images.device)
+    chosen = sent(mirrored(len(images), generator), images.device)
     return torch.where(chosen[:, None, None, None], images.flip(3), images)
 
 
@@ -59,7 +61,7 @@ def rotate(
             default it is interpolated between four.
     """
     samples, _, height, width = images.shape
-    by = angles(degrees, samples, generator)[..., None].to(images.device)
+    by = sent(angles(degrees, samples, generator)[..., None], images.device)
     y = (torch.arange(height, device=images.device) - (height - 1) / 2)[:, None]
     x = torch.arange(width, device=images.device) - (width - 1) / 2
     rows = by.cos() * y + by.sin() * x + (height - 1) / 2
@@ -95,7 +97,7 @@ def colors(
     ):
         if strength:
             factors = 1 + strength * (2 * torch.rand(len(images), 1, 1, 1, generator=generator) - 1)
-            changed = torch.lerp(middle(changed), changed, factors.to(images.device))
+            changed = torch.lerp(middle(changed), changed, sent(factors, images.device))
     return _as_type(changed, images.dtype)
 
 
@@ -111,7 +113,7 @@ def cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
 
     def covered(length: int) -> Tensor:
         start = torch.randint(length, (samples, 1), generator=generator) - side // 2
-        return _within(torch.arange(length), start, start + side).to(images.device)
+        return sent(_within(torch.arange(length), start, start + side), images.device)
 
     square = covered(height)[:, None, :, None] & covered(width)[:, None, None, :]
     return images.masked_fill(square, 0)
@@ -129,7 +131,7 @@ def mixup(x: Tensor, y: Tensor, alpha: float, generator: torch.Generator) -> tup
     """
     # PyTorch's Beta distribution takes no generator.
     numpy = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
-    shares = torch.from_numpy(numpy.beta(alpha, alpha, len(x)).astype(np.float32)).to(x.device)
+    shares = sent(torch.from_numpy(numpy.beta(alpha, alpha, len(x)).astype(np.float32)), x.device)
 
     def mixed(of: Tensor) -> Tensor:
         return torch.lerp(of, of.roll(1, 0), shares.to(of.dtype).view(-1, *[1] * (of.dim() - 1)))

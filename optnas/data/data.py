@@ -15,6 +15,7 @@ from optnas.data.origin import Origin
 from optnas.data.schemas.prepared import as_prepared
 from optnas.data.schemas.schema import Schema
 from optnas.data.schemas.target import Target
+from optnas.data.sending import sent
 from optnas.data.trees import Tree, device_of, mapped, pieces, samples_in, shape_of
 from optnas.errors import DataWarning, UserError, warn_caller
 
@@ -76,7 +77,7 @@ class Split:
         if order is None:
             yield from zip(pieces(self.x, size), pieces(self.y, size), strict=True)
         else:
-            for chosen in torch.split(order.to(device_of(self.x)), size):
+            for chosen in torch.split(sent(order, device_of(self.x)), size):
                 yield tuple(mapped(lambda each: each[chosen], tree) for tree in (self.x, self.y))  # noqa: B023
 
 

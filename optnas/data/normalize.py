@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from optnas.data.layout import feature_axis
+from optnas.data.sending import sent
 from optnas.data.trees import Tree, mapped
 
 __all__ = ["Each", "Normalize", "Normalized", "block_size", "normalized", "standardized"]
@@ -101,11 +102,11 @@ class Each:
 def standardized(x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
     """Return ``(x - mean) / deviation`` in float32, with the mean (float64) subtracted without rounding."""
     if x.dtype in (torch.float64, torch.int32, torch.int64):
-        return ((x - mean.to(x.device)) / deviation.to(x.device)).float()
+        return ((x - sent(mean, x.device)) / sent(deviation, x.device)).float()
     # The mean as a sum of two numbers of float32: inputs near it lose nothing, and float64 is slow on GPUs.
     near = mean.float()
     rest = (mean - near).float()
-    return (x - near.to(x.device)).sub_(rest.to(x.device)).div_(deviation.to(x.device, torch.float32))
+    return (x - sent(near, x.device)).sub_(sent(rest, x.device)).div_(sent(deviation.float(), x.device))
 
 
 def block_size(shape: tuple[int, ...]) -> int:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from optnas.data import augment
 from optnas.data.boxes import NO_BOX
+from optnas.data.sending import sent
 from optnas.data.trees import Tree
 from optnas.errors import UserError
 
@@ -30,19 +31,19 @@ _LEAST_SHARE = 0.2
 def crop(points: Tensor, size: Tensor, generator: torch.Generator, *, margin: int) -> Tensor:
     """Shift the points (samples, points, 2) of each image as it is padded and cropped."""
     rows, columns = (augment.shifts(margin, len(points), generator) for _ in ("down", "across"))
-    return points - torch.cat([columns, rows], 1).to(points)[:, None]
+    return points - sent(torch.cat([columns, rows], 1), points.device).to(points.dtype)[:, None]
 
 
 def flip(points: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror the points of half of the images, left to right."""
-    mirrored = augment.mirrored(len(points), generator).to(points.device)
+    mirrored = sent(augment.mirrored(len(points), generator), points.device)
     x, y = points.unbind(-1)
     return torch.stack([torch.where(mirrored[:, None], size[0] - x, x), y], -1)
 
 
 def rotate(points: Tensor, size: Tensor, generator: torch.Generator, *, degrees: float) -> Tensor:
     """Turn the points of each image about its centre."""
-    angles = augment.angles(degrees, len(points), generator).to(points)
+    angles = sent(augment.angles(degrees, len(points), generator), points.device).to(points.dtype)
     x, y = (points - size / 2).unbind(-1)
     across = angles.cos() * x + angles.sin() * y
     return torch.stack([across, angles.cos() * y - angles.sin() * x], -1) + size / 2

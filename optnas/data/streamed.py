@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from optnas.data.normalize import Normalize
 from optnas.data.reader import Reader
+from optnas.data.sending import sent
 from optnas.errors import UserError
 
 __all__ = ["Streamed"]
@@ -64,7 +65,7 @@ class Streamed:
         for part, x in zip(chosen, self._survived(iter(loader), reading), strict=True):
             if isinstance(x, UserError):
                 raise x
-            yield x.to(device, non_blocking=True), self.y[part.to(device)]
+            yield x.to(device, non_blocking=True), self.y[sent(part, device)]
 
     def _survived(
         self, blocks: Iterator[Tensor | UserError], reading: Tensor

@@ -14,6 +14,7 @@ from optnas.answers import Answer, Generated
 from optnas.answers.denoising import ddim, kept_signal
 from optnas.data import Data, Split, Splits
 from optnas.data.schemas import Noise
+from optnas.data.sending import sent
 from optnas.errors import UserError
 from optnas.space.shapes import AnyShape, numbers_in
 from optnas.tasks._generated import Real
@@ -77,7 +78,7 @@ class Diffusion(Task):
         for _ in range(self.batches_per_epoch):
             chosen = torch.randint(len(x), (training.batch_size,), generator=generator)
             inputs, noise = noised(x[chosen], self.steps, generator)
-            yield {name: each.to(device) for name, each in inputs.items()}, noise.to(device)
+            yield {name: sent(each, device) for name, each in inputs.items()}, sent(noise, device)
 
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Return the mean squared error of outputs and noise, of as many numbers each.

@@ -15,7 +15,8 @@ from optnas.data.trees import Tree, mapped, pieces
 from optnas.interrupts import stopping
 from optnas.space.shapes import numbers_in
 from optnas.train.balance import balanced_order
-from optnas.train.checks import check_augmentation, check_mixable, is_dense, is_scaled
+from optnas.train.checks import check_mixable, is_dense, is_scaled
+from optnas.train.lanes import await_gpu, lent, pass_on
 from optnas.train.memory_format import channels_last
 from optnas.train.training import Training
 
@@ -46,12 +47,9 @@ class Shuffled:
     Args:
         parts: The data.
         sizes: The sizes of the batches.
-        training: The training settings.
+        training: The training settings, checked by :func:`~optnas.train.checks.check_augmentation`.
         generator: Generator of the order and of augmentation.
         most_bytes: The most bytes of a block.
-
-    Raises:
-        UserError: If the data cannot be augmented as ``training`` says.
     """
 
     def __init__(
@@ -62,7 +60,6 @@ class Shuffled:
         generator: torch.Generator,
         most_bytes: int = _BLOCK_BYTES,
     ) -> None:
-        check_augmentation(parts, training)
         self._parts, self._sizes, self._training, self._generator = parts, sizes, training, generator
         self._block = _block(parts.train, sizes[0], most_bytes)
         self._begun = dict.fromkeys(_BEGUN, generator.get_state())
@@ -88,7 +85,9 @@ class Shuffled:
     def _order(self) -> Tensor:
         part, count = self._parts.train, sum(self._sizes)
         if self._training.balanced:
-            return balanced_order(part.y.cpu(), count, self._sizes[0], self._generator)
+            with lent():  # while what was launched before is waited for
+                classes = part.y.cpu()
+            return balanced_order(classes, count, self._sizes[0], self._generator)
         return torch.randperm(len(part), generator=self._generator)[:count]
 
     def __iter__(self) -> Iterator[tuple[Tree, Tree]]:
@@ -132,6 +131,8 @@ class InOrder:
             for x, y in zip(pieces(block, self._size), pieces(targets, self._size), strict=True):
                 stopping.check()
                 yield mapped(channels_last, self._prepare(x)), y
+                pass_on()
+        await_gpu()  # for the results that are read next
 
 
 def _block(part: Part, size: int, most_bytes: int = _BLOCK_BYTES) -> int:

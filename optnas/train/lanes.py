@@ -23,7 +23,7 @@ import torch
 
 from optnas.train.precision import tf32_flags
 
-__all__ = ["in_lane", "is_lane", "lane_stream", "lent", "pass_on", "turn"]
+__all__ = ["await_gpu", "in_lane", "is_lane", "lane_stream", "lent", "pass_on", "turn"]
 
 # As long as Python lets a thread run while others wait (sys.getswitchinterval).
 _SLICE_SECONDS = 0.005
@@ -172,6 +172,16 @@ def lent() -> Iterator[None]:
         yield
     finally:
         _take()
+
+
+def await_gpu() -> None:
+    """Wait until the GPU has done what this lane launched, and lend the turn meanwhile.
+
+    To be called before results are read, which would wait with the turn. Outside of lanes do nothing.
+    """
+    if _here.stream is not None:
+        with lent():
+            _here.stream.synchronize()
 
 
 def _take() -> None:

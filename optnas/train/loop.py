@@ -21,6 +21,7 @@ from optnas.interrupts import stopping
 from optnas.space.shapes import AnyShape, is_image, numbers_in
 from optnas.train.average import Average
 from optnas.train.batches import InOrder, Shuffled, batch_sizes
+from optnas.train.checks import check_augmentation
 from optnas.train.convolutions import faster_convolutions
 from optnas.train.dropout import faster_dropout
 from optnas.train.experience import experience
@@ -107,6 +108,7 @@ def fit(
     """
     parts = task.data.on(device)
     check_samples(task)
+    check_augmentation(task.data.splits, training)
     check_ids(module, task.data)
     module.to(device)
     with contextlib.ExitStack() as faster:

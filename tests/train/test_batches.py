@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
+import sys
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from optnas import Training, UserError, choose, data, parse, tasks
+from optnas.data import sending
 from optnas.train import batches, fit
+from optnas.train.checks import check_augmentation
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (300, 3, 8, 8), dtype=np.uint8)
 
@@ -20,7 +27,9 @@ def epoch(
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     sizes = batches.batch_sizes(len(held.splits.train), 32)
     generator = torch.Generator().manual_seed(seed)
-    return list(batches.Shuffled(held.splits, sizes, Training(**training), generator, most_bytes))
+    wanted = Training(**training)
+    check_augmentation(held.splits, wanted)
+    return list(batches.Shuffled(held.splits, sizes, wanted, generator, most_bytes))
 
 
 def test_an_epoch_in_many_blocks_is_the_epoch_in_one(noise: data.Data) -> None:
@@ -53,6 +62,65 @@ def test_each_augmentation_changes_what_is_trained_on(noise: data.Data, change: 
     assert [x.shape for x, _ in plain] == [x.shape for x, _ in changed]
     again = epoch(noise, **change)
     assert all(torch.equal(x, other) for (x, _), (other, _) in zip(changed, again, strict=True))
+
+
+EVERYTHING = {
+    "crop": 2, "flip": True, "cutout": 2, "mixup": 0.5, "rotate": 9, "brightness": 0.2, "contrast": 0.2,
+    "saturation": 0.2,
+}  # fmt: skip
+META = torch.device("meta")
+
+
+class Copies(TorchFunctionMode):
+    """Collects the files that copy tensors from the CPU to another device."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = function(*args, **(kwargs or {}))
+        on_cpu = any(isinstance(each, torch.Tensor) and each.device.type == "cpu" for each in args)
+        if on_cpu and getattr(out, "device", None) == META:
+            self.files.append(sys._getframe(1).f_code.co_filename)
+        return out
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float64])
+@pytest.mark.parametrize("kind", ["classes", "points", "boxes"])
+def test_whatever_an_epoch_copies_to_the_device_is_sent_without_waiting(dtype: Any, kind: Any) -> None:
+    places = np.random.default_rng(0).random((300, 4)).astype(np.float32)
+    boxes = data.padded_boxes([[(0, 1, 1, 5, 5)]] * 300)
+    y: Any = {"classes": np.arange(300) % 3, "points": 8 * places, "boxes": boxes}[kind]
+    training: dict[str, Any] = dict(EVERYTHING)
+    if kind != "classes":
+        training |= {"padding": "zero", "mixup": 0.0, "rotate": 9 * (kind == "points")}
+    held = data.tensors(PIXELS.astype(dtype), y, targets=kind).splits
+    there = dataclasses.replace(held, train=held.train.to(META))
+    sizes = batches.batch_sizes(len(there.train), 32)
+    with Copies() as copies:
+        for x, targets in batches.Shuffled(there, sizes, Training(**training), torch.Generator()):
+            assert x.device == targets.device == META
+    assert set(copies.files) == {sending.__file__}
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_an_epoch_on_a_gpu_is_made_without_waiting_for_it(noise: data.Data) -> None:
+    device = torch.device("cuda", 0)
+    parts = noise.on(device)
+    sizes = batches.batch_sizes(len(parts.train), 32)
+    here = epoch(noise, **EVERYTHING)
+    shuffled = batches.Shuffled(
+        parts, sizes, Training(**EVERYTHING), torch.Generator().manual_seed(0), most_bytes=2**26
+    )
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        there = list(shuffled)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for (x, y), (other_x, other_y) in zip(here, there, strict=True):
+        torch.testing.assert_close(other_x.cpu(), x, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(other_y.cpu(), y)
 
 
 def test_padding_says_what_is_beyond_the_edge(noise: data.Data) -> None:

@@ -13,6 +13,7 @@ import torch
 from optnas import Training, data, ops, tasks
 from optnas.train import fit, lanes
 from optnas.train.device_share import Place
+from optnas.train.loop import evaluate
 from optnas.train.precision import in_tf32, tf32_flags
 
 CPU = torch.device("cpu")
@@ -127,6 +128,33 @@ def test_outside_of_lanes_it_does_nothing():
     with lanes.turn(), lanes.lent():
         lanes.pass_on()
     assert lanes.lane_stream() is None
+
+
+def test_while_the_results_of_an_evaluation_are_waited_for_others_have_the_turn():
+    """A stream stands for the GPU's: it has done its work once another lane had the turn."""
+    other_had_it, waits = threading.Event(), threading.Event()
+    task = tasks.classification(data.digits())
+    module = ops.seq(ops.flatten(), ops.head()).build(task.data.shape, **task.context)
+
+    class Stream:
+        def synchronize(self):
+            waits.set()
+            assert other_had_it.wait(30)
+
+    def evaluates():
+        lanes._here.stream = Stream()
+        splits = task.data.splits
+        return evaluate(module, task, splits.validation, splits.prepare)
+
+    def other():
+        with lanes.lent():
+            assert waits.wait(30)
+        other_had_it.set()
+        return True
+
+    metrics, had_it = in_threads(evaluates, other)
+    assert had_it
+    assert metrics["loss"] > 0
 
 
 @pytest.mark.cuda
