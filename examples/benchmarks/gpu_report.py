@@ -45,6 +45,7 @@ import optuna
 import torch
 from gpu_cifar import against_hand_written
 from gpu_memory import out_of_memory, out_of_memory_packed
+from gpu_siblings import siblings
 from gpu_steps import machine, measured, memory, packing, repeated, roofline, steps
 from gpu_trials import (
     by_todays_loop,
@@ -106,6 +107,7 @@ PARTS: dict[str, tuple[Part, float]] = {
     "roofline": (roofline, 30),
     "trial-time": (trial_time, 45),
     "packing": (packing, 30),
+    "siblings": (siblings, 30),
     "out-of-memory": (out_of_memory, 60),
     "out-of-memory-packed": (out_of_memory_packed, 45),
     "repeated": (repeated, 45),

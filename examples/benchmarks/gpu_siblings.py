@@ -1,0 +1,87 @@
+"""Part of gpu_report.py on networks of one architecture: their steps together as one, by ``torch.func``.
+
+Beside the part on several trainings at once, in which each has a stream of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from gpu import wait
+from gpu_workload import Row, Setting, network, task
+from torch import Tensor, nn
+from torch.func import functional_call, grad, stack_module_state, vmap
+
+from optnas.space import Node
+from optnas.train import use_threads
+
+__all__ = ["siblings"]
+
+
+def siblings(setting: Setting) -> Iterator[Row]:
+    """Steps a second of several networks of one architecture, all in one step of stacked weights."""
+    use_threads()
+    device = torch.device(setting.device, 0)
+    for name, architecture in setting.networks().items():
+        alone = 0.0
+        for together in (1, 2) if setting.small else (1, 2, 4, 8, 16):
+            step = _recorded(setting, architecture, together, device)
+            times = 5 if setting.small else 300
+            step()
+            wait(device)
+            started = time.perf_counter()
+            for _ in range(times):
+                step()
+            wait(device)
+            rate = times * together / (time.perf_counter() - started)
+            alone = alone or rate
+            yield {"network": name, "together": together, "steps/s": rate, "times one": rate / alone}
+
+
+def _recorded(setting: Setting, architecture: Node, count: int, device: torch.device) -> Callable[[], object]:
+    """Return a training step of so many networks on a batch that stays where it is; on CUDA a graph."""
+    parts = task(setting, setting.few).data.on(device)
+    modules = [
+        network(setting, architecture, seed).to(device, memory_format=torch.channels_last)
+        for seed in range(count)
+    ]
+    for module in modules:
+        for layer in module.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.eval()  # as in the part to compare with
+    weights, buffers = stack_module_state(modules)
+    base = copy.deepcopy(modules[0]).to("meta")
+    for layer in base.modules():
+        if isinstance(
+            layer, nn.BatchNorm2d
+        ):  # ``vmap`` has none of inputs in bfloat16 with weights in float32
+            layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    x, y = next(iter(parts.train.blocks(setting.batch, torch.arange(setting.batch))))
+    x = parts.prepare(x).contiguous(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(weights.values(), lr=1e-3, momentum=0.9, fused=True)
+    for weight in weights.values():
+        weight.grad = torch.zeros_like(weight)
+
+    def loss(weights: Any, buffers: Any) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
+            return nn.functional.cross_entropy(functional_call(base, (weights, buffers), (x,)), y)
+
+    def step() -> None:
+        for name, gradient in vmap(grad(loss))(weights, buffers).items():
+            weights[name].grad.copy_(gradient)
+        optimizer.step()
+
+    if setting.device != "cuda":
+        return step
+    stream, graph = torch.cuda.Stream(device), torch.cuda.CUDAGraph()
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step()
+    wait(device)
+    with torch.cuda.graph(graph, stream=stream):
+        step()
+    return graph.replay
