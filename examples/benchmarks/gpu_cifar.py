@@ -57,7 +57,7 @@ def against_hand_written(setting: Setting) -> Iterator[Row]:
             "epochs": len(losses),
             "ms an epoch, median": 1e3 * each[len(each) // 2],
             f"s to a loss of {_LOSS}": reached,
-            "time of optnas": ours / reached if ours and reached else None,
+            "time of optnas ÷ its": ours / reached if ours and reached else None,
             "loss in the end": losses[-1][1],
         }
 
