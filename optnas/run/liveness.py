@@ -13,15 +13,13 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import psutil
 from optuna.trial import FrozenTrial
 
 from optnas.storages.waiting import now
 from optnas.trials.optuna_internals import id_of
+from optnas.trials.processes import has_ended, machine, start_of
 from optnas.trials.record import WORKER
 
 __all__ = [
@@ -72,9 +70,9 @@ class Worker:
     @classmethod
     def here(cls, parent: int = 0) -> Worker:
         """Return a new worker in this process, which the process ``parent`` has started."""
-        started = _start_of(os.getpid()) or 0.0
-        of_parent = (_start_of(parent) if parent else None) or 0.0
-        here = uuid.uuid4().hex, socket.gethostname(), _machine(), os.getpid(), started
+        started = start_of(os.getpid()) or 0.0
+        of_parent = (start_of(parent) if parent else None) or 0.0
+        here = uuid.uuid4().hex, socket.gethostname(), machine(), os.getpid(), started
         worker = cls(*here, parent, of_parent)
         _working.add(worker.worker)
         return worker
@@ -92,24 +90,17 @@ def claim_on(trial: FrozenTrial) -> dict[str, Any] | None:
 
 def is_gone(claim: Mapping[str, Any]) -> bool:
     """Return whether the worker that made ``claim`` ran on this machine and does not any more."""
-    if claim.get("machine") != _machine():
+    if claim.get("machine") != machine():
         return False
     if claim["pid"] == os.getpid() and claim.get("worker") not in _working:
         return True
-    return _has_ended(claim["pid"], claim.get("started"))
+    return has_ended(claim["pid"], claim.get("started"))
 
 
 def is_gone_with_its_run(claim: Mapping[str, Any]) -> bool:
     """Return whether the worker that made ``claim``, and the run that started it, are gone from here."""
     parent = claim.get("parent", 0)
-    return bool(parent) and is_gone(claim) and _has_ended(parent, claim.get("parent_started"))
-
-
-def _has_ended(pid: int, started: float | None) -> bool:
-    try:
-        return _start_of(pid) != started
-    except PermissionError:
-        return False
+    return bool(parent) and is_gone(claim) and has_ended(parent, claim.get("parent_started"))
 
 
 class Observer:
@@ -160,35 +151,3 @@ class Heartbeat:
             # What is wrong with the storage is told by the thread that runs the trial.
             with contextlib.suppress(Exception):
                 self._beat()
-
-
-@cache
-def _machine() -> str:
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        # Containers of one machine do not see each other's processes.
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return f"{socket.gethostname()} {uuid.getnode():x}"
-
-
-def _start_of(pid: int) -> float | None:
-    """Return when a process of this machine started; ``None`` if there is none, or only its exit status.
-
-    Raises:
-        PermissionError: If it is hidden from this user.
-    """
-    if not psutil.LINUX:
-        try:
-            process = psutil.Process(pid)
-            return None if process.status() == psutil.STATUS_ZOMBIE else round(process.create_time(), 1)
-        except psutil.NoSuchProcess:
-            return None
-    try:
-        # Not psutil's create_time, which moves when the clock is set.
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        if psutil.pid_exists(pid):
-            raise PermissionError(pid) from None
-        return None
-    return None if fields[0] in b"ZX" else float(fields[19])

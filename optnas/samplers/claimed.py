@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 import uuid
@@ -13,6 +14,7 @@ from typing import Any
 from optuna.study import Study
 
 from optnas.trials.attribute import StudySystemAttribute
+from optnas.trials.processes import has_ended, machine, start_of
 
 __all__ = ["claimed"]
 
@@ -27,14 +29,15 @@ _Claim = StudySystemAttribute[dict[str, Any]]
 def claimed(study: Study, work: str, done: Callable[[], bool]) -> Iterator[bool]:
     """Wait until this worker may do the work, or another one has: yields whether it may.
 
-    A worker whose sign of life has not changed for a minute by this worker's own clock is gone.
+    A worker is gone if its process was on this machine and has ended, or if its sign of life has not changed
+    for a minute by this worker's own clock.
 
     Args:
         study: The study.
         work: A name of the work, such as ``"one_shot"``.
         done: Whether the work has been done.
     """
-    me, stop, claim = uuid.uuid4().hex, threading.Event(), _claim_of(work)
+    me, stop, claim = _me(), threading.Event(), _claim_of(work)
     if not _taken(study, claim, me, done):
         yield False
         return
@@ -46,7 +49,12 @@ def claimed(study: Study, work: str, done: Callable[[], bool]) -> Iterator[bool]
         stop.set()
         beat.join()
         with contextlib.suppress(Exception):  # whoever waits sees in a minute that nobody is there
-            claim.put(study, {"who": "", "beat": 0})
+            claim.put(study, {**me, "who": "", "beat": 0})
+
+
+def _me() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"who": uuid.uuid4().hex, "machine": machine(), "pid": pid, "started": start_of(pid)}
 
 
 def _claim_of(work: str) -> _Claim:
@@ -56,27 +64,32 @@ def _claim_of(work: str) -> _Claim:
     )
 
 
-def _taken(study: Study, claim: _Claim, me: str, done: Callable[[], bool]) -> bool:
+def _taken(study: Study, claim: _Claim, me: dict[str, Any], done: Callable[[], bool]) -> bool:
     before, since = None, time.monotonic()
     while not done():
         held = claim.of(study)
         if held != before:
             before, since = held, time.monotonic()
-        if held is None or not held["who"] or time.monotonic() - since > _GONE_SECONDS:
-            claim.put(study, {"who": me, "beat": 0})
+        if held is None or not held["who"] or _ended(held) or time.monotonic() - since > _GONE_SECONDS:
+            claim.put(study, {**me, "beat": 0})
             time.sleep(_POLL_SECONDS)  # the last of several that claim it at once has it
             found = claim.of(study)
-            if found is not None and found["who"] == me:
+            if found is not None and found["who"] == me["who"]:
                 return not done()
         time.sleep(_POLL_SECONDS)
     return False
 
 
-def _beat(study: Study, claim: _Claim, me: str, stop: threading.Event) -> None:
+def _ended(held: dict[str, Any]) -> bool:
+    pid, started = held.get("pid"), held.get("started")
+    return held.get("machine") == machine() and isinstance(pid, int) and has_ended(pid, started)
+
+
+def _beat(study: Study, claim: _Claim, me: dict[str, Any], stop: threading.Event) -> None:
     count = 0
     while not stop.wait(_BEAT_SECONDS):
         count += 1
         try:
-            claim.put(study, {"who": me, "beat": count})
+            claim.put(study, {**me, "beat": count})
         except Exception:  # a storage that is away for a while; whoever waits then goes by its own clock
             continue
