@@ -45,8 +45,8 @@ import optuna
 import torch
 from gpu_cifar import against_hand_written
 from gpu_memory import out_of_memory, out_of_memory_packed
-from gpu_siblings import siblings
-from gpu_steps import machine, measured, memory, packing, repeated, roofline, steps
+from gpu_packing import packing, siblings
+from gpu_steps import machine, measured, memory, repeated, roofline, steps
 from gpu_trials import (
     by_todays_loop,
     by_tuned_loop,

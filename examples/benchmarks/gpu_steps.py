@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,7 +20,7 @@ from optnas.space import Node
 from optnas.train import fit, use_threads
 from optnas.train.convolutions import faster_convolutions
 
-__all__ = ["machine", "measured", "memory", "packing", "repeated", "roofline", "steps"]
+__all__ = ["machine", "measured", "memory", "recorded", "repeated", "roofline", "steps"]
 
 
 def _fit(
@@ -125,34 +124,7 @@ def _asks(name: str) -> bool:
     return name.startswith(("cudaLaunch", "cuLaunch", "cudaGraphLaunch", "cudaMemcpy", "cudaMemset"))
 
 
-def packing(setting: Setting) -> Iterator[Row]:
-    """Steps a second of several trainings at once in one process: a thread, a stream and a graph each."""
-    use_threads()
-    device = torch.device(setting.device, 0)
-    for name, architecture in setting.networks().items():
-        alone = 0.0
-        for trainings in (1, 2) if setting.small else (1, 2, 4, 8, 16):
-            replays = [_recorded(setting, architecture, seed, device) for seed in range(trainings)]
-            each = 5 if setting.small else 300
-            threads = [threading.Thread(target=_repeat, args=(replay, each)) for replay in replays]
-            wait(device)
-            started = time.perf_counter()
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            wait(device)
-            rate = each * trainings / (time.perf_counter() - started)
-            alone = alone or rate
-            yield {"network": name, "at once": trainings, "steps/s": rate, "times one": rate / alone}
-
-
-def _repeat(replay: Callable[[], object], times: int) -> None:
-    for _ in range(times):
-        replay()
-
-
-def _recorded(setting: Setting, architecture: Node, seed: int, device: torch.device) -> Callable[[], object]:
+def recorded(setting: Setting, architecture: Node, seed: int, device: torch.device) -> Callable[[], object]:
     """Return a training step on one batch that stays where it is; on CUDA a graph on a stream of its own."""
     parts = task(setting, setting.few).data.on(device)
     module = network(setting, architecture, seed).to(device, memory_format=torch.channels_last)
@@ -216,7 +188,7 @@ def roofline(setting: Setting) -> Iterator[Row]:
         taken = (
             _MOVED_ACTIVATIONS * cost.activations * setting.batch * size + _MOVED_WEIGHTS * cost.params * 4
         )
-        seconds = _each(_recorded(setting, architecture, 0, device), device, 3 if setting.small else 100)
+        seconds = _each(recorded(setting, architecture, 0, device), device, 3 if setting.small else 100)
         least = flops / products, taken / moved
         bound = "products" if least[0] > least[1] else "memory"
         yield {

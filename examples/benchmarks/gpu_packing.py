@@ -1,17 +1,16 @@
-"""Part of gpu_report.py on networks of one architecture: their steps together as one, by ``torch.func``.
-
-Beside the part on several trainings at once, in which each has a stream of its own.
-"""
+"""Parts of gpu_report.py about several trainings at once: in streams of their own, and together as one."""
 
 from __future__ import annotations
 
 import copy
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from gpu import wait
+from gpu_steps import recorded
 from gpu_workload import Row, Setting, network, task
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
@@ -19,30 +18,66 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from optnas.space import Node
 from optnas.train import use_threads
 
-__all__ = ["siblings"]
+__all__ = ["packing", "siblings"]
+
+Run = Callable[[int], object]
+"""Does so many steps of each of several trainings."""
+
+
+def packing(setting: Setting) -> Iterator[Row]:
+    """Steps a second of several trainings at once in one process: a thread, a stream and a graph each."""
+    yield from _rates(setting, _in_streams)
 
 
 def siblings(setting: Setting) -> Iterator[Row]:
-    """Steps a second of several networks of one architecture, all in one step of stacked weights."""
+    """Steps a second of several trainings of one architecture as one: weights stacked by ``torch.func``."""
+    yield from _rates(setting, _stacked)
+
+
+def _rates(setting: Setting, make: Callable[[Setting, Node, int, torch.device], Run]) -> Iterator[Row]:
     use_threads()
     device = torch.device(setting.device, 0)
     for name, architecture in setting.networks().items():
         alone = 0.0
-        for together in (1, 2) if setting.small else (1, 2, 4, 8, 16):
-            step = _recorded(setting, architecture, together, device)
-            times = 5 if setting.small else 300
-            step()
+        for trainings in (1, 2) if setting.small else (1, 2, 4, 8, 16):
+            run = make(setting, architecture, trainings, device)
+            each = 5 if setting.small else 300
+            run(1)
             wait(device)
             started = time.perf_counter()
-            for _ in range(times):
-                step()
+            run(each)
             wait(device)
-            rate = times * together / (time.perf_counter() - started)
+            rate = each * trainings / (time.perf_counter() - started)
             alone = alone or rate
-            yield {"network": name, "together": together, "steps/s": rate, "times one": rate / alone}
+            yield {"network": name, "at once": trainings, "steps/s": rate, "times one": rate / alone}
 
 
-def _recorded(setting: Setting, architecture: Node, count: int, device: torch.device) -> Callable[[], object]:
+def _in_streams(setting: Setting, architecture: Node, count: int, device: torch.device) -> Run:
+    steps = [recorded(setting, architecture, seed, device) for seed in range(count)]
+
+    def run(times: int) -> None:
+        threads = [threading.Thread(target=_repeat, args=(step, times)) for step in steps]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return run
+
+
+def _stacked(setting: Setting, architecture: Node, count: int, device: torch.device) -> Run:
+    step = _stacked_step(setting, architecture, count, device)
+    return lambda times: _repeat(step, times)
+
+
+def _repeat(step: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        step()
+
+
+def _stacked_step(
+    setting: Setting, architecture: Node, count: int, device: torch.device
+) -> Callable[[], object]:
     """Return a training step of so many networks on a batch that stays where it is; on CUDA a graph."""
     parts = task(setting, setting.few).data.on(device)
     modules = [
