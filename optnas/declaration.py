@@ -30,6 +30,7 @@ from optnas.measure.measuring import MEASURED, Measuring
 from optnas.measure.zero_cost.checks import check_scored
 from optnas.measure.zero_cost.settings import ZeroCost
 from optnas.objectives import Constraint, Objective
+from optnas.own_code import own_code
 from optnas.space import Node, SpaceError
 from optnas.space.closing import Closing, Decide, accepted, decide_by, decide_from, holes
 from optnas.space.own_ops import own_ops
@@ -253,7 +254,8 @@ class Declaration:
             TypeError: If the study's ``costs`` function returns no mapping.
         """
         if self._costs is not None:
-            found = self._costs(candidate)
+            with own_code():
+                found = self._costs(candidate)
             if not isinstance(found, Mapping):
                 raise TypeError(f"costs= returns a dict such as {{'flops': 1e6}}, not {found!r:.60}")
             return dict(found)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from optnas.errors import UserError
+from optnas.own_code import own_code
 
 __all__ = ["Constraint", "Expression", "Objective", "maximize", "minimize"]
 
@@ -260,7 +261,8 @@ class Constraint:
 
 def _of_function(function: Callable[[Any], float | bool]) -> Callable[[Any], float]:
     def violation(candidate: Any) -> float:
-        answer = function(candidate)
+        with own_code():
+            answer = function(candidate)
         if hasattr(answer, "item"):  # a tensor or a NumPy scalar, whose bool is not Python's
             answer = answer.item()
         if isinstance(answer, bool):

@@ -13,6 +13,7 @@ from optnas.cost.flop_counter import counted
 from optnas.ops.merging import Merging
 from optnas.ops.modules import Function
 from optnas.ops.wrapped import FROM_SITE, Wrapped, is_called, materialize
+from optnas.own_code import own_code
 from optnas.space import Node, Shape, Site, SpaceError
 
 __all__ = ["OwnMerge", "tensors_of"]
@@ -102,6 +103,10 @@ class OwnMerge(Merging, Wrapped):
 
     def merging_cost(self, node: Node, shapes: list[Shape], site: Site) -> Cost:
         self.check_number(len(shapes))
+        with own_code():
+            return self._merging_cost(node, shapes, site)
+
+    def _merging_cost(self, node: Node, shapes: list[Shape], site: Site) -> Cost:
         if self._cost is None:
             import torch
 

@@ -14,6 +14,7 @@ from optnas.cost import Cost
 from optnas.cost.flop_counter import counted
 from optnas.cost.paths import between_all
 from optnas.ops.modules import Function
+from optnas.own_code import own_code
 from optnas.space import Node, Op, Shape, Shapes, Site, SpaceError
 from optnas.space.memo import remembered
 
@@ -118,12 +119,13 @@ class Wrapped(Op):
         return dataclasses.replace(cost, paths=between_all(site.shape, cost.shape, cost.depth))
 
     def _own_cost(self, node: Node, site: Site) -> Cost:
-        if self._cost is not None:
-            return self._cost(shape=site.shape, **self._arguments(node, site, built=False))
-        import torch
+        with own_code():
+            if self._cost is not None:
+                return self._cost(shape=site.shape, **self._arguments(node, site, built=False))
+            import torch
 
-        with torch.device("meta"):
-            return counted(self._make(node, site), site.shape, called=self.name)
+            with torch.device("meta"):
+                return counted(self._make(node, site), site.shape, called=self.name)
 
     def build(self, node: Node, site: Site) -> nn.Module:
         if self._cost is not None:

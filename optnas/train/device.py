@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 
 from optnas.errors import UserError
+from optnas.own_code import own_code
 
 __all__ = ["cores", "default_device", "forked_random", "training_environment", "use_threads"]
 
@@ -37,10 +38,12 @@ def default_device(name: str = "auto") -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if device == torch.device("cuda") else device
 
 
-def forked_random() -> AbstractContextManager[None]:
-    """Restore the states of PyTorch's random generators at the end of this context."""
+@contextmanager
+def forked_random() -> Iterator[None]:
+    """Restore PyTorch's random generators, and flags that ops of someone's own may set, at the end."""
     # By default it forks the generators of all GPUs as well, but warns if there are several GPUs.
-    return torch.random.fork_rng(list(range(torch.cuda.device_count())))
+    with own_code(), torch.random.fork_rng(list(range(torch.cuda.device_count()))):
+        yield
 
 
 def use_threads(count: int | None = None) -> int:

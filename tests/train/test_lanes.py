@@ -10,6 +10,7 @@ import time
 import pytest
 import torch
 
+import optnas.turn
 from optnas import Training, data, ops, tasks
 from optnas.train import fit, lanes
 from optnas.train.device_share import Place
@@ -51,10 +52,10 @@ def trained(seed, epochs=6, device=CPU, task=None):
 
 def test_trainings_at_once_have_the_very_values_that_each_has_alone(monkeypatch):
     alone = [in_threads(lambda seed=seed: trained(seed))[0] for seed in range(3)]
-    monkeypatch.setattr(lanes, "_SLICE_SECONDS", 0.0)  # after every step
+    monkeypatch.setattr(optnas.turn, "_SLICE_SECONDS", 0.0)  # after every step
     passed = []
-    give = lanes._give
-    monkeypatch.setattr(lanes, "_give", lambda: (passed.append(threading.get_ident()), give())[1])
+    give = optnas.turn._give
+    monkeypatch.setattr(optnas.turn, "_give", lambda: (passed.append(threading.get_ident()), give())[1])
     together = in_threads(*(lambda seed=seed: trained(seed) for seed in range(3)))
     assert together == alone
     # They did run at once: each had others between its steps.
@@ -78,7 +79,7 @@ def test_random_numbers_and_precision_flags_are_those_of_whoever_has_the_turn():
 
 
 def test_lanes_get_the_turn_in_the_order_in_which_they_came(monkeypatch):
-    monkeypatch.setattr(lanes, "_SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(optnas.turn, "_SLICE_SECONDS", 0.0)
     order = []
 
     def steps():
@@ -113,11 +114,11 @@ def test_memory_is_freed_in_a_turn_and_a_place_is_waited_for_without(tmp_path):
     turns = []
 
     def alone():
-        place = Place("gpu", tmp_path, clear=lambda: turns.append(lanes._here.has_turn))
+        place = Place("gpu", tmp_path, clear=lambda: turns.append(optnas.turn._here.has_turn))
         with place, lanes.turn():
             place.alone()
             time.sleep(0.05)
-            return lanes._here.has_turn
+            return optnas.turn._here.has_turn
 
     assert in_threads(alone, alone, alone, turn=contextlib.nullcontext) == [True] * 3
     assert turns == [True] * 6
