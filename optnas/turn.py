@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["Own", "enter", "is_lane", "leave", "lent", "pass_on", "turn"]
+__all__ = ["Own", "enter", "is_lane", "kept", "leave", "lent", "pass_on", "turn"]
 
 # As long as Python lets a thread run while others wait (sys.getswitchinterval).
 _SLICE_SECONDS = 0.005
@@ -80,6 +80,7 @@ class _Lane(threading.local):
 
     own: Own | None = None
     has_turn = False
+    keeps = False
     since = 0.0
 
 
@@ -118,7 +119,12 @@ def turn() -> Iterator[None]:
 
 def pass_on() -> None:
     """Pass the turn on if a lane waits for it and this one had it for some milliseconds."""
-    if _here.has_turn and _turn.wanted and time.perf_counter() - _here.since > _SLICE_SECONDS:
+    if (
+        _here.has_turn
+        and not _here.keeps
+        and _turn.wanted
+        and time.perf_counter() - _here.since > _SLICE_SECONDS
+    ):
         _give()
         _take()
 
@@ -126,7 +132,7 @@ def pass_on() -> None:
 @contextmanager
 def lent() -> Iterator[None]:
     """Lend the turn to others while this lane waits for something, such as the GPU or the storage."""
-    if not _here.has_turn:
+    if not _here.has_turn or _here.keeps:
         yield
         return
     _give()
@@ -134,6 +140,20 @@ def lent() -> Iterator[None]:
         yield
     finally:
         _take()
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Have the turn and keep it inside the context, where this lane is measured: no other one runs meanwhile.
+
+    Nothing in it may wait for another lane.
+    """
+    with turn():
+        before, _here.keeps = _here.keeps, True
+        try:
+            yield
+        finally:
+            _here.keeps = before
 
 
 def _take() -> None:

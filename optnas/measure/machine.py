@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
+from optnas.turn import kept, lent
+
 __all__ = ["alone", "name_of", "processor"]
 
 
@@ -40,13 +42,20 @@ def processor() -> str:
 def alone(threads: int) -> Iterator[None]:
     """Keep this user's other workers from measuring inside this context, and use ``threads`` threads.
 
-    Workers that train keep running: making them wait would cost the search more than the figures gain.
+    Other lanes of this process wait. Workers that train keep running: making them wait would cost the search
+    more than the figures gain.
     """
     user = getattr(os, "getuid", lambda: "user")()
     before = torch.get_num_threads()
-    with FileLock(Path(tempfile.gettempdir()) / f"optnas-measuring-{user}.lock"):
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    lock = FileLock(Path(tempfile.gettempdir()) / f"optnas-measuring-{user}.lock")
+    with lent():  # to one that measures, and waits for its turn
+        lock.acquire()
+    try:
+        with kept():
+            torch.set_num_threads(threads)
+            try:
+                yield
+            finally:
+                torch.set_num_threads(before)
+    finally:
+        lock.release()

@@ -120,6 +120,8 @@ def measure_round(
         with torch.device("meta"):
             found["size"] = Round(file_size(make()))
     with alone(measuring.threads):
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # other lanes may have launched something
         if "peak_memory" in names:
             found["peak_memory"] = Round(_peak_memory(make, task, training, device))
         if {"latency_ms", "latency_p95_ms", "energy"} & set(names):

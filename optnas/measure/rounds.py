@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from optnas.objectives import Constraint
+from optnas.turn import lent
 
 __all__ = ["NOISY", "Round", "is_noisy", "least", "measure_rounds", "near_limit"]
 
@@ -62,7 +63,8 @@ def measure_rounds(
             break
         if all(_agree(rounds[name]) for name in again):
             break
-        time.sleep(seconds)
+        with lent():
+            time.sleep(seconds)
         for name, found in once(again).items():
             rounds[name] = [*rounds.get(name, ()), found]
     return rounds
