@@ -173,7 +173,8 @@ def _(schema: Sequences, inputs: Iterator[Input], place: str) -> Encoded:
 
 # A row as the model's predict takes it, with its conversion by what schema.json says of each column.
 _NUMBER = {
-    "yes or no": '    if column["kind"] == "yes or no":\n        return float(value == column["yes"])',
+    "yes or no": '    if column["kind"] == "yes or no":\n'
+    '        return {column["yes"]: 1.0, column["no"]: 0.0}[value.lower()]',
     "date": '    if column["kind"] == "date":\n'
     '        form = column["format"] + ("T%H:%M:%S%z" if column["zoned"] and column["clock"] else "")\n'
     "        moment = datetime.strptime(value, form)\n"
@@ -183,7 +184,18 @@ _NUMBER = {
 
 @encoded.register
 def _(schema: Table, inputs: Iterator[Input], place: str) -> Encoded:
-    lines = [f'columns = {place}["columns"]', f"row = {schema.example()}"]
+    lines = [
+        f'columns = {place}["columns"]',
+        f"row = {schema.example()}",
+        "",
+        "",
+        "def known(column, value):",
+        "    if isinstance(value, str):",
+        "        value = value.strip()",
+        '        return None if value.lower() in column["missing"] else value',
+        "    return value",
+        "",
+    ]
     told, values, imports = [], [], []
     if schema.measured:
         numbers = next(inputs)
@@ -199,7 +211,7 @@ def _(schema: Table, inputs: Iterator[Input], place: str) -> Encoded:
             "",
             "",
             "numbers = [",
-            '    number(column, row[column["name"]])',
+            '    number(column, known(column, row[column["name"]]))',
             "    for column in columns",
             '    if column["kind"] not in ("category", "left out")',
             "]",
@@ -210,11 +222,12 @@ def _(schema: Table, inputs: Iterator[Input], place: str) -> Encoded:
     if schema.categories:
         codes = next(inputs)
         lines += [
+            *([] if schema.measured else [""]),
             "codes = [",
             '    column["categories"].index(value) if value in column["categories"] else -1',
             "    for column in columns",
             '    if column["kind"] == "category"',
-            '    for value in [row[column["name"]] or ""]',
+            '    for value in [known(column, row[column["name"]]) or ""]',
             "]",
         ]
         values.append(f"np.array([codes], {codes.numpy})")

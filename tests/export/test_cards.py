@@ -146,6 +146,34 @@ def test_code_with_a_mistake_is_noticed(trained, tmp_path):
 
 
 @pytest.mark.parametrize("trained", ["table"], indirect=True)
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"city": " Bern", "size": "NA", "garden": "Yes ", "sold": "01.02.2020"},
+        {"city": "n/a", "size": "88.5", "garden": "NO", "sold": "-"},
+    ],
+)
+def test_code_reads_a_raw_row_as_predict_does(trained, tmp_path, row):
+    _, folder = trained
+    exported(folder / "run")
+    path = folder / "run" / "README.md"
+    card = path.read_text(encoding="utf-8")
+    model = optnas.load(folder / "run")
+    raw = card.replace(f"row = {model.schema.example()}", f"row = {row}")
+    assert raw != card
+    path.write_text(raw, encoding="utf-8")
+    try:
+        _, *ran = run_card(folder / "run", tmp_path)
+    finally:
+        path.write_text(card, encoding="utf-8")
+    with torch.inference_mode():
+        (expected,) = leaves(model(model.schema.tensors(row)))
+    assert ran
+    for each in ran:
+        assert np.allclose(each["output"], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("trained", ["table"], indirect=True)
 def test_exporting_again_replaces_the_section_and_leaves_what_people_wrote(trained, tmp_path):
     _, folder = trained
     exported(folder / "run")
