@@ -201,4 +201,8 @@ def _ratio(objective: Objective, ours: Option, theirs: Option) -> str:
     if one <= 0 or other <= 0:
         return f"{short(other)} (here {short(one)})"
     factor = other / one
-    return f"{factor:.2f} times the" if abs(factor - 1) >= 0.005 else "the same"
+    if abs(factor - 1) < 0.005:
+        return "the same"
+    if factor < 0.1:  # "0.00 times" would say that it costs nothing
+        return f"1/{1 / factor:,.0f} of the"
+    return f"{factor:.2f} times the" if factor < 100 else f"{factor:,.0f} times the"

@@ -124,7 +124,11 @@ def knee(found: Sequence[Option], objectives: Sequence[Objective], best: Objecti
     place = int(np.argmax(bulge))
     if len(front) < 3 or bulge[place] <= 1e-9:
         place = int(np.argmin(np.linalg.norm(points, axis=1)))
-        why = "the nearest to the best values of all, as the front does not bend"
+        why = (
+            "the nearest to the best values of all, as the front does not bend"
+            if len(front) > 1
+            else "the only one on the front"
+        )
     else:
         why = f"where the front bends most: {bulge[place]:.2f} of its width before the line between its ends"
     return Choice(front[place], front, counts, why)

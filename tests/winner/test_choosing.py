@@ -88,7 +88,9 @@ def test_a_front_without_a_bend_has_a_choice_too() -> None:
     line = knee(options(trials((0.1, 1.0), (0.2, 2.0), (0.3, 3.0))), BOTH, ACCURACY)
     assert line.option.trial.number == 1
     assert "does not bend" in line.why
-    assert knee(options(trials((0.5, 3.0))), BOTH, ACCURACY).neighbours == ()
+    alone = knee(options(trials((0.5, 3.0))), BOTH, ACCURACY)
+    assert alone.neighbours == ()
+    assert alone.why == "the only one on the front"
 
 
 def test_only_complete_trials_without_a_broken_constraint_are_options() -> None:
@@ -125,6 +127,16 @@ def test_a_difference_of_seeds_is_said_beside_its_error(other, says) -> None:
     }
     (line,) = compared(choice, again)
     assert f"the two differ in accuracy {says}" in line
+
+
+@pytest.mark.parametrize(
+    ("flops", "says"),
+    [(12.0, "1/134,500 of the flops"), (1.5e6, "0.93 times the flops")],
+)
+def test_a_cost_of_almost_nothing_is_not_said_to_be_nothing(flops, says) -> None:
+    choice = best_within(options(trials((0.9, 1.614e6), (0.5, flops))), BOTH, ["flops <= 1e10"], ACCURACY)
+    (line,) = compared(choice, {})
+    assert says in line
 
 
 NOTED = """
