@@ -132,6 +132,16 @@ def test_a_study_that_runs_is_followed(opens: Opens, tmp_path: Path) -> None:
     assert count(watched).startswith("3 trials")
 
 
+def test_every_tick_of_a_logarithmic_axis_is_a_whole_number(opens: Opens, address: str) -> None:
+    watched = drawn(opens, address)
+    ticks = watched.page.locator("#front .xtick text").all_text_contents()
+    units = {"k": 1e3, "M": 1e6, "G": 1e9}
+    values = [float(text.rstrip("kMG")) * units.get(text[-1], 1) for text in ticks]
+    assert len(values) > 1
+    # Each is said in full: 1k, 2k, 5k and not 1000, 2, 5.
+    assert values == sorted(values)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_has_no_serious_accessibility_fault(opens: Opens, address: str, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()

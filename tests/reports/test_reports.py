@@ -125,6 +125,7 @@ def test_the_figure_shows_every_complete_trial_with_wide_costs_on_a_logarithmic_
     assert sorted(every.x) == [1e4, 2.5e6, 3e6]
     assert list(best.x) == [1e4, 2.5e6]
     assert figure.layout.xaxis.type == "log"
+    assert figure.layout.xaxis.tickformat == "~s"
     assert figure.layout.yaxis.type is None
     write_figure(figure, tmp_path / "front.html")
     assert "3 trained architectures" in (tmp_path / "front.html").read_text()

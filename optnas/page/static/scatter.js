@@ -224,7 +224,8 @@ export function arrow(direction) {
 
 function logTicks(trials, name) {
   const [low, high] = extent(trials.columns.get(name).data.filter((value) => typeof value === "number"));
-  return high > 100 * low ? { dtick: 1 } : { dtick: "D2" };
+  // Without a format plotly writes 2 and 5 in place of 2k and 5k; as an SI prefix "m" would be taken for million.
+  return { dtick: high > 100 * low ? 1 : "D2", tickformat: low >= 1 ? "~s" : "~g" };
 }
 
 function sorted([a, b]) {

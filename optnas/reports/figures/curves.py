@@ -11,7 +11,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optnas.errors import UserError
 from optnas.reports.about import about
-from optnas.reports.figures.parts import ACCENT, GREY, ORANGE, Drawn, as_figure, axis, layout, names_of
+from optnas.reports.figures.parts import (
+    ACCENT,
+    GREY,
+    ORANGE,
+    Drawn,
+    as_figure,
+    axis,
+    layout,
+    log_ticks,
+    names_of,
+)
 from optnas.trials.progress import front
 from optnas.trials.record import TWIN
 from optnas.trials.rungs import rungs_of
@@ -67,7 +77,11 @@ def draw_curves(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
     steps = [step for number in chosen[:told] for step in curves[number]]
     which = "" if told == len(curves) else f", {told} of {len(curves):,} trials"
     wide = min(steps) > 0 and max(steps) > 10 * min(steps)
-    scale = {"type": "log", "dtick": "D1"} if wide else {"tickformat": "d", "nticks": min(10, max(steps))}
+    scale = (
+        {"type": "log", **log_ticks(min(steps), max(steps))}
+        if wide
+        else {"tickformat": "d", "nticks": min(10, max(steps))}
+    )
     title = f"learning curves{which}"
     axes = {"xaxis": axis("epochs", **scale), "yaxis": axis(names_of(study)[index])}
     return {"data": data, "layout": layout(title, **axes)}

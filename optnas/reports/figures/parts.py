@@ -32,6 +32,7 @@ __all__ = [
     "hover",
     "label",
     "layout",
+    "log_ticks",
     "names_of",
     "panels",
     "scale_of",
@@ -127,8 +128,17 @@ def scale_of(study: optuna.Study, values: Sequence[float], index: int) -> dict[s
         around = abs(low) / 2 or 0.5
         return {"range": [low - around, low + around], "nticks": 4}
     if study.directions[index] == StudyDirection.MINIMIZE and low > 0 and is_wide(found):
-        return {"type": "log", "dtick": 1 if high > 100 * low else "D2"}
+        return {"type": "log", **log_ticks(low, high)}
     return {}
+
+
+def log_ticks(low: float, high: float) -> dict[str, Any]:
+    """Return the ticks of a logarithmic axis from ``low`` to ``high``, each with its whole number.
+
+    Without a format plotly writes 2 and 5 in place of 2,000 and 5,000. SI prefixes are for large numbers
+    alone: "m" would be taken for million.
+    """
+    return {"dtick": 1 if high > 100 * low else "D2", "tickformat": "~s" if low >= 1 else "~g"}
 
 
 def panels(count: int, columns: int, *, between: tuple[float, float] = (0.06, 0.2)) -> list[Any]:
