@@ -74,6 +74,8 @@ class LeavesDoubles(nn.Module):
         if self.leaves:
             torch.set_default_dtype(torch.float64)
             torch.use_deterministic_algorithms(True, warn_only=True)
+            torch.set_grad_enabled(False)
+            torch.set_num_threads(2)
         return x * 1.0
 
 
@@ -171,6 +173,8 @@ def test_flags_that_an_op_leaves_set_do_not_fail_the_next_trial_of_a_worker() ->
     work(declared, opened, 2)
     assert opened.trials[1].state == TrialState.COMPLETE
     assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    assert torch.get_num_threads() == 1
 
 
 def test_generators_of_python_and_numpy_are_each_trials_own(tmp_path: Path) -> None:
