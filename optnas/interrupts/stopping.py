@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["asked", "at_once", "at_steps", "check", "everywhere", "stop_soon", "training"]
+__all__ = ["all_of", "asked", "at_once", "at_steps", "check", "stop_soon", "training"]
 
 # A step or a checkpoint that takes longer is interrupted: whoever sent the signal will not wait for ever
 # (Slurm's and Kubernetes' default is 30 seconds, Docker's 10).
@@ -32,8 +32,8 @@ class _Thread(threading.local):
 
 
 _here = _Thread()
-# Set while the trainings of all other threads are to stop.
-_everywhere = threading.Event()
+# The threads whose trainings are to stop.
+_stopped: set[threading.Thread] = set()
 
 
 def training() -> bool:
@@ -43,7 +43,7 @@ def training() -> bool:
 
 def asked() -> bool:
     """Return whether this thread's training is being stopped, until its end."""
-    return _here.asked or _everywhere.is_set()
+    return _here.asked or threading.current_thread() in _stopped
 
 
 def stop_soon() -> None:
@@ -58,16 +58,16 @@ def stop_soon() -> None:
 
 
 @contextmanager
-def everywhere() -> Iterator[None]:
-    """Stop the trainings of all threads after their current steps and checkpoints, inside this context.
+def all_of(threads: Collection[threading.Thread]) -> Iterator[None]:
+    """Stop the trainings of threads after their current steps and checkpoints, inside this context.
 
-    Each raises ``KeyboardInterrupt`` in its thread.
+    Each raises ``KeyboardInterrupt`` in its thread. Those of other threads, as of another study, go on.
     """
-    _everywhere.set()
+    _stopped.update(threads)
     try:
         yield
     finally:
-        _everywhere.clear()
+        _stopped.difference_update(threads)
 
 
 @contextmanager

@@ -74,17 +74,15 @@ class _Lanes:
     ) -> None:
         self._run_trials, self._device, self._packing = run_trials, device, packing
         self._should_continue, self._finished = should_continue, finished
-        self._threads: list[Thread] = []
+        self._threads: dict[int, Thread] = {}  # by their numbers
         self._ended = False  # a lane has found nothing left to do
+        self._stopping = False
         self._error: BaseException | None = None
         self._one_at_a_time = Lock()
 
     def run(self) -> None:
         try:
-            while self._error is None and (not self._ended or any(map(Thread.is_alive, self._threads))):
-                self._threads = list(filter(Thread.is_alive, self._threads))
-                while not self._ended and len(self._threads) < self._packing.count:
-                    self._start()
+            while self._error is None and (self._start_missing() or not self._ended):
                 time.sleep(_TICK_SECONDS)
         except KeyboardInterrupt:
             self._stop()
@@ -93,16 +91,26 @@ class _Lanes:
             self._stop()
             raise self._error
 
-    def _start(self) -> None:
-        number = len(self._threads)
-        # A daemon: a process that is to end does not wait for a step that hangs.
-        thread = Thread(target=self._lane, args=(number,), name=f"lane {number}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def _start_missing(self) -> bool:
+        """Start the lanes that are to run and do not; return whether any runs."""
+        count = self._packing.count
+        self._threads = {number: each for number, each in self._threads.items() if each.is_alive()}
+        for number in range(count):
+            # Those of larger numbers end with their trials, and have their memory until then.
+            if number not in self._threads and len(self._threads) < count and not self._ended:
+                # A daemon: a process that is to end does not wait for a step that hangs.
+                thread = Thread(target=self._lane, args=(number,), name=f"lane {number}", daemon=True)
+                self._threads[number] = thread
+                thread.start()
+        return bool(self._threads)
 
     def _lane(self, number: int) -> None:
+        too_many = False
+
         def goes_on() -> bool:
-            return not self._ended and number < self._packing.count and self._goes_on()
+            nonlocal too_many
+            too_many = number >= self._packing.count
+            return not self._ended and not too_many and self._goes_on()
 
         def ended(trial_id: int) -> None:
             with self._one_at_a_time:
@@ -112,12 +120,11 @@ class _Lanes:
         try:
             with lanes.in_lane(self._device):
                 self._run_trials(should_continue=goes_on, finished=ended)
-            # One that is too many ends as well, and others go on.
-            self._ended = self._ended or number < self._packing.count
-        except KeyboardInterrupt:  # it was stopped, and its trial is put back
-            self._ended = True
-        except BaseException as error:
-            self._error = self._error or error
+            # Where one is too many, others go on.
+            self._ended = self._ended or not too_many
+        except BaseException as error:  # a KeyboardInterrupt as well, which is then one of the trial's own
+            if not self._stopping:
+                self._error = self._error or error
             self._ended = True
 
     def _found(self, now: float) -> None:
@@ -138,8 +145,9 @@ class _Lanes:
 
         A trial of one that does not stop in time is taken over by whoever runs the study next.
         """
-        self._ended = True
-        with stopping.everywhere():
+        self._ended = self._stopping = True
+        threads = list(self._threads.values())
+        with stopping.all_of(threads):
             until = time.monotonic() + STOP_SECONDS - 2
-            for thread in self._threads:
+            for thread in threads:
                 thread.join(max(0.0, until - time.monotonic()))

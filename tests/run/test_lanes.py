@@ -240,6 +240,55 @@ def test_the_number_is_found_while_they_run_and_said_once(
     assert f"from now on: {packing.count} (trials an hour: " in said[0]
 
 
+@pytest.mark.parametrize("plan", [(8, 1, 8, 2), (1, 8)])
+def test_the_number_may_fall_and_rise_while_they_run(plan: tuple[int, ...], tmp_path: Path) -> None:
+    declared = study(epochs=1, batch_size=512)
+    opened = declared.open(open_storage(f"sqlite:///{tmp_path}/study.db"))
+    packing, ended = Packing(plan[0]), 0
+
+    def changes(_: int) -> None:
+        nonlocal ended
+        ended += 1
+        packing.count = plan[ended // 4 % len(plan)]
+
+    work_in_lanes(declared, opened, 60, packing, finished=changes)
+    assert [trial.state for trial in opened.trials] == [TrialState.COMPLETE] * 60
+
+
+def test_an_interrupt_of_ones_own_code_is_not_lost(tmp_path: Path) -> None:
+    class Interrupted(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.device.type != "meta" and self.training:
+                raise KeyboardInterrupt
+            return x
+
+    interrupted = op(name="interrupted_in_lanes")(Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        packed(study(interrupted()), tmp_path, 6, 2)
+
+
+def test_a_study_that_stops_does_not_stop_another_one_of_its_process(tmp_path: Path) -> None:
+    others = []
+
+    def other() -> None:
+        (tmp_path / "other").mkdir()
+        others.extend(packed(study(epochs=40), tmp_path / "other", 6, 3))
+
+    running = threading.Thread(target=other)
+    running.start()
+
+    def fails() -> bool:
+        time.sleep(0.5)
+        raise UserError("of the first")
+
+    declared = study(epochs=2_000)
+    opened = declared.open(open_storage(f"sqlite:///{tmp_path}/study.db"))
+    with pytest.raises(UserError, match="of the first"):
+        work_in_lanes(declared, opened, 6, Packing(2), should_continue=fails)
+    running.join()
+    assert [trial.state for trial in others] == [TrialState.COMPLETE] * 6
+
+
 @pytest.mark.parametrize("value", ["0", "many", "-1"])
 def test_the_option_is_checked(value: str, tmp_path: Path) -> None:
     result = call("run", REPOSITORY / "studies" / "digits.py", "--trials", 2, "--trials-per-gpu", value)
