@@ -9,6 +9,7 @@ import typer
 
 from optnas.cli.app import INTERRUPTED, app, out
 from optnas.cli.options import StorageOption
+from optnas.errors import UserError
 from optnas.shown import sentence
 from optnas.storages.opening import DEFAULT_STORAGE
 
@@ -80,7 +81,11 @@ def choose(
 
     for name in ["onnx"] if formats is None and not dry_run else formats or []:
         if name != "none":
-            format_named(name).check_installed()  # before trainings that take long
+            form = format_named(name)
+            try:
+                form.check_installed()  # before trainings that take long
+            except UserError as error:
+                raise UserError(f"{error}; or train without a file, by --format none") from None
     try:
         number = choose_trial(
             study, storage, budgets=budget or [], at_knee=knee, repeats=repeats, threads=threads, console=out

@@ -66,7 +66,8 @@ def _columns(table: Tabular, train: Any) -> Table:
         kind = Text(column.kind, style="red" if column.kind == "refused" else "")
         kind.append(f" ({column.detail})" if column.detail else "")
         name = Text(column.name or "(no name)")
-        view.add_row(name, kind, str(column.missing), str(column.features(train)))
+        missing = "–" if column.kind == "refused" else str(column.missing)  # nobody counted them
+        view.add_row(name, kind, missing, str(column.features(train)))
     return view
 
 

@@ -53,7 +53,7 @@ def shown_of(plan: Plan, history: TrainingHistory) -> Shown:
     if history.best and plan.until is None:
         score = plan.score.metric
         last, best = (short(score({**plan.costs, **m})) for m in (history.curve[-1], history.metrics))
-        told = f"{last}, best {best} in epoch {history.best}"
+        told = f"now {last}, best {best} in epoch {history.best}"
     return Shown(len(history.curve), told, history.ended)
 
 

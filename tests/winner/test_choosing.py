@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from optnas import UserError, maximize, minimize
+from optnas.export.registry import format_named
 from optnas.trials.record import ARCHITECTURE, COSTS, METRICS
 from optnas.winner.choose_command import compared
 from optnas.winner.choosing import best_within, knee, options
@@ -185,6 +186,12 @@ def test_one_command_goes_from_a_study_to_a_trained_network(tmp_path, monkeypatc
     assert "2 more seeds" in said.output
     assert not (tmp_path / "runs").exists()
     assert_refused(call("choose", "small.py", "--knee", "--format", "onx"), "onnx")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(format_named("onnx")), "packages", ("not_there_at_all",))
+        assert_refused(
+            call("choose", "small.py", "--knee"),
+            "; or train without a file, by --format none",
+        )
     done = call(
         *("choose", "small.py", "--budget", "params <= 1000", "--repeats", 0, "--threads", 1),
         *("--format", "safetensors", "--out", "won"),

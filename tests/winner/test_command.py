@@ -132,7 +132,7 @@ def test_the_progress_says_everything_in_eighty_columns(monkeypatch: pytest.Monk
     output = call("train", "small.py", "--trial", 1, "--seeds", 1, "--epochs", 100, "--patience", 1).output
     (title, bar, ended, *_) = output.splitlines()
     assert title == "small-1 · accuracy on validation"
-    assert re.search(r"seed 0 .* \d+/100 epochs 0\.\d+, best 0\.\d+ in epoch \d+ +\S+$", bar)
+    assert re.search(r"seed 0 .* \d+/100 epochs now 0\.\d+, best 0\.\d+ in epoch \d+ +\S+$", bar)
     assert ended == "seed 0 ended early: no better epoch in 1"
     # Sentences are broken on a terminal alone; all else must fit.
     laid_out = [line for line in output.splitlines() if not line.startswith(("Wrote ", "Simple models "))]

@@ -195,10 +195,10 @@ def test_unknown_categories_are_told_once_and_count_as_none_of_all(
         " features"
     ]
     model = optnas.load("net")
-    with pytest.warns(DataWarning, match="column 'town': 'Rome', in 1 rows") as warned:
+    with pytest.warns(DataWarning, match="column 'town': 'Rome', in 1 row, ") as warned:
         model.predict({**rows.iloc[0], "town": "Rome"})
     assert [each.filename for each in warned] == [__file__]
-    with pytest.warns(DataWarning, match="column 'town': 'Rome', in 1 rows"):
+    with pytest.warns(DataWarning, match="column 'town': 'Rome', in 1 row, "):
         tensors = model.schema.tensors({**rows.iloc[0], "town": "Rome"})
     assert tensors["codes"].tolist() == [[-1]]
 

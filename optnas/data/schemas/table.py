@@ -47,8 +47,8 @@ class UnseenCategories(DataWarning):
 
     def __init__(self, column: str, texts: Sequence[str], rows: int) -> None:
         super().__init__(
-            f"column {column!r}: {quoted(texts)}, in {rows} rows, not in the training part and so 0 in all"
-            " features"
+            f"column {column!r}: {quoted(texts)}, in {rows} row{'s' if rows != 1 else ''}, not in the"
+            " training part and so 0 in all features"
         )
         self.column, self.texts, self.rows = column, tuple(texts), rows
 
