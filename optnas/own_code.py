@@ -42,8 +42,12 @@ def _deterministic() -> tuple[bool, bool]:
 def own_code() -> Iterator[None]:
     """Run code of someone's own inside this context: in this lane's turn, and without what it leaves set."""
     with turn():
-        before = Flags()
+        # The last two are this thread's own, and so not among the flags that a lane keeps.
+        before, grad, threads = Flags(), torch.is_grad_enabled(), torch.get_num_threads()
         try:
             yield
         finally:
             before.install()
+            torch.set_grad_enabled(grad)
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
