@@ -54,7 +54,7 @@ def nearest(word: str, known: Iterable[str], called: str = "known:") -> str:
     return f"{called} {', '.join(known)}"
 
 
-def check_whole(called: str, least: int = 1, most: int | None = None, **numbers: object) -> None:
+def check_whole(called: str, least: int = 1, most: int | None = None, /, **numbers: object) -> None:
     """Raise unless the arguments ``numbers`` of what is ``called`` so are whole numbers in that range.
 
     Raises:

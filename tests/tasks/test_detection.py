@@ -270,6 +270,10 @@ def test_strides_of_several_maps_grow() -> None:
         tasks.detected({"fine": torch.zeros(1, 7, 4, 4)})
     with pytest.raises(UserError, match="reach=0"):
         tasks.detection(scenes(), stride=LEVELS, reach=0)
+    for name in ("most", "reach"):
+        with pytest.raises(UserError, match=rf"detection\({name}=True\): give a whole number of at least 1"):
+            tasks.detection(scenes(), stride=LEVELS, **{name: True})
+    assert tasks.detection(scenes(), stride=LEVELS, most=2, reach=16).reach == 16
 
 
 def test_without_pycocotools_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ class ZeroCost:
     proposals: int = 10
 
     def __post_init__(self) -> None:
-        check_whole("ZeroCost", most=_MOST, candidates=self.candidates, proposals=self.proposals)
+        check_whole("ZeroCost", 1, _MOST, candidates=self.candidates, proposals=self.proposals)
         seconds = self.seconds
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds < math.inf:
             raise UserError(f"ZeroCost(seconds={seconds!r}): give a number of seconds above 0")
