@@ -142,13 +142,16 @@ def _compared(done: Exported) -> str:
 
 
 def _latencies(done: Exported) -> str:
-    threads = f"{done.threads} thread{'s' if done.threads > 1 else ''}"
     rows = [
         (size, f"{done.latency_ms[size]['file']:.3g}", f"{done.latency_ms[size]['pytorch']:.3g}")
         for size in BATCHES
         if size in done.latency_ms
     ]
-    return as_table((f"samples, {threads}", "this file, ms", "PyTorch, ms"), rows)
+    table = as_table(("samples in a batch", "this file, ms", "PyTorch, ms"), rows)
+    return (
+        f"Median latencies on {as_text(done.measured_on)}, from inputs as they stand above to what is"
+        f" returned, so with their preparation, in the file and in PyTorch alike:\n\n{table}"
+    )
 
 
 def _int8(costs: Int8) -> str:

@@ -149,7 +149,7 @@ def lines(done: Exported) -> list[str]:
             each = done.latency_ms[size]
             told.append(
                 f"A batch of {size} takes {each['file']:.3g} ms, in PyTorch {each['pytorch']:.3g} ms"
-                f" (median, {done.threads} thread{'s' if done.threads > 1 else ''})."
+                f" (median on {done.measured_on}, with the preparation of inputs)."
             )
     if done.int8 is not None:
         told.append(f"Scales are of {done.int8.calibrated_on}.")

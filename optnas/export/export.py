@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from optnas.export.samples import RawBatches, Samples, as_exported, largest_diff
 from optnas.export.traced import CannotExport, Traced
 from optnas.files import replace_file
 from optnas.measure.latency import Timing, latency
+from optnas.measure.machine import alone, processor
+from optnas.measure.measuring import Measuring
+from optnas.measure.rounds import Round, quiet_rounds
 from optnas.tasks import Task
 from optnas.winner.model import Model
 from optnas.winner.outputs import unscaled
@@ -85,11 +89,13 @@ class Exported:
         difference: The largest difference of an output from PyTorch's, as a share of the largest output where
             that is above 1; ``None`` for a format that has no graph.
         compared_on: The samples that this is about, in words.
-        latency_ms: By the size of the batch the median milliseconds of the file and of PyTorch.
-        threads: The threads that both computed with.
+        latency_ms: By the size of the batch the median milliseconds of the file and of PyTorch, from what
+            users have to what the file returns.
+        threads: The threads that both computed with for these.
         int8: What int8 costs; ``None`` for a file in floating point.
         by_default: What the file's runtime does unless told otherwise; ``None`` if that is no matter.
         structure: The names of ``inputs`` and ``outputs`` as PyTorch has them: one, by name, or in a tuple.
+        processor: The CPU that latencies were measured on.
     """
 
     format: str
@@ -106,6 +112,12 @@ class Exported:
     int8: Int8 | None = None
     by_default: ByDefault | None = None
     structure: Mapping[str, Tree] = dataclasses.field(default_factory=dict)
+    processor: str = ""
+
+    @property
+    def measured_on(self) -> str:
+        """The hardware and the threads that latencies were measured with, in words."""
+        return f"{self.processor}, {self.threads} thread{'s' * (self.threads > 1)}"
 
     def as_record(self) -> dict[str, Any]:
         """Return all of it as JSON has it."""
@@ -158,7 +170,7 @@ def export(
                 f"the {form.name} file would differ from PyTorch by {difference:.2g} on {samples.told},"
                 f" more than {TOLERANCE:g}: nothing is written"
             )
-        measured = {} if run is None or timing is None else _latencies(run, traced, timing)
+        measured = _latencies(form, trial, traced, timing)
         by_default = None
         if usual is not None:
             by_default = ByDefault(usual.precision, _difference(usual.run, traced), usual.instead)
@@ -181,10 +193,11 @@ def export(
         difference,
         samples.told,
         measured,
-        torch.get_num_threads(),
+        Measuring().threads,
         costs,
         by_default,
         {"inputs": traced.input_tree, "outputs": traced.output_tree},
+        processor(),
     )
 
 
@@ -213,16 +226,32 @@ def _difference(run: Run, traced: Traced) -> float:
     )
 
 
-def _latencies(run: Run, traced: Traced, timing: Timing) -> dict[int, dict[str, float]]:
-    measured, cpu = {}, torch.device("cpu")
-    for size in BATCHES:
-        batch = traced.batch(size)
-        given = list(leaves(batch))
-        with torch.inference_mode():
-            by_torch = latency(lambda: traced.model(batch), cpu, timing)  # noqa: B023 - called at once
-            by_file = latency(lambda: run(given), cpu, timing)  # noqa: B023
-        measured[size] = {"file": by_file.median * 1e3, "pytorch": by_torch.median * 1e3}
-    return measured
+def _latencies(
+    form: Format, path: Path, traced: Traced, timing: Timing | None
+) -> dict[int, dict[str, float]]:
+    """Return the milliseconds of a written file and of PyTorch, measured as the latencies of a study are."""
+    if timing is None:
+        return {}
+    with alone(Measuring().threads):
+        run = form.runner(path, traced)  # one of its own, as runtimes take the number of threads when made
+    if run is None:
+        return {}
+    batches = {size: traced.batch(size) for size in BATCHES}
+    calls: dict[tuple[int, str], Callable[[], object]] = {}
+    for size, batch in batches.items():
+        calls[size, "file"] = partial(run, list(leaves(batch)))
+        calls[size, "pytorch"] = partial(traced.model, batch)
+
+    def once(names: Collection[tuple[int, str]]) -> dict[tuple[int, str], Round]:
+        found = {}
+        with alone(Measuring().threads), torch.inference_mode():
+            for name in names:
+                took = latency(calls[name], torch.device("cpu"), timing)
+                found[name] = Round(took.median * 1e3, took.spread * 1e3, took.quiet)
+        return found
+
+    measured = quiet_rounds(once, calls)
+    return {size: {what: measured[size, what] for what in ("file", "pytorch")} for size in BATCHES}
 
 
 def _int8_content(form: Format, traced: Traced, task: Task) -> tuple[dict[str, bytes], str]:
@@ -256,8 +285,7 @@ def _costs(
             before[part], after[part] = (task.evaluate(each, batches) for each in (exact, rounded))
     content = form.content(traced)
     with tempfile.TemporaryDirectory() as folder:
-        exact_run = form.runner(_placed(form, content, folder), traced)
-        measured = {} if exact_run is None or timing is None else _latencies(exact_run, traced, timing)
+        measured = _latencies(form, _placed(form, content, folder), traced, timing)
     return Int8(
         calibrated,
         before,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from optnas.objectives import Constraint
 from optnas.turn import lent
 
-__all__ = ["NOISY", "Round", "is_noisy", "least", "measure_rounds", "near_limit"]
+__all__ = ["NOISY", "Round", "is_noisy", "least", "measure_rounds", "near_limit", "quiet_rounds"]
+
+_Name = TypeVar("_Name")
 
 NOISY = frozenset({"latency_ms", "latency_p95_ms", "energy"})
 """The measured quantities that other work on the machine changes."""
@@ -20,6 +22,9 @@ _NEAR, _FAR = 0.05, 10.0
 
 # The seconds before each further round: together longer than bursts of other work.
 _PAUSES = (1.0, 2.0, 4.0)
+
+# The same for figures that decide nothing, which are measured again only if the machine was busy.
+_FEW_PAUSES = (1.0, 2.0)
 
 # Two rounds in a row that differ by no more than this share, both in quiet moments, need no third.
 _AGREE = 0.05
@@ -68,6 +73,33 @@ def measure_rounds(
         for name, found in once(again).items():
             rounds[name] = [*rounds.get(name, ()), found]
     return rounds
+
+
+def quiet_rounds(
+    once: Callable[[Collection[_Name]], Mapping[_Name, Round]],
+    names: Collection[_Name],
+    pauses: Iterable[float] = _FEW_PAUSES,
+) -> dict[_Name, float]:
+    """Measure quantities; again, after a pause, those that were measured while the machine did other work.
+
+    Args:
+        once: Measures quantities by their names.
+        names: The quantities.
+        pauses: The seconds before each further round.
+
+    Returns:
+        The least figure of each quantity.
+    """
+    rounds = {name: [found] for name, found in once(names).items()}
+    for seconds in pauses:
+        again = [name for name, found in rounds.items() if not found[-1].quiet]
+        if not again:
+            break
+        with lent():
+            time.sleep(seconds)
+        for name, found in once(again).items():
+            rounds[name].append(found)
+    return {name: least(found).figure for name, found in rounds.items()}
 
 
 def least(rounds: Iterable[Round]) -> Round:

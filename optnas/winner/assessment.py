@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from optnas.answers import Classes
-from optnas.measure.measuring import Measuring, measure
+from optnas.measure.measuring import Measuring, measure_round
+from optnas.measure.rounds import quiet_rounds
 from optnas.train.device import default_device, forked_random
 from optnas.train.loop import evaluate
 from optnas.winner.calibration import Calibration, fitted_temperature
@@ -87,10 +88,13 @@ def assess(plan: Plan, chosen: Sequence[TrainingHistory], kept: Sequence[Trainin
 
 
 def _latency(plan: Plan) -> dict[str, Any]:
-    """Return the latency of one sample through the network of one seed, in plain PyTorch."""
+    """Return the latency of one prepared sample through the network of one seed, in plain PyTorch."""
     measuring = Measuring()
     with forked_random():
-        found = measure(_LATENCY, lambda: plan.build(0), plan.task, plan.training, measuring)
+        found = quiet_rounds(
+            lambda names: measure_round(names, lambda: plan.build(0), plan.task, plan.training, measuring),
+            _LATENCY,
+        )
     return {**found, "on": measuring.fingerprint(_LATENCY, plan.training)}
 
 

@@ -98,7 +98,7 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
         costs=as_table(
             ("cost of one sample", "value"), [(as_text(n), f"{v:,}") for n, v in record["costs"].items()]
         ),
-        latency=_latency(record.get("latency", {})),
+        latency=_latency(record.get("latency", {}), record.get("ensemble")),
         data_told=data_told(record),
         made=_made(record.get("batches_made")),
         goes_in=as_text(schema.told()),
@@ -127,12 +127,14 @@ def model_card(record: Mapping[str, Any], schema: Schema, answer: Answer, folder
     )
 
 
-def _latency(found: Mapping[str, Any]) -> str:
+def _latency(found: Mapping[str, Any], ensemble: Any) -> str:
     if not found:
         return ""
     return (
-        f"\nOne sample took {short(found['latency_ms'])} ms (95th percentile"
-        f" {short(found['latency_p95_ms'])} ms) in plain PyTorch on {as_text(found['on'])}.\n"
+        f"\nOne sample took {short(found['latency_ms'])} ms (median; 95th percentile"
+        f" {short(found['latency_p95_ms'])} ms) in plain PyTorch on {as_text(found['on'])}. That is"
+        f" {'one of the networks' if ensemble else 'the network'} alone, with a sample that is prepared"
+        " already.\n"
     )
 
 

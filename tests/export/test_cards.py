@@ -115,6 +115,10 @@ def test_code_for_every_format_runs_as_written_and_returns_what_the_network_does
     for name in names:
         exported(folder / "run", "--format", name)
     card = (folder / "run" / "README.md").read_text(encoding="utf-8")
+    # All latencies of a card are of one thread, and each says what it is of.
+    assert ", 1 thread, batch 1. That is the network alone," in card
+    measured = [name for name in names if name != "safetensors"]
+    assert card.count(", 1 thread, from inputs as they stand above") == len(measured)
     # The command of the card exports again, which must not add another section.
     first, *others = run_card(folder / "run", tmp_path, commands=True)
     assert len(others) == len(names) == card.count("<!-- end of export exported/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from optnas.export import FORMATS, export, format_named
 from optnas.export.export import TOLERANCE
 from optnas.export.samples import Samples, as_exported, largest_difference, made_up
 from optnas.export.traced import CannotExport
+from optnas.measure.latency import Timing, latency
 from tests.export.helpers import bytes_of_pictures, difference, model_of, one_library, traced_of
 
 NETWORK = parse("seq(conv(6), norm, mish, conv(4), relu, head(outputs=3))")
+QUICK = Timing(fewest_seconds=0.01, most_seconds=0.02)
 RUN = [name for name in FORMATS if name != "safetensors"]
 
 
@@ -204,14 +207,44 @@ def test_differences_are_a_share_of_large_outputs_and_see_what_is_no_number():
 
 
 def test_latencies_of_the_file_and_of_pytorch_are_measured_at_two_batches(tmp_path):
-    from optnas.measure.latency import Timing
-
     model = pictures()
-    quick = Timing(fewest_seconds=0.01, most_seconds=0.02)
     form = format_named("torch-export")
-    done = export(model, form, tmp_path / "a.pt2", made_up(model.schema, 3), timing=quick)
+    done = export(model, form, tmp_path / "a.pt2", made_up(model.schema, 3), timing=QUICK)
     assert set(done.latency_ms) == {1, 64}
     assert all(ms > 0 for each in done.latency_ms.values() for ms in each.values())
+
+
+@pytest.mark.parametrize(("name", "threads_of"), [("onnx", "onnxruntime"), ("openvino", "openvino")])
+def test_latencies_are_of_one_thread_however_many_pytorch_has(tmp_path, monkeypatch, name, threads_of):
+    from optnas.export.onnx import session
+    from optnas.export.openvino import _compiled
+
+    model, seen, made = pictures(), set(), []
+    form = format_named(name)
+
+    def watched(*given):
+        seen.add(torch.get_num_threads())
+        return latency(*given)
+
+    def runner(path, traced):
+        if threads_of == "openvino":
+            made.append(_compiled(path, {}).get_property("INFERENCE_NUM_THREADS"))
+        else:
+            made.append(session(path).get_session_options().intra_op_num_threads)
+        return type(form).runner(form, path, traced)
+
+    monkeypatch.setattr(sys.modules["optnas.export.export"], "latency", watched)
+    monkeypatch.setattr(form, "runner", runner)
+    torch.set_num_threads(2)
+    try:
+        with one_library():
+            done = export(model, form, tmp_path / f"a{form.suffix}", made_up(model.schema, 3), timing=QUICK)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert seen == {1}
+    assert made[-1] == 1
+    assert done.measured_on.endswith(", 1 thread")
 
 
 def test_samples_of_a_data_set_are_what_users_have():

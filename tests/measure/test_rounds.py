@@ -14,7 +14,7 @@ from rich.console import Console
 
 from optnas import Study, Training, choose, data, maximize, minimize, ops, tasks, trial_measuring
 from optnas.measure.latency import Timing, latency
-from optnas.measure.rounds import Round, measure_rounds
+from optnas.measure.rounds import Round, measure_rounds, quiet_rounds
 from optnas.reports.records import as_record
 from optnas.reports.terminal import trial_view
 
@@ -161,3 +161,20 @@ def test_a_latency_says_how_far_its_blocks_differ() -> None:
     found = latency(lambda: time.sleep(0.002), torch.device("cpu"), quick, {})
     assert 0 <= found.spread < found.median
     assert found.p95_spread >= 0
+
+
+def test_what_was_measured_beside_other_work_is_measured_again_and_the_least_counts(monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    coming = {
+        "still": [Round(5.0, quiet=True)],
+        "burst": [Round(9.0), Round(3.0, quiet=True)],
+        "loud": [Round(7.0), Round(6.0), Round(8.0)],
+    }
+    asked = []
+
+    def once(names: Collection[str]) -> dict[str, Round]:
+        asked.append([*names])
+        return {name: coming[name].pop(0) for name in names}
+
+    assert quiet_rounds(once, [*coming]) == {"still": 5.0, "burst": 3.0, "loud": 6.0}
+    assert asked == [["still", "burst", "loud"], ["burst", "loud"], ["loud"]]
