@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,19 +36,16 @@ def add_to_card(run: Path, model: Model, form: Format, done: Exported) -> bool:
 
 
 def _from(run: Path, file: Path) -> str:
-    """Return a file's path as code in the network's folder names it."""
-    try:
-        found = os.path.relpath(file.resolve(), run.resolve())
-    except ValueError:  # on another drive
-        found = str(file.resolve())
-    return Path(found).as_posix()
+    """Return a file's path as code names it that is run in the network's folder, wherever that lies then."""
+    path, folder = file.resolve(), run.resolve()
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
 
 def section(file: str, model: Model, form: Format, done: Exported) -> str:
     """Return a file's section in Markdown.
 
     Args:
-        file: Its path from the network's folder.
+        file: Its path as code in the network's folder names it.
         model: The network.
         form: Its format.
         done: What is known of the file.
@@ -68,6 +64,11 @@ def section(file: str, model: Model, form: Format, done: Exported) -> str:
             f"Before the file is run, {given.prepares}: `optnas.load('.').schema.tensors(…)` makes these"
             " arrays of whatever `predict` takes"
             + (", and the code below of one sample without optnas." if given.lines else ".")
+        )
+    if Path(file).is_absolute():
+        parts.append(
+            "The file lies outside of this folder, so the code names it by its full path: where you moved it,"
+            " put its new place there. The code is run in this folder like all other code of this card."
         )
     parts += [as_block(code, "python"), _compared(done)]
     if done.latency_ms:

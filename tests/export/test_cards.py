@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 
 import optnas
 from optnas.data.trees import leaves
-from optnas.export.registry import FORMATS
+from optnas.export.registry import FORMATS, format_named
 from optnas.winner.sections import with_section
 from tests.cards import code_in, run_card
 from tests.export.helpers import one_library
@@ -191,9 +193,33 @@ def test_exporting_again_replaces_the_section_and_leaves_what_people_wrote(train
     assert again.endswith("\nAsk Ada.\n")
     other = tmp_path / "other.onnx"
     exported(folder / "run", "--out", other)
-    name = Path(os.path.relpath(other, folder / "run")).as_posix()
-    assert f"## `{name}`" in path.read_text(encoding="utf-8")
+    assert f"## `{other.as_posix()}`" in path.read_text(encoding="utf-8")
     path.write_text(card, encoding="utf-8")
+
+
+@pytest.mark.parametrize("trained", ["table"], indirect=True)
+def test_code_of_files_elsewhere_runs_after_the_folder_was_moved(trained, tmp_path, monkeypatch):
+    _, folder = trained
+    path = folder / "run" / "README.md"
+    card = path.read_text(encoding="utf-8")
+    bare = re.sub(r"<!-- optnas export .*<!-- end of export .*? -->", "", card, flags=re.DOTALL)
+    path.write_text(bare, encoding="utf-8")
+    # Beside the folder, by a path from where the command is run.
+    monkeypatch.chdir(folder)
+    forms = {name: format_named(name) for name in FORMATS}
+    for name, form in forms.items():
+        exported(Path("run"), "--format", name, "--out", f"out {name}/model{form.suffix}")
+    told = path.read_text(encoding="utf-8")
+    path.write_text(card, encoding="utf-8")
+    assert told.count("lies outside of this folder") == len(forms)
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "README.md").write_text(told, encoding="utf-8")
+    for name in ("schema.json", "metrics.json", "model.safetensors"):
+        shutil.copy(folder / "run" / name, tmp_path / "copy")
+    _, *ran = run_card(tmp_path / "copy", tmp_path)
+    assert len(ran) == len(forms)
+    for each in ran:
+        assert np.allclose(each["output"], ran[0]["output"], rtol=1e-4, atol=1e-4)
 
 
 def test_an_int8_file_says_what_it_costs(tmp_path, monkeypatch):
