@@ -71,6 +71,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
     patience = None if options.storage_patience is None else float(options.storage_patience)
     wanted = [params_of(study, each) for each in options.enqueue]
     loggers = [make_logger(place) for place in options.log]
+    _check_gpus(study, options)
     before = _stored(study, url, patience)
     if before is not None and _has_all(study, before, options.trials, wanted, console):
         return before
@@ -80,7 +81,7 @@ def search(study: Study, file: str | None, url: str, options: RunOptions, consol
         _check(study)
         baselines = baselines_told(study)  # before the search, as whoever wrote them may have to mend them
     workers, threads, gpus = _resources(study, options)
-    at_once = _at_once(study, gpus, options.trials_per_gpu)
+    at_once = 1 if options.trials_per_gpu is None else options.each_gpu("trials_per_gpu")
     if (workers > 1 or at_once != 1) and file is None:
         raise UserError(
             "workers import the study from its file, and this one is in none: write it into a .py file, or"
@@ -175,7 +176,7 @@ def _resources(study: Study, options: RunOptions) -> tuple[int, int, list[int]]:
     # A user-defined evaluation may have no use for GPUs, unless the command line says that it has.
     gpus = gpus_of(study) if study.task is not None or per_gpu is not None else []
     if per_gpu is not None:
-        workers = len(gpus) * _on_each_gpu(study, gpus, workers, per_gpu)
+        workers = len(gpus) * (options.each_gpu("workers_per_gpu") or fitting_workers(study, gpus))
     workers = min(workers or default_workers(study), options.trials)
     return workers, options.threads or default_threads(study, workers), gpus
 
@@ -223,38 +224,16 @@ def _has_all(
     return True
 
 
-def _on_each_gpu(study: Study, gpus: list[int], workers: int | None, per_gpu: str) -> int:
-    """Return the number of workers on each GPU, given the value of ``--workers-per-gpu``."""
-    number = _number("--workers-per-gpu", per_gpu)
-    if workers is not None:
-        raise UserError("give --workers or --workers-per-gpu, not both")
-    _check_gpus("--workers-per-gpu", gpus)
-    return fitting_workers(study, gpus) if number is None else number
-
-
-def _at_once(study: Study, gpus: list[int], wanted: str | None) -> int | None:
-    """Return the number of trials at once in a process, given the value of ``--trials-per-gpu``."""
-    if wanted is None:
-        return 1
-    number = _number("--trials-per-gpu", wanted)
-    if study.task is None:
+def _check_gpus(study: Study, options: RunOptions) -> None:
+    """Raise :class:`UserError` if an option is for GPUs, and the study computes on none here."""
+    if options.trials_per_gpu is not None and study.task is None:
         raise UserError("--trials-per-gpu: this study has evaluate= in place of a task; give --workers")
-    _check_gpus("--trials-per-gpu", gpus)
-    return number
-
-
-def _number(option: str, given: str) -> int | None:
-    """Return the number that an option gives; ``None`` for ``auto``."""
-    if given == "auto":
-        return None
-    if not (given.isdecimal() and int(given)):
-        raise UserError(f"{option} {given}: give a number of at least 1, or auto")
-    return int(given)
-
-
-def _check_gpus(option: str, gpus: list[int]) -> None:
-    if not gpus:
-        raise UserError(f"{option}: this study computes on the CPU here; give --workers")
+    for option, given in (
+        ("--workers-per-gpu", options.workers_per_gpu),
+        ("--trials-per-gpu", options.trials_per_gpu),
+    ):
+        if given is not None and not gpus_of(study):
+            raise UserError(f"{option}: this study computes on the CPU here; give --workers")
 
 
 def _check(study: Study) -> None:

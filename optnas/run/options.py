@@ -42,13 +42,14 @@ class RunOptions:
         publish: Whether notes and figures for optuna-dashboard are written.
 
     Raises:
-        UserError: If a number is less than 1, or ``timeout`` or ``storage_patience`` no time span.
+        UserError: If a number is less than 1, a number for each GPU is neither that nor ``"auto"``,
+            both numbers of workers are given, or ``timeout`` or ``storage_patience`` is no time span.
     """
 
     trials: int = 100
     workers: int | None = None
-    workers_per_gpu: str | None = None
-    trials_per_gpu: str | None = None
+    workers_per_gpu: int | str | None = None
+    trials_per_gpu: int | str | None = None
     threads: int | None = None
     artifacts: str | None = None
     timeout: float | str | None = None
@@ -64,10 +65,30 @@ class RunOptions:
             number = getattr(self, what)
             if number is not None and number < 1:
                 raise UserError(f"--{what} {number}: it must be at least 1")
+        for what in ("workers_per_gpu", "trials_per_gpu"):
+            self.each_gpu(what)
+        if self.workers is not None and self.workers_per_gpu is not None:
+            raise UserError("give --workers or --workers-per-gpu, not both")
         for what in ("timeout", "storage_patience"):
             span = getattr(self, what)
             if span is not None:
                 object.__setattr__(self, what, seconds_of(span, f"--{what.replace('_', '-')}"))
+
+    def each_gpu(self, what: str) -> int | None:
+        """Return the number that ``workers_per_gpu`` or ``trials_per_gpu`` gives.
+
+        ``None`` for ``auto``, and where it is not given.
+
+        Raises:
+            UserError: If it is neither a number of at least 1 nor ``auto``.
+        """
+        given = getattr(self, what)
+        if given in (None, "auto"):
+            return None
+        if not (str(given).isdecimal() and int(given)):
+            option = f"--{what.replace('_', '-')}"
+            raise UserError(f"{option} {given}: give a number of at least 1, or auto")
+        return int(given)
 
 
 def seconds_of(span: float | str, option: str = "--timeout") -> float:

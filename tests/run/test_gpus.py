@@ -143,7 +143,7 @@ def test_on_the_cpu_there_is_no_worker_for_a_gpu() -> None:
     on_cpu = study(training=Training(device="cpu"))
     assert gpus_of(on_cpu) == []
     with pytest.raises(UserError, match="computes on the CPU here; give --workers"):
-        command._on_each_gpu(on_cpu, [], None, "2")
+        command._check_gpus(on_cpu, RunOptions(workers_per_gpu="2"))
 
 
 def test_the_multi_process_service_is_up_where_its_daemon_listens(tmp_path: Path) -> None:
