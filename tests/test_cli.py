@@ -130,6 +130,7 @@ def test_a_file_that_does_not_run_is_one_line(text: str, said: str) -> None:
             ["run", "quick.py", "--workers-per-gpu", "2", "-w", "2"],
             "--workers or --workers-per-gpu, not both",
         ),
+        (["run", "quick.py", "--trials-per-gpu", "many"], "--trials-per-gpu many: give a number"),
         (["run", "quick.py:other"], "no study called 'other'"),
         (["status", "--storage", "postgresql+psycopg://me:s3cret@127.0.0.1:1/x"], "me:***@"),
         (["run", "quick.py", "--storage", "sqlite:////no/such/folder/x.db"], "does not exist"),
@@ -283,6 +284,18 @@ def test_status_lists_studies_and_several_need_a_name(searched: Path) -> None:
     assert call("pareto", "other.py").exit_code == 0
 
 
+@pytest.mark.parametrize("command", [["pareto"], ["explain"], ["publish"], ["report", "-o", "told.html"]])
+def test_a_study_is_named_by_an_argument_or_by_an_option(searched: Path, command: list[str]) -> None:
+    call(*command, "quick")  # which publishes what is to be published
+    result = call(*command, "--study", "quick")
+    assert (result.exit_code, result.output) == (0, call(*command, "quick").output)
+    assert_refused(call(*command, "--study", "quik"), "did you mean 'quick'?")
+    assert_refused(
+        call(*command, "quick", "--study", "other"),
+        "two studies are given, quick and --study other: give one",
+    )
+
+
 @pytest.mark.parametrize(("asked", "said"), [(1, 5), (3, 7), (4, 8)])
 def test_a_run_of_fewer_trials_than_there_are_says_so_with_the_front_and_starts_nothing(
     searched: Path, asked: int, said: int, monkeypatch: pytest.MonkeyPatch
@@ -295,6 +308,22 @@ def test_a_run_of_fewer_trials_than_there_are_says_so_with_the_front_and_starts_
     assert first == f"Study 'quick' has 4 trials already: give --trials {said} to go on."
     assert table == call("pareto", "quick").output.splitlines()
     assert "score ↑" in table[0]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--trials-per-gpu", "many", "--trials-per-gpu many: give a number of at least 1, or auto"),
+        ("--workers-per-gpu", "-1", "--workers-per-gpu -1: give a number of at least 1, or auto"),
+        ("--workers-per-gpu", "2", "--workers-per-gpu: this study computes on the CPU here"),
+        ("--trials-per-gpu", "2", "this study has evaluate= in place of a task; give --workers"),
+    ],
+)
+def test_options_are_checked_though_the_total_is_reached(
+    searched: Path, option: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert_refused(call("run", "quick.py", "--trials", 1, option, value), said)
 
 
 def test_a_run_whose_file_changed_is_refused_though_the_total_is_reached(searched: Path) -> None:
@@ -355,10 +384,16 @@ def test_every_command_explains_itself_by_examples(command: str) -> None:
     assert f"optnas {command}" in result.output
 
 
-def test_the_installed_command_fails_with_status_two() -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "optnas.cli", "run", "none.py"], capture_output=True, text=True
-    )
+def test_the_help_shows_no_type_of_flags_and_that_of_values() -> None:
+    told = call("pareto", "--help").output
+    assert "bool" not in told.lower()
+    assert "--json" in told
+    assert "path" in told.lower()
+
+
+@pytest.mark.parametrize("module", ["optnas", "optnas.cli"])
+def test_the_installed_command_fails_with_status_two(module: str) -> None:
+    result = subprocess.run([sys.executable, "-m", module, "run", "none.py"], capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stderr == "error: no such file: none.py\n"
     assert result.stdout == ""

@@ -37,6 +37,7 @@ def interrupted(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["-m", "optnas", "run", "study.py"],
         ["-m", "optnas.cli", "run", "study.py"],
         ["-W", "ignore", "-m", "optnas.cli", "data", "table.csv", "--target", "y"],
         ["optnas", "run", "study.py"],

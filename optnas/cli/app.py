@@ -40,6 +40,8 @@ class _Commands(TyperGroup):
         super().__init__(**kwargs)
         for command in (self, *self.commands.values()):
             command.help = _LINE_END.sub(" ", command.help or "")
+            for param in command.params:
+                _show_without_value(param)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -69,8 +71,25 @@ class _Commands(TyperGroup):
             say(UserError(f"{error.filename}: {error.strerror}"))
             ctx.exit(USER_ERROR)
 
+    def get_command(self, ctx: Any, name: str) -> Any:
+        command = super().get_command(ctx, name)
+        if command is not None:
+            _show_without_value(command.get_help_option(ctx))
+        return command
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)
+        _show_without_value(option)
+        return option
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)  # in the order they are added, which is that of the work
+
+
+def _show_without_value(param: Any) -> None:
+    """Leave out of the help the type of a flag, which takes no value; some versions of typer show it."""
+    if getattr(param, "is_flag", False) and param.metavar is None:
+        param.metavar = ""
 
 
 def _shown(error: Any) -> Any:

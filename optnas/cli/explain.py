@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from optnas.cli.app import app, err, out
-from optnas.cli.options import ChangedOpsOption, OpsOption, StorageOption, StudyArgument
+from optnas.cli.options import (
+    ChangedOpsOption,
+    OpsOption,
+    StorageOption,
+    StudyArgument,
+    StudyOption,
+    named_study,
+)
 from optnas.errors import UserError
 from optnas.shown import write
 from optnas.storages.opening import DEFAULT_STORAGE
@@ -19,6 +26,7 @@ __all__: list[str] = []
 @app.command()
 def explain(
     study: StudyArgument = None,
+    named: StudyOption = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,6 +62,7 @@ def explain(
     from optnas.reports.front_table import objective_names
     from optnas.run.lookup import find_study
 
+    study = named_study(study, named)
     if trained is None and (ops or changed_ops):
         raise UserError("--ops and --changed-ops are for the network of --run")
     if trained is not None:
@@ -78,6 +87,7 @@ def explain(
 @app.command()
 def report(
     study: StudyArgument = None,
+    named: StudyOption = None,
     to: Annotated[
         Path, typer.Option("--out", "-o", help="The web page to write, one file that needs no other.")
     ] = Path("report.html"),
@@ -98,5 +108,6 @@ def report(
     """
     from optnas.run.reporting import write_report
 
+    study = named_study(study, named)
     for path in write_report(storage, study, to, pdf=pdf):
         err.print(f"Wrote {path}")

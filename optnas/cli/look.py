@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from optnas.cli.app import app, err, out
-from optnas.cli.options import StorageOption, StudyArgument, StudyOption
+from optnas.cli.options import StorageOption, StudyArgument, StudyOption, named_study
 from optnas.shown import write
 from optnas.storages.opening import DEFAULT_STORAGE
 
@@ -35,6 +35,7 @@ def status(storage: StorageOption = DEFAULT_STORAGE) -> None:
 @app.command()
 def pareto(
     study: StudyArgument = None,
+    named: StudyOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with everything recorded.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     plot: Annotated[
@@ -61,6 +62,7 @@ def pareto(
     from optnas.run.lookup import find_study
     from optnas.trials.progress import equal_to, front
 
+    study = named_study(study, named)
     found = find_study(storage, study)
     trials = found.get_trials(deepcopy=False)
     best = front(found, trials)
@@ -144,6 +146,7 @@ def show(
 @app.command()
 def publish(
     study: StudyArgument = None,
+    named: StudyOption = None,
     artifacts: Annotated[
         str | None,
         typer.Option(
@@ -169,6 +172,7 @@ def publish(
     from optnas.run.lookup import find_study
     from optnas.run.publisher import publish_all
 
+    study = named_study(study, named)
     out.print(publish_all(find_study(storage, study), storage, artifacts))
 
 

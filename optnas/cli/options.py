@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from optnas.errors import UserError
+
 __all__ = [
     "ArtifactsOption",
     "ChangedOpsOption",
@@ -18,6 +20,7 @@ __all__ = [
     "TrialsPerGpuOption",
     "WorkersOption",
     "WorkersPerGpuOption",
+    "named_study",
 ]
 
 StorageOption = Annotated[
@@ -93,6 +96,18 @@ StudyOption = Annotated[
 StudyArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[STUDY]", help="A study's name, or its file. Needed where the storage has several."
+        metavar="STUDY",
+        help="A study's name, or its file; or give it by --study. Needed where the storage has several.",
     ),
 ]
+
+
+def named_study(argument: str | None, option: str | None) -> str | None:
+    """Return the study that a command is given, as an argument or by ``--study``; ``None`` for neither.
+
+    Raises:
+        UserError: If both are given and differ.
+    """
+    if argument is not None and option not in (None, argument):
+        raise UserError(f"two studies are given, {argument} and --study {option}: give one")
+    return argument if option is None else option

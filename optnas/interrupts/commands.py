@@ -16,6 +16,7 @@ INTERRUPTED = 130
 """The exit status after Ctrl-C, as of shells."""
 
 _COMMANDS = (
+    "optnas",
     "optnas.cli",
     "optnas.run.process",
     "optnas.launch.keep",
@@ -26,7 +27,8 @@ _COMMANDS = (
 
 def _starts_a_command() -> bool:
     if sys.argv[:1] == ["-m"]:  # while Python imports the package around the module that it is to run
-        return any(option == "-m" and module in _COMMANDS for option, module in pairwise(sys.orig_argv))
+        ran = (module for option, module in pairwise(sys.orig_argv) if option == "-m")
+        return next(ran, None) in _COMMANDS
     # Without pathlib, which takes time to import.
     return bool(sys.argv) and os.path.splitext(os.path.basename(sys.argv[0]))[0] == "optnas"
 
