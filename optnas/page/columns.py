@@ -17,16 +17,10 @@ from optnas.trials.optuna_internals import storage_of
 from optnas.trials.reader import Reader
 from optnas.trials.record import ARCHITECTURE, COSTS, METRICS, is_feasible
 from optnas.trials.rungs import rungs_of
+from optnas.trials.states import state_of
 
 __all__ = ["StudyColumns", "kind_of"]
 
-_STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
-}
 # Waiting trials have nothing to show yet, and an enqueued table can be long.
 _MOST_OPEN = 200
 # Seven digits tell any two trials apart that a person would.
@@ -40,7 +34,7 @@ _GROUPS = ("values", "costs", "metrics", "params")
 def kind_of(trial: FrozenTrial) -> str:
     """Return a trial's state as text, or ``infeasible`` if it finished and breaks a constraint."""
     ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-    return "infeasible" if ended and not is_feasible(trial) else _STATES[trial.state]
+    return "infeasible" if ended and not is_feasible(trial) else state_of(trial)
 
 
 class StudyColumns:

@@ -20,6 +20,7 @@ from optnas.space import Node, SpaceError
 from optnas.space.size import combinations
 from optnas.trials.progress import Progress, equal_to, front
 from optnas.trials.record import ARCHITECTURE
+from optnas.trials.states import LEARNED_NOTHING
 
 if TYPE_CHECKING:
     from optnas.candidate import Candidate
@@ -49,8 +50,9 @@ def _boxed(parts: Iterable[str]) -> str:
 
 def progress_html(study: optuna.Study, progress: Progress, title: str) -> str:
     """Return the progress of a study's run: what the terminal's live view says."""
+    nothing = f" · {progress.learned_nothing} {LEARNED_NOTHING}" if progress.learned_nothing else ""
     counts = (
-        f"{progress.complete} complete · {progress.pruned} pruned · {progress.failed} failed"
+        f"{progress.complete} complete · {progress.pruned} pruned{nothing} · {progress.failed} failed"
         f" · {progress.running} running"
     )
     facts = (

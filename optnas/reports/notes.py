@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import optuna
@@ -19,6 +18,7 @@ from optnas.reports.numbers import exact, readable, share, short
 from optnas.trials.lineage import promotes
 from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, COSTS, LEARNED, METRICS, REASON, RUN, TWIN, constraints_of
+from optnas.trials.states import counted, state_of
 from optnas.trials.volume import hypervolume
 
 __all__ = ["study_note", "trial_note"]
@@ -31,13 +31,6 @@ _MOST_IN_CELL = 70
 _MOST_OF_SPACE = 1800
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PARTS = {"train": "training"}
-_STATES = {
-    TrialState.COMPLETE: "Complete",
-    TrialState.PRUNED: "Pruned",
-    TrialState.FAIL: "Failed",
-    TrialState.RUNNING: "Running",
-    TrialState.WAITING: "Waiting",
-}
 
 
 def trial_note(study: optuna.Study, trial: FrozenTrial, about: About) -> str:
@@ -74,7 +67,7 @@ def trial_note(study: optuna.Study, trial: FrozenTrial, about: About) -> str:
 
 
 def _ending(trial: FrozenTrial) -> str:
-    what = f"**{_STATES[trial.state]}**"
+    what = f"**{state_of(trial).capitalize()}**"
     if (reason := REASON.of(trial)) is not None:
         what += f": {as_text(' '.join(reason.split()))}"
     if (twin := TWIN.of(trial)) is not None:
@@ -191,8 +184,7 @@ def _spaced(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _counted(study: optuna.Study, trials: Sequence[FrozenTrial], best: Sequence[FrozenTrial]) -> str:
-    states = Counter(trial.state for trial in trials)
-    told = ", ".join(f"{states[state]:,} {word.lower()}" for state, word in _STATES.items() if states[state])
+    told = ", ".join(f"{count:,} {state}" for state, count in counted(trials).items())
     volume = hypervolume(study, trials)
     of_ideal = "" if volume is None else f" Hypervolume {share(volume)} (1: an ideal trial)."
     return f"{len(trials):,} trials: {told or 'none'}. {len(best)} on the front.{of_ideal}"

@@ -13,12 +13,14 @@ from optnas.reports.about import about
 from optnas.reports.commands import command
 from optnas.shown import one_line
 from optnas.trials.record import PAUSED, REASON, constraints_of, is_feasible
+from optnas.trials.states import LEARNED_NOTHING, state_of
 
 __all__ = ["Reason", "outcome", "reasons", "stopped"]
 
 _MOST_REASONS = 3
 _UNKNOWN = "its record says no more"
 _TRIALS = 100
+_NOTHING = "Stopped because they had learned nothing"
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,12 @@ class Reason:
 
 def stopped(trials: Iterable[FrozenTrial]) -> dict[str, list[FrozenTrial]]:
     """Return the finished trials that are not complete, by how they ended, in words."""
-    pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
+    trials = list(trials)
+    nothing = [trial for trial in trials if state_of(trial) == LEARNED_NOTHING]
+    pruned = [trial for trial in trials if state_of(trial) == "pruned"]
     return {
         "Stopped early by the pruner": [t for t in pruned if is_feasible(t) and PAUSED.of(t) is None],
+        _NOTHING: nothing,
         "Paused, and not resumed": [t for t in pruned if is_feasible(t) and PAUSED.of(t) is not None],
         "Not trained, or not to the end, because they break a limit": [
             t for t in pruned if not is_feasible(t)
@@ -95,6 +100,11 @@ def outcome(study: optuna.Study, trials: Sequence[FrozenTrial], file: str | None
         said_of_all.append(f"Once its cause is mended, search on: {run}")
     elif len(groups) == 1 and next(iter(groups)).startswith("Not trained"):
         said_of_all.append(f"Loosen the limits, or let the space have smaller networks, and search on: {run}")
+    elif list(groups) == [_NOTHING]:
+        said_of_all.append(
+            "Search other learning rates, give trials more epochs, or let them go on by"
+            f" Training(hopeless_after=0), and search on: {run}"
+        )
     else:
         said_of_all.append(f"Let the pruner wait longer, or search on: {run}")
     return said_of_all

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
@@ -46,6 +46,7 @@ from optnas.trials.record import (
     constraints_of,
 )
 from optnas.trials.rungs import rungs_of
+from optnas.trials.states import LEARNED_NOTHING, STATES, counted, state_of
 from optnas.trials.volume import hypervolume, hypervolume_lacks
 
 __all__ = ["FrontView", "LiveView", "StudiesView", "trial_view"]
@@ -115,18 +116,22 @@ class LiveView:
 
     def _head(self, width: int) -> Iterator[RenderableType]:
         progress = self.progress
+        stopped = progress.learned_nothing
+        nothing = [Text(f"{stopped} {LEARNED_NOTHING}", style="yellow")] if stopped else []
         counts = [
             Text(f"{progress.complete} complete", style="green"),
             Text(f"{progress.pruned} pruned", style="yellow"),
+            *nothing,
             Text(f"{progress.failed} failed", style="red" if progress.failed else "dim"),
             Text(f"{progress.running} running"),
         ]
+        in_a_row = width >= _WIDE + sum(len(each) + 2 for each in nothing)
         bar = Table.grid(padding=(0, 2))
         bar.add_column(max_width=36)
         bar.add_row(
             ProgressBar(progress.total, min(progress.finished, progress.total)),
             Text.assemble((f"{progress.finished}", "bold"), f"/{progress.total} trials"),
-            *(counts if width >= _WIDE else []),
+            *(counts if in_a_row else []),
         )
         facts = Text.assemble(
             (f"{progress.rate:,.0f} trials/h", "bold"),
@@ -135,7 +140,7 @@ class LiveView:
             "" if progress.sampler_share is None else f"   sampler {progress.sampler_share:.0%}",
         )
         yield from (Text(plain(self.title), style="bold cyan"), bar)
-        if width < _WIDE:
+        if not in_a_row:
             yield Text("   ").join(counts)
         yield facts
         yield from map(Text, done_first(self.study))
@@ -211,15 +216,11 @@ class StudiesView:
 def _study_view(
     study: optuna.Study, trials: list[FrozenTrial], best: list[FrozenTrial], signs: Iterable[str]
 ) -> Iterator[RenderableType]:
+    found = counted(trials)
     counts = [
-        f"{sum(trial.state == state for trial in trials)} {name}"
-        for name, state in {
-            "complete": TrialState.COMPLETE,
-            "pruned": TrialState.PRUNED,
-            "failed": TrialState.FAIL,
-            "running": TrialState.RUNNING,
-            "waiting": TrialState.WAITING,
-        }.items()
+        f"{found.get(state, 0)} {state}"
+        for state in STATES
+        if state != LEARNED_NOTHING or state in found  # which not every study has
     ]
     spent = sampler_share(trials)
     took = [] if spent is None else [f"sampler {spent:.0%} of the time"]
@@ -288,7 +289,7 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
 
     row("trial", f"{trial.number} of {study.study_name}")
     reason = REASON.of(trial)
-    row("state", *(trial.state.name.lower() + ("" if reason is None else f": {reason}")).split("\n"))
+    row("state", *(state_of(trial) + ("" if reason is None else f": {reason}")).split("\n"))
     if (where := TRACEBACK.of(trial)) is not None:
         row("traceback", *where.split("\n"))
     if (twin := TWIN.of(trial)) is not None:

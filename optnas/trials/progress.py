@@ -18,6 +18,7 @@ from optnas.trials.failure import last_failure, last_infeasible
 from optnas.trials.reader import Reader
 from optnas.trials.record import is_feasible, suggest_seconds
 from optnas.trials.region import Region
+from optnas.trials.states import LEARNED_NOTHING, state_of
 from optnas.trials.volume import first_complete, hypervolume, hypervolume_lacks
 
 __all__ = [
@@ -40,6 +41,7 @@ class Progress:
     Attributes:
         complete: Number of trials that have values.
         pruned: Number of pruned trials; their records say why.
+        learned_nothing: Number of trials that were stopped because they had learned nothing; not pruned ones.
         failed: Number of failed trials.
         running: Number of running trials.
         total: Number of trials that the study is to have.
@@ -59,6 +61,7 @@ class Progress:
 
     complete: int
     pruned: int
+    learned_nothing: int
     failed: int
     running: int
     total: int
@@ -75,7 +78,7 @@ class Progress:
 
     @property
     def finished(self) -> int:
-        return self.complete + self.pruned + self.failed
+        return self.complete + self.pruned + self.learned_nothing + self.failed
 
 
 class ProgressReader:
@@ -103,9 +106,10 @@ class ProgressReader:
         finished = sum(counts.values())
         done, seconds = finished - self._before, time.monotonic() - self._since
         return Progress(
-            complete=counts[TrialState.COMPLETE],
-            pruned=counts[TrialState.PRUNED],
-            failed=counts[TrialState.FAIL],
+            complete=counts["complete"],
+            pruned=counts["pruned"],
+            learned_nothing=counts[LEARNED_NOTHING],
+            failed=counts["failed"],
             running=sum(state == TrialState.RUNNING for state in seen.open.values()),
             total=total,
             rate=3600 * done / seconds if done > 0 and seconds > 0 else 0.0,
@@ -126,7 +130,7 @@ class _Seen:
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
-        self.counts: Counter[TrialState] = Counter()
+        self.counts: Counter[str] = Counter()
         self.open: dict[int, TrialState] = {}
         self.spent = self.taken = 0.0
         self.failed: list[FrozenTrial] = []
@@ -142,7 +146,7 @@ class _Seen:
             self.open[trial.number] = trial.state
             return
         self.open.pop(trial.number, None)
-        self.counts[trial.state] += 1
+        self.counts[state_of(trial)] += 1
         spent, taken = _sampling(trial)
         self.spent, self.taken = self.spent + spent, self.taken + taken
         if trial.state == TrialState.FAIL:

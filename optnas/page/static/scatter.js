@@ -7,6 +7,7 @@ import { extent, frontOf } from "./trials.js";
 export const KINDS = {
   complete: { symbol: "circle", mark: "●", words: "complete" },
   pruned: { symbol: "circle", mark: "○", words: "pruned" },
+  "learned nothing": { symbol: "circle", mark: "◌", words: "learned nothing" },
   infeasible: { symbol: "triangle", mark: "▽", words: "infeasible" },
   failed: { symbol: "cross", mark: "×", words: "failed" },
   running: { symbol: "diamond", mark: "◇", words: "running" },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from importlib.metadata import version
 
 import optuna
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError
 from optnas.reports.ablations import Sensitivity, kept_in, sensitivity_sentences
@@ -33,11 +32,11 @@ from optnas.space.errors import SpaceError
 from optnas.space.shapes import shape_text
 from optnas.trials.progress import front
 from optnas.trials.record import ARCHITECTURE, COSTS
+from optnas.trials.states import counted
 
 __all__ = ["Reported", "sections"]
 
 # Of a longer front so many are drawn, spread over it; the table has all.
-_STATES = {TrialState.FAIL: "failed"}
 _MOST_DRAWN, _MOST_BARS, _MOST_REASONS = 12, 12, 8
 
 
@@ -242,8 +241,7 @@ def _space(told: Reported) -> Iterator[Markup]:
 
 
 def _search(told: Reported) -> Iterator[Markup]:
-    states = Counter(trial.state for trial in told.trials)
-    counts = [f"{states[s]:,} {_STATES.get(s, s.name.lower())}" for s in TrialState if states[s]]
+    counts = [f"{count:,} {state}" for state, count in counted(told.trials).items()]
     yield element("p", f"{spent(told.trials)} {', '.join(counts)}{'.' * bool(counts)}")
     yield from _figure(draw_hypervolume, told, "How far the front has come: 1 is an ideal network.")
     yield from _figure(draw_curves, told, "How the networks learned.")
