@@ -26,10 +26,12 @@ Where to look next:
 
 from optnas.interrupts.commands import end_quietly as _end_quietly
 from optnas.interrupts.commands import end_soon as _end_soon
+from optnas.interrupts.commands import start_soon as _start_soon
 
 # Before the seconds that all other imports take.
 _end_quietly()
 _end_soon()
+_start_soon()
 
 # isort: split
 

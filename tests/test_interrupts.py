@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from optnas.interrupts import commands
 from tests.files import REPOSITORY, call
 
 # Ctrl-C in the middle of importing PyTorch.
@@ -83,3 +85,34 @@ def test_a_command_ends_without_looking_through_all_that_was_imported(
     command = [sys.executable, *arguments]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=True)
     assert (int(ended.stderr) < 100) == spared
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rarer"), [(["-m", "optnas.cli", "--version"], True), (["-c", "import optnas.cli"], False)]
+)
+def test_a_command_looks_for_garbage_less_often_while_it_starts(
+    arguments: list[str], rarer: bool, tmp_path: Path
+) -> None:
+    hook = "import atexit, gc, sys\natexit.register(lambda: print(gc.get_threshold()[0], file=sys.stderr))\n"
+    (tmp_path / "sitecustomize.py").write_text(hook)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
+    command = [sys.executable, *arguments]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=True)
+    assert (int(ended.stderr) > gc.get_threshold()[0]) == rarer
+
+
+def test_once_it_has_started_it_looks_for_garbage_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, called = gc.get_threshold(), list(gc.callbacks)
+    monkeypatch.setattr(commands, "_IS_COMMAND", True)
+    try:
+        commands.start_soon()
+        gc.collect()
+        assert gc.get_threshold() != usual
+        gc.set_threshold(*usual)
+        monkeypatch.setattr(commands, "_STARTING_SECONDS", 0.0)
+        commands.start_soon()
+        gc.collect()
+        assert gc.get_threshold() == usual
+    finally:
+        gc.callbacks[:] = called
+        gc.set_threshold(*usual)
