@@ -58,7 +58,7 @@ def end_quietly() -> None:
 
 
 def start_soon() -> None:
-    """Let the process, if it is a command, look for garbage less often while it starts: in its first seconds."""
+    """Let the process, if it is a command, look for garbage less often in its first seconds, as it starts."""
     if not is_command():
         return
     usual, until = gc.get_threshold(), time.monotonic() + _STARTING_SECONDS
