@@ -16,6 +16,7 @@ def fuzz(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("fuzz")
 
 
+@pytest.mark.slow
 def test_whatever_is_malformed_is_said_in_one_line(fuzz: ModuleType) -> None:
     kinds = list(fuzz.KINDS)
     statuses, findings = fuzz.fuzz(range(5 * len(kinds)), 3, kinds)

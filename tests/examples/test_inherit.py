@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "benchmarks" / "inherit.py"
 
 STUDY = """
@@ -22,6 +24,7 @@ study = Study(
 """
 
 
+@pytest.mark.slow
 def test_searches_with_and_without_are_compared(tmp_path):
     (tmp_path / "study.py").write_text(STUDY)
     command = [sys.executable, str(SCRIPT), "--study", "study.py", "--seconds", "2", "--seeds", "1"]

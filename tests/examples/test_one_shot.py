@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).resolve().parents[2] / "examples" / "benchmarks"
 OPS = ("none", "skip", "conv")
 
@@ -27,6 +29,7 @@ def made_up(file, left_out=0):
         writer.writerows(rows[: len(rows) - left_out])
 
 
+@pytest.mark.slow
 def test_it_trains_what_is_missing_and_compares_strategies_and_samplers(tmp_path):
     made_up(tmp_path / "truth.csv", left_out=1)
     command = [sys.executable, str(BENCHMARKS / "one_shot.py"), "--truth", str(tmp_path / "truth.csv")]

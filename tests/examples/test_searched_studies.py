@@ -29,23 +29,34 @@ from tests.export.helpers import one_library
 from tests.files import REPOSITORY, call
 
 NEEDS = {"cartpole": "gymnasium", "detection": "pycocotools"}
-STUDIES = [
-    pytest.param(name, marks=pytest.mark.skipif(find_spec(needed) is None, reason=f"{needed} is missing"))
-    if (needed := NEEDS.get(name))
-    else name
-    for name in (
-        "anomalies",
-        "cartpole",
-        "detection",
-        "diffusion",
-        "forecasting",
-        "gan",
-        "recommending",
-        "segmentation",
-        "speech",
-        "translation",
-    )
-]
+NAMES = (
+    "anomalies",
+    "cartpole",
+    "detection",
+    "diffusion",
+    "forecasting",
+    "gan",
+    "recommending",
+    "segmentation",
+    "speech",
+    "translation",
+)
+# Of the whole way, searched, trained and predicted, one for values and one for a score of its own.
+BRIEF = ("forecasting", "recommending")
+
+
+def studies(slow: Any = ()) -> list[Any]:
+    """Return the studies as parameters of a test, skipped where a package is missing."""
+
+    def marks(name: str) -> Iterator[Any]:
+        if (needed := NEEDS.get(name)) is not None:
+            yield pytest.mark.skipif(find_spec(needed) is None, reason=f"{needed} is missing")
+        if name in slow:
+            yield pytest.mark.slow
+
+    return [pytest.param(name, marks=[*marks(name)]) for name in NAMES]
+
+
 ARCHITECTURES = 5
 TRIALS, SAMPLES = 2, 240
 ONE = ("--workers", 1, "--threads", 1)  # which are not measured then
@@ -102,7 +113,7 @@ def prepared(name: str, samples: int) -> Tree:
     return parts.prepare(mapped(lambda each: each[:samples], parts.validation.x))
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", studies())
 def test_networks_of_a_study_cost_what_is_counted(name: str) -> None:
     study = study_of(name)
     assert study.task is not None
@@ -142,7 +153,7 @@ def elsewhere() -> Iterator[Any]:
     process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", studies(slow=set(NAMES) - set(BRIEF)))
 def test_the_winner_of_a_short_search_is_trained_and_predicts_alike_in_a_fresh_process(
     name: str, elsewhere: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "benchmarks" / "zero_cost.py"
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
+@pytest.mark.slow
 def test_it_scores_the_cells_of_a_table_and_goes_on_where_it_was_stopped(tmp_path):
     rows = [
         f"{','.join(OPS[(index + edge) % 5] for edge in range(6))},{50 + index},{10 + index}"
@@ -32,6 +35,7 @@ def test_it_scores_the_cells_of_a_table_and_goes_on_where_it_was_stopped(tmp_pat
         assert len((tmp_path / "scores.csv").read_text().splitlines()) >= cells
 
 
+@pytest.mark.slow
 def test_it_searches_a_table_with_published_scores_in_each_way(tmp_path):
     rows = [(a, b, 10.0 * a + b, 1000 * (1 + a)) for a in range(6) for b in range(6)]
     table, joined = tmp_path / "table.csv", tmp_path / "joined.csv"

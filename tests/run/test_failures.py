@@ -115,8 +115,8 @@ def trial(number: int) -> dict:
     ("ends", "said", "workers"),
     [
         ("import sys; sys.exit(3)", "SystemExit: 3", 1),
-        ("import sys; sys.exit(3)", "SystemExit: 3", 2),
-        ("exit()", "SystemExit: None", 1),
+        pytest.param("import sys; sys.exit(3)", "SystemExit: 3", 2, marks=pytest.mark.slow),
+        pytest.param("exit()", "SystemExit: None", 1, marks=pytest.mark.slow),
         ("import argparse; argparse.ArgumentParser().error('odd')", "SystemExit: 2", 1),
         ("import torch; torch.ones(2) @ torch.ones(3)", "RuntimeError: inconsistent tensor size", 1),
         ("import json; json.loads('no')", "JSONDecodeError: Expecting value: line 1 column 1", 1),
@@ -135,7 +135,10 @@ def test_an_evaluation_that_ends_itself_or_fails_in_a_library_has_its_own_line(
     assert "lib/python" not in failed[0]["traceback"]
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["ascii", pytest.param("cp1252", marks=pytest.mark.slow), pytest.param("utf-8", marks=pytest.mark.slow)],
+)
 def test_a_worker_s_error_comes_through_in_every_encoding(
     encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

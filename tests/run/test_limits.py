@@ -207,7 +207,7 @@ def test_a_file_that_runs_itself_wherever_it_is_loaded_is_told() -> None:
 
 
 @pytest.mark.parametrize("calls", ["study.run(trials=2, workers=2)", "def main():\n    {}\nmain()"])
-@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("guarded", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_workers_of_a_script_that_would_run_itself_in_each_are_refused_before_anything_is_written(
     calls: str, guarded: bool
 ) -> None:

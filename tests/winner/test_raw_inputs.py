@@ -107,7 +107,9 @@ def expected(kind: str, study: optnas.Study, held: Any, model: Model) -> Any:
     return model[2](model.network(figures(torch.from_numpy(held))))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow) if kind == "text" else kind for kind in KINDS]
+)
 def test_raw_samples_have_the_predictions_of_the_trained_network_where_all_else_is_gone(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
