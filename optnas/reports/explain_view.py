@@ -97,7 +97,7 @@ def _basis(found: Explanation) -> str:
         return f"Known before training of {trials}."
     said = []
     if found.predicted:
-        said.append(f"{found.predicted} pruned, with what they were predicted to reach")
+        said.append(f"{found.predicted} stopped early, with what they were predicted to reach")
     if found.diverged:
         said.append(f"{found.diverged} diverged, counted as having learned nothing")
     return f"From {trials}" + (f" (of them {'; '.join(said)})" if said else "") + "."

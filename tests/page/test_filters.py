@@ -113,6 +113,36 @@ def test_brushing_an_axis_filters_the_front(opens: Opens, address: str, searched
     assert watched.page.evaluate(plotted) == len(searched[1].trials)
 
 
+def test_no_line_strikes_through_a_label_of_an_axis(opens: Opens, address: str) -> None:
+    watched = drawn(opens, address)
+    watched.page.locator("#parallel").scroll_into_view_if_needed()
+    # Within a label's box, less its round corners, there is the same with all lines as without any.
+    struck = """() => {
+        const plot = optnas.parallel;
+        const { width: across, height: down } = plot.canvas;
+        const copy = Object.assign(document.createElement("canvas"), { width: across, height: down });
+        const pen = copy.getContext("2d", { willReadFrequently: true });
+        const inside = () => {
+            pen.clearRect(0, 0, across, down);
+            pen.drawImage(plot.canvas, 0, 0);
+            return plot.labels.map(({ x, y, width, height }) => {
+                const box = [x + 2, y + 2, width - 4, height - 4];
+                const seen = box.map((each) => Math.round(each * devicePixelRatio));
+                return [...pen.getImageData(...seen).data].join();
+            });
+        };
+        const names = plot.scales.map(({ name }) => name);
+        plot.draw(plot.trials, plot.shown, plot.front, names, plot.ranges);
+        const with_ = inside();
+        plot.focus = null;
+        plot.draw(plot.trials, [], [], names, plot.ranges);
+        return [with_.length, inside().filter((each, i) => each !== with_[i]).length];
+    }"""
+    labels, different = watched.page.evaluate(struck)
+    assert labels > 10
+    assert different == 0
+
+
 def test_an_axis_is_limited_by_the_keyboard_too(opens: Opens, address: str, searched: Searched) -> None:
     watched = drawn(opens, address)
     watched.page.get_by_role("button", name="Limit layer0.op").press("Enter")

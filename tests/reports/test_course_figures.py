@@ -60,6 +60,16 @@ def test_learning_curves_end_with_the_trial_s_value_and_prunings_with_a_cross(st
     assert curves_figure(study).layout.yaxis.title.text == "accuracy"
 
 
+def test_a_trial_that_learned_nothing_ends_with_a_cross_and_is_not_called_pruned(study: optuna.Study) -> None:
+    stopped = trial_of(90, None, {1: [0.1, 1e5], 3: [0.11, 1e5]})
+    stopped.set_user_attr("hopeless", True)
+    study.add_trial(stopped)
+    drawn = {trace.name: trace for trace in curves_figure(study).data}
+    assert list(drawn["learned nothing"].y) == [0.1, 0.11, None]
+    assert drawn["learned nothing"].marker.symbol == "x"
+    assert list(drawn["pruned"].y) == [0.1, None]
+
+
 def curves_of(study: optuna.Study, kind: str) -> list[tuple[Any, Any, str]]:
     (trace,) = [trace for trace in curves_figure(study).data if trace.name == kind]
     return list(zip(trace.x, trace.y, trace.text, strict=True))

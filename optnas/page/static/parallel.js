@@ -91,6 +91,7 @@ export class Parallel {
     pen.globalAlpha = 1;
     pen.font = `11px ${css.fontFamily}`;
     const heads = [];
+    this.labels = [];
     this.scales.forEach((scale, i) => {
       const x = this.places[i];
       const [top, end] = [TOP, this.height - BOTTOM];
@@ -102,7 +103,7 @@ export class Parallel {
       pen.stroke();
       const range = this.ranges.get(scale.name);
       if (range) this.bar(pen, scale, x, range, colour);
-      for (const [text, y] of this.ticks(scale)) halo(pen, text, x, y, colour);
+      for (const [text, y] of this.ticks(scale)) this.labels.push(label(pen, text, x, y, colour));
       const head = el("button", {
         type: "button", class: range ? "head limited" : "head", title: plain(scale.name),
         "aria-label": `Limit ${plain(scale.name)}${range ? ", limited" : ""}`, onclick: () => this.ask(scale),
@@ -120,7 +121,7 @@ export class Parallel {
     const ticks = scale.steps
       ? scale.steps.map((step) => [short(step), this.y(scale, step)])
       : [[short(scale.low), this.y(scale, scale.low)], [short(scale.high), this.y(scale, scale.high)]];
-    if (scale.missing) ticks.push(["–", this.height - BOTTOM]);
+    if (scale.missing) ticks.push(["none", this.height - BOTTOM]);
     return ticks;
   }
 
@@ -204,16 +205,19 @@ export class Parallel {
   }
 }
 
-function halo(pen, text, x, y, colour) {
+// Writes a label on a ground of its own, as lines end at its height, and returns where that is.
+function label(pen, text, x, y, colour) {
   const said = text.length > 12 ? `${text.slice(0, 11)}…` : text;
-  pen.lineWidth = 4;
-  pen.lineJoin = "round";
-  pen.strokeStyle = colour("--paper");
+  const box = { x: x + 5, y: y - 8, width: pen.measureText(said).width + 6, height: 16 };
+  pen.fillStyle = colour("--paper");
+  pen.beginPath();
+  pen.roundRect(box.x, box.y, box.width, box.height, 4);
+  pen.fill();
   pen.fillStyle = colour("--soft");
   pen.textAlign = "left";
   pen.textBaseline = "middle";
-  pen.strokeText(said, x + 7, y);
-  pen.fillText(said, x + 7, y);
+  pen.fillText(said, box.x + 3, y);
+  return box;
 }
 
 function scaleOf(trials, name) {

@@ -25,6 +25,7 @@ from optnas.reports.figures.parts import (
 from optnas.trials.progress import front
 from optnas.trials.record import TWIN
 from optnas.trials.rungs import rungs_of
+from optnas.trials.states import LEARNED_NOTHING, state_of
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -37,6 +38,7 @@ _NAME = re.compile(r"\bname='([^']+)'")
 _KINDS: dict[str, dict[str, Any]] = {
     "complete": {"color": GREY, "width": 1},
     "pruned": {"color": ORANGE, "width": 1},
+    LEARNED_NOTHING: {"color": ORANGE, "width": 1, "dash": "dot"},
     "on the front": {"color": ACCENT, "width": 2},
 }
 
@@ -44,7 +46,8 @@ _KINDS: dict[str, dict[str, Any]] = {
 def curves_figure(study: optuna.Study) -> Figure:
     """Draw the reports of the trials at their rungs, of the first objective that training changes.
 
-    A pruned trial ends with a cross. Of more than 300 trials those of the front and the last ones are drawn.
+    A trial that was stopped ends with a cross. Of more than 300 trials those of the front and the last ones
+    are drawn.
 
     Raises:
         UserError: If no trial has reported at two steps, its end included.
@@ -64,11 +67,11 @@ def draw_curves(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Drawn:
         raise UserError(f"study {study.study_name!r} has no trial that reported at two steps")
     chosen = [*(n for n in curves if n in best), *(n for n in reversed(curves) if n not in best)]
     told = len(curves) if len(chosen) <= _MOST_TRIALS else _MOST_TRIALS
-    states = {trial.number: trial.state for trial in trials}
+    states = {trial.number: state_of(trial) for trial in trials}
     groups: dict[str, list[int]] = {kind: [] for kind in _KINDS}
     for number in chosen[:told]:
-        pruned = states[number] == TrialState.PRUNED
-        groups["pruned" if pruned else "on the front" if number in best else "complete"].append(number)
+        kind = "on the front" if number in best else states[number]
+        groups[kind if kind in groups else "complete"].append(number)
     data = [
         _lines(groups[kind], kind, curves, ended, index, line)
         for kind, line in _KINDS.items()
@@ -148,6 +151,7 @@ def _lines(
     line: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the curves of some trials as one line with gaps."""
+    stopped = kind in ("pruned", LEARNED_NOTHING)
     x: list[int | None] = []
     y: list[float | None] = []
     sizes: list[int] = []
@@ -156,8 +160,8 @@ def _lines(
         curve = {step: values[index] for step, values in curves[number].items() if index < len(values)}
         x += [*curve, None]
         y += [*curve.values(), None]
-        # A mark where it was pruned; a curve of one point has no line.
-        end = 7 if kind == "pruned" or len(curve) == 1 else 0
+        # A mark where it was stopped; a curve of one point has no line.
+        end = 7 if stopped or len(curve) == 1 else 0
         sizes += [*([0] * (len(curve) - 1)), end, 0]
         at = [f"after {step}" for step in curve]
         text += [
@@ -165,7 +169,7 @@ def _lines(
             for when in [*at[:-1], "at its end" if number in ended else at[-1]]
         ]
         text.append("")
-    symbol = "x" if kind == "pruned" else "circle"
+    symbol = "x" if stopped else "circle"
     return {
         "type": "scatter",
         "mode": "lines+markers",
