@@ -25,6 +25,7 @@ from optnas.declaration import Declaration
 from optnas.interrupts import stopping
 from optnas.objectives import as_numbers, require
 from optnas.pruners import promote
+from optnas.shared_code import shared_code
 from optnas.space import OpError, SpaceError
 from optnas.space.own_ops import own_ops
 from optnas.storages.deferred import at_once, deciding, write_collected
@@ -146,7 +147,8 @@ class TrialRun:
         checked = self._study.check_params(enqueued)
         if repr(checked) != repr(enqueued):
             fix_params(self._trial, checked)
-        with refused_by_optuna_explained(self._study, self._trial.study):
+        optuna_study = self._trial.study
+        with refused_by_optuna_explained(self._study, optuna_study), shared_code(optuna_study.sampler):
             candidate = self._study.suggest(self._trial)
         self._suggest_seconds = round(time.perf_counter() - started, 4)
         # A trial that resumes another one is trained with that one's seed.

@@ -14,7 +14,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["Own", "enter", "is_lane", "kept", "leave", "lent", "pass_on", "turn"]
+__all__ = [
+    "Own",
+    "enter",
+    "forget",
+    "is_lane",
+    "kept",
+    "leave",
+    "lent",
+    "lent_for",
+    "pass_on",
+    "shared_turn",
+    "turn",
+]
 
 # As long as Python lets a thread run while others wait (sys.getswitchinterval).
 _SLICE_SECONDS = 0.005
@@ -52,6 +64,10 @@ class _Turn:
             self._taken = True
         if mine is not None:
             mine.wait()
+        self.install(own)
+
+    def install(self, own: Own) -> None:
+        """Give the process the state of whoever has the turn."""
         if self._installed is not own:
             if self._installed is not None:
                 self._installed.keep()
@@ -65,11 +81,13 @@ class _Turn:
             else:
                 self._taken = False
 
-    def forget(self, own: Own) -> None:
-        """Forget a lane that has ended."""
+    def forget(self, own: Own) -> bool:
+        """Forget the state of a lane that has ended; return whether the process has it now."""
         with self._lock:
-            if self._installed is own:
+            has = self._installed is own
+            if has:
                 self._installed = None
+            return has
 
 
 _turn = _Turn()
@@ -79,6 +97,7 @@ class _Lane(threading.local):
     """The lane of this thread."""
 
     own: Own | None = None
+    shared: Own | None = None
     has_turn = False
     keeps = False
     since = 0.0
@@ -87,16 +106,26 @@ class _Lane(threading.local):
 _here = _Lane()
 
 
-def enter(own: Own) -> None:
-    """Make this thread a lane, until :func:`leave` is called."""
-    _here.own = own
+def enter(own: Own, shared: Own) -> None:
+    """Make this thread a lane, until :func:`leave` is called.
+
+    Args:
+        own: Its own state of the process.
+        shared: The state that the lanes have in common, for :func:`shared_turn`.
+    """
+    _here.own, _here.shared = own, shared
 
 
 def leave() -> None:
     """Let this thread be a lane no more."""
     if _here.own is not None:
         _turn.forget(_here.own)
-        _here.own = None
+        _here.own = _here.shared = None
+
+
+def forget(shared: Own) -> bool:
+    """Forget the state that lanes had in common, as all have left; return whether the process has it now."""
+    return _turn.forget(shared)
 
 
 def is_lane() -> bool:
@@ -115,6 +144,25 @@ def turn() -> Iterator[None]:
         yield
     finally:
         _give()
+
+
+@contextmanager
+def shared_turn() -> Iterator[None]:
+    """Have the turn inside the context, with the state that lanes have in common in place of this lane's."""
+    own, shared = _here.own, _here.shared
+    if own is None or shared is None:
+        yield
+        return
+    _here.own = shared
+    if _here.has_turn:
+        _turn.install(shared)
+    try:
+        with turn():
+            yield
+    finally:
+        _here.own = own
+        if _here.has_turn:
+            _turn.install(own)
 
 
 def pass_on() -> None:
@@ -140,6 +188,17 @@ def lent() -> Iterator[None]:
         yield
     finally:
         _take()
+
+
+@contextmanager
+def lent_for(lock: threading.Lock) -> Iterator[None]:
+    """Hold a lock inside the context; the turn is lent until it is free, as its holder may wait for that."""
+    with lent():
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from optnas.samplers.history import History, HistoryReader, Observation
 from optnas.space.closing import draw
 from optnas.trials.optuna_internals import cached_trials
 from optnas.trials.record import PARENT
+from optnas.turn import lent_for
 
 __all__ = ["CandidateSampler", "unwrapped"]
 
@@ -88,7 +89,7 @@ class CandidateSampler(BaseSampler):
     def parents_in(self, study: Study) -> list[int]:
         """Return the numbers of the trials that may yet be changed into candidates."""
         domain = self._domain(study)
-        with _ONE_AT_A_TIME:
+        with lent_for(_ONE_AT_A_TIME):
             return [each.number for each in self.parents(self._reader.read(study, domain, -1))]
 
     def reseed_rng(self) -> None:
@@ -104,7 +105,7 @@ class CandidateSampler(BaseSampler):
         if not domain.distributions:
             return {}
         rng = random.Random(f"{self._seed} {trial.number}")
-        with _ONE_AT_A_TIME:
+        with lent_for(_ONE_AT_A_TIME):
             history = self._reader.read(study, domain, trial.number)
             self._changed = ()
             candidate = self._unseen(self.propose(study, domain, history, rng), domain, history, rng)

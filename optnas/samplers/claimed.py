@@ -15,6 +15,7 @@ from optuna.study import Study
 
 from optnas.trials.attribute import StudySystemAttribute
 from optnas.trials.processes import has_ended, machine, start_of
+from optnas.turn import lent
 
 __all__ = ["claimed"]
 
@@ -72,12 +73,17 @@ def _taken(study: Study, claim: _Claim, me: dict[str, Any], done: Callable[[], b
             before, since = held, time.monotonic()
         if held is None or not held["who"] or _ended(held) or time.monotonic() - since > _GONE_SECONDS:
             claim.put(study, {**me, "beat": 0})
-            time.sleep(_POLL_SECONDS)  # the last of several that claim it at once has it
+            _pause()  # the last of several that claim it at once has it
             found = claim.of(study)
             if found is not None and found["who"] == me["who"]:
                 return not done()
-        time.sleep(_POLL_SECONDS)
+        _pause()
     return False
+
+
+def _pause() -> None:
+    with lent():  # whoever does the work may be a lane of this process
+        time.sleep(_POLL_SECONDS)
 
 
 def _ended(held: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from optnas.errors import StorageError
 from optnas.shown import duration, notice
 from optnas.storages.passing import UNREACHABLE, is_damage, is_of_storage, passing, reason_of
 from optnas.trials.optuna_internals import backend_of
+from optnas.turn import lent
 
 __all__ = [
     "PATIENCE_SECONDS",
@@ -189,8 +190,9 @@ class Guard:
             told = True
             notice(f"the storage {self.name} is {why}; waiting until that passes (Ctrl-C stops)")
         try:
-            # Spread: many workers do not all come at the moment when the server is up again.
-            time.sleep(pause * random.uniform(0.5, 1.0))
+            with lent():  # trainings beside this one need no storage
+                # Spread: many workers do not all come at the moment when the server is up again.
+                time.sleep(pause * random.uniform(0.5, 1.0))
         except KeyboardInterrupt:
             self.patience = 0.0
             raise

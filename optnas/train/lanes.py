@@ -23,7 +23,7 @@ import torch
 
 from optnas.own_code import Flags
 from optnas.train.precision import tf32_flags
-from optnas.turn import enter, is_lane, leave, lent, pass_on, turn
+from optnas.turn import enter, forget, is_lane, leave, lent, pass_on, turn
 
 __all__ = ["await_gpu", "in_lane", "is_lane", "lane_stream", "lent", "pass_on", "turn"]
 
@@ -76,26 +76,33 @@ class _Own:
 
 
 class _Process:
-    """The state of the process before the first lane began: each begins with it, and the last leaves it."""
+    """The state of the process before the first lane began: each begins with it.
+
+    They have one in common that began with it, too, for what runs between trainings; the last leaves that.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lanes = 0
         self._before: _State | None = None
+        self._shared: _Own | None = None
 
-    def enter(self, device: torch.device) -> _Own:
+    def enter(self, device: torch.device) -> tuple[_Own, _Own]:
+        """Return the state of a new lane, and the one that lanes have in common."""
         with self._lock:
             # Not that of now: another lane may have set flags for its own training.
             self._before = self._before or _State()
+            self._shared = self._shared or _Own(device, self._before)
             self._lanes += 1
-            return _Own(device, self._before)
+            return _Own(device, self._before), self._shared
 
     def leave(self) -> None:
         with self._lock:
             self._lanes -= 1
-            if not self._lanes and self._before is not None:
-                self._before.install()
-                self._before = None
+            if not self._lanes and self._shared is not None:
+                if not forget(self._shared):
+                    self._shared.install()
+                self._before = self._shared = None
 
 
 _process = _Process()
@@ -122,7 +129,7 @@ def in_lane(device: torch.device) -> Iterator[None]:
             stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
             stack.enter_context(torch.cuda.stream(stream))
             _here.stream = stream
-        enter(_process.enter(device))
+        enter(*_process.enter(device))
         try:
             yield
         finally:

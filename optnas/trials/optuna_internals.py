@@ -21,6 +21,8 @@ from optuna.study._frozen import FrozenStudy
 from optuna.study._tell import _check_values_are_feasible
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optnas.shared_code import shared_code
+
 if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore
 
@@ -206,7 +208,8 @@ def running_trial(study: Study, record: FrozenTrial) -> Trial:
 def before_trial(trial: Trial) -> None:
     """Tell the sampler that a trial begins, as ``Trial`` does."""
     record = trial._cached_frozen_trial
-    trial.study.sampler.before_trial(_filter_study(trial.study, record), record)
+    with shared_code(trial.study.sampler):
+        trial.study.sampler.before_trial(_filter_study(trial.study, record), record)
 
 
 def final_values(trial: Trial, state: TrialState, values: Sequence[float] | None) -> list[float] | None:
@@ -228,7 +231,8 @@ def after_trial(trial: Trial, state: TrialState, values: Sequence[float] | None)
     """Tell the sampler that a trial ends, as ``study.tell`` does."""
     record = trial._get_latest_trial()
     study = _filter_study(trial.study, record)
-    study.sampler.after_trial(study, record, state, values)
+    with shared_code(study.sampler):
+        study.sampler.after_trial(study, record, state, values)
 
 
 # In place of an infinite violation, with which no sampler can calculate.

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial
 
+from optnas.shared_code import shared_code
 from optnas.trials.accepted import damaged, listed, number
 from optnas.trials.optuna_internals import latest
 from optnas.trials.record import metric_names
@@ -62,7 +63,9 @@ def should_prune(trial: Trial) -> bool:
     if isinstance(pruner, NopPruner):
         return False
     # Like Optuna's own should_prune, this does not read again what this process knows of the trial.
-    return pruner.prune(trial.study, latest(trial))
+    record = latest(trial)
+    with shared_code(pruner):
+        return pruner.prune(trial.study, record)
 
 
 def rungs_of(trial: FrozenTrial) -> dict[int, list[float]]:

@@ -12,6 +12,8 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler, PartialFixedSampler
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ from optnas.run.lanes import work_in_lanes
 from optnas.run.packing import Packing
 from optnas.run.worker import work
 from optnas.storages.opening import open_storage
-from optnas.trials.record import METRICS, REASON
+from optnas.trials.record import METRICS, REASON, TWIN
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +92,32 @@ class DrawsByPythonAndNumpy(nn.Module):
         return x * (random.random() + np.random.rand()) if self.training else x
 
 
-def study(own: Any, sampler: str = "random", **settings: Any) -> Study:
+class DrawsGlobally(BaseSampler):
+    """A sampler as someone may write it: all of its random numbers are those of the process."""
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        return {}
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
+        time.sleep(0.001)
+        place = torch.randint(len(distribution.choices), ()) + random.randint(0, 1)
+        return distribution.choices[int(place) % len(distribution.choices)]
+
+    def after_trial(self, *_: Any) -> None:
+        np.random.rand(3)
+
+
+class SeedsGlobally(BasePruner):
+    def prune(self, study: Any, trial: FrozenTrial) -> bool:
+        torch.manual_seed(trial.number)
+        time.sleep(0.001)
+        return bool(torch.rand(()) > 1)
+
+
+def study(own: Any, sampler: Any = "random", **settings: Any) -> Study:
     width = choose(*range(2, 20), name="width")
     return Study(
         "own",
@@ -99,8 +126,7 @@ def study(own: Any, sampler: str = "random", **settings: Any) -> Study:
         objectives=[maximize("accuracy"), minimize("flops")],
         training=Training(epochs=3, batch_size=32, lr=1e-2, hopeless_after=0),
         sampler=sampler,
-        pruner="none",
-        **settings,
+        **{"pruner": "none", **settings},
     )
 
 
@@ -183,3 +209,34 @@ def test_generators_of_python_and_numpy_are_each_trials_own(tmp_path: Path) -> N
 
     trials = run(made(), tmp_path, 6, [{"width": 4 + n, "seed": 1 + n % 3} for n in range(6)])
     assert [METRICS.get(trial, {})["loss"] for trial in trials] == losses_alone(made, trials)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_sampler_that_draws_from_the_generators_of_the_process_changes_no_training(
+    wrapped: bool, tmp_path: Path
+) -> None:
+    def sampler() -> BaseSampler:
+        torch.manual_seed(1)
+        random.seed(3)
+        return PartialFixedSampler({"unused": 1}, DrawsGlobally()) if wrapped else DrawsGlobally()
+
+    trials = run(study(ops.identity(), sampler()), tmp_path, 12)
+    trained = [trial for trial in trials if TWIN.of(trial) is None]
+    assert [METRICS.get(trial, {})["loss"] for trial in trained] == losses_alone(
+        lambda: study(ops.identity()), trained
+    )
+    # It draws on and on, as in a worker without lanes, and not the same once more in each lane.
+    one = study(ops.identity(), sampler())
+    opened = one.open(optuna.storages.InMemoryStorage())
+    work(one, opened, 12)
+    assert sorted(trial.params["width"] for trial in trials) == sorted(
+        trial.params["width"] for trial in opened.trials
+    )
+
+
+def test_a_pruner_that_seeds_the_process_changes_no_training(tmp_path: Path) -> None:
+    widths = [{"width": 2 + number} for number in range(8)]
+    trials = run(study(ops.identity(), pruner=SeedsGlobally()), tmp_path, 8, widths)
+    assert [METRICS.get(trial, {})["loss"] for trial in trials] == losses_alone(
+        lambda: study(ops.identity()), trials
+    )
