@@ -61,13 +61,14 @@ def stop_soon() -> None:
 def all_of(threads: Collection[threading.Thread]) -> Iterator[None]:
     """Stop the trainings of threads after their current steps and checkpoints, inside this context.
 
-    Each raises ``KeyboardInterrupt`` in its thread. Those of other threads, as of another study, go on.
+    Each raises ``KeyboardInterrupt`` in its thread. Those of other threads, as of another study, go on. A
+    thread that has not ended with the context stops once its step has ended.
     """
     _stopped.update(threads)
     try:
         yield
     finally:
-        _stopped.difference_update(threads)
+        _stopped.difference_update(thread for thread in threads if not thread.is_alive())
 
 
 @contextmanager

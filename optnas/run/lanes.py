@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from threading import Lock, Thread
+from threading import Lock, Thread, current_thread
 
 import optuna
 import torch
@@ -13,8 +13,9 @@ import torch
 from optnas.errors import UserError
 from optnas.interrupts import stopping
 from optnas.interrupts.signals import STOP_SECONDS
+from optnas.run.claims import Claims
 from optnas.run.packing import Packing
-from optnas.run.worker import work
+from optnas.run.worker import put_back, work
 from optnas.shown import notice
 from optnas.study import Study
 from optnas.train import default_device, lanes
@@ -22,6 +23,8 @@ from optnas.train import default_device, lanes
 __all__ = ["work_in_lanes"]
 
 _TICK_SECONDS = 0.1
+# Of the time that a process takes to stop: to put back what hangs, and to end.
+_LAST_SECONDS = 3.0
 
 
 def work_in_lanes(
@@ -75,6 +78,7 @@ class _Lanes:
         self._run_trials, self._device, self._packing = run_trials, device, packing
         self._should_continue, self._finished = should_continue, finished
         self._threads: dict[int, Thread] = {}  # by their numbers
+        self._claims: dict[Thread, Claims] = {}
         self._ended = False  # a lane has found nothing left to do
         self._stopping = False
         self._error: BaseException | None = None
@@ -119,13 +123,16 @@ class _Lanes:
 
         try:
             with lanes.in_lane(self._device):
-                self._run_trials(should_continue=goes_on, finished=ended)
+                begins = partial(self._claims.__setitem__, current_thread())
+                self._run_trials(should_continue=goes_on, finished=ended, begins=begins)
             # Where one is too many, others go on.
             self._ended = self._ended or not too_many
         except BaseException as error:  # a KeyboardInterrupt as well, which is then one of the trial's own
             if not self._stopping:
                 self._error = self._error or error
             self._ended = True
+        finally:
+            self._claims.pop(current_thread(), None)
 
     def _found(self, now: float) -> None:
         """Let the number of trials at once be judged by a trial that has ended; say it once it is found."""
@@ -143,11 +150,15 @@ class _Lanes:
     def _stop(self) -> None:
         """Stop the lanes within the time that a process takes to stop.
 
-        A trial of one that does not stop in time is taken over by whoever runs the study next.
+        Trials of those that do not stop in time are put back as their last rungs left them: of one that hangs
+        in its turn, and of all that wait for the turn.
         """
         self._ended = self._stopping = True
         threads = list(self._threads.values())
         with stopping.all_of(threads):
-            until = time.monotonic() + STOP_SECONDS - 2
+            until = time.monotonic() + STOP_SECONDS - _LAST_SECONDS
             for thread in threads:
                 thread.join(max(0.0, until - time.monotonic()))
+        for thread in threads:
+            if thread.is_alive() and thread in self._claims:
+                put_back(self._claims[thread])

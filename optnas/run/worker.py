@@ -27,7 +27,7 @@ from optnas.trials.failure import kind_of
 from optnas.trials.optuna_internals import before_trial, frozen, id_of, running_trial, storage_of
 from optnas.trials.record import BUILDABLE, REASON
 
-__all__ = ["EveryTrialFailed", "work"]
+__all__ = ["EveryTrialFailed", "put_back", "work"]
 
 _POLL_SECONDS = 0.2
 
@@ -47,6 +47,7 @@ def work(
     *,
     should_continue: Callable[[], bool] = lambda: True,
     finished: Callable[[int], None] = lambda _: None,
+    begins: Callable[[Claims], None] = lambda _: None,
     parent: int = 0,
 ) -> None:
     """Run trials until the study has ``total`` of them, over all workers.
@@ -60,6 +61,7 @@ def work(
         total: Number of trials that the study is to have in the end.
         should_continue: Called before every trial; if it returns ``False``, the worker ends quietly.
         finished: Called with the id of every trial that this worker has finished.
+        begins: Called with what claims this worker's trials, by which another thread can put them back.
         parent: The process id of the run that started this process as a worker; 0 if none did.
 
     Raises:
@@ -68,7 +70,7 @@ def work(
         DeviceBroken: If this process can use its GPU no more.
     """
     with study_is_there(opened):
-        _work(study, opened, total, should_continue, finished, parent)
+        _work(study, opened, total, should_continue, finished, begins, parent)
 
 
 def _work(
@@ -77,9 +79,11 @@ def _work(
     total: int,
     should_continue: Callable[[], bool],
     finished: Callable[[int], None],
+    begins: Callable[[Claims], None],
     parent: int,
 ) -> None:
     claims = Claims(opened, total, lambda trial: remove_checkpoint(opened, trial, study.store), parent)
+    begins(claims)
     try:
         with Heartbeat(claims.beat):
             hopeful = False
@@ -98,12 +102,16 @@ def _work(
                     finished(claimed)
                 hopeful = hopeful or _any_complete(opened)
     except (KeyboardInterrupt, DeviceBroken):
-        # If they cannot be put back now, another worker takes them over.
-        with suppress(StorageError), impatient(storage_of(opened)):
-            claims.release()
+        put_back(claims)
         raise
     finally:
         claims.worker.ends()
+
+
+def put_back(claims: Claims) -> None:
+    """Put back the trials that a worker runs; if that is not possible now, another worker takes them over."""
+    with suppress(StorageError), impatient(storage_of(claims.study)):
+        claims.release()
 
 
 def _run(study: Study, opened: optuna.Study, record: FrozenTrial) -> bool:

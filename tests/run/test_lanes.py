@@ -18,6 +18,7 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor, nn
 
+import optnas.run.lanes
 from optnas import Study, Training, UserError, ZeroCost, choose, data, maximize, minimize, op, ops, tasks
 from optnas.interrupts import stopping
 from optnas.run.files import load_study
@@ -179,6 +180,42 @@ def test_when_they_are_stopped_all_are_put_back_with_their_checkpoints(tmp_path:
     assert not stopping.asked()
     assert [trial.state for trial in opened.trials] == [TrialState.WAITING] * 3
     assert len(list((tmp_path / "store").rglob("*"))) >= 3
+
+
+def test_a_step_that_hangs_in_its_turn_keeps_no_trial_from_being_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optnas.run.lanes, "STOP_SECONDS", 4.0)
+    hangs, over = threading.Event(), threading.Event()
+
+    class Hangs(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.device.type != "meta" and self.training and running() == 3:
+                hangs.set()
+                over.wait(60)
+            return x
+
+    def running() -> int:
+        return sum(trial.state == TrialState.RUNNING for trial in opened.get_trials())
+
+    def interrupt() -> None:
+        assert hangs.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    declared = study(op(name="hangs_in_lanes")(Hangs)(), epochs=2_000)
+    opened = declared.open(open_storage(f"sqlite:///{tmp_path}/study.db"))
+    threading.Thread(target=interrupt, daemon=True).start()
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        work_in_lanes(declared, opened, 6, Packing(3))
+    assert [trial.state for trial in opened.trials] == [TrialState.WAITING] * 3
+    # Once the step goes on after all, nobody trains any further.
+    over.set()
+    until = time.monotonic() + 30
+    while threading.active_count() >= before and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(each.name.startswith("lane ") for each in threading.enumerate())
+    assert [trial.state for trial in opened.trials] == [TrialState.WAITING] * 3
 
 
 def test_an_error_of_one_lane_stops_the_others_and_is_raised(tmp_path: Path) -> None:
