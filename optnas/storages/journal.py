@@ -195,15 +195,17 @@ class Journal(BaseJournalBackend):
 
     def _check(self) -> None:
         """Raise ``StorageError`` if the file was deleted, cut or replaced after it was read."""
+        # Before the file, to which another thread may append, and read that, just now.
+        start, read = self._start, self._places[-1][0]
         try:
             size = os.stat(self.path).st_size
             with self.path.open("rb") as file:
-                replaced = file.read(len(self._start)) != self._start
+                replaced = file.read(len(start)) != start
         except FileNotFoundError:
             how = "deleted"
         else:
             how = "replaced by another file" if replaced else "cut off"
-            if not replaced and size >= self._places[-1][0]:
+            if not replaced and size >= read:
                 return
         raise StorageError(f"{self.path} was {how} while it was in use")
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import threading
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -12,6 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from typer.testing import Result
 
+from optnas.storages.journal import Journal
 from optnas.storages.opening import open_storage
 from tests.faults import full_disk
 from tests.files import assert_refused, call, quick_study
@@ -101,3 +105,31 @@ def test_what_does_not_fit_on_the_disk_leaves_no_part_of_a_line(
     assert JOURNAL.read_bytes() == content
     study.set_user_attr("a", "b")
     assert JOURNAL.read_bytes().startswith(content + b"{")
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+def test_another_thread_that_appends_while_it_is_checked_is_no_fault(
+    read_before: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "b.log")
+    record = {"op_code": 0, "worker_id": "w", "study_name": "a", "directions": [1]}
+
+    def appends_and_reads() -> None:
+        journal.append_logs([record])
+        list(journal.read_logs(0))
+
+    if read_before:
+        appends_and_reads()
+    real, threads = os.stat, [threading.Thread(target=appends_and_reads)]
+
+    def stat(*args: Any, **kwargs: Any) -> os.stat_result:
+        found = real(*args, **kwargs)
+        if threads and threading.current_thread() is threading.main_thread():
+            thread = threads.pop()
+            thread.start()
+            thread.join()
+        return found
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert len(list(journal.read_logs(0))) == 1 + read_before
+    assert not threads
