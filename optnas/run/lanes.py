@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from threading import Lock, Thread, current_thread
+from threading import Lock, Thread, current_thread, main_thread
 
 import optuna
 import torch
@@ -66,6 +68,23 @@ def work_in_lanes(
     _Lanes(run_trials, device, packing, should_continue, finished).run()
 
 
+@contextmanager
+def _children_end_quietly() -> Iterator[None]:
+    """Handle no end of a child process inside the context.
+
+    PyTorch's handler raises in this thread if a process of a DataLoader is killed; the lane that reads from
+    it finds that out by itself.
+    """
+    if not hasattr(signal, "SIGCHLD") or current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 class _Lanes:
     def __init__(
         self,
@@ -86,9 +105,10 @@ class _Lanes:
 
     def run(self) -> None:
         try:
-            while self._error is None and (self._start_missing() or not self._ended):
-                time.sleep(_TICK_SECONDS)
-        except KeyboardInterrupt:
+            with _children_end_quietly():
+                while self._error is None and (self._start_missing() or not self._ended):
+                    time.sleep(_TICK_SECONDS)
+        except BaseException:
             self._stop()
             raise
         if self._error is not None:

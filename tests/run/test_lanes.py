@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -27,7 +28,7 @@ from optnas.run.packing import Packing
 from optnas.run.worker import work
 from optnas.samplers.one_shot import OneShotSampler
 from optnas.storages.opening import open_storage
-from optnas.trials.record import INHERITED, METRICS, PIECES
+from optnas.trials.record import INHERITED, METRICS, PIECES, REASON
 from tests.files import REPOSITORY, call
 
 
@@ -324,6 +325,32 @@ def test_a_study_that_stops_does_not_stop_another_one_of_its_process(tmp_path: P
         work_in_lanes(declared, opened, 6, Packing(2), should_continue=fails)
     running.join()
     assert [trial.state for trial in others] == [TrialState.COMPLETE] * 6
+
+
+def test_a_process_that_reads_ahead_and_is_killed_fails_the_trial_that_reads_from_it_alone(
+    tmp_path: Path,
+) -> None:
+    armed = tmp_path / "armed"
+
+    class Killed(torch.utils.data.Dataset[tuple[Tensor, int]]):
+        def __len__(self) -> int:
+            return 200
+
+        def __getitem__(self, at: int) -> tuple[Tensor, int]:
+            with contextlib.suppress(FileNotFoundError):
+                armed.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return torch.full((1, 4, 4), at / 200), at % 2
+
+    declared = study(epochs=1)
+    declared.task = tasks.classification(data.dataset(Killed(), memory=1, readers=1))
+    declared.task.data.splits  # noqa: B018 - reads all of it, in a process, too
+    armed.touch()
+    trials = packed(declared, tmp_path, 4, 2)
+    states = sorted(trial.state.name for trial in trials)
+    assert states == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL"]
+    [reason] = [found for trial in trials if (found := REASON.of(trial)) is not None]
+    assert "a process that reads ahead has ended" in reason
 
 
 @pytest.mark.parametrize("value", ["0", "many", "-1"])
