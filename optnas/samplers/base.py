@@ -109,6 +109,7 @@ class CandidateSampler(BaseSampler):
             history = self._reader.read(study, domain, trial.number)
             self._changed = ()
             candidate = self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
+            self._reader.proposed(trial.number, candidate)
             parent = min(self._changed, key=lambda each: _differences(each.params, candidate), default=None)
         if parent is not None:
             PARENT.put_in(study, trial, parent.number)

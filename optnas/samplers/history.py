@@ -190,23 +190,34 @@ class HistoryReader:
     def __init__(self) -> None:
         self._domain: Domain | None = None
         self._reader: Reader[_Seen]
+        self._seen: _Seen
 
     def read(self, study: Study, domain: Domain, number: int) -> History:
         """Return the history of all trials other than number ``number``."""
         if domain is not self._domain:
             self._domain = domain
             self._reader = Reader(lambda study: _Seen(domain, signs_of(study)), _Seen.take)
-        found = self._reader.read(study, cached_trials(study))
+        found = self._seen = self._reader.read(study, cached_trials(study))
         ended = [found.ended[other] for other in sorted(found.ended.keys() - {number})]
         running = [found.running[other] for other in sorted(found.running.keys() - {number})]
         seen = {key for _, key in ended} | {domain.key(params) for params in running}
         finished = tuple(observation for observation, _ in ended)
         return History(finished, tuple(running), frozenset(seen), found.signs, domain.region)
 
+    def proposed(self, number: int, params: Mapping[str, Any]) -> None:
+        """Count a proposal for trial ``number`` as running from now on, before others can read it.
+
+        It is what the last call of :meth:`read` was for.
+        """
+        self._seen.running[number] = params
+
 
 @dataclasses.dataclass
 class _Seen:
-    """Trials read so far: each finished one with its key, and the parameters of each running one."""
+    """Trials read so far: each finished one with its key, and the parameters of each running one.
+
+    Those of a running one that has none yet are what this process proposed for it.
+    """
 
     domain: Domain
     signs: NDArray[np.float64]
@@ -215,7 +226,8 @@ class _Seen:
 
     def take(self, trial: FrozenTrial) -> None:
         """Add or update a trial; it is ignored if it has no parameter of the search space."""
-        self.running.pop(trial.number, None)
+        if trial.state != TrialState.RUNNING:
+            self.running.pop(trial.number, None)
         if trial.state.is_finished():
             observation = observed(trial, self.domain, self.signs)
             if observation.params:

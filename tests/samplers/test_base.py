@@ -76,6 +76,14 @@ def test_what_runs_or_failed_is_not_proposed_again_either() -> None:
     assert len(found) == 3
 
 
+def test_what_was_proposed_counts_before_it_is_written() -> None:
+    study = optuna.create_study(sampler=Stubborn(FlatDomain(SPACE), seed=0))
+    first, other = study.ask(), study.ask()
+    assert first.relative_params == {"op": "conv", "depth": 1} != other.relative_params
+    study.tell(first, state=TrialState.FAIL)  # it was never tried
+    assert study.ask().relative_params == first.relative_params
+
+
 def test_without_a_domain_it_is_what_the_trials_before_had() -> None:
     sampler = Stubborn(seed=0)
     study = optuna.create_study(sampler=sampler)
