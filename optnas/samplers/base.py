@@ -29,6 +29,9 @@ __all__ = ["CandidateSampler", "unwrapped"]
 _TRIES = 100
 _MOST_ENUMERATED = 50_000
 
+# Of more workers that ask at the same time the latest count: each takes the time of a proposal.
+_MOST_UNDECIDED = 4
+
 # Threads of ``study.optimize(n_jobs=…)`` share a sampler and the trials that it has read.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -104,17 +107,24 @@ class CandidateSampler(BaseSampler):
         domain = self._domain(study)
         if not domain.distributions:
             return {}
-        rng = random.Random(f"{self._seed} {trial.number}")
         with lent_for(_ONE_AT_A_TIME):
             history = self._reader.read(study, domain, trial.number)
-            self._changed = ()
-            candidate = self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
+            # What other workers propose at this moment, as they see hardly less: else it would be this, too.
+            for number in self._reader.undecided(trial.number)[-_MOST_UNDECIDED:]:
+                other = self._candidate(study, domain, history, number)
+                history = history.with_running(other, domain.key(other))
+            candidate = self._candidate(study, domain, history, trial.number)
             self._reader.proposed(trial.number, candidate)
             parent = min(self._changed, key=lambda each: _differences(each.params, candidate), default=None)
         if parent is not None:
             PARENT.put_in(study, trial, parent.number)
         # Optuna asks for fewer parameters if another sampler fixes the rest, as PartialFixedSampler does.
         return {name: value for name, value in candidate.items() if name in search_space}
+
+    def _candidate(self, study: Study, domain: Domain, history: History, number: int) -> dict[str, Any]:
+        rng = random.Random(f"{self._seed} {number}")
+        self._changed = ()
+        return self._unseen(self.propose(study, domain, history, rng), domain, history, rng)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

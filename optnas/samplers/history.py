@@ -102,6 +102,10 @@ class History:
     signs: NDArray[np.float64]
     region: Region = dataclasses.field(default_factory=Region)
 
+    def with_running(self, params: Mapping[str, Any], key: Hashable) -> History:
+        """Return this history with one more running trial, of a candidate with that key."""
+        return dataclasses.replace(self, running=(*self.running, params), seen=self.seen | {key})
+
     @property
     def objectives(self) -> int:
         """The number of objectives of the study."""
@@ -204,6 +208,13 @@ class HistoryReader:
         finished = tuple(observation for observation, _ in ended)
         return History(finished, tuple(running), frozenset(seen), found.signs, domain.region)
 
+    def undecided(self, number: int) -> list[int]:
+        """Return the numbers below ``number`` of running trials without parameters: others propose them now.
+
+        As of the last call of :meth:`read`.
+        """
+        return sorted(other for other in self._seen.undecided - self._seen.running.keys() if other < number)
+
     def proposed(self, number: int, params: Mapping[str, Any]) -> None:
         """Count a proposal for trial ``number`` as running from now on, before others can read it.
 
@@ -216,16 +227,19 @@ class HistoryReader:
 class _Seen:
     """Trials read so far: each finished one with its key, and the parameters of each running one.
 
-    Those of a running one that has none yet are what this process proposed for it.
+    Those of a running one that has none yet are what this process proposed for it. ``undecided`` are the
+    numbers of all that have none yet.
     """
 
     domain: Domain
     signs: NDArray[np.float64]
     ended: dict[int, tuple[Observation, Hashable]] = dataclasses.field(default_factory=dict)
     running: dict[int, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    undecided: set[int] = dataclasses.field(default_factory=set)
 
     def take(self, trial: FrozenTrial) -> None:
         """Add or update a trial; it is ignored if it has no parameter of the search space."""
+        self.undecided.discard(trial.number)
         if trial.state != TrialState.RUNNING:
             self.running.pop(trial.number, None)
         if trial.state.is_finished():
@@ -234,6 +248,8 @@ class _Seen:
                 self.ended[trial.number] = observation, self.domain.key_of(trial)
         elif trial.state == TrialState.RUNNING and trial.params:
             self.running[trial.number] = _of_domain(trial, self.domain)
+        elif trial.state == TrialState.RUNNING:
+            self.undecided.add(trial.number)
 
 
 class Fold(Protocol):

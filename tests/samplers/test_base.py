@@ -84,6 +84,18 @@ def test_what_was_proposed_counts_before_it_is_written() -> None:
     assert study.ask().relative_params == first.relative_params
 
 
+def test_workers_that_ask_at_the_same_time_propose_different_candidates() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    studies = [
+        optuna.create_study(
+            study_name="s", storage=storage, load_if_exists=True, sampler=Stubborn(FlatDomain(SPACE), seed=0)
+        )
+        for _ in range(3)
+    ]
+    found = [study.ask().relative_params for study in studies]  # nothing of them is written yet
+    assert len({tuple(params.values()) for params in found}) == 3
+
+
 def test_without_a_domain_it_is_what_the_trials_before_had() -> None:
     sampler = Stubborn(seed=0)
     study = optuna.create_study(sampler=sampler)
