@@ -41,7 +41,8 @@ class CandidateSampler(BaseSampler):
 
     A proposal depends on the trials in the storage, the seed and the trial's number, and on nothing that
     this process did before. So every worker proposes the same, and an interrupted search resumes as if it
-    had not been interrupted.
+    had not been interrupted. For running trials whose parameters are not written yet, it is assumed that they
+    get what this sampler would propose for them.
 
     Args:
         domain: The search space. By default it is the parameters that the study's trials had so far;
