@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -31,10 +30,10 @@ from optnas.samplers.one_shot import OneShotSampler
 from optnas.storages.opening import open_storage
 from optnas.train import fit, loop
 from optnas.trials.optuna_internals import cache_trials, cached_trials
-from optnas.trials.record import INHERITED, ONE_SHOT, PARENT, RESUMED, TWIN, WEIGHTS, WORKER
+from optnas.trials.record import INHERITED, ONE_SHOT, PARENT, RESUMED, TWIN, WEIGHTS
 from optnas.winner.jobs import TrainOptions, jobs_of
 from tests.faults import Bucket, Killed
-from tests.files import assert_refused, call, finish, start
+from tests.files import call
 from tests.one_shot.problems import problem
 
 TASK = tasks.classification(data.digits())
@@ -319,57 +318,12 @@ def test_an_unknown_way_to_inherit_is_refused():
 
 # Two workers, and what is shown.
 
-FILE = """
-from optnas import Study, Training, choose, data, maximize, minimize, ops, tasks
-from optnas.samplers import EvolutionSampler
-
-study = Study(
-    name="two",
-    space=ops.seq(
-        ops.conv(choose(2, 4, 6, 8, name="width"), kernel=choose(3, 5, name="kernel"), stride=2),
-        ops.norm(),
-        choose(ops.relu(), ops.mish(), name="activation"),
-        ops.head(),
-    ),
-    task=tasks.classification(data.digits()),
-    objectives=[maximize("accuracy"), minimize("flops")],
-    training=Training(epochs=1, batch_size=256, inherit="parent"),
-    sampler=EvolutionSampler(population=3, seed=0),
-    pruner="none",
-)
-"""
-
-
-def stored(folder: Path) -> list[FrozenTrial]:
-    storage = open_storage(f"sqlite:///{folder}/optnas.db")
-    return optuna.load_study(study_name="two", storage=storage).trials
-
-
-def test_a_run_without_a_store_is_refused_in_one_line(tmp_path, monkeypatch):
-    (tmp_path / "two.py").write_text(FILE)
-    monkeypatch.chdir(tmp_path)
-    assert_refused(call("run", "two.py", "--trials", 6, "--workers", 1, "--artifacts", "none"), "artifacts")
-
 
 def test_what_was_inherited_is_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     enqueued(study(), SMALL, {**SMALL, "width": 8}, storage=open_storage("sqlite:///optnas.db"))
     shown = " ".join(call("show", 1).output.split())
     assert "inherited 100% of the weights from trial 0, function preserved" in shown
-
-
-@pytest.mark.slow  # processes import PyTorch
-def test_workers_hand_weights_down_to_those_that_come_later(tmp_path):
-    (tmp_path / "two.py").write_text(FILE)
-    finish(start("run", "two.py", "--trials", 8, "--workers", 1, folder=tmp_path))
-    finish(start("run", "two.py", "--trials", 16, "--workers", 2, folder=tmp_path))
-    found = stored(tmp_path)
-    assert [trial.state.name for trial in found] == ["COMPLETE"] * 16
-    heirs = [trial for trial in found if INHERITED.of(trial) is not None]
-    assert len(heirs) >= 10
-    assert all("share" in INHERITED.of(trial) for trial in heirs)
-    of = {trial.number: WORKER.of(trial)["pid"] for trial in found}
-    assert any(of[trial.number] != of[PARENT.of(trial)] for trial in heirs)
 
 
 def test_two_threads_hand_weights_down_through_one_database(tmp_path):

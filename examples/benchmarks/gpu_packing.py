@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 from gpu import wait
-from gpu_steps import recorded
-from gpu_workload import Row, Setting, network, task
+from gpu_steps import as_graph, fixed_batch, recorded, without_dropout
+from gpu_workload import Row, Setting
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
@@ -79,24 +79,14 @@ def _stacked_step(
     setting: Setting, architecture: Node, count: int, device: torch.device
 ) -> Callable[[], object]:
     """Return a training step of so many networks on a batch that stays where it is; on CUDA a graph."""
-    parts = task(setting, setting.few).data.on(device)
-    modules = [
-        network(setting, architecture, seed).to(device, memory_format=torch.channels_last)
-        for seed in range(count)
-    ]
-    for module in modules:
-        for layer in module.modules():
-            if isinstance(layer, nn.Dropout):
-                layer.eval()  # as in the part to compare with
+    modules = [without_dropout(setting, architecture, seed, device) for seed in range(count)]
+    x, y = fixed_batch(setting, device)
     weights, buffers = stack_module_state(modules)
     base = copy.deepcopy(modules[0]).to("meta")
     for layer in base.modules():
-        if isinstance(
-            layer, nn.BatchNorm2d
-        ):  # ``vmap`` has none of inputs in bfloat16 with weights in float32
+        # ``vmap`` has no norm of inputs in bfloat16 with weights in float32.
+        if isinstance(layer, nn.BatchNorm2d):
             layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
-    x, y = next(iter(parts.train.blocks(setting.batch, torch.arange(setting.batch))))
-    x = parts.prepare(x).contiguous(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(weights.values(), lr=1e-3, momentum=0.9, fused=True)
     for weight in weights.values():
         weight.grad = torch.zeros_like(weight)
@@ -110,13 +100,4 @@ def _stacked_step(
             weights[name].grad.copy_(gradient)
         optimizer.step()
 
-    if setting.device != "cuda":
-        return step
-    stream, graph = torch.cuda.Stream(device), torch.cuda.CUDAGraph()
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            step()
-    wait(device)
-    with torch.cuda.graph(graph, stream=stream):
-        step()
-    return graph.replay
+    return as_graph(step, device)

@@ -20,7 +20,18 @@ from optnas.space import Node
 from optnas.train import fit, use_threads
 from optnas.train.convolutions import faster_convolutions
 
-__all__ = ["machine", "measured", "memory", "recorded", "repeated", "roofline", "steps"]
+__all__ = [
+    "as_graph",
+    "fixed_batch",
+    "machine",
+    "measured",
+    "memory",
+    "recorded",
+    "repeated",
+    "roofline",
+    "steps",
+    "without_dropout",
+]
 
 
 def _fit(
@@ -126,14 +137,8 @@ def _asks(name: str) -> bool:
 
 def recorded(setting: Setting, architecture: Node, seed: int, device: torch.device) -> Callable[[], object]:
     """Return a training step on one batch that stays where it is; on CUDA a graph on a stream of its own."""
-    parts = task(setting, setting.few).data.on(device)
-    module = network(setting, architecture, seed).to(device, memory_format=torch.channels_last)
-    for layer in module.modules():
-        if isinstance(layer, nn.Dropout):
-            layer.eval()  # graphs that draw advance one generator, which threads must not do at once
+    module, (x, y) = without_dropout(setting, architecture, seed, device), fixed_batch(setting, device)
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9, fused=True)
-    x, y = next(iter(parts.train.blocks(setting.batch, torch.arange(setting.batch))))
-    x = parts.prepare(x).contiguous(memory_format=torch.channels_last)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=False)
@@ -142,17 +147,37 @@ def recorded(setting: Setting, architecture: Node, seed: int, device: torch.devi
         loss.backward()
         optimizer.step()
 
-    if setting.device != "cuda":
-        return step
-    stream = torch.cuda.Stream(device)
-    graph = torch.cuda.CUDAGraph()
     with faster_convolutions(module, setting.device):
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                step()
-        wait(device)
-        with torch.cuda.graph(graph, stream=stream):
+        return as_graph(step, device)
+
+
+def without_dropout(setting: Setting, architecture: Node, seed: int, device: torch.device) -> nn.Module:
+    """Return a network on ``device`` that draws nothing: graphs that draw advance one generator."""
+    module = network(setting, architecture, seed).to(device, memory_format=torch.channels_last)
+    for layer in module.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.eval()
+    return module
+
+
+def fixed_batch(setting: Setting, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return inputs and targets of a batch on ``device`` that stays where it is."""
+    parts = task(setting, setting.few).data.on(device)
+    x, y = next(iter(parts.train.blocks(setting.batch, torch.arange(setting.batch))))
+    return parts.prepare(x).contiguous(memory_format=torch.channels_last), y
+
+
+def as_graph(step: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    """Return a step as a CUDA graph on a stream of its own; on the CPU as it is."""
+    if device.type != "cuda":
+        return step
+    stream, graph = torch.cuda.Stream(device), torch.cuda.CUDAGraph()
+    with torch.cuda.stream(stream):
+        for _ in range(3):
             step()
+    wait(device)
+    with torch.cuda.graph(graph, stream=stream):
+        step()
 
     def replay() -> None:
         with torch.cuda.stream(stream):
