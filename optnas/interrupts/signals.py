@@ -15,6 +15,7 @@ from typing import Any
 
 from optnas.interrupts import stopping
 from optnas.interrupts.commands import is_command
+from optnas.interrupts.whole import interrupt
 
 __all__ = ["STOP_SECONDS", "stop_on_signals"]
 
@@ -31,8 +32,9 @@ _SOON_SECONDS = 0.05
 def stop_on_signals(seconds: float | None = STOP_SECONDS) -> Iterator[None]:
     """Make SIGTERM, SIGHUP and Ctrl-C raise ``KeyboardInterrupt`` while inside the context.
 
-    A training keeps a checkpoint first. Only the first signal in half a minute counts, as no other is to
-    interrupt what it began. ``nohup`` stays in force.
+    A training keeps a checkpoint first, and what is :func:`~optnas.interrupts.whole.whole` ends first. Only
+    the first signal in half a minute counts, as no other is to interrupt what it began. ``nohup`` stays in
+    force.
 
     A command's own process, once asked by SIGTERM or SIGHUP, is not interrupted in what it has still to say,
     and ends at once if it has not ended after ``seconds``, as within a long step or call.
@@ -56,9 +58,10 @@ def stop_on_signals(seconds: float | None = STOP_SECONDS) -> Iterator[None]:
         if time.monotonic() - stopped < _ONE_STOP_SECONDS:
             return
         stopped, by = time.monotonic(), signal.Signals(number)
-        if not stopping.training():
-            raise KeyboardInterrupt
-        stopping.stop_soon()
+        if stopping.training():
+            stopping.stop_soon()
+        else:
+            interrupt()
 
     def again() -> None:
         nonlocal stopped

@@ -11,7 +11,8 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+
+from optnas.interrupts.whole import interrupt
 
 __all__ = ["all_of", "asked", "at_once", "at_steps", "check", "stop_soon", "training"]
 
@@ -53,7 +54,7 @@ def stop_soon() -> None:
     """
     _here.asked = True
     if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGALRM, _interrupt)
+        signal.signal(signal.SIGALRM, interrupt)
         signal.setitimer(signal.ITIMER_REAL, _LONGEST_SECONDS)
 
 
@@ -125,7 +126,3 @@ def at_once() -> Iterator[None]:
         yield
     finally:
         _here.waits = waited
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from optnas.interrupts.processes import stop_processes
 from optnas.interrupts.signals import stop_on_signals
+from optnas.interrupts.whole import whole
 from optnas.launch.worker import end_with_parent
 from optnas.shown import note, write
 
@@ -110,16 +111,17 @@ class _Worker:
         output: IO[Any] | None = None if self._log is None else self._log.open("ab")
         self._began, self._next = time.monotonic(), None
         try:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", "optnas.launch.worker", *self._task.arguments],
-                cwd=self._task.folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                # Ctrl-C goes to the keeper alone, which then asks each worker once to stop.
-                start_new_session=True,
-            )
+            with whole():  # what was started is stopped
+                self.popen = subprocess.Popen(
+                    [sys.executable, "-m", "optnas.launch.worker", *self._task.arguments],
+                    cwd=self._task.folder,
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    # Ctrl-C goes to the keeper alone, which then asks each worker once to stop.
+                    start_new_session=True,
+                )
         finally:
             if output is not None:
                 output.close()

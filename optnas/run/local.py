@@ -18,6 +18,7 @@ import torch
 from optnas.errors import StorageError, UserError
 from optnas.interrupts.processes import stop_processes
 from optnas.interrupts.signals import STOP_SECONDS
+from optnas.interrupts.whole import whole
 from optnas.loggers.callback import LoggerCallback, logging_to
 from optnas.run.child import Child
 from optnas.run.gpus import gpu_of
@@ -132,8 +133,9 @@ def run_processes(
     running: list[_Process] = []
     deaths, finished = 0, 0
     try:
-        # One by one: an interrupt stops those that have been started.
-        running.extend(_Process({**task, "gpu": gpu_of(i, gpus)}) for i in range(workers))
+        for i in range(workers):
+            with whole():  # what was started is stopped
+                running.append(_Process({**task, "gpu": gpu_of(i, gpus)}))
         while running:
             if tick() is False:
                 break
@@ -153,7 +155,8 @@ def run_processes(
                     deaths = deaths + 1 if finished == before else 1
                     if deaths > _MOST_DEATHS_PER_WORKER * workers:
                         raise UserError(f"workers keep dying, the last one with {process.last_line()}")
-                    running.append(_Process(process.task))
+                    with whole():
+                        running.append(_Process(process.task))
     finally:
         stop_processes([process.popen for process in running], STOP_SECONDS - 1)
 

@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from optnas.interrupts.whole import whole
 from optnas.shown import notice
 from optnas.storages.database import Database
 from optnas.storages.journal import GuardedJournal, Journal
@@ -53,7 +54,8 @@ def study_lock(storage: BaseStorage, study: str) -> Iterator[Lock]:
     """Hold the lock of a study while inside the context.
 
     It is an advisory lock in a PostgreSQL, MySQL or Redis server, a file beside an SQLite database or a
-    journal, and for a proxy the lock of the database behind it. It ends with its process.
+    journal, and for a proxy the lock of the database behind it. It ends with its process. Signals interrupt
+    what is done inside at its end (:func:`~optnas.interrupts.whole.whole`).
 
     Args:
         storage: The study's storage; for one that optnas did not open it is a file of this machine.
@@ -62,7 +64,7 @@ def study_lock(storage: BaseStorage, study: str) -> Iterator[Lock]:
     Raises:
         StorageError: If the storage is away for longer than its patience.
     """
-    with _lock(backend_of(storage), study) as lock:
+    with whole(), _lock(backend_of(storage), study) as lock:
         yield lock
 
 

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 from optuna.storages import BaseStorage
 
 from optnas.errors import StorageError
+from optnas.interrupts.whole import interruptible, whole
 from optnas.shown import duration, notice
 from optnas.storages.passing import UNREACHABLE, is_damage, is_of_storage, passing, reason_of
 from optnas.trials.optuna_internals import backend_of
@@ -167,11 +168,12 @@ class Guard:
         *args: _Parameters.args,
         **kwargs: _Parameters.kwargs,
     ) -> _Result:
-        self._local.inside = True
-        try:
-            return operation(*args, **kwargs)
-        finally:
-            self._local.inside = False
+        with whole():
+            self._local.inside = True
+            try:
+                return operation(*args, **kwargs)
+            finally:
+                self._local.inside = False
 
     def _wait(self, error: Exception, why: str, waited: float, pause: float, told: bool) -> bool:
         """Sleep before the next attempt; return whether it has been told that this waits.
@@ -190,7 +192,7 @@ class Guard:
             told = True
             notice(f"the storage {self.name} is {why}; waiting until that passes (Ctrl-C stops)")
         try:
-            with lent():  # trainings beside this one need no storage
+            with lent(), interruptible():  # trainings beside this one need no storage
                 # Spread: many workers do not all come at the moment when the server is up again.
                 time.sleep(pause * random.uniform(0.5, 1.0))
         except KeyboardInterrupt:
