@@ -49,6 +49,7 @@ from optnas.trials.record import (
     BUILDABLE,
     COSTS,
     EAGER,
+    HOPELESS,
     KEY,
     MEMORY,
     METRICS,
@@ -60,6 +61,7 @@ from optnas.trials.record import (
     constraints_of,
 )
 from optnas.trials.turns import turn
+from optnas.trials.under_way import Stage, forget_stage, note_stage
 from optnas.trials.volume import settle_axes
 
 __all__ = ["run"]
@@ -185,6 +187,8 @@ class TrialRun:
         for name, violation in constraints_of(twin).items():
             constrain(self._trial, name, violation)
         if twin.state == TrialState.PRUNED:
+            if HOPELESS.of(twin):
+                HOPELESS.put(self._trial, True)
             raise TrialPruned(f"the same as trial {twin.number}: {REASON.get(twin, 'pruned')}")
         return list(twin.values)
 
@@ -243,7 +247,10 @@ class TrialRun:
         """
         found = self._before.metrics
         if found is None:
-            found = self._evaluated_by_user() if self._study.evaluate is not None else self._trained()
+            try:
+                found = self._evaluated_by_user() if self._study.evaluate is not None else self._trained()
+            finally:
+                forget_stage(self._trial)
             found = {"seconds": round(self._spent(), 4), **found}
             self._reports.write()
             METRICS.put(self._trial, found)
@@ -326,6 +333,7 @@ class TrialRun:
                     keep=self._keep,
                     pieces=pieces,
                     eager=self._note_eager,
+                    advanced=self._note_stage,
                 )
         except WrongState:
             self._before.discard_checkpoint()
@@ -354,6 +362,8 @@ class TrialRun:
             found = {**self.candidate.costs, "seconds": self._spent(), **as_numbers(metrics)}
             return self.values(found)
 
+        if self._study.evaluate is not None and isinstance(step, int):
+            note_stage(self._trial, Stage(step))
         if self._study.compared_at_rungs:
             self._reports.add(step, values)
 
@@ -363,6 +373,9 @@ class TrialRun:
         if state.resumable and not ends:
             with self._reports.unless_away(), lanes.lent():
                 self._before.keep(state, self._spent(), self._reports.late)
+
+    def _note_stage(self, epochs: float) -> None:
+        note_stage(self._trial, Stage(epochs, self.candidate.training.epochs))
 
     def _note_eager(self, reason: str) -> None:
         with self._reports.unless_away():

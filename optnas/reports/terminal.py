@@ -19,6 +19,7 @@ from optnas.reports.chart_text import LEAST_ROWS, TrialChart
 from optnas.reports.commands import command
 from optnas.reports.front_table import FrontTable, architecture_of, objective_names
 from optnas.reports.numbers import choice_text, exact, share, short
+from optnas.reports.running import running_told
 from optnas.shown import duration, one_line, plain
 from optnas.trials.failure import last_infeasible
 from optnas.trials.lineage import promoted_by, promotes
@@ -47,6 +48,7 @@ from optnas.trials.record import (
 )
 from optnas.trials.rungs import rungs_of
 from optnas.trials.states import LEARNED_NOTHING, STATES, counted, state_of
+from optnas.trials.under_way import stages
 from optnas.trials.volume import hypervolume, hypervolume_lacks
 
 __all__ = ["FrontView", "LiveView", "StudiesView", "trial_view"]
@@ -144,6 +146,7 @@ class LiveView:
             yield Text("   ").join(counts)
         yield facts
         yield from map(Text, done_first(self.study))
+        yield from (Text(told, style="dim") for told in running_told(self.study, progress.trials))
         if progress.hypervolume_lacks is not None:
             yield Text(f"hypervolume: {progress.hypervolume_lacks}", style="dim")
         if progress.last_failure is not None:
@@ -229,7 +232,8 @@ def _study_view(
     if (stopped := last_infeasible(trials)) is not None:
         yield Padding(_infeasible_view(study, *stopped), _INDENTED)
     yield from (Padding(Text(sign, style="yellow"), _INDENTED) for sign in signs)
-    yield from (Padding(Text(told), _INDENTED) for told in (*done_first(study), *mixtures_told(study)))
+    told = (*running_told(study, trials), *done_first(study), *mixtures_told(study))
+    yield from (Padding(Text(line), _INDENTED) for line in told)
     volume = hypervolume(study, trials)
     yield Text("  " + "   ".join([f"{len(best)} on the front", f"hypervolume {share(volume)}", *took]))
     if volume is None:
@@ -292,6 +296,8 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
     row("state", *(state_of(trial) + ("" if reason is None else f": {reason}")).split("\n"))
     if (where := TRACEBACK.of(trial)) is not None:
         row("traceback", *where.split("\n"))
+    if (stage := stages([trial]).get(trial.number)) is not None:
+        row("is at", str(stage))
     if (twin := TWIN.of(trial)) is not None:
         row("values of", f"trial {twin}, the same candidate")
     if (paused := promotes(trial)) is not None:

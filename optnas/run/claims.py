@@ -39,6 +39,7 @@ from optnas.storages.waiting import now
 from optnas.trials.optuna_internals import cache_trials, id_of, identity, new_trial, storage_of
 from optnas.trials.record import REASON, WORKER
 from optnas.trials.rungs import rungs_of
+from optnas.trials.under_way import stage_here
 
 __all__ = ["Claims", "NoTrial"]
 
@@ -189,6 +190,8 @@ class Claims:
         if token != lease.claim["token"] or trial.state != TrialState.RUNNING:
             raise LeaseLost(f"trial {trial.number} is another worker's now")
         at, claim = now(), {**lease.claim, "beat": lease.claim["beat"] + 1, "seen": round(time.time(), 1)}
+        if (stage := stage_here(self._storage, lease.trial_id)) is not None:
+            claim |= stage.entries()
         with contextlib.suppress(UpdateFinishedTrialError), unfenced(self._storage):  # it ended just now
             WORKER.put_in(self.study, trial, claim)
         lease.claim, lease.renewed = claim, at

@@ -114,4 +114,6 @@ _claim = mapped(
     rungs=whole,
     beat=whole,
     seen=finite,
+    epoch=finite,
+    epochs=finite,
 )

@@ -19,6 +19,7 @@ from optnas.trials.reader import Reader
 from optnas.trials.record import is_feasible, suggest_seconds
 from optnas.trials.region import Region
 from optnas.trials.states import LEARNED_NOTHING, state_of
+from optnas.trials.under_way import stages
 from optnas.trials.volume import first_complete, hypervolume, hypervolume_lacks
 
 __all__ = [
@@ -46,7 +47,8 @@ class Progress:
         running: Number of running trials.
         total: Number of trials that the study is to have.
         rate: Finished trials per hour since this run began; 0 before the first.
-        seconds_left: Time until ``total`` at that rate; ``None`` before there is a rate.
+        seconds_left: Time until ``total`` at that rate, the running trials counted as far as they are;
+            ``None`` before anything is done.
         trials: All trials.
         front: The trials of the Pareto front, sorted by the first objective.
         equal: The numbers of the trials that a trial of the front stands for (:func:`equal_to`).
@@ -105,6 +107,8 @@ class ProgressReader:
         counts = seen.counts
         finished = sum(counts.values())
         done, seconds = finished - self._before, time.monotonic() - self._since
+        # Of trainings that take long there is an estimate before the first has ended.
+        worked = done + sum(stage.share for stage in stages(trials).values())
         return Progress(
             complete=counts["complete"],
             pruned=counts["pruned"],
@@ -113,7 +117,7 @@ class ProgressReader:
             running=sum(state == TrialState.RUNNING for state in seen.open.values()),
             total=total,
             rate=3600 * done / seconds if done > 0 and seconds > 0 else 0.0,
-            seconds_left=(total - finished) * seconds / done if done > 0 else None,
+            seconds_left=max(0.0, total - self._before - worked) * seconds / worked if worked > 0 else None,
             trials=trials,
             front=best,
             equal=seen.equal_to(best),

@@ -33,25 +33,25 @@ study = Study(
 def test_wherever_states_are_shown_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("still.py").write_text(STUDY)
-    two = ["--enqueue", "width=2", "--enqueue", "width=3"]  # of one network the second is not trained
-    ran = call("run", "still.py", "--trials", 2, "--workers", 1, "--threads", 1, *two)
+    of = [option for width in (2, 3, 2) for option in ("--enqueue", f"width={width}")]  # the third repeats
+    ran = call("run", "still.py", "--trials", 3, "--workers", 1, "--threads", 1, *of)
     assert ran.exit_code == 0, ran.output
-    assert "0 pruned 2 learned nothing" in " ".join(ran.output.split())
+    assert "0 pruned 3 learned nothing" in " ".join(ran.output.split())
     (study,) = optuna.get_all_study_names("sqlite:///optnas.db")
     opened = optuna.load_study(study_name=study, storage="sqlite:///optnas.db")
-    assert [trial.state for trial in opened.trials] == [TrialState.PRUNED] * 2
-    assert counted(opened.trials) == {"learned nothing": 2}
-    assert "0 pruned   2 learned nothing" in call("status").output
+    assert [trial.state for trial in opened.trials] == [TrialState.PRUNED] * 3
+    assert counted(opened.trials) == {"learned nothing": 3}
+    assert "0 pruned   3 learned nothing" in call("status").output
     assert "learned nothing: the loss does not move" in call("show", 0).output
     assert call("report").exit_code == 0
     report = Path("report.html").read_text(encoding="utf-8")
-    assert "2 learned nothing." in report
-    assert "Stopped because they had learned nothing: 2" in report
+    assert "3 learned nothing." in report
+    assert "Stopped because they had learned nothing: 3" in report
     assert "Stopped early by the pruner" not in report
     assert kind_of(opened.trials[0]) == "learned nothing"
-    progress = ProgressReader(opened, 2, since=0.0, finished_before=0).read()
-    assert (progress.pruned, progress.learned_nothing, progress.finished) == (0, 2, 2)
-    assert "0 pruned · 2 learned nothing" in progress_html(opened, progress, "still")
+    progress = ProgressReader(opened, 3, since=0.0, finished_before=0).read()
+    assert (progress.pruned, progress.learned_nothing, progress.finished) == (0, 3, 3)
+    assert "0 pruned · 3 learned nothing" in progress_html(opened, progress, "still")
     told = outcome(opened, opened.trials)
     assert "Training(hopeless_after=0)" in told[-1]
 

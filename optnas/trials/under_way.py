@@ -1,0 +1,73 @@
+"""How far trainings are that run, for those who watch the study; a worker's claim on its trial carries it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from optnas.trials.optuna_internals import id_of, storage_of
+from optnas.trials.record import WORKER
+
+__all__ = ["Stage", "forget_stage", "note_stage", "stage_here", "stages"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """How far a training is.
+
+    Attributes:
+        epoch: Number of epochs done, with the share of the one that runs.
+        epochs: Number of epochs of the whole; ``None`` if unknown, as in an evaluation of the user's own,
+            whose last reported step ``epoch`` is.
+    """
+
+    epoch: float
+    epochs: float | None = None
+
+    def __str__(self) -> str:
+        if self.epochs is None:
+            return f"step {self.epoch:g}"
+        return f"epoch {self.epoch:.1f} of {self.epochs:g}"
+
+    @property
+    def share(self) -> float:
+        """The share of the whole that is done, 0 to 1; 0 if unknown."""
+        return min(1.0, self.epoch / self.epochs) if self.epochs else 0.0
+
+    def entries(self) -> dict[str, float]:
+        """Return the entries of a claim that say this."""
+        whole = {} if self.epochs is None else {"epochs": self.epochs}
+        return {"epoch": round(self.epoch, 2), **whole}
+
+
+_here: WeakKeyDictionary[BaseStorage, dict[int, Stage]] = WeakKeyDictionary()
+
+
+def note_stage(trial: Trial, stage: Stage) -> None:
+    """Note how far a training of this process is; it is written with the worker's next beat."""
+    _here.setdefault(storage_of(trial.study), {})[id_of(trial)] = stage
+
+
+def forget_stage(trial: Trial) -> None:
+    """Forget how far a training of this process is, as it has ended."""
+    _here.get(storage_of(trial.study), {}).pop(id_of(trial), None)
+
+
+def stage_here(storage: BaseStorage, trial_id: int) -> Stage | None:
+    """Return how far a training of this process is; ``None`` if none runs."""
+    return _here.get(storage, {}).get(trial_id)
+
+
+def stages(trials: Iterable[FrozenTrial]) -> dict[int, Stage]:
+    """Return by number how far the running trials are whose workers have said so."""
+    found = {}
+    for trial in trials:
+        claim: dict[str, Any] = (trial.state == TrialState.RUNNING and WORKER.of(trial)) or {}
+        if "epoch" in claim:
+            found[trial.number] = Stage(claim["epoch"], claim.get("epochs"))
+    return found
