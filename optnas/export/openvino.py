@@ -51,7 +51,8 @@ class OpenVino(Format):
             source.write_bytes(graph)
             try:
                 with quietly():
-                    model = openvino.convert_model(source)
+                    # Not openvino.convert_model, which reports its use to its makers, by processes it forks.
+                    model = core().read_model(str(source))
                     _name_ends_alone(model, graph)
                     openvino.save_model(model, target, compress_to_fp16=False)
             except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from optnas.export.traced import CannotExport, Traced
 from optnas.winner.ensemble import Ensemble
 from optnas.winner.model import Model
 from optnas.winner.outputs import scaling
-from tests.export.helpers import bytes_of_pictures, model_of, one_library, written
+from tests.export.helpers import bytes_of_pictures, model_of, one_library, traced_of, written
 
 NETWORK = parse("seq(conv(6), norm, relu, head(outputs=3))")
 NETWORK_OF_NUMBERS = parse("seq(linear(4), relu, head(outputs=3))")
@@ -53,6 +54,15 @@ def test_openvino_is_run_with_its_own_settings_too_and_what_that_differs_by_is_s
     (line,) = [line for line in command.lines(done) if "by default" in line]
     assert '{"INFERENCE_PRECISION_HINT": "f32"}' in line
     assert f"differs by {usual.difference:.2g}" in line
+
+
+def test_an_export_to_openvino_reports_to_nobody(tmp_path, monkeypatch):
+    started: list[object] = []
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", lambda process: started.append(process))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *request, **_: started.append(request))
+    written(format_named("openvino"), traced_of(model_of(NETWORK, bytes_of_pictures((3, 8, 8)))), tmp_path)
+    time.sleep(0.2)  # what is sent is sent in a thread
+    assert not started
 
 
 def test_a_signal_reaches_its_handler_after_networks_that_openvino_ran_were_deleted_in_any_order(tmp_path):
