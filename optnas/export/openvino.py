@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,25 +45,20 @@ class OpenVino(Format):
         Raises:
             CannotExport: If it does not take it.
         """
-        import openvino
-
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / "graph.onnx", Path(folder) / "graph.xml"
             source.write_bytes(graph)
             try:
                 with quietly():
-                    # Not openvino.convert_model, which reports its use to its makers, by processes it forks.
                     model = core().read_model(str(source))
                     _name_ends_alone(model, graph)
-                    openvino.save_model(model, target, compress_to_fp16=False)
+                    _library().save_model(model, target, compress_to_fp16=False)
             except Exception as error:
                 raise CannotExport(f"OpenVINO cannot express the network: {one_reason(error)}") from error
             return {".xml": target.read_bytes(), ".bin": target.with_suffix(".bin").read_bytes()}
 
     def version(self, path: Path) -> str:
-        import openvino
-
-        return f"IR of OpenVINO {openvino.get_version().split('-')[0]}"
+        return f"IR of OpenVINO {_library().get_version().split('-')[0]}"
 
     def runner(self, path: Path, traced: Traced) -> Run:
         return _run(_compiled(path, PRECISION), traced)
@@ -94,9 +90,26 @@ def core() -> Any:
     when its core is deleted. Two cores that are not deleted in the opposite order leave a stack that is no
     longer there, and the next signal, such as Ctrl-C, ends the process by a segmentation fault.
     """
-    import openvino
+    return _library().Core()
 
-    return openvino.Core()
+
+@functools.cache
+def _library() -> Any:
+    """Import OpenVINO, which reports that to its makers where it finds its package for that.
+
+    It does so by forking the process, and so does its ``convert_model``, which is not used here.
+    """
+    name = "openvino_telemetry"
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    finally:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
+    return openvino
 
 
 def _name_ends_alone(model: Any, graph: bytes) -> None:
