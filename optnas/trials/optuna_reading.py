@@ -59,6 +59,11 @@ class CheckedDatabase(RDBStorage):
             _expect(all(map(text, names)), "a name of a study or its attribute is among {!r}", names)
         return studies
 
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        directions: list[StudyDirection] = super().get_study_directions(study_id)
+        _expect(directions, "a study has no directions")
+        return directions
+
     def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:
         try:
             record = super()._build_frozen_trial_from_trial_model(trial)

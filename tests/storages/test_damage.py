@@ -70,6 +70,7 @@ def database(whole: Path, statement: str, *values: object) -> str:
             "a name of a study or its attribute is among",
         ),
         ("UPDATE study_directions SET direction = 'UP'", "'UP' is not among"),
+        ("DELETE FROM study_directions", "a study has no directions"),
     ],
 )
 def test_a_damaged_row_is_one_line_that_names_its_trial(whole: Path, statement: str, said: str) -> None:
