@@ -23,11 +23,16 @@ torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# The same examples in every run, or whoever changes one thing meets the faults of another; others are tried
+# by pytest -m hypothesis --hypothesis-profile=explore.
 hypothesis.settings.register_profile(
-    "optnas",
+    "explore",
     deadline=None,
     print_blob=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
+)
+hypothesis.settings.register_profile(
+    "optnas", parent=hypothesis.settings.get_profile("explore"), derandomize=True, database=None
 )
 hypothesis.settings.load_profile("optnas")
 
