@@ -15,6 +15,7 @@ from optnas.reports.chart_svg import chart_svg
 from optnas.reports.front_table import FrontTable
 from optnas.reports.numbers import choice_text, readable, share, short
 from optnas.reports.records import Equal
+from optnas.reports.running import done_first, running_told
 from optnas.shown import duration, one_line, plain
 from optnas.space import Node, SpaceError
 from optnas.space.size import combinations
@@ -68,6 +69,8 @@ def progress_html(study: optuna.Study, progress: Progress, title: str) -> str:
         f'<progress value="{progress.finished}" max="{progress.total}" style="width:220px"></progress>',
         f" <b>{progress.finished}</b>/{progress.total} trials · {counts}<br>{facts}",
     ]
+    parts += [f"<div>{_text(line)}</div>" for line in done_first(study)]
+    parts += [f"<div>{_text(line)}</div>" for line in running_told(study, progress.trials)]
     if progress.last_failure is not None:
         trial, reason, times = progress.last_failure
         often = "" if times == 1 else f" {times} times"

@@ -1,4 +1,4 @@
-"""Lines on trials whose trainings take long: how far each is."""
+"""Lines on what runs: trainings that take long, and what comes before the trials."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from optuna.trial import FrozenTrial
 
 from optnas.reports.front_table import objective_names
 from optnas.reports.numbers import short
+from optnas.shown import duration
+from optnas.trials.record import ONE_SHOT, SCREENING, SUPERNET
 from optnas.trials.rungs import rungs_of
 from optnas.trials.under_way import stages
 
-__all__ = ["running_told"]
+__all__ = ["done_first", "running_told"]
 
 _MOST_LINES = 4
 
@@ -34,3 +36,15 @@ def running_told(study: optuna.Study, trials: Sequence[FrozenTrial]) -> Iterator
         yield line
     if len(found) > _MOST_LINES:
         yield f"… and {len(found) - _MOST_LINES} more"
+
+
+def done_first(study: optuna.Study) -> Iterator[str]:
+    """Yield how far what comes before the trials is: a screening of candidates, a supernet's training."""
+    if (found := SCREENING.of(study)) is not None:
+        of = f" of up to {found['of']:g}" if found["scored"] < found["of"] else ""
+        yield f"screening: {found['scored']:g}{of} candidates, {duration(found['seconds'])}"
+    if (found := SUPERNET.of(study)) is not None:
+        left = f"epoch {found['epoch']:g} of {found['epochs']:g}"
+        if found["epoch"] >= found["epochs"]:
+            left = "trained" if ONE_SHOT.of(study) else "trained, its architectures are compared"
+        yield f"supernet: {left}, {duration(found['seconds'])}"

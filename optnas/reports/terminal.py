@@ -19,7 +19,7 @@ from optnas.reports.chart_text import LEAST_ROWS, TrialChart
 from optnas.reports.commands import command
 from optnas.reports.front_table import FrontTable, architecture_of, objective_names
 from optnas.reports.numbers import choice_text, exact, share, short
-from optnas.reports.running import running_told
+from optnas.reports.running import done_first, running_told
 from optnas.shown import duration, one_line, plain
 from optnas.trials.failure import last_infeasible
 from optnas.trials.lineage import promoted_by, promotes
@@ -40,8 +40,6 @@ from optnas.trials.record import (
     REASON,
     RESUMED,
     RUN,
-    SCREENING,
-    SUPERNET,
     TRACEBACK,
     TWIN,
     constraints_of,
@@ -59,18 +57,6 @@ _LEAST_OF_FRONT, _AROUND_TABLE, _MOST_ROWS = 4, 3, 18
 _INDENTED = (0, 0, 0, 2)
 # With fewer columns the numbers of trials have a line of their own.
 _WIDE = 78
-
-
-def done_first(study: optuna.Study) -> Iterator[str]:
-    """Yield how far what comes before the trials is: a screening of candidates, a supernet's training."""
-    if (found := SCREENING.of(study)) is not None:
-        of = f" of up to {found['of']:g}" if found["scored"] < found["of"] else ""
-        yield f"screening: {found['scored']:g}{of} candidates, {duration(found['seconds'])}"
-    if (found := SUPERNET.of(study)) is not None:
-        left = f"epoch {found['epoch']:g} of {found['epochs']:g}"
-        if found["epoch"] >= found["epochs"]:
-            left = "trained" if ONE_SHOT.of(study) else "trained, its architectures are compared"
-        yield f"supernet: {left}, {duration(found['seconds'])}"
 
 
 def mixtures_told(study: optuna.Study) -> Iterator[str]:

@@ -11,6 +11,7 @@ import optuna
 import pytest
 
 from optnas import Study, Training, choose, data, integer, maximize, minimize, ops, tasks, trial
+from optnas.reports.notebook import progress_html
 from optnas.reports.running import running_told
 from optnas.run.claims import Claims
 from optnas.run.worker import work
@@ -59,7 +60,9 @@ def test_a_training_tells_its_epoch_and_what_it_reached(
     def look(opened: optuna.Study) -> None:
         told.extend(running_told(opened, opened.get_trials()))
         since = time.monotonic() - 100
-        left.append(ProgressReader(opened, 1, since=since, finished_before=0).read().seconds_left)
+        progress = ProgressReader(opened, 1, since=since, finished_before=0).read()
+        left.append(progress.seconds_left)
+        assert told[-1] in progress_html(opened, progress, "long")
         if len(told) == 3:
             assert told[-1] in call("status").output
             assert "epoch 3.0 of 4" in " ".join(call("show", 0).output.split())

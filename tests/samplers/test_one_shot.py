@@ -17,6 +17,7 @@ from optnas.one_shot import keeping, strategy
 from optnas.one_shot.gdas import GDAS
 from optnas.one_shot.strategies import STRATEGIES, make_strategy
 from optnas.reports import terminal
+from optnas.reports.running import done_first
 from optnas.samplers import claimed
 from optnas.samplers.ehvi import EHVISampler
 from optnas.samplers.one_shot import OneShotSampler
@@ -361,8 +362,8 @@ def test_what_cannot_be_searched_on_shared_weights_is_refused_before_a_trial():
 def test_the_comparison_after_the_training_is_shown_as_such():
     found = optuna.create_study()
     SUPERNET.put(found, {"epoch": 39, "epochs": 40, "seconds": 5.0})
-    assert list(terminal.done_first(found)) == ["supernet: epoch 39 of 40, 0:00:05"]
+    assert list(done_first(found)) == ["supernet: epoch 39 of 40, 0:00:05"]
     SUPERNET.put(found, {"epoch": 40, "epochs": 40, "seconds": 5.0})
-    assert list(terminal.done_first(found)) == ["supernet: trained, its architectures are compared, 0:00:05"]
+    assert list(done_first(found)) == ["supernet: trained, its architectures are compared, 0:00:05"]
     ONE_SHOT.put(found, {"strategy": "darts", "told": [], "weights": None, "proposals": []})
-    assert list(terminal.done_first(found)) == ["supernet: trained, 0:00:05"]
+    assert list(done_first(found)) == ["supernet: trained, 0:00:05"]

@@ -16,7 +16,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
 from optnas import Study, Training, UserError, ZeroCost, choose, data, maximize, minimize, ops, tasks
-from optnas.reports.terminal import done_first
+from optnas.reports.running import done_first
 from optnas.samplers import SAMPLERS, claimed, screening
 from optnas.samplers.screening import screened
 from optnas.tables import Table
