@@ -24,8 +24,8 @@ from optnas.run.local import run_here, run_processes
 from optnas.run.notes import data_is_known, warnings_as_notes
 from optnas.run.options import RunOptions
 from optnas.run.publisher import publishing
-from optnas.run.resources import default_threads, default_workers
-from optnas.shown import masked_url, sentence
+from optnas.run.resources import default_threads, default_workers, too_many
+from optnas.shown import masked_url, note, sentence
 from optnas.storages.database import rescuing
 from optnas.storages.opening import NoStorage, default_artifacts, open_storage
 from optnas.storages.presence import study_is_there
@@ -178,7 +178,10 @@ def _resources(study: Study, options: RunOptions) -> tuple[int, int, list[int]]:
     if per_gpu is not None:
         workers = len(gpus) * (options.each_gpu("workers_per_gpu") or fitting_workers(study, gpus))
     workers = min(workers or default_workers(study), options.trials)
-    return workers, options.threads or default_threads(study, workers), gpus
+    threads = options.threads or default_threads(study, workers)
+    if (why := too_many(study, workers, threads)) is not None:
+        note(f"note: {why}")
+    return workers, threads, gpus
 
 
 def _stored(study: Study, url: str, patience: float | None) -> optuna.Study | None:

@@ -18,7 +18,7 @@ from optnas.study import Study
 from optnas.train import cores, default_device, use_threads
 from optnas.train.batches import InOrder
 
-__all__ = ["default_threads", "default_workers", "fastest_threads"]
+__all__ = ["default_threads", "default_workers", "fastest_threads", "too_many"]
 
 # Memory of a process with PyTorch that trains a small network, measured; its data comes on top.
 _WORKER_BYTES = 400 * 2**20
@@ -44,8 +44,31 @@ def default_workers(study: Study, *, worker_bytes: int = _WORKER_BYTES) -> int:
         return 1
     if default_device(study.training.device).type != "cpu":
         return max(1, len(gpus_of(study)))
-    room = int(psutil.virtual_memory().available * _SHARE / (worker_bytes + held_bytes(study)))
-    return max(1, min(cores(), room))
+    free = psutil.virtual_memory().available
+    return max(1, min(cores(), int(free * _SHARE / (worker_bytes + held_bytes(study)))))
+
+
+def too_many(study: Study, workers: int, threads: int) -> str | None:
+    """Return why so many workers, of so many threads each, slow this machine down; ``None`` if they do not.
+
+    Told in words, of trainings on the CPU that ask for twice the cores or more, or for more memory than is
+    free.
+    """
+    if study.task is None or default_device(study.training.device).type != "cpu":
+        return None
+    if workers * threads >= 2 * cores():
+        each = "" if threads == 1 else f" of {threads} threads each"
+        return (
+            f"{workers} {'worker' if workers == 1 else 'workers'}{each} on {cores()} cores slow each other"
+            f" down; without --workers and --threads there are {default_workers(study)} of one thread"
+        )
+    needed, free = workers * (_WORKER_BYTES + held_bytes(study)), psutil.virtual_memory().available
+    if needed > free:
+        return (
+            f"{workers} workers need about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are"
+            f" free; without --workers there are {default_workers(study)}"
+        )
+    return None
 
 
 def default_threads(study: Study, workers: int) -> int:

@@ -9,7 +9,7 @@ import torch
 
 from optnas import Study, choose, data, maximize, ops, tasks
 from optnas.run import resources
-from optnas.run.resources import default_threads, default_workers, fastest_threads
+from optnas.run.resources import default_threads, default_workers, fastest_threads, too_many
 
 
 def study(space=None, **options):
@@ -90,3 +90,32 @@ def test_each_worker_needs_room_for_its_data(many_cores, monkeypatch):
     holding = Study("l", ops.head(), task=large, objectives=[maximize("accuracy")])
     assert default_workers(holding, worker_bytes=2**20) == 4
     assert default_workers(study(), worker_bytes=2**20) == 8
+
+
+@pytest.mark.parametrize(
+    ("workers", "threads", "said"),
+    [
+        (8, 1, None),
+        (15, 1, None),
+        (16, 1, "16 workers on 8 cores slow each other down; without --workers and --threads there are 8 of"),
+        (4, 4, "4 workers of 4 threads each on 8 cores slow"),
+    ],
+)
+def test_more_workers_and_threads_than_cores_are_told(many_cores, monkeypatch, workers, threads, said):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=64 * 2**30))
+    told = too_many(study(), workers, threads)
+    assert told == said if said is None else told.startswith(said)
+
+
+def test_workers_for_which_memory_does_not_last_are_told(many_cores, monkeypatch):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2**30))
+    assert too_many(study(), 2, 1) is None
+    told = too_many(study(), 4, 1)
+    assert (
+        told == "4 workers need about 1.6 GiB of memory, and 1.0 GiB are free; without --workers there are 2"
+    )
+
+
+def test_an_evaluation_of_the_user_s_own_has_as_many_workers_as_it_likes(many_cores):
+    own = Study("own", ops.conv(choose(4, 8)), evaluate=lambda c: {"a": 1}, objectives=[maximize("a")])
+    assert too_many(own, 100, 100) is None
