@@ -7,6 +7,7 @@ import hashlib
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from optuna.storages import BaseStorage
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from optnas.interrupts.whole import whole
+from optnas.interrupts.whole import interruptible, whole
 from optnas.shown import notice
 from optnas.storages.database import Database
 from optnas.storages.journal import GuardedJournal, Journal
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Lock", "study_lock"]
 
 _QUIET_SECONDS = 10
-# A file is asked for often at first: it is held for milliseconds by those who claim trials.
-_SOON_SECONDS, _SOON_PAUSE = 1.0, 0.005
+# It is asked for often at first: it is held for milliseconds by those who claim trials.
+_SOON_SECONDS, _SOON_PAUSE, _PAUSE = 1.0, 0.005, 0.05
 _NOT_AVAILABLE = "55P03"  # PostgreSQL: lock_timeout has passed
 # Redis does not see that a holder was killed, as other servers do by its connection: all would wait for it.
 _REDIS_SECONDS = 6.0
@@ -55,7 +56,7 @@ def study_lock(storage: BaseStorage, study: str) -> Iterator[Lock]:
 
     It is an advisory lock in a PostgreSQL, MySQL or Redis server, a file beside an SQLite database or a
     journal, and for a proxy the lock of the database behind it. It ends with its process. Signals interrupt
-    what is done inside at its end (:func:`~optnas.interrupts.whole.whole`).
+    the wait for it at once, and what is done inside at its end (:func:`~optnas.interrupts.whole.whole`).
 
     Args:
         storage: The study's storage; for one that optnas did not open it is a file of this machine.
@@ -101,7 +102,8 @@ def _acquire_postgresql(engine: Engine, token: int) -> Connection:
     while True:
         connection = engine.connect()
         try:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:token)"), {"token": token})
+            with interruptible():
+                connection.execute(text("SELECT pg_advisory_xact_lock(:token)"), {"token": token})
         except DBAPIError as error:
             _close(connection)
             if _NOT_AVAILABLE not in (
@@ -135,8 +137,9 @@ def _acquire_mysql(engine: Engine, name: dict[str, str]) -> Connection:
     connection = engine.connect()
     try:
         waiting = {**name, "seconds": _QUIET_SECONDS}
-        while not connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), waiting).scalar():
-            pass
+        with interruptible():
+            while not connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), waiting).scalar():
+                pass
     except BaseException:
         connection.invalidate()
         _close(connection)
@@ -166,9 +169,10 @@ def _redis(journal: GuardedJournal, token: str) -> Iterator[Lock]:
 
     def acquire() -> RedisLock:
         name = f":optnas:lock:{token}"
-        lock: RedisLock = backend.client.lock(name, timeout=_REDIS_SECONDS, sleep=0.05, thread_local=False)
-        while not lock.acquire(blocking_timeout=_QUIET_SECONDS):
-            pass
+        lock: RedisLock = backend.client.lock(name, timeout=_REDIS_SECONDS, thread_local=False)
+        while not lock.acquire(blocking=False):
+            with interruptible():
+                time.sleep(_PAUSE)
         return lock
 
     def renew() -> None:
@@ -214,18 +218,17 @@ def _file(path: Path, guard: Callable[..., None] = lambda operation: operation()
 
 
 def _acquire_file(lock: FileLock, path: Path) -> None:
-    with contextlib.suppress(Timeout):
-        lock.acquire(timeout=_SOON_SECONDS, poll_interval=_SOON_PAUSE)
-        return
-    told = False
+    began, told = time.monotonic(), False
     while True:
-        try:
-            lock.acquire(timeout=_QUIET_SECONDS)
+        with contextlib.suppress(Timeout):
+            lock.acquire(blocking=False)
             return
-        except Timeout:
-            if not told:
-                notice(f"waiting for the lock {path}, which is held by {_holder(path)}")
+        waited = time.monotonic() - began
+        if waited >= _QUIET_SECONDS and not told:
+            notice(f"waiting for the lock {path}, which is held by {_holder(path)}")
             told = True
+        with interruptible():
+            time.sleep(_SOON_PAUSE if waited < _SOON_SECONDS else _PAUSE)
 
 
 def _local_file(token: str) -> Path:

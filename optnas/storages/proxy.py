@@ -9,6 +9,7 @@ from typing import Any
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import GrpcStorageProxy
 
+from optnas.interrupts.whole import interruptible
 from optnas.shown import notice
 from optnas.storages.guarded import Guarded, guarded
 from optnas.storages.waiting import Guard
@@ -50,7 +51,8 @@ class HeldLock:
         self._questions.put(study.encode())
         self._call = channel.stream_stream(f"/{SERVICE}/Hold")(iter(self._questions.get, None))
         try:
-            next(self._call)
+            with interruptible():
+                next(self._call)
         except BaseException:
             self.close()
             raise

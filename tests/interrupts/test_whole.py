@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from optnas.interrupts import whole as whole_module
 from optnas.interrupts.signals import stop_on_signals
 from optnas.interrupts.whole import interruptible, whole
 from optnas.run.local import run_here
+from optnas.storages.lock import study_lock
 from optnas.storages.opening import open_storage
 
 
@@ -71,6 +73,22 @@ def test_who_waits_in_what_is_whole_is_interrupted_at_once() -> None:
 
     assert assert_interrupted(interrupted_as_it_waits) == []
     assert assert_interrupted(interrupted_before) == []
+
+
+def test_who_waits_for_the_lock_of_a_study_is_interrupted_at_once(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path}/a.db", create=True)
+
+    def run(done: list[str]) -> None:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with study_lock(storage, "s"):
+            done.append("held")
+
+    began = time.monotonic()
+    with FileLock(tmp_path / "a.db.lock"):
+        assert assert_interrupted(run) == []
+    assert time.monotonic() - began < 2  # not after the three seconds of what does not answer
+    with study_lock(storage, "s"):
+        pass
 
 
 def test_what_takes_too_long_is_interrupted_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

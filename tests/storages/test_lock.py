@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import optuna
 import pytest
 
+from optnas.interrupts.signals import stop_on_signals
 from optnas.run.storage_check import check_storage
 from optnas.storages import lock as locks
 from optnas.storages.lock import study_lock
@@ -75,6 +76,18 @@ def test_a_lock_is_held_until_its_process_ends(url: str, holder: subprocess.Pope
     holder.kill()
     assert got.wait(20)  # all workers wait meanwhile
     thread.join()
+
+
+def test_who_waits_for_a_lock_is_interrupted_at_once(url: str, holder: subprocess.Popen[str]) -> None:
+    storage, signals = open_storage(url), threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM))
+    signals.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), stop_on_signals(), study_lock(storage, "s"):
+        pass
+    assert time.monotonic() - began < 2.5  # not after the three seconds of what does not answer
+    holder.kill()
+    with study_lock(storage, "s") as lock:
+        assert lock.held()
 
 
 def test_a_holder_who_does_not_move_loses_it_where_a_server_keeps_it(
