@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -35,6 +36,16 @@ hypothesis.settings.register_profile(
     "optnas", parent=hypothesis.settings.get_profile("explore"), derandomize=True, database=None
 )
 hypothesis.settings.load_profile("optnas")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported and collected out of all garbage collections of the tests.
+
+    These are hundreds of thousands of objects that live to the end, and a full collection, as training asks
+    for where memory is short, would look at each of them.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -144,6 +144,7 @@ def test_an_argument_is_repeated_without_escape_sequences(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("optnas.storages.opening._FIRST_CONTACT_SECONDS", 0.1)
     result = call(*arguments(text))
     assert result.exit_code == 2, result.output
     assert not _STEERING.search(result.output)

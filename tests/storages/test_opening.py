@@ -30,7 +30,8 @@ def test_a_journal_file_is_a_storage(tmp_path: Path) -> None:
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
 
 
-def test_an_unreachable_database_is_told_without_its_password() -> None:
+def test_an_unreachable_database_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optnas.storages.opening._FIRST_CONTACT_SECONDS", 0.1)
     with pytest.raises(UserError) as error:
         open_storage("postgresql+psycopg://me:s3cret@127.0.0.1:1/none")
     assert "cannot be reached" in str(error.value)
