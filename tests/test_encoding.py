@@ -90,6 +90,7 @@ def test_json_keeps_every_character(searched: Path) -> None:
     assert json.loads(text) == json.loads(printed("utf-8", "pareto", "--json", folder=searched))
 
 
+@pytest.mark.slow
 def test_redirected_output_of_a_search_is_in_the_terminal_s_encoding(searched: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "optnas.cli", "run", "study.py", "--trials", "8", "--workers", "2"],

@@ -21,7 +21,26 @@ def python(*arguments: object, folder: Path) -> str:
     return process.stdout
 
 
-@pytest.mark.parametrize("study", STUDIES)
+# Those whose first trial takes a second or two; all others are among the slow tests.
+BRIEF = {
+    "activations.py:clothes",
+    "activations.py:study",
+    "anomalies.py:study",
+    "digits.py:study",
+    "nasbench201.py:study",
+    "recommending.py:study",
+    "series.py:study",
+    "tabular.py:breast_cancer",
+    "tabular.py:diabetes",
+    "text.py:transformer",
+    "translation.py:study",
+}
+
+
+@pytest.mark.parametrize(
+    "study",
+    [study if study in BRIEF else pytest.param(study, marks=pytest.mark.slow) for study in STUDIES],
+)
 def test_a_ready_study_runs_as_it_is(study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare_data(study, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
@@ -55,6 +74,7 @@ def test_a_study_without_its_data_says_what_to_put_where(
     assert "Traceback" not in result.output
 
 
+@pytest.mark.slow
 def test_plain_optuna_searches_with_its_own_loop(tmp_path: Path) -> None:
     output = python(REPOSITORY / "examples" / "plain_optuna.py", "--trials", 2, folder=tmp_path)
     assert "FLOPs  seq(" in output

@@ -76,6 +76,7 @@ def test_a_server_that_is_away_for_a_moment_costs_no_checkpoint(s3: Server) -> N
     assert epoch_of(checkpoints) == 3
 
 
+@pytest.mark.slow
 def test_another_machine_goes_on_from_what_was_kept(s3: Server, tmp_path: Path) -> None:
     file = watched_study(tmp_path, at=8, by="SIGKILL")
     options = [

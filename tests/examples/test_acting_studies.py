@@ -17,7 +17,7 @@ from tests.files import REPOSITORY, call
 
 # The study, one of its networks, how it is trained, the baseline that it beats in which metric, a prediction.
 WINNERS = [
-    (
+    pytest.param(
         "forecasting.py",
         "seq(flatten, linear(16), relu, head)",
         ["epochs=9", "lr=0.02"],
@@ -26,6 +26,7 @@ WINNERS = [
         # An empty tank fills up.
         "levels = network(torch.tensor([[[0.25, 0.1]] * 48]))\n"
         "print('as expected' if levels.shape == (1, 12) and 0.2 < levels[0, 0] < 0.6 else levels)",
+        marks=pytest.mark.slow,
     ),
     (
         "recommending.py",

@@ -41,18 +41,14 @@ NAMES = (
     "speech",
     "translation",
 )
-# Of the whole way, searched, trained and predicted, one for values and one for a score of its own.
-BRIEF = ("forecasting", "recommending")
 
 
-def studies(slow: Any = ()) -> list[Any]:
+def studies() -> list[Any]:
     """Return the studies as parameters of a test, skipped where a package is missing."""
 
     def marks(name: str) -> Iterator[Any]:
         if (needed := NEEDS.get(name)) is not None:
             yield pytest.mark.skipif(find_spec(needed) is None, reason=f"{needed} is missing")
-        if name in slow:
-            yield pytest.mark.slow
 
     return [pytest.param(name, marks=[*marks(name)]) for name in NAMES]
 
@@ -153,7 +149,8 @@ def elsewhere() -> Iterator[Any]:
     process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize("name", studies(slow=set(NAMES) - set(BRIEF)))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", studies())
 def test_the_winner_of_a_short_search_is_trained_and_predicts_alike_in_a_fresh_process(
     name: str, elsewhere: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ print(form.version(None))
     assert not (tmp_path / "intel").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_reaches_its_handler_after_networks_that_openvino_ran_were_deleted_in_any_order(tmp_path):
     code = """
 import gc, os, pathlib, signal, sys

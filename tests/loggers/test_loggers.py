@@ -303,7 +303,7 @@ def test_trials_that_never_got_there_are_counted_at_the_end(capsys: pytest.Captu
     assert capsys.readouterr().err.splitlines()[-1] == "optnas: 3 trials are not logged to broken"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_logs_each_trial_once_by_whoever_finished_it(workers: int, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     quick_study(tmp_path)

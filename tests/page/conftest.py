@@ -53,6 +53,14 @@ class Watched:
 
 Opens = Callable[..., Watched]
 
+# Widths and colour schemes of a browser; the widest in light and the narrowest in dark show most.
+QUICK_SIZES = [(1400, "light"), (390, "dark")]
+SIZES = [
+    (width, scheme) if (width, scheme) in QUICK_SIZES else pytest.param(width, scheme, marks=pytest.mark.slow)
+    for width in (1400, 768, 390)
+    for scheme in ("light", "dark")
+]
+
 
 @pytest.fixture
 def opens(browser: Any) -> Iterator[Opens]:

@@ -160,7 +160,9 @@ def unfolded(opens: Opens, address: str, **options: Any) -> Any:
     return watched
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [pytest.param(1400, "light", marks=pytest.mark.slow), (390, "dark")]
+)
 def test_unfolded_sections_are_readable_by_all_and_fit(
     opens: Opens, address: str, pictures: Path, width: int, scheme: str
 ) -> None:

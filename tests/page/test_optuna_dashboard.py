@@ -18,7 +18,7 @@ from optnas.storages.opening import default_artifacts, open_storage
 from optnas.study_about import keep_about
 from optnas.trials.progress import front
 from tests.page.client import listening
-from tests.page.conftest import Opens, Watched, digits
+from tests.page.conftest import SIZES, Opens, Watched, digits
 from tests.reports.test_publishing import study_in, trial_of
 
 Shown = tuple[str, optuna.Study]
@@ -150,8 +150,7 @@ def test_on_our_server_no_attribute_makes_the_page_of_a_trial_scroll_sideways(
         assert watched.page.evaluate(WIDTH) == width
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 768, 390])
+@pytest.mark.parametrize(("width", "scheme"), SIZES)
 def test_figures_fit_their_places_at_any_width(
     opens: Opens, shown: Shown, width: int, scheme: str, pictures: Path
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 from optnas.shown import plain
 from optnas.storages.opening import open_storage
 from tests.page.client import listening
-from tests.page.conftest import Opens, Watched, digits
+from tests.page.conftest import SIZES, Opens, Watched, digits
 from tests.page.seen import DRAWN, Searched, count, drawn, numbers_in_table, picked, place_of
 from tests.reports.test_hostile_texts import study_of
 
@@ -77,6 +77,7 @@ def test_a_trial_compared_with_its_twin_has_no_mark(opens: Opens, address: str) 
     assert watched.page.evaluate(script, number) == [2, 0]
 
 
+@pytest.mark.slow
 def test_the_command_the_text_and_a_line_of_python_are_copied(
     opens: Opens, address: str, searched: Searched
 ) -> None:
@@ -155,8 +156,7 @@ def test_the_page_has_no_serious_accessibility_fault(opens: Opens, address: str,
     assert [each for each in found if each["impact"] in ("serious", "critical")] == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 768, 390])
+@pytest.mark.parametrize(("width", "scheme"), SIZES)
 def test_nothing_sticks_out_at_any_width(
     opens: Opens, address: str, width: int, scheme: str, pictures: Path
 ) -> None:
@@ -169,14 +169,19 @@ def test_nothing_sticks_out_at_any_width(
 
 
 HOSTILE = [
-    "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
-    "\"quoted\" 'and' `so`",
-    "two\nlines",
-    "\u202eright to left\u2066",
     "\x1b[31mred\x07",
-    "&lt;b&gt;<b>bold</b>",
-    "__proto__",
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in (
+            "<script>alert(1)</script>",
+            "\"quoted\" 'and' `so`",
+            "two\nlines",
+            "\u202eright to left\u2066",
+            "&lt;b&gt;<b>bold</b>",
+            "__proto__",
+        )
+    ),
 ]
 
 
@@ -197,6 +202,7 @@ def test_hostile_names_are_text(opens: Opens, tmp_path: Path, name: str) -> None
     assert titles.startswith(plain(name))
 
 
+@pytest.mark.slow
 def test_optuna_dashboard_leads_to_the_page_and_back(opens: Opens, address: str, pictures: Path) -> None:
     watched = opens(f"{address}dashboard/studies/1")
     watched.until("document.body.innerText.includes('digits')")
@@ -238,6 +244,7 @@ def test_a_finger_shows_a_trial_and_scrolls_past_the_plot(opens: Opens, address:
     watched.until("optnas.picked.length === 1")
 
 
+@pytest.mark.slow
 def test_a_page_whose_storage_is_away_says_so_and_goes_on_by_itself(tmp_path: Path, browser: Any) -> None:
     file = tmp_path / "optnas.db"
     optuna.create_study(study_name="later", storage=f"sqlite:///{file}")

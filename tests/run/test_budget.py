@@ -89,7 +89,7 @@ def test_a_worker_process_that_is_killed_is_replaced_within_the_run(tmp_path: Pa
     assert states(tmp_path) == {"COMPLETE": 12}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_ctrl_c_loses_nothing_and_leaves_nothing_running(tmp_path: Path, workers: int) -> None:
     file = quick_study(tmp_path, seconds=0.4)
     run = start("run", file, "--trials", 9, "--workers", workers, folder=tmp_path)
@@ -174,6 +174,7 @@ def test_a_waiting_trial_that_another_program_took_up_stays_its_own(monkeypatch:
     assert [trial.state.name for trial in study.trials] == ["RUNNING", "WAITING"]
 
 
+@pytest.mark.slow
 def test_a_trial_that_kills_its_worker_every_time_is_given_up(tmp_path: Path) -> None:
     file = quick_study(tmp_path, name="deadly")
     text = file.read_text().replace("time.sleep(0.0)", "import os; os._exit(9)")

@@ -84,7 +84,8 @@ def broken(folder: Path, often: int, at_once: int) -> list[FrozenTrial]:
     return opened.trials
 
 
-@pytest.mark.parametrize("at_once", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("at_once", [1, 3])
 def test_a_trial_that_broke_the_gpu_is_trained_once_more_by_a_new_process(
     at_once: int, tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_trial_that_broke_the_gpu_is_trained_once_more_by_a_new_process(
     assert "broke, and the trial was trained once more: RuntimeError" in " ".join(shown.split())
 
 
+@pytest.mark.slow
 def test_one_that_breaks_it_twice_fails_and_the_others_complete(tmp_path: Path) -> None:
     trials = broken(tmp_path, 2, 3)
     states = [trial.state for trial in trials]

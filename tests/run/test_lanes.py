@@ -327,6 +327,7 @@ def test_a_study_that_stops_does_not_stop_another_one_of_its_process(tmp_path: P
     assert [trial.state for trial in others] == [TrialState.COMPLETE] * 6
 
 
+@pytest.mark.slow
 def test_a_process_that_reads_ahead_and_is_killed_fails_the_trial_that_reads_from_it_alone(
     tmp_path: Path,
 ) -> None:

@@ -153,7 +153,9 @@ def run(declared: Study, folder: Path, trials: int, enqueued: Any = ()) -> list[
     return opened.trials
 
 
-@pytest.mark.parametrize("own", [DrawsWhenBuilt, SeedsWhenRun, InDoubles])
+@pytest.mark.parametrize(
+    "own", [DrawsWhenBuilt, *(pytest.param(own, marks=pytest.mark.slow) for own in (SeedsWhenRun, InDoubles))]
+)
 def test_ops_whose_costs_a_sampler_counts_meanwhile_change_no_training(own: Any, tmp_path: Path) -> None:
     def made() -> Study:
         return study(own(integer(1, 100_000, name="kind")), "ehvi")

@@ -79,7 +79,7 @@ def test_a_timeout_ends_the_run_after_the_trials_that_run(workers: int, tmp_path
     assert len(trials()) == before + 1
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_stops_when_the_front_has_not_moved_for_so_many_trials_over_all_runs(workers: int) -> None:
     result = call("run", "quick.py", "--patience", 5, "--trials", 1000, "--workers", workers)
     assert "the front has not moved for" in result.output

@@ -116,13 +116,8 @@ from optnas.reports import publishing
 """
 
 
-@pytest.mark.parametrize(
-    ("half", "url"),
-    [
-        ("artifact", "sqlite:///optnas.db"),
-        pytest.param("attributes", "optnas.log", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("half", "url"), [("artifact", "sqlite:///optnas.db"), ("attributes", "optnas.log")])
 def test_a_run_that_is_killed_while_it_publishes_loses_nothing(file: Path, half: str, url: str) -> None:
     file.write_text(TRAINED)
     arguments = ["run", str(file), "--trials", "5", "--workers", "1", "--storage", url]

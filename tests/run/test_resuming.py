@@ -87,6 +87,7 @@ def assert_gone_on(folder: Path, undisturbed: Path, lost: int) -> None:
     assert not list((folder / "optnas-artifacts").iterdir())
 
 
+@pytest.mark.slow
 def test_workers_of_whom_one_is_killed_promote_trials_and_repeat_no_rung(tmp_path: Path) -> None:
     # So many widths that no two trials are the same candidate.
     file = watched_study(

@@ -251,6 +251,7 @@ def stored(storage: str) -> optuna.Study:
     )
 
 
+@pytest.mark.slow
 def test_a_search_in_a_new_process_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     stopped, whole = (f"sqlite:///{tmp_path / name}.db" for name in ("stopped", "whole"))
     subprocess.run([sys.executable, "-c", STARTED, stopped], check=True, cwd=REPOSITORY)

@@ -61,6 +61,7 @@ def test_parameters_and_macs_are_the_benchmarks(rows):
         assert macs == pytest.approx(int(row["macs"]) / 1e6, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_keys_tell_cells_of_different_accuracy_apart(groups):
     """Cells of one key differ as one cell's seeds do; and few keys are left."""
     # 6,466 by the authors' count, which writes a sum with and without what adds nothing apart, but
@@ -77,6 +78,7 @@ def test_keys_tell_cells_of_different_accuracy_apart(groups):
     assert separated / pairs < 0.1
 
 
+@pytest.mark.slow
 def test_accuracies_of_one_key_spread_no_more_than_seeds(groups):
     complete = [[seeds for seeds in group if len(seeds) == len(SEEDS)] for group in groups.values()]
     within = np.mean([np.var(seeds, ddof=1) for group in complete for seeds in group])

@@ -62,7 +62,10 @@ HARMS = [
 @pytest.mark.parametrize(
     ("url", "harm", "said", "workers"),
     # What one worker notices, each of several does.
-    [*((*harm, 1) for harm in HARMS), (*HARMS[0], 2), (*HARMS[6], 2)],
+    [
+        *((*harm, 1) for harm in HARMS),
+        *(pytest.param(*HARMS[number], 2, marks=pytest.mark.slow) for number in (0, 6)),
+    ],
 )
 def test_a_storage_that_goes_away_ends_the_run_within_a_trial(
     tmp_path: Path, url: str, harm: str, said: str, workers: int

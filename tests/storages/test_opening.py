@@ -119,6 +119,7 @@ def test_what_is_wrong_for_good_is_told_at_once(postgres: str, wrong: str, said:
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_on_postgresql_end_with_the_total(postgres: str, tmp_path: Path) -> None:
     file = quick_study(tmp_path, seconds=0.05)
     runs = [

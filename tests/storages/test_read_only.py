@@ -117,6 +117,7 @@ def test_running_in_a_read_only_folder_is_refused_at_once(
     assert "ead-only" in result.output or "ermission" in result.output or "readonly" in result.output
 
 
+@pytest.mark.slow
 def test_the_dashboard_reads_a_read_only_folder(tmp_path: Path, lock_away: Callable[[], None]) -> None:
     searched(URLS[0], tmp_path)
     lock_away()

@@ -206,7 +206,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("by", ["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("by", [pytest.param("SIGKILL", marks=pytest.mark.slow), "SIGTERM"])
 def test_a_training_that_acts_goes_on_where_it_was_stopped_and_ends_with_the_same_values(
     by: str, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,6 +157,7 @@ study = Study(
 """
 
 
+@pytest.mark.slow
 def test_notes_on_the_data_are_told_where_it_is_new_alone(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPTNAS_STORAGE", raising=False)

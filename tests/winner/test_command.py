@@ -166,6 +166,7 @@ def test_a_text_is_trained_without_any_storage() -> None:
     assert_refused(call(*arguments, "--out", "mine", "--seeds", 2), "seeds was [0] and is now [0, 1]")
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_goes_on_and_ends_with_the_very_same(tmp_path: Path) -> None:
     arguments = ("train", "small.py", "-a", QUICK, "--set", "lr=0.001", "--epochs", 40, "--seeds", 2)
     assert call(*arguments, "--out", "undisturbed").exit_code == 0

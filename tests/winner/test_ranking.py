@@ -31,6 +31,7 @@ def test_of_few_trials_it_is_said_to_be_chance() -> None:
     assert "cannot be said" in ranking_told(none)
 
 
+@pytest.mark.slow
 def test_a_front_s_ranking_is_printed_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPTNAS_STORAGE", raising=False)
