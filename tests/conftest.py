@@ -16,13 +16,15 @@ import torch
 # Whose ops are registered before any test begins.
 from optnas import ops, spaces  # noqa: F401
 from optnas.measure.latency import Timing, latency
+from optnas.measure.rounds import quiet_rounds
 from optnas.space.memo import forget
 from optnas.space.op import _registry
 
 torch.set_num_threads(1)
 
-# Beside other tests a machine is rarely quiet: a latency would be measured for four seconds, again and again.
+# Beside other tests a machine is rarely quiet: a latency would be measured for four seconds, three times.
 latency.__defaults__ = (Timing(fewest_seconds=0.1, most_seconds=0.5), *(latency.__defaults__ or ())[1:])
+quiet_rounds.__defaults__ = ((0.01, 0.02),)
 
 # What runs in the background ignores Ctrl-C, and under nohup SIGHUP, which tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
