@@ -60,6 +60,7 @@ from optnas.trials.record import (
     TWIN,
     constraints_of,
 )
+from optnas.trials.rungs import whole_step
 from optnas.trials.turns import turn
 from optnas.trials.under_way import Stage, forget_stage, note_stage
 from optnas.trials.volume import settle_axes
@@ -362,7 +363,8 @@ class TrialRun:
             found = {**self.candidate.costs, "seconds": self._spent(), **as_numbers(metrics)}
             return self.values(found)
 
-        if self._study.evaluate is not None and isinstance(step, int):
+        step = whole_step(step)
+        if self._study.evaluate is not None:
             note_stage(self._trial, Stage(step))
         if self._study.compared_at_rungs:
             self._reports.add(step, values)

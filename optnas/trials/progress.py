@@ -34,6 +34,10 @@ __all__ = [
     "worst_useful",
 ]
 
+_UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
+# The epoch in a claim has two decimals; of less there is no rate.
+_LEAST_WORKED = 1e-6
+
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
@@ -96,6 +100,11 @@ class ProgressReader:
     def __init__(self, study: optuna.Study, total: int, *, since: float, finished_before: int) -> None:
         self._study, self._total = study, total
         self._since, self._before = since, finished_before
+        # What is resumed, or runs elsewhere, was done in part before this run began.
+        self._begun = {
+            number: stage.share
+            for number, stage in stages(study.get_trials(deepcopy=False), _UNFINISHED).items()
+        }
         self._reader = Reader(_Seen, _Seen.take)
 
     def read(self) -> Progress:
@@ -108,7 +117,10 @@ class ProgressReader:
         finished = sum(counts.values())
         done, seconds = finished - self._before, time.monotonic() - self._since
         # Of trainings that take long there is an estimate before the first has ended.
-        worked = done + sum(stage.share for stage in stages(trials).values())
+        shares = {number: stage.share for number, stage in stages(trials).items()}
+        left = max(0.0, total - finished - sum(shares.values()))
+        worked = done + sum(max(0.0, share - self._begun.get(n, 0.0)) for n, share in shares.items())
+        worked -= sum(share for number, share in self._begun.items() if number not in seen.open)
         return Progress(
             complete=counts["complete"],
             pruned=counts["pruned"],
@@ -117,7 +129,7 @@ class ProgressReader:
             running=sum(state == TrialState.RUNNING for state in seen.open.values()),
             total=total,
             rate=3600 * done / seconds if done > 0 and seconds > 0 else 0.0,
-            seconds_left=max(0.0, total - self._before - worked) * seconds / worked if worked > 0 else None,
+            seconds_left=left * seconds / worked if worked > _LEAST_WORKED else None,
             trials=trials,
             front=best,
             equal=seen.equal_to(best),

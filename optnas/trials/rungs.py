@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, Trial
@@ -18,9 +19,10 @@ from optnas.trials.accepted import damaged, listed, number
 from optnas.trials.optuna_internals import latest
 from optnas.trials.record import metric_names
 
-__all__ = ["PREFIX", "report", "rungs_of", "should_prune"]
+__all__ = ["PREFIX", "report", "rungs_of", "should_prune", "whole_step"]
 
 PREFIX = "rung:"
+_MOST_DIGITS = 18
 _values = listed(number)
 
 
@@ -36,12 +38,10 @@ def report(trial: Trial, step: int, values: Mapping[str, float] | Sequence[float
 
     Raises:
         TypeError: If the step is no whole number.
-        ValueError: If there are more or fewer values than objectives, or other names.
+        ValueError: If it is negative or too large for databases; or if there are more or fewer values than
+            objectives, or other names.
     """
-    study = trial.study
-    if not isinstance(step, numbers.Real) or step != int(step):
-        raise TypeError(f"report: the step is a whole number such as an epoch, not {step!r}")
-    step = int(step)
+    study, step = trial.study, whole_step(step)
     if isinstance(values, Mapping):
         names = metric_names(study)
         if names is not None:
@@ -55,6 +55,21 @@ def report(trial: Trial, step: int, values: Mapping[str, float] | Sequence[float
         trial.report(found[0], step)
     else:
         trial.set_user_attr(f"{PREFIX}{step}", found)
+
+
+def whole_step(step: Any) -> int:
+    """Return the step of a report, which may be a number of NumPy or 2.0, as ``int``.
+
+    Raises:
+        TypeError: If it is no whole number.
+        ValueError: If it is negative or too large for databases.
+    """
+    is_whole = isinstance(step, numbers.Integral) or (isinstance(step, numbers.Real) and step % 1 == 0)
+    if not is_whole:
+        raise TypeError(f"report: the step is a whole number such as an epoch, not {step!r}")
+    if not 0 <= int(step) < 10**_MOST_DIGITS:
+        raise ValueError(f"report: the step is a whole number from 0 to 10**{_MOST_DIGITS}, not {step!r}")
+    return int(step)
 
 
 def should_prune(trial: Trial) -> bool:
@@ -74,7 +89,7 @@ def rungs_of(trial: FrozenTrial) -> dict[int, list[float]]:
     for key, values in trial.user_attrs.items():
         if key.startswith(PREFIX):
             step = key.removeprefix(PREFIX)
-            if step.isdecimal() and len(step) < 19 and _values(values):
+            if step.isdecimal() and len(step) <= _MOST_DIGITS and _values(values):
                 found[int(step)] = values
             else:
                 damaged(f"trial {trial.number}", key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +14,8 @@ from optnas.trials.optuna_internals import id_of, storage_of
 from optnas.trials.record import WORKER
 
 __all__ = ["Stage", "forget_stage", "note_stage", "stage_here", "stages"]
+
+_LARGEST = 10**12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +33,13 @@ class Stage:
 
     def __str__(self) -> str:
         if self.epochs is None:
-            return f"step {self.epoch:g}"
-        return f"epoch {self.epoch:.1f} of {self.epochs:g}"
+            return f"step {_number(self.epoch, 0)}"
+        return f"epoch {_number(self.epoch, 1)} of {_number(self.epochs, 0)}"
 
     @property
     def share(self) -> float:
         """The share of the whole that is done, 0 to 1; 0 if unknown."""
-        return min(1.0, self.epoch / self.epochs) if self.epochs else 0.0
+        return min(1.0, max(0.0, self.epoch / self.epochs)) if self.epochs else 0.0
 
     def entries(self) -> dict[str, float]:
         """Return the entries of a claim that say this."""
@@ -63,11 +65,23 @@ def stage_here(storage: BaseStorage, trial_id: int) -> Stage | None:
     return _here.get(storage, {}).get(trial_id)
 
 
-def stages(trials: Iterable[FrozenTrial]) -> dict[int, Stage]:
-    """Return by number how far the running trials are whose workers have said so."""
+def stages(
+    trials: Iterable[FrozenTrial], states: Container[TrialState] = (TrialState.RUNNING,)
+) -> dict[int, Stage]:
+    """Return by number how far the running trials are whose workers have said so.
+
+    Args:
+        trials: The trials.
+        states: Those of which states; of one that waits it is how far it was when it was put back.
+    """
     found = {}
     for trial in trials:
-        claim: dict[str, Any] = (trial.state == TrialState.RUNNING and WORKER.of(trial)) or {}
+        claim: dict[str, Any] = (trial.state in states and WORKER.of(trial)) or {}
         if "epoch" in claim:
             found[trial.number] = Stage(claim["epoch"], claim.get("epochs"))
     return found
+
+
+def _number(value: float, digits: int) -> str:
+    # Anyone who reaches the database can write a number of 300 digits into it.
+    return f"{value:.{digits}f}" if abs(value) < _LARGEST else f"{value:.3g}"

@@ -115,6 +115,16 @@ def test_a_step_that_is_no_whole_number_is_refused_before_it_is_kept(step: objec
     assert list(trial.user_attrs) == ["rung:3"]
 
 
+@pytest.mark.parametrize("step", [-1, 10**18, 2**1001], ids=["negative", "large", "huge"])
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_a_step_that_is_not_read_back_is_refused_before_it_is_kept(step: int, objectives: int) -> None:
+    trial = optuna.create_study(directions=["minimize"] * objectives).ask()
+    with pytest.raises(ValueError, match="the step is a whole number from 0"):
+        report(trial, step, [1.0] * objectives)
+    report(trial, 10**18 - 1, [1.0] * objectives)
+    assert list(rungs_of(trial.study.trials[0])) == [10**18 - 1]
+
+
 def test_reports_between_rungs_decide_nothing() -> None:
     study = optuna.create_study(directions=["minimize"] * 2, pruner=ParetoHalvingPruner(3, warmup=0))
     for i in range(1, 9):

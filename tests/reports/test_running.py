@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from optnas import Study, Training, choose, data, integer, maximize, minimize, ops, tasks, trial
 from optnas.reports.notebook import progress_html
@@ -18,16 +20,22 @@ from optnas.run.worker import work
 from optnas.storages.opening import open_storage
 from optnas.trials.optuna_internals import storage_of
 from optnas.trials.progress import ProgressReader
+from optnas.trials.record import WORKER
 from optnas.trials.under_way import Stage, stage_here, stages
 from tests.files import call
 
 
 def run_with_beats(
-    study: Study, folder: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[optuna.Study], None]
+    study: Study,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    look: Callable[[optuna.Study], None],
+    begin: Callable[[optuna.Study], None] = lambda opened: None,
 ) -> optuna.Study:
     """Run one trial in ``folder``; with each epoch the worker beats, and ``look`` sees the study."""
     monkeypatch.chdir(folder)
     opened = study.open(open_storage("sqlite:///optnas.db", create=True))
+    begin(opened)
     all_claims: list[Claims] = []
 
     def note(running: optuna.Trial, stage: Stage) -> None:
@@ -56,18 +64,21 @@ def test_a_training_tells_its_epoch_and_what_it_reached(
     )
     told: list[str] = []
     left: list[float | None] = []
+    readers: list[ProgressReader] = []
 
     def look(opened: optuna.Study) -> None:
         told.extend(running_told(opened, opened.get_trials()))
-        since = time.monotonic() - 100
-        progress = ProgressReader(opened, 1, since=since, finished_before=0).read()
+        progress = readers[0].read()
         left.append(progress.seconds_left)
         assert told[-1] in progress_html(opened, progress, "long")
         if len(told) == 3:
             assert told[-1] in call("status").output
             assert "epoch 3.0 of 4" in " ".join(call("show", 0).output.split())
 
-    opened = run_with_beats(study, tmp_path, monkeypatch, look)
+    def begin(opened: optuna.Study) -> None:
+        readers.append(ProgressReader(opened, 1, since=time.monotonic() - 100, finished_before=0))
+
+    opened = run_with_beats(study, tmp_path, monkeypatch, look, begin)
     assert [line[:23] for line in told] == [f"trial 0: epoch {n}.0 of 4" for n in (1, 2, 3, 4)]
     assert ["accuracy" in line and line.endswith("at epoch 2") for line in told] == [False, False, True, True]
     # A quarter done in 100 s leaves 300 s.
@@ -82,8 +93,8 @@ def test_an_evaluation_of_ones_own_tells_the_step_that_it_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def evaluate(candidate: Any, report: Callable[..., None]) -> dict[str, float]:
-        for step in (1, 5):
-            report(step, {"score": step / 10})
+        for step in (1, np.int64(5), 1_234_567.0):
+            report(step, {"score": 0.5})
         return {"score": 1.0}
 
     study = Study(
@@ -98,7 +109,54 @@ def test_an_evaluation_of_ones_own_tells_the_step_that_it_reported(
     run_with_beats(
         study, tmp_path, monkeypatch, lambda opened: told.extend(running_told(opened, opened.trials))
     )
-    assert told == ["trial 0: step 1", "trial 0: step 5   score 0.1000 at step 1"]
+    at = "   score 0.5000 at step "
+    assert told == ["trial 0: step 1", f"trial 0: step 5{at}1", f"trial 0: step 1234567{at}5"]
+
+
+def claim(study: optuna.Study, epoch: float, epochs: float | None = None) -> None:
+    """Let the claim on the study's last trial say how far its training is."""
+    whole = {} if epochs is None else {"epochs": epochs}
+    WORKER.put_in(study, study.trials[-1], {"pid": 1, "epoch": epoch, **whole})
+
+
+@pytest.mark.parametrize("state", [TrialState.WAITING, TrialState.RUNNING])
+def test_what_was_trained_before_the_run_does_not_count_as_its_work(state: TrialState) -> None:
+    study = optuna.create_study()
+    study.enqueue_trial({})
+    trial = study.ask() if state == TrialState.RUNNING else None
+    claim(study, 45, 50)  # of a run that was stopped or killed then, or of another machine
+    reader = ProgressReader(study, 10, since=time.monotonic() - 100, finished_before=0)
+    trial = trial or study.ask()
+    assert reader.read().seconds_left is None
+    claim(study, 46, 50)
+    # An epoch in 100 s, and 454 are left.
+    assert reader.read().seconds_left == pytest.approx(45_400, rel=0.01)
+    study.tell(trial, 1.0)
+    assert reader.read().seconds_left == pytest.approx(9_000, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "epochs", "said"),
+    [
+        (1e300, 1e-300, "epoch 1e+300 of 0"),
+        (-1e300, 5, "epoch -1e+300 of 5"),
+        (1e-300, 2, "epoch 0.0 of 2"),
+        (3, 0, "epoch 3.0 of 0"),
+        (2**999, None, "step 5.36e+300"),
+    ],
+    ids=["huge", "negative", "tiny", "of none", "step"],
+)
+def test_a_claim_with_a_senseless_stage_breaks_no_display(
+    epoch: float, epochs: float | None, said: str
+) -> None:
+    study = optuna.create_study()
+    reader = ProgressReader(study, 10, since=time.monotonic() - 100, finished_before=0)
+    study.ask()
+    claim(study, epoch, epochs)
+    assert list(running_told(study, study.trials)) == [f"trial 0: {said}"]
+    progress = reader.read()
+    assert said in progress_html(study, progress, "hostile")
+    assert 0 <= (progress.seconds_left or 0) < 1e6
 
 
 def test_of_many_the_first_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
