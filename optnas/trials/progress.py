@@ -37,6 +37,7 @@ __all__ = [
 _UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
 # The epoch in a claim has two decimals; of less there is no rate.
 _LEAST_WORKED = 1e-6
+_BEAT_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +101,7 @@ class ProgressReader:
     def __init__(self, study: optuna.Study, total: int, *, since: float, finished_before: int) -> None:
         self._study, self._total = study, total
         self._since, self._before = since, finished_before
+        self._told = 0.0, 0.0
         # What is resumed, or runs elsewhere, was done in part before this run began.
         self._begun = {
             number: stage.share
@@ -129,7 +131,7 @@ class ProgressReader:
             running=sum(state == TrialState.RUNNING for state in seen.open.values()),
             total=total,
             rate=3600 * done / seconds if done > 0 and seconds > 0 else 0.0,
-            seconds_left=left * seconds / worked if worked > _LEAST_WORKED else None,
+            seconds_left=left * self._taken(worked, seconds) / worked if worked > _LEAST_WORKED else None,
             trials=trials,
             front=best,
             equal=seen.equal_to(best),
@@ -139,6 +141,12 @@ class ProgressReader:
             last_failure=last_failure(_in_order(seen.failed)),
             last_infeasible=last_infeasible(_in_order(seen.infeasible)),
         )
+
+    def _taken(self, worked: float, seconds: float) -> float:
+        """Return how long ``worked`` took: workers tell how far they are every ten seconds, not meanwhile."""
+        if worked != self._told[0]:
+            self._told = worked, seconds
+        return max(self._told[1], seconds - _BEAT_SECONDS)
 
 
 class _Seen:

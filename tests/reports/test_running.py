@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,19 @@ def test_what_was_trained_before_the_run_does_not_count_as_its_work(state: Trial
     assert reader.read().seconds_left == pytest.approx(45_400, rel=0.01)
     study.tell(trial, 1.0)
     assert reader.read().seconds_left == pytest.approx(9_000, rel=0.01)
+
+
+def test_time_left_does_not_grow_until_a_worker_tells_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = 0.0
+    monkeypatch.setattr("optnas.trials.progress.time", SimpleNamespace(monotonic=lambda: at))
+    study = optuna.create_study()
+    reader = ProgressReader(study, 1, since=0.0, finished_before=0)
+    study.ask()
+    left = []
+    for at, epoch in ((10.0, 1), (19.5, 1), (20.0, 2), (30.0, 2), (110.0, 2)):  # noqa: B007
+        claim(study, epoch, 10)
+        left.append(reader.read().seconds_left)
+    assert left == pytest.approx([90, 90, 80, 80, 400])  # the last time a worker that stands still
 
 
 @pytest.mark.parametrize(
