@@ -56,17 +56,26 @@ def too_many(study: Study, workers: int, threads: int) -> str | None:
     """
     if study.task is None or default_device(study.training.device).type != "cpu":
         return None
+    here = "1 core" if cores() == 1 else f"{cores()} cores"
+    usual = default_workers(study)
     if workers * threads >= 2 * cores():
+        if workers == 1:
+            return (
+                f"{threads} threads on {here} slow each other down; without --threads there are the fastest"
+            )
         each = "" if threads == 1 else f" of {threads} threads each"
+        # Where memory is for fewer workers than cores, each may have more threads than one.
+        of = " of one thread" if usual == cores() else ""
         return (
-            f"{workers} {'worker' if workers == 1 else 'workers'}{each} on {cores()} cores slow each other"
-            f" down; without --workers and --threads there are {default_workers(study)} of one thread"
+            f"{workers} workers{each} on {here} slow each other down; without --workers and --threads there"
+            f" {'is' if usual == 1 else 'are'} {usual}{of}"
         )
     needed, free = workers * (_WORKER_BYTES + held_bytes(study)), psutil.virtual_memory().available
-    if needed > free:
+    # The only one is this process, whose data is no longer free, and there cannot be fewer.
+    if workers > 1 and needed > free:
         return (
             f"{workers} workers need about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are"
-            f" free; without --workers there are {default_workers(study)}"
+            f" free; without --workers there {'is' if usual == 1 else 'are'} {usual}"
         )
     return None
 

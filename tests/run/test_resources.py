@@ -99,6 +99,7 @@ def test_each_worker_needs_room_for_its_data(many_cores, monkeypatch):
         (15, 1, None),
         (16, 1, "16 workers on 8 cores slow each other down; without --workers and --threads there are 8 of"),
         (4, 4, "4 workers of 4 threads each on 8 cores slow"),
+        (1, 16, "16 threads on 8 cores slow each other down; without --threads there are the fastest"),
     ],
 )
 def test_more_workers_and_threads_than_cores_are_told(many_cores, monkeypatch, workers, threads, said):
@@ -114,6 +115,19 @@ def test_workers_for_which_memory_does_not_last_are_told(many_cores, monkeypatch
     assert (
         told == "4 workers need about 1.6 GiB of memory, and 1.0 GiB are free; without --workers there are 2"
     )
+
+
+def test_a_single_worker_is_not_told_to_be_too_many(many_cores, monkeypatch):
+    free = SimpleNamespace(available=100 * 2**20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    assert default_workers(study()) == 1
+    assert too_many(study(), 1, 1) is None
+    assert too_many(study(), 2, 1).endswith("0.1 GiB are free; without --workers there is 1")
+    assert too_many(study(), 16, 1).endswith(
+        "slow each other down; without --workers and --threads there is 1"
+    )
+    monkeypatch.setattr(resources, "cores", lambda: 1)
+    assert "2 workers on 1 core slow" in too_many(study(), 2, 1)
 
 
 def test_an_evaluation_of_the_user_s_own_has_as_many_workers_as_it_likes(many_cores):
