@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from optnas.errors import UserError, nearest, shortened
@@ -20,11 +21,16 @@ def all_studies(url: str) -> list[optuna.Study]:
     Raises:
         UserError: If the storage cannot be reached, or has no study.
     """
+    storage, names = _opened(url)
+    return [optuna.load_study(study_name=name, storage=storage) for name in names]
+
+
+def _opened(url: str) -> tuple[BaseStorage, list[str]]:
     storage = open_storage(url, reading=True)
     names = optuna.get_all_study_names(storage)
     if not names:
         raise UserError(f"the storage {masked_url(url)} has no study yet: optnas run FILE makes one")
-    return [optuna.load_study(study_name=name, storage=storage) for name in names]
+    return storage, names
 
 
 def find_study(url: str, reference: str | None, option: str = "") -> optuna.Study:
@@ -38,20 +44,21 @@ def find_study(url: str, reference: str | None, option: str = "") -> optuna.Stud
     Raises:
         UserError: If there is no such study, or there are several and ``reference`` is ``None``.
     """
-    studies = {study.study_name: study for study in all_studies(url)}
+    storage, names = _opened(url)
     if reference is None:
-        if len(studies) > 1:
+        if len(names) > 1:
+            studies = {name: optuna.load_study(study_name=name, storage=storage) for name in names}
             counts = {name: len(study.get_trials(deepcopy=False)) for name, study in studies.items()}
             has = ", ".join(f"{name} ({count} trial{'s' * (count != 1)})" for name, count in counts.items())
             by = f" by {option}" if option else ""
             raise UserError(f"the storage {masked_url(url)} has several studies; name one{by} of: {has}")
-        return next(iter(studies.values()))
-    if reference not in studies and ".py" in reference:
+        return optuna.load_study(study_name=names[0], storage=storage)
+    if reference not in names and ".py" in reference:
         from optnas.run.files import load_study, output_to_stderr
 
         with output_to_stderr():  # standard output may be JSON
             reference = load_study(reference).name
-    return _named(studies, reference, url)
+    return _named(storage, names, reference, url)
 
 
 def named_study(url: str, name: str) -> optuna.Study:
@@ -60,13 +67,14 @@ def named_study(url: str, name: str) -> optuna.Study:
     Raises:
         UserError: If there is no such study.
     """
-    return _named({study.study_name: study for study in all_studies(url)}, name, url)
+    return _named(*_opened(url), name, url)
 
 
-def _named(studies: Mapping[str, optuna.Study], name: str, url: str) -> optuna.Study:
-    if name not in studies:
-        raise UserError(f"no study {shortened(name)!r} in {masked_url(url)}: {nearest(name, studies)}")
-    return studies[name]
+def _named(storage: BaseStorage, names: Collection[str], name: str, url: str) -> optuna.Study:
+    if name not in names:
+        raise UserError(f"no study {shortened(name)!r} in {masked_url(url)}: {nearest(name, names)}")
+    # Alone: another one may be damaged.
+    return optuna.load_study(study_name=name, storage=storage)
 
 
 def find_trial(study: optuna.Study, number: int) -> FrozenTrial:

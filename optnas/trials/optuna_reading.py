@@ -61,7 +61,9 @@ class CheckedDatabase(RDBStorage):
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         directions: list[StudyDirection] = super().get_study_directions(study_id)
-        _expect(directions, "a study has no directions")
+        if not directions:
+            name = super().get_study_name_from_id(study_id)  # raises KeyError if it was deleted meanwhile
+            _expect(False, "study {!r} has no directions", name)
         return directions
 
     def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:

@@ -14,6 +14,7 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.storages import RDBStorage
 
 from optnas.errors import StorageError
 from optnas.storages.opening import open_storage
@@ -70,7 +71,7 @@ def database(whole: Path, statement: str, *values: object) -> str:
             "a name of a study or its attribute is among",
         ),
         ("UPDATE study_directions SET direction = 'UP'", "'UP' is not among"),
-        ("DELETE FROM study_directions", "a study has no directions"),
+        ("DELETE FROM study_directions", "study 'quick' has no directions"),
     ],
 )
 def test_a_damaged_row_is_one_line_that_names_its_trial(whole: Path, statement: str, said: str) -> None:
@@ -82,6 +83,28 @@ def test_a_damaged_row_is_one_line_that_names_its_trial(whole: Path, statement: 
     run = call("run", "quick.py", "-n", 5, "-w", 1, "-s", url)
     assert run.exit_code == 3, run.output
     assert said in run.output.splitlines()[-1]
+
+
+def test_a_damaged_study_keeps_nobody_from_another_one(whole: Path) -> None:
+    url = database(whole, "INSERT INTO studies (study_id, study_name) VALUES (99, 'broken')")
+    for command in (["pareto", "--study", "quick"], ["show", 0, "--study", "quick"]):
+        result = call(*command, "-s", url)
+        assert result.exit_code == 0, result.output
+    assert_refused(call("pareto", "--study", "broken", "-s", url), "study 'broken' has no directions")
+    assert call("run", "quick.py", "-n", 5, "-w", 1, "-s", url).exit_code == 0
+
+
+def test_a_study_that_is_deleted_as_it_is_read_is_not_damaged(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(database(whole, "DELETE FROM study_directions"))
+
+    def deleted(self: object, study_id: int) -> str:
+        raise KeyError(study_id)
+
+    monkeypatch.setattr(RDBStorage, "get_study_name_from_id", deleted)
+    with pytest.raises(KeyError):
+        storage.get_study_directions(1)
 
 
 def test_what_has_no_study_s_rows_is_told_also_where_nothing_reads_them(whole: Path) -> None:
