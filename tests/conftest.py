@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import hypothesis
+import psutil
 import pytest
 import torch
 
@@ -19,6 +20,10 @@ from optnas.measure.latency import Timing, latency
 from optnas.measure.rounds import quiet_rounds
 from optnas.space.memo import forget
 from optnas.space.op import _registry
+from optnas.train import cores
+
+# Memory of a process of tests, with those that it starts.
+_PROCESS_BYTES = 2 * 2**30
 
 torch.set_num_threads(1)
 
@@ -42,6 +47,13 @@ hypothesis.settings.register_profile(
     "optnas", parent=hypothesis.settings.get_profile("explore"), derandomize=True, database=None
 )
 hypothesis.settings.load_profile("optnas")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return three processes for two cores, as far as memory lasts: tests wait a good deal for others."""
+    room = psutil.virtual_memory().available // _PROCESS_BYTES
+    return max(1, min(cores() * 3 // 2, room))
 
 
 def pytest_collection_finish() -> None:
