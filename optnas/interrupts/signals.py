@@ -14,8 +14,8 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from optnas.interrupts import stopping
-from optnas.interrupts.commands import is_command
-from optnas.interrupts.whole import interrupt
+from optnas.interrupts.commands import INTERRUPTED, is_command
+from optnas.interrupts.whole import interrupt, lasts
 
 __all__ = ["STOP_SECONDS", "stop_on_signals"]
 
@@ -24,6 +24,8 @@ STOP_SECONDS = 8.0
 
 # A closed session sends several signals, and who waits sends more; after so long a new one is meant.
 _ONE_STOP_SECONDS = 30.0
+# After Ctrl-C no operation of a storage is waited for longer: a server that stands still takes a minute.
+_UNANSWERED_SECONDS, _LOOK_SECONDS = 5.0, 0.25
 # By then a finaliser has ended.
 _SOON_SECONDS = 0.05
 
@@ -37,7 +39,8 @@ def stop_on_signals(seconds: float | None = STOP_SECONDS) -> Iterator[None]:
     force.
 
     A command's own process, once asked by SIGTERM or SIGHUP, is not interrupted in what it has still to say,
-    and ends at once if it has not ended after ``seconds``, as within a long step or call.
+    and ends at once if it has not ended after ``seconds``, as within a long step or call. After Ctrl-C it
+    does so once the storage has not answered for five seconds.
 
     Args:
         seconds: How long; ``None`` for who waits for others that stop, however long they take.
@@ -105,6 +108,8 @@ def _if_dropped(again: Callable[[], None]) -> Iterator[None]:
 def _ended_in_time(seconds: float, handled: Collection[signal.Signals]) -> Iterator[None]:
     """End the process ``seconds`` after SIGTERM or SIGHUP, also where its main thread is in a long call.
 
+    After Ctrl-C end it if an operation of a storage has no answer.
+
     Until a call into compiled code returns, Python runs no handler of a signal; but it writes the signal's
     number into a socket, which another thread reads.
     """
@@ -112,16 +117,33 @@ def _ended_in_time(seconds: float, handled: Collection[signal.Signals]) -> Itera
     written.setblocking(False)
 
     def watch() -> None:
+        asked = False
         while received := reads.recv(1):
-            if received[0] in handled and received[0] != signal.SIGINT:
+            if received[0] == signal.SIGINT in handled and not asked:
+                asked = True
+                threading.Thread(target=_end_unanswered, args=(ended,), daemon=True).start()
+            elif received[0] in handled and received[0] != signal.SIGINT:
                 time.sleep(seconds)
                 os._exit(128 + received[0])
         reads.close()
 
+    ended = threading.Event()
     before = signal.set_wakeup_fd(written.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     finally:
+        ended.set()
         signal.set_wakeup_fd(before)
         written.close()
+
+
+def _end_unanswered(ended: threading.Event) -> None:
+    """End the process if the main thread waits for a storage that does not answer, until ``ended``."""
+    asked = time.monotonic()
+    while not ended.wait(_LOOK_SECONDS):
+        if lasts(asked) > _UNANSWERED_SECONDS:
+            if os.isatty(1):
+                os.write(1, b"\x1b[?25h")  # a live display has hidden the cursor
+            os.write(2, b"\nStopped, and the storage does not answer. Run the same command to go on.\n")
+            os._exit(INTERRUPTED)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["interrupt", "interruptible", "whole"]
+__all__ = ["interrupt", "interruptible", "lasts", "whole"]
 
 # One that takes longer, as with a server that does not answer, is interrupted where it is.
 _LONGEST_SECONDS = 3.0
@@ -25,7 +26,23 @@ class _Thread(threading.local):
     due = False
 
 
-_here = _Thread()
+class _Main:
+    """When what is whole began in the main thread, for others that watch it; ``None`` outside."""
+
+    since: float | None = None
+
+
+_here, _main = _Thread(), _Main()
+
+
+def lasts(since: float) -> float:
+    """Return for how many seconds the main thread is in one thing that is whole, counted from ``since`` on.
+
+    Args:
+        since: A time of ``time.monotonic()``.
+    """
+    began = _main.since
+    return 0.0 if began is None else time.monotonic() - max(began, since)
 
 
 def interrupt(*_: Any) -> None:
@@ -51,7 +68,7 @@ def whole() -> Iterator[None]:
     if _here.inside:
         yield
         return
-    _here.inside = True
+    _set_inside(True)
     try:
         yield
     except Exception as error:
@@ -75,20 +92,26 @@ def interruptible() -> Iterator[None]:
     inside = _here.inside
     if inside and _here.due:
         raise KeyboardInterrupt
-    _here.inside = False
+    _set_inside(False)
     try:
         yield
     finally:
-        _here.inside = inside
+        _set_inside(inside)
 
 
 def _ended() -> bool:
     """End what is whole; return whether it is to be interrupted."""
-    _here.inside = False
+    _set_inside(False)
     due, _here.due = _here.due, False
     if due:
         _set_timer(0)
     return due
+
+
+def _set_inside(inside: bool) -> None:
+    _here.inside = inside
+    if threading.current_thread() is threading.main_thread():
+        _main.since = time.monotonic() if inside else None
 
 
 def _set_timer(seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -36,6 +37,26 @@ def test_further_signals_do_not_interrupt_the_handing_back(
     assert run.returncode == 130, output
     assert "Traceback" not in output
     assert states(tmp_path).get("RUNNING", 0) == 0
+
+
+def test_ctrl_c_ends_soon_though_the_storage_does_not_answer(tmp_path: Path) -> None:
+    url, lock = tmp_path / "j.log", tmp_path / "j.log.lock"
+    run = start(
+        "run", quick_study(tmp_path, seconds=0.1), "-n", 500, "-w", 1, "-s", url.name, folder=tmp_path
+    )
+    while not url.exists() or url.stat().st_size < 5_000:
+        time.sleep(0.05)
+    while not lock.is_symlink():  # as one who was stopped while it held the journal's own lock
+        with contextlib.suppress(FileExistsError):
+            lock.symlink_to(url)
+    time.sleep(1)
+    began = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert time.monotonic() - began < 12  # Optuna waits for it for half a minute
+    assert run.returncode == 130, output
+    assert "Stopped, and the storage does not answer. Run the same command to go on." in output
+    assert "Traceback" not in output
 
 
 def test_an_interrupt_that_python_drops_is_raised_again() -> None:
