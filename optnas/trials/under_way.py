@@ -1,4 +1,4 @@
-"""How far trainings are that run, for those who watch the study; a worker's claim on its trial carries it."""
+"""Stages of trainings that run, for those who watch the study; a worker's claim on its trial carries them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LARGEST = 10**12
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """How far a training is.
+    """The epoch that a training has reached.
 
     Attributes:
         epoch: Number of epochs done, with the share of the one that runs.
