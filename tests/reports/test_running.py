@@ -77,13 +77,13 @@ def test_a_training_tells_its_epoch_and_what_it_reached(
             assert "epoch 3.0 of 4" in " ".join(call("show", 0).output.split())
 
     def begin(opened: optuna.Study) -> None:
-        readers.append(ProgressReader(opened, 1, since=time.monotonic() - 100, finished_before=0))
+        readers.append(ProgressReader(opened, 1, since=time.monotonic() - 1e5, finished_before=0))
 
     opened = run_with_beats(study, tmp_path, monkeypatch, look, begin)
     assert [line[:23] for line in told] == [f"trial 0: epoch {n}.0 of 4" for n in (1, 2, 3, 4)]
     assert ["accuracy" in line and line.endswith("at epoch 2") for line in told] == [False, False, True, True]
-    # A quarter done in 100 s leaves 300 s.
-    assert [round(each or 0, -1) for each in left] == [300, 100, 30, 0]
+    # A quarter done in 100,000 s leaves 300,000 s.
+    assert [round(each or 0, -4) for each in left] == [300_000, 100_000, 30_000, 0]
     # Nothing is left of it once the trial has ended.
     assert stages(opened.trials) == {}
     assert stage_here(storage_of(opened), opened.trials[0]._trial_id) is None
@@ -126,7 +126,7 @@ def test_what_was_trained_before_the_run_does_not_count_as_its_work(state: Trial
     study.enqueue_trial({})
     trial = study.ask() if state == TrialState.RUNNING else None
     claim(study, 45, 50)  # of a run that was stopped or killed then, or of another machine
-    reader = ProgressReader(study, 10, since=time.monotonic() - 100, finished_before=0)
+    reader = ProgressReader(study, 10, since=time.monotonic() - 1e5, finished_before=0)
     trial = trial or study.ask()
     assert reader.read().seconds_left is None
     claim(study, 46, 50)
@@ -164,7 +164,7 @@ def test_a_claim_with_a_senseless_stage_breaks_no_display(
     epoch: float, epochs: float | None, said: str
 ) -> None:
     study = optuna.create_study()
-    reader = ProgressReader(study, 10, since=time.monotonic() - 100, finished_before=0)
+    reader = ProgressReader(study, 10, since=time.monotonic() - 1e5, finished_before=0)
     study.ask()
     claim(study, epoch, epochs)
     assert list(running_told(study, study.trials)) == [f"trial 0: {said}"]
