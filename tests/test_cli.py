@@ -27,7 +27,6 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.delenv("OPTNAS_STORAGE", raising=False)
-    # A server that nobody reaches is asked for so long.
     monkeypatch.setattr("optnas.storages.opening._FIRST_CONTACT_SECONDS", 0.1)
 
 

@@ -75,7 +75,10 @@ def test_who_waits_in_what_is_whole_is_interrupted_at_once() -> None:
     assert assert_interrupted(interrupted_before) == []
 
 
-def test_who_waits_for_the_lock_of_a_study_is_interrupted_at_once(tmp_path: Path) -> None:
+def test_who_waits_for_the_lock_of_a_study_is_interrupted_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole_module, "_LONGEST_SECONDS", 120.0)
     storage = open_storage(f"sqlite:///{tmp_path}/a.db", create=True)
 
     def run(done: list[str]) -> None:
@@ -86,7 +89,7 @@ def test_who_waits_for_the_lock_of_a_study_is_interrupted_at_once(tmp_path: Path
     began = time.monotonic()
     with FileLock(tmp_path / "a.db.lock"):
         assert assert_interrupted(run) == []
-    assert time.monotonic() - began < 2  # not after the three seconds of what does not answer
+    assert time.monotonic() - began < 60  # not when what does not answer is interrupted
     with study_lock(storage, "s"):
         pass
 

@@ -130,10 +130,10 @@ def test_what_was_trained_before_the_run_does_not_count_as_its_work(state: Trial
     trial = trial or study.ask()
     assert reader.read().seconds_left is None
     claim(study, 46, 50)
-    # An epoch in 100 s, and 454 are left.
-    assert reader.read().seconds_left == pytest.approx(45_400, rel=0.01)
+    # An epoch in 100,000 s, and 454 are left.
+    assert reader.read().seconds_left == pytest.approx(454e5, rel=0.01)
     study.tell(trial, 1.0)
-    assert reader.read().seconds_left == pytest.approx(9_000, rel=0.01)
+    assert reader.read().seconds_left == pytest.approx(9e6, rel=0.01)
 
 
 def test_time_left_does_not_grow_until_a_worker_tells_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_a_claim_with_a_senseless_stage_breaks_no_display(
     assert list(running_told(study, study.trials)) == [f"trial 0: {said}"]
     progress = reader.read()
     assert said in progress_html(study, progress, "hostile")
-    assert 0 <= (progress.seconds_left or 0) < 1e6
+    assert 0 <= (progress.seconds_left or 0) < 1e9
 
 
 def test_of_many_the_first_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

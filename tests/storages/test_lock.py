@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import optuna
 import pytest
 
+from optnas.interrupts import whole
 from optnas.interrupts.signals import stop_on_signals
 from optnas.run.storage_check import check_storage
 from optnas.storages import lock as locks
@@ -78,13 +79,16 @@ def test_a_lock_is_held_until_its_process_ends(url: str, holder: subprocess.Pope
     thread.join()
 
 
-def test_who_waits_for_a_lock_is_interrupted_at_once(url: str, holder: subprocess.Popen[str]) -> None:
+def test_who_waits_for_a_lock_is_interrupted_at_once(
+    url: str, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole, "_LONGEST_SECONDS", 120.0)
     storage, signals = open_storage(url), threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM))
     signals.start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), stop_on_signals(), study_lock(storage, "s"):
         pass
-    assert time.monotonic() - began < 2.5  # not after the three seconds of what does not answer
+    assert time.monotonic() - began < 60  # not when what does not answer is interrupted
     holder.kill()
     with study_lock(storage, "s") as lock:
         assert lock.held()
