@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -15,8 +14,10 @@ __all__ = ["cores", "default_device", "forked_random", "training_environment", "
 
 
 def cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of CPU cores that this process may use; a container's quota counts, rounded up."""
+    import joblib  # takes time to import
+
+    return int(joblib.cpu_count())
 
 
 def default_device(name: str = "auto") -> torch.device:

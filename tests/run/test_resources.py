@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +24,16 @@ def study(space=None, **options):
         objectives=[maximize("accuracy")],
         **options,
     )
+
+
+def test_a_container_s_quota_counts():
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("only root can give a process other files of its cgroup")
+    quota = "mount -t tmpfs none /sys/fs/cgroup && echo 100000 100000 > /sys/fs/cgroup/cpu.max"
+    code = "from optnas.train import cores; print(cores())"
+    script = f"{quota} && {sys.executable} -c '{code}'"
+    run = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True)
+    assert run.stdout == "1\n", run.stderr
 
 
 @pytest.fixture
