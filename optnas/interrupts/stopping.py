@@ -7,12 +7,11 @@ and once the checkpoint is written.
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from optnas.interrupts.whole import interrupt
+from optnas.interrupts.whole import interrupt_in
 
 __all__ = ["all_of", "asked", "at_once", "at_steps", "check", "stop_soon", "training"]
 
@@ -53,9 +52,7 @@ def stop_soon() -> None:
     For signal handlers. A step that takes more than six seconds is interrupted where it is.
     """
     _here.asked = True
-    if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGALRM, interrupt)
-        signal.setitimer(signal.ITIMER_REAL, _LONGEST_SECONDS)
+    interrupt_in(_LONGEST_SECONDS)
 
 
 @contextmanager
@@ -97,8 +94,8 @@ def at_steps(keep: Callable[[], None]) -> Iterator[None]:
             raise KeyboardInterrupt from error
         raise
     finally:
-        if _here.asked and hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        if _here.asked:
+            interrupt_in(0)
         _here.asked = False
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["interrupt", "interruptible", "lasts", "whole"]
+__all__ = ["interrupt", "interrupt_in", "interruptible", "lasts", "whole"]
 
 # One that takes longer, as with a server that does not answer, is interrupted where it is.
 _LONGEST_SECONDS = 3.0
@@ -53,7 +53,7 @@ def interrupt(*_: Any) -> None:
     """
     if _here.inside and not _here.due:
         _here.due = True
-        _set_timer(_LONGEST_SECONDS)
+        interrupt_in(_LONGEST_SECONDS)
     else:
         raise KeyboardInterrupt
 
@@ -104,7 +104,7 @@ def _ended() -> bool:
     _set_inside(False)
     due, _here.due = _here.due, False
     if due:
-        _set_timer(0)
+        interrupt_in(0)
     return due
 
 
@@ -114,7 +114,11 @@ def _set_inside(inside: bool) -> None:
         _main.since = time.monotonic() if inside else None
 
 
-def _set_timer(seconds: float) -> None:
+def interrupt_in(seconds: float) -> None:
+    """Call :func:`interrupt` after so many seconds, in place of any other time; with 0, never.
+
+    Only the main thread can, and not on Windows.
+    """
     if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGALRM, interrupt)
         signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -46,7 +46,7 @@ from optnas.trials.record import (
 )
 from optnas.trials.rungs import rungs_of
 from optnas.trials.states import LEARNED_NOTHING, STATES, counted, state_of
-from optnas.trials.under_way import stages
+from optnas.trials.under_way import stage_of
 from optnas.trials.volume import hypervolume, hypervolume_lacks
 
 __all__ = ["FrontView", "LiveView", "StudiesView", "trial_view"]
@@ -282,7 +282,7 @@ def trial_view(study: optuna.Study, trial: FrozenTrial) -> RenderableType:
     row("state", *(state_of(trial) + ("" if reason is None else f": {reason}")).split("\n"))
     if (where := TRACEBACK.of(trial)) is not None:
         row("traceback", *where.split("\n"))
-    if (stage := stages([trial]).get(trial.number)) is not None:
+    if (stage := stage_of(trial)) is not None:
         row("is at", str(stage))
     if (twin := TWIN.of(trial)) is not None:
         row("values of", f"trial {twin}, the same candidate")

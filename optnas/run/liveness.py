@@ -21,6 +21,7 @@ from optnas.storages.waiting import now
 from optnas.trials.optuna_internals import id_of
 from optnas.trials.processes import has_ended, machine, start_of
 from optnas.trials.record import WORKER
+from optnas.trials.under_way import BEAT_SECONDS
 
 __all__ = [
     "BEAT_SECONDS",
@@ -33,7 +34,6 @@ __all__ = [
     "is_gone_with_its_run",
 ]
 
-BEAT_SECONDS = 10.0
 LEASE_SECONDS = 60.0
 # Whoever did not look for so long, as it stood still or the storage was away, begins to observe anew:
 # others could not renew their claims then, either.

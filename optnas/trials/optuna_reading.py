@@ -63,7 +63,7 @@ class CheckedDatabase(RDBStorage):
         directions: list[StudyDirection] = super().get_study_directions(study_id)
         if not directions:
             name = super().get_study_name_from_id(study_id)  # raises KeyError if it was deleted meanwhile
-            _expect(False, "study {!r} has no directions", name)
+            raise ValueError(f"study {name!r} has no directions")
         return directions
 
     def _build_frozen_trial_from_trial_model(self, trial: models.TrialModel) -> FrozenTrial:

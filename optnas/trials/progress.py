@@ -19,7 +19,7 @@ from optnas.trials.reader import Reader
 from optnas.trials.record import is_feasible, suggest_seconds
 from optnas.trials.region import Region
 from optnas.trials.states import LEARNED_NOTHING, state_of
-from optnas.trials.under_way import stages
+from optnas.trials.under_way import BEAT_SECONDS, stages
 from optnas.trials.volume import first_complete, hypervolume, hypervolume_lacks
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
 _UNFINISHED = (TrialState.RUNNING, TrialState.WAITING)
 # The epoch in a claim has two decimals; of less there is no rate.
 _LEAST_WORKED = 1e-6
-_BEAT_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +145,7 @@ class ProgressReader:
         """Return how long ``worked`` took: workers tell how far they are every ten seconds, not meanwhile."""
         if worked != self._told[0]:
             self._told = worked, seconds
-        return max(self._told[1], seconds - _BEAT_SECONDS)
+        return max(self._told[1], seconds - BEAT_SECONDS)
 
 
 class _Seen:

@@ -13,7 +13,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from optnas.trials.optuna_internals import id_of, storage_of
 from optnas.trials.record import WORKER
 
-__all__ = ["Stage", "forget_stage", "note_stage", "stage_here", "stages"]
+__all__ = ["BEAT_SECONDS", "Stage", "forget_stage", "note_stage", "stage_here", "stage_of", "stages"]
+
+BEAT_SECONDS = 10.0
+"""Time between two beats of a worker, by which it renews its claim and tells how far it is."""
 
 _LARGEST = 10**12
 
@@ -65,6 +68,12 @@ def stage_here(storage: BaseStorage, trial_id: int) -> Stage | None:
     return _here.get(storage, {}).get(trial_id)
 
 
+def stage_of(trial: FrozenTrial, states: Container[TrialState] = (TrialState.RUNNING,)) -> Stage | None:
+    """Return how far a trial is, if it is in one of the states and its worker has said so; else ``None``."""
+    claim: dict[str, Any] = (trial.state in states and WORKER.of(trial)) or {}
+    return Stage(claim["epoch"], claim.get("epochs")) if "epoch" in claim else None
+
+
 def stages(
     trials: Iterable[FrozenTrial], states: Container[TrialState] = (TrialState.RUNNING,)
 ) -> dict[int, Stage]:
@@ -74,12 +83,8 @@ def stages(
         trials: The trials.
         states: Those of which states; of one that waits it is how far it was when it was put back.
     """
-    found = {}
-    for trial in trials:
-        claim: dict[str, Any] = (trial.state in states and WORKER.of(trial)) or {}
-        if "epoch" in claim:
-            found[trial.number] = Stage(claim["epoch"], claim.get("epochs"))
-    return found
+    found = ((trial.number, stage_of(trial, states)) for trial in trials)
+    return {number: stage for number, stage in found if stage is not None}
 
 
 def _number(value: float, digits: int) -> str:
